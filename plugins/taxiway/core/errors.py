@@ -1,0 +1,51 @@
+"""What can go wrong with a month, each with an exception of its own.
+
+Every message names the source and the month where there is one, says what was
+found and what was expected, and gives the next step.
+"""
+
+from __future__ import annotations
+
+
+class TaxiwayError(Exception):
+    """Anything that Taxiway itself reports."""
+
+
+class InvalidMonthError(TaxiwayError):
+    """A text that should be a month, and isn't."""
+
+
+class SourceConfigError(TaxiwayError):
+    """A source's YAML file that can't be used; names the file and the key."""
+
+
+class MonthNotFoundError(TaxiwayError):
+    """The mirror says that it has no such file (404 or 410)."""
+
+
+class DownloadError(TaxiwayError):
+    """The file could not be fetched; trying again may help."""
+
+
+class InvalidFileError(TaxiwayError):
+    """The file arrived, and is not a gzip file of CSV rows: HTML, cut off, corrupt, or empty."""
+
+
+class HeaderError(TaxiwayError):
+    """The file's header lacks, repeats or adds a column."""
+
+
+class EmptyMonthError(TaxiwayError):
+    """A header and no rows, for a source that doesn't allow it."""
+
+
+class UnreadableRowsError(TaxiwayError):
+    """Rows that don't fit the source's columns."""
+
+
+class BalanceError(TaxiwayError):
+    """Counts that must agree, and don't; nothing was published."""
+
+
+class StagingMissingError(TaxiwayError):
+    """A step's input, left by the step before, is no longer there."""

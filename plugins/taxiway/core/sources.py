@@ -1,0 +1,224 @@
+"""What Taxiway loads: a source is one YAML file in ``include/sources/``.
+
+The file is checked whole when it is read, so that everything behind this module
+can rely on it: identifiers are plain words that need no quoting, paths stay
+below the mirror's address, and months are months.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from taxiway.core.errors import InvalidMonthError, SourceConfigError
+from taxiway.core.months import Month
+
+COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
+"""Types that a source's column can have: exact ones only, for ids must not depend on rounding."""
+
+ADDED_COLUMNS = ("unique_row_id", "filename")
+"""Columns that Taxiway puts in front of the source's own."""
+
+MAX_IDENTIFIER = 40
+"""Longest table or column name, in characters: Postgres keeps 63, and names of
+partitions and staging tables append to them."""
+
+_IDENTIFIER = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
+_HEADER_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
+_FILE = re.compile(r"[A-Za-z0-9_.{}-]+\.csv\.gz")
+_TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_REQUIRED = ("title", "first_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns")
+_OPTIONAL = ("allow_empty",)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source.
+
+    :param header: its name in the file's header; matched without regard to case
+    :param name: its name in the main table: the header's, in lower case
+    :param type: one of :data:`COLUMN_TYPES`
+    :param description: what it means and its unit, as in the TLC data dictionary
+    """
+
+    header: str
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source, checked.
+
+    :param name: short name, the YAML file's own; DAG ids and paths are made from it
+    :param title: what it is, in words
+    :param first_month: first month that is loaded
+    :param schedule: five-field cron expression, UTC
+    :param file: the file's name, ``{month}`` standing for ``YYYY-MM``
+    :param path: the file's path below the mirror's address, ``{month}`` as above
+    :param main_table: name of the main table
+    :param owner: owner of its DAGs
+    :param tags: tags of its DAGs
+    :param allow_empty: whether a header without rows is a valid month
+    :param columns: its columns in the order of the main table
+    """
+
+    name: str
+    title: str
+    first_month: Month
+    schedule: str
+    file: str
+    path: str
+    main_table: str
+    owner: str
+    tags: tuple[str, ...]
+    allow_empty: bool
+    columns: tuple[Column, ...]
+
+    def filename(self, month: Month) -> str:
+        """Return the name of a month's file, as it stands in the column ``filename``."""
+        return self.file.replace("{month}", str(month))
+
+    def file_path(self, month: Month) -> str:
+        """Return the path of a month's file below the mirror's address."""
+        return self.path.replace("{month}", str(month))
+
+
+def load_sources(folder: Path) -> tuple[Source, ...]:
+    """Read every ``*.yaml`` file of a folder.
+
+    :param folder: usually ``include/sources``
+    :return: the sources, ordered by name
+    :raises SourceConfigError: names the file, the key, what it holds and what it should hold
+    """
+    sources = tuple(load_source(path) for path in sorted(folder.glob("*.yaml")))
+    if not sources:
+        raise SourceConfigError(f"{folder}: no source here: expected at least one *.yaml file")
+    tables: dict[str, str] = {}
+    for source in sources:
+        if source.main_table in tables:
+            raise SourceConfigError(
+                f"{folder / source.name}.yaml: main_table '{source.main_table}' is that of "
+                f"{tables[source.main_table]}.yaml too: give each source a table of its own"
+            )
+        tables[source.main_table] = source.name
+    return sources
+
+
+def load_source(path: Path) -> Source:
+    """Read one source from its YAML file.
+
+    :raises SourceConfigError: see :func:`load_sources`
+    """
+    if not _IDENTIFIER.fullmatch(path.stem):
+        raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourceConfigError(f"{path}: not a YAML file: {error}") from error
+    if not isinstance(document, Mapping):
+        raise SourceConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
+    missing = [key for key in _REQUIRED if key not in document]
+    unknown = [str(key) for key in document if key not in _REQUIRED + _OPTIONAL]
+    if missing or unknown:
+        raise SourceConfigError(
+            f"{path}: missing keys: {', '.join(missing) or 'none'}; unknown keys: {', '.join(unknown) or 'none'}; "
+            f"a source has {', '.join(_REQUIRED)} and may have {', '.join(_OPTIONAL)}"
+        )
+    reader = _Reader(path, document)
+    file = reader.matching("file", _FILE, "a name that ends in .csv.gz")
+    source_path = reader.text("path")
+    for key, value in (("file", file), ("path", source_path)):
+        if value.count("{month}") != 1 or re.search(r"[{}]", value.replace("{month}", "")):
+            raise reader.error(key, value, "to hold {month} once, and no other braces")
+    parts = PurePosixPath(source_path).parts
+    if source_path.startswith("/") or ".." in parts or not re.fullmatch(r"[A-Za-z0-9_.{}/-]+", source_path):
+        raise reader.error("path", source_path, "to be a plain relative path below the mirror's address")
+    if parts[-1] != file:
+        raise reader.error("path", source_path, f"to end in the name under 'file', {file}")
+    return Source(
+        name=path.stem,
+        title=reader.text("title"),
+        first_month=reader.month("first_month"),
+        schedule=reader.matching("schedule", re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,#-]+){4}"), "a five-field cron"),
+        file=file,
+        path=source_path,
+        main_table=reader.matching("main_table", _IDENTIFIER, f"a lower-case name of at most {MAX_IDENTIFIER} characters"),
+        owner=reader.matching("owner", _TAG, "a plain word"),
+        tags=reader.tags(),
+        allow_empty=reader.flag("allow_empty", default=False),
+        columns=reader.columns(),
+    )
+
+
+class _Reader:
+    """Reads typed values out of one source's document, with errors that name file and key."""
+
+    def __init__(self, path: Path, document: Mapping[str, Any]) -> None:
+        self.path = path
+        self.document = document
+
+    def error(self, key: str, value: object, expected: str) -> SourceConfigError:
+        return SourceConfigError(f"{self.path}: {key} is {value!r}: expected it {expected}")
+
+    def text(self, key: str) -> str:
+        value = self.document[key]
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(key, value, "to be a text that isn't empty")
+        return value
+
+    def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str:
+        value = self.text(key)
+        if not pattern.fullmatch(value):
+            raise self.error(key, value, f"to be {expected}")
+        return value
+
+    def month(self, key: str) -> Month:
+        try:
+            return Month.parse(self.document[key])
+        except InvalidMonthError:
+            raise self.error(key, self.document[key], "to be a month (YYYY-MM)") from None
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        value = self.document.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, value, "to be true or false")
+        return value
+
+    def tags(self) -> tuple[str, ...]:
+        tags = self.document["tags"]
+        if not isinstance(tags, list) or not tags or not all(isinstance(t, str) and _TAG.fullmatch(t) for t in tags):
+            raise self.error("tags", tags, "to be a list of plain words")
+        return tuple(tags)
+
+    def columns(self) -> tuple[Column, ...]:
+        entries = self.document["columns"]
+        if not isinstance(entries, list) or not entries:
+            raise self.error("columns", entries, "to be a list of columns")
+        columns = tuple(self._column(position, entry) for position, entry in enumerate(entries))
+        names = [column.name for column in columns]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise self.error(f"columns[{position}].name", name, "to stand once (case does not count)")
+        return columns
+
+    def _column(self, position: int, entry: object) -> Column:
+        key = f"columns[{position}]"
+        if not isinstance(entry, Mapping) or set(entry) != {"name", "type", "description"}:
+            raise self.error(key, entry, "to have name, type and description")
+        header, kind, description = entry["name"], entry["type"], entry["description"]
+        if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header) or header.lower() in ADDED_COLUMNS:
+            raise self.error(
+                f"{key}.name", header, f"to be letters, digits and underscores, and none of {', '.join(ADDED_COLUMNS)}"
+            )
+        if kind not in COLUMN_TYPES:
+            raise self.error(f"{key}.type", kind, f"to be one of {', '.join(COLUMN_TYPES)}")
+        if not isinstance(description, str) or not description.strip():
+            raise self.error(f"{key}.description", description, "to say what the column means")
+        return Column(header=header, name=header.lower(), type=kind, description=description)
