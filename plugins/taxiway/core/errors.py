@@ -49,3 +49,11 @@ class BalanceError(TaxiwayError):
 
 class StagingMissingError(TaxiwayError):
     """A step's input, left by the step before, is no longer there."""
+
+
+class MainTableError(TaxiwayError):
+    """A table of the main table's name that isn't the one Taxiway loads."""
+
+
+class InvalidArgumentError(TaxiwayError):
+    """An argument that can't be used; names it, what it holds and what it should hold."""

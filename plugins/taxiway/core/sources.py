@@ -24,7 +24,7 @@ COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 ADDED_COLUMNS = ("unique_row_id", "filename")
 """Columns that Taxiway puts in front of the source's own."""
 
-MAX_IDENTIFIER = 40
+MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
 

@@ -1,0 +1,10 @@
+-- Streams the rows of a file, its header taken off, into the staging table.
+-- Grain: one row per row of the file.
+-- Parameters: staging_table, file_columns (the source's columns in the order of this file).
+-- Twice: runs in the transaction that creates the staging table, so always on an empty one.
+-- An empty field is NULL, quoted or not.
+COPY {{ staging_table }} (
+{%- for column in file_columns %}
+    {{ column.name }}{{ "," if not loop.last }}
+{%- endfor %}
+) FROM STDIN WITH (FORMAT csv, FORCE_NULL *)

@@ -1,0 +1,45 @@
+"""Renders the Jinja SQL files of ``include/sql``.
+
+Jinja writes identifiers, which come from checked configuration only
+(:mod:`taxiway.core.sources`, :mod:`taxiway.core.tables`); values are bound by
+the driver when the statement runs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from taxiway.core.paths import SQL_FOLDER
+
+
+def literal(text: str) -> str:
+    """Quote a text as an SQL string literal, for the few places where a value can't be bound (COMMENT)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the Jinja environment of ``include/sql``: a name that is not given is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SQL_FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - this is SQL, not HTML; see the module's docstring
+        keep_trailing_newline=True,
+    )
+    made.filters["literal"] = literal
+    return made
+
+
+def render(name: str, **parameters: Any) -> str:
+    """Render one SQL file.
+
+    :param name: path below ``include/sql``, for example ``postgres/hash_rows.sql``
+    :param parameters: what the file's header lists under Parameters
+    :return: SQL text
+    :raises jinja2.UndefinedError: where a parameter is missing
+    :raises jinja2.TemplateNotFound: where there is no such file
+    """
+    return environment().get_template(name).render(**parameters)

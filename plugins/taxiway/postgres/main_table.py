@@ -1,0 +1,67 @@
+"""The main table of a source and Taxiway's own tables: created where absent, compared where present."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from taxiway.core.errors import MainTableError
+from taxiway.core.sources import ADDED_COLUMNS, Source
+from taxiway.core.sql import render
+from taxiway.postgres.session import lock
+
+_COLUMNS = """
+SELECT
+    relation.relkind,
+    (
+        SELECT array_agg(attribute.attname || ' ' || format_type(attribute.atttypid, attribute.atttypmod)
+                         ORDER BY attribute.attnum)
+        FROM pg_attribute AS attribute
+        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    )
+FROM pg_class AS relation
+WHERE relation.oid = to_regclass(%s)
+"""
+
+_TYPE_NAMES = {"timestamp": "timestamp without time zone"}
+
+
+def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Create the ledger and the source's main table where they are absent.
+
+    :raises MainTableError: a table of that name exists and has other columns, or isn't partitioned
+    """
+    # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
+    lock(cursor, "definitions")
+    cursor.execute(render("postgres/create_ledger.sql"))
+    found = _described(cursor, source)
+    if found is None:
+        cursor.execute(
+            render(
+                "postgres/create_main_table.sql",
+                main_table=source.main_table,
+                columns=source.columns,
+                title=source.title,
+            )
+        )
+        return
+    kind, columns = found
+    expected = [f"{ADDED_COLUMNS[0]} uuid", f"{ADDED_COLUMNS[1]} text"] + [
+        f"{column.name} {_TYPE_NAMES.get(column.type, column.type)}" for column in source.columns
+    ]
+    if kind != "p" or columns != expected:
+        raise MainTableError(
+            f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: found "
+            f"{'a partitioned' if kind == 'p' else 'an ordinary'} table with {', '.join(columns)}; expected a "
+            f"partitioned table with {', '.join(expected)}. Rename it (ALTER TABLE public.{source.main_table} RENAME "
+            f"TO …), or give the source another main_table in include/sources/{source.name}.yaml"
+        )
+
+
+def _described(cursor: psycopg.Cursor[Any], source: Source) -> tuple[str, list[str]] | None:
+    row = cursor.execute(_COLUMNS, [f"public.{source.main_table}"]).fetchone()
+    if row is None:
+        return None
+    kind, columns = row
+    return (kind.decode() if isinstance(kind, bytes) else kind), columns
