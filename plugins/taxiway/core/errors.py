@@ -26,6 +26,19 @@ class MonthNotFoundError(TaxiwayError):
 class DownloadError(TaxiwayError):
     """The file could not be fetched; trying again may help."""
 
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """Make one.
+
+        :param message: what went wrong, as above
+        :param retry_after: seconds that the mirror asks to wait before the next try, where it said so
+        """
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DownloadRefusedError(TaxiwayError):
+    """The file can't be asked for, and a second try would end the same: 401, 403, a bad address or redirect."""
+
 
 class InvalidFileError(TaxiwayError):
     """The file arrived, and is not a gzip file of CSV rows: HTML, cut off, corrupt, or empty."""
@@ -45,6 +58,10 @@ class UnreadableRowsError(TaxiwayError):
 
 class BalanceError(TaxiwayError):
     """Counts that must agree, and don't; nothing was published."""
+
+
+class SettingError(TaxiwayError):
+    """A setting that can't be used; names the setting and what it holds."""
 
 
 class StagingMissingError(TaxiwayError):

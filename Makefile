@@ -1,0 +1,55 @@
+# The commands of Taxiway; `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down psql test lint format lock clean
+
+ROWS ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
+	@$(BIN)/python -m taxiway.local.setup
+
+demo: setup ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
+	@$(BIN)/python -m taxiway.local.demo --rows "$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
+
+up: setup ## Start Airflow with its web UI in the background
+	@$(BIN)/python -m taxiway.local.services up
+
+down: ## Stop Airflow and embedded Postgres
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down; fi
+
+psql: setup ## Open psql on the warehouse
+	@$(BIN)/python -m taxiway.local.psql
+
+test: $(VENV)/.development ## Run all tests, on servers that they start themselves
+	@$(BIN)/pytest
+
+lint: $(VENV)/.development ## Check style, types and SQL
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar include/sql
+
+format: $(VENV)/.development ## Format the Python code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.development ## Compile requirements*.in into the hashed locks
+	@bin/compile-locks
+
+clean: down ## Stop everything and delete what setup made (the loaded months too)
+	rm -rf .taxiway logs airflow.cfg $(VENV)
+
+# pip is told to install exactly what the locks say; the stamp is newer than the lock it installed.
+$(VENV)/.runtime: requirements.txt
+	@bin/make-venv requirements.txt $(PYTHON)
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+	@bin/make-venv requirements-dev.txt $(PYTHON)
+	@touch $@

@@ -1,0 +1,9 @@
+"""The DAGs of Taxiway, one for each source: taxi_green, taxi_yellow and whatever include/sources adds."""
+
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.sources import load_sources
+from taxiway.dags import postgres_dag
+
+for source in load_sources(SOURCES_FOLDER):
+    dag = postgres_dag(source)
+    globals()[dag.dag_id] = dag

@@ -1,0 +1,121 @@
+"""The task that fetches a month's file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context, Variable
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.core.cache import Cache
+from taxiway.core.download import READ_TIMEOUT, download_month
+from taxiway.core.errors import DownloadError, SettingError, TaxiwayError
+from taxiway.core.months import Month
+from taxiway.core.paths import ROOT, SOURCES_FOLDER
+from taxiway.core.settings import parse_flag, parse_size
+from taxiway.core.sources import load_source
+from taxiway.operators.mirror_hook import MirrorHook
+
+CACHE_FOLDER = ROOT / ".taxiway" / "cache"
+"""Where files are kept, unless the Variable ``taxiway_cache_folder`` says otherwise."""
+
+CACHE_LIMIT = "10 GiB"
+"""What they may take up, unless the Variable ``taxiway_cache_limit`` says otherwise."""
+
+
+class DownloadMonthOperator(BaseOperator):
+    """Fetch a month's file into the cache, verified, and return what :class:`taxiway.core.download.Download` holds.
+
+    What trying again can't mend (no such month, a page instead of a file, a corrupt
+    file, a refusal, a setting) fails at once; for the rest the task's retries apply.
+
+    :param source_name: name of the source's YAML file, without its ending (templated)
+    :param month: the month, ``YYYY-MM`` (templated)
+    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param use_cache: whether an unchanged file may be taken from the cache; None or an empty
+        text leaves it to the Variable ``taxiway_use_cache``, else true (templated)
+    :param cache_folder: where files are kept, relative to the repository's root; None or an
+        empty text leaves it to the Variable ``taxiway_cache_folder``, else ``.taxiway/cache`` (templated)
+    :param cache_limit: what they may take up, in bytes or as ``10 GiB``; None or an empty text
+        leaves it to the Variable ``taxiway_cache_limit``, else 10 GiB (templated)
+    """
+
+    template_fields: Sequence[str] = ("source_name", "month", "use_cache", "cache_folder", "cache_limit")
+
+    def __init__(
+        self,
+        *,
+        source_name: str,
+        month: str,
+        http_conn_id: str = "tlc_mirror",
+        use_cache: bool | str | None = None,
+        cache_folder: str | None = None,
+        cache_limit: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.source_name = source_name
+        self.month = month
+        self.http_conn_id = http_conn_id
+        self.use_cache = use_cache
+        self.cache_folder = cache_folder
+        self.cache_limit = cache_limit
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Fetch the file.
+
+        :param context: Airflow's; not used
+        :return: path, address, ETag, Last-Modified, size in bytes, SHA-256 and whether it came from the cache
+        :raises AirflowFailException: where trying again can't help; the cause is Taxiway's own exception
+        :raises DownloadError: where it may
+        """
+        try:
+            return self._download()
+        except DownloadError:
+            raise
+        except TaxiwayError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _download(self) -> dict[str, Any]:
+        source_file = SOURCES_FOLDER / f"{self.source_name}.yaml"
+        if not source_file.is_file():
+            raise SettingError(f"source_name is {self.source_name!r}: expected a source, but {source_file} isn't there")
+        source = load_source(source_file)
+        month = Month.parse(self.month)
+        folder = _setting(self.cache_folder, "taxiway_cache_folder", str(CACHE_FOLDER))
+        limit = _setting(self.cache_limit, "taxiway_cache_limit", CACHE_LIMIT)
+        use_cache = _setting(self.use_cache, "taxiway_use_cache", "true")
+        cache = Cache(ROOT / Path(folder).expanduser(), parse_size(limit, "taxiway_cache_limit"))
+        hook = MirrorHook(method="GET", http_conn_id=self.http_conn_id)
+        with hook.get_conn() as session:
+            return download_month(
+                session,
+                hook.base_url,
+                source,
+                month,
+                cache,
+                use_cache=parse_flag(use_cache, "taxiway_use_cache"),
+                read_timeout=_timeout(hook),
+            ).to_dict()
+
+
+def _setting(value: object, variable: str, default: str) -> str:
+    """Return a parameter's value as text, or the Variable's where the parameter says nothing."""
+    if value is None or value in ("", "None"):
+        return str(Variable.get(variable, default=default))
+    return str(value)
+
+
+def _timeout(hook: MirrorHook) -> float:
+    """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, where it is there."""
+    timeout = hook.merged_extra.get("timeout")
+    try:
+        seconds = READ_TIMEOUT if timeout is None else float(timeout)
+    except (TypeError, ValueError):
+        seconds = 0
+    if seconds <= 0:
+        raise SettingError(f"{hook.http_conn_id}: timeout in its extra is {timeout!r}: expected seconds, such as 60")
+    return seconds

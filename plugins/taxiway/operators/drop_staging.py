@@ -1,0 +1,22 @@
+"""Operator: clear up behind a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from taxiway.core.tables import LoadTables
+from taxiway.operators.month_operator import MonthOperator
+from taxiway.postgres.publish import drop_staging
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DropStagingOperator(MonthOperator):
+    """Drop the staging tables of this run, whatever became of it; Airflow runs it as a teardown."""
+
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> None:
+        """Drop the tables."""
+        drop_staging(connection, tables)

@@ -1,0 +1,101 @@
+"""What every step of a month on Postgres has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.core.errors import DownloadError, TaxiwayError
+from taxiway.core.months import Month
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.sources import load_source
+from taxiway.core.tables import LoadTables
+from taxiway.postgres import ledger
+from taxiway.postgres.session import transaction
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PERMANENT_ERRORS = TaxiwayError
+"""What trying again doesn't mend, unless it is one of :data:`PASSING_ERRORS`."""
+
+PASSING_ERRORS = DownloadError
+"""What trying again may mend."""
+
+
+class MonthOperator(BaseOperator):
+    """One step of loading a month into Postgres: a connection, the run's tables, one function.
+
+    A failure is entered in the ledger. An error that another try can't mend fails the task
+    at once; anything else (a lost connection, a lock that isn't free) is tried again.
+
+    :param source_name: the source, a file of ``include/sources`` without its ending
+    :param month: the month as ``YYYY-MM`` (templated)
+    :param postgres_conn_id: the warehouse's connection
+    """
+
+    template_fields: Sequence[str] = ("month",)
+    ui_color = "#f6d55c"
+
+    def __init__(
+        self, *, source_name: str, month: str, postgres_conn_id: str = "taxi_postgres", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source_name = source_name
+        self.month = month
+        self.postgres_conn_id = postgres_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Run the step.
+
+        :return: a small result that travels by XCom: counts, never rows
+        :raises AirflowFailException: an error that another try can't mend
+        """
+        try:
+            source = load_source(SOURCES_FOLDER / f"{self.source_name}.yaml")
+            tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id)
+        except TaxiwayError as error:
+            raise AirflowFailException(f"{self.source_name} {self.month or '(no month)'}: {error}") from error
+        with closing(self._connect()) as connection:
+            try:
+                return self.run_step(connection, tables, context)
+            except Exception as error:
+                self._record_failure(connection, tables, error)
+                if isinstance(error, PERMANENT_ERRORS) and not isinstance(error, PASSING_ERRORS):
+                    raise AirflowFailException(str(error)) from error
+                raise
+
+    @abstractmethod
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> Any:
+        """Do the step's work.
+
+        :param connection: the warehouse, with no transaction open
+        :param tables: the tables of this load
+        :param context: Airflow's context of the task
+        """
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = PostgresHook(postgres_conn_id=self.postgres_conn_id).get_conn()
+        if not isinstance(connection, psycopg.Connection):
+            raise AirflowFailException(
+                f"connection {self.postgres_conn_id}: found the driver {type(connection).__module__}, expected "
+                f"psycopg 3: install the project's requirements.txt"
+            )
+        return connection
+
+    def _record_failure(self, connection: psycopg.Connection[Any], tables: LoadTables, error: Exception) -> None:
+        try:
+            if connection.closed:
+                connection = self._connect()
+            with transaction(connection) as cursor:
+                ledger.fail(cursor, tables, f"{self.task_id}: {error}")
+        except psycopg.Error as unrecorded:
+            # The step's own error is the one to show; the ledger's entry keeps its last state.
+            self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

@@ -1,0 +1,41 @@
+"""Operator: stage a downloaded month."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from taxiway.core.tables import LoadTables
+from taxiway.operators.month_operator import MonthOperator
+from taxiway.postgres.ledger import SourceFile
+from taxiway.postgres.stage import stage_month
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class StageMonthOperator(MonthOperator):
+    """Stream a downloaded month into a staging table of its own, and enter the load in the ledger.
+
+    Returns ``{"rows_read": int, "plain": bool}``.
+
+    :param download: what ``download_month`` returned (templated)
+    """
+
+    template_fields: Sequence[str] = ("month", "download")
+
+    def __init__(self, *, download: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.download = download
+
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
+        """Stage the month."""
+        file = SourceFile(
+            **{key: self.download[key] for key in ("path", "url", "etag", "last_modified", "size", "sha256")}
+        )
+        staged = stage_month(connection, tables, file, context["dag_run"].start_date)
+        self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
+        return asdict(staged)

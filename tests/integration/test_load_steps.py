@@ -1,0 +1,446 @@
+"""The steps of a load on a real Postgres: exact, repeatable, whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from taxiway.core import errors
+from taxiway.core.months import Month
+from taxiway.core.row_identity import unique_row_ids
+from taxiway.core.sources import Source
+from taxiway.core.tables import LoadTables
+from taxiway.postgres.ledger import Published
+
+from tests.conftest import Connect
+from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
+
+ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
+
+
+def header(source: Source) -> str:
+    return ",".join(column.header for column in source.columns)
+
+
+def green_file(folder: Path, green: Source, rows: list[str], line_end: str = "\n", head: str | None = None) -> Path:
+    return write_gzip(folder / "green_tripdata_2019-01.csv.gz", [head or header(green), *rows], line_end)
+
+
+@pytest.mark.parametrize(
+    ("name", "month", "rows"), [("green", "2020-04", 35_612), ("yellow", "2021-01", 22_792)], ids=["green", "yellow"]
+)
+def test_whole_months_have_the_golden_ids(
+    name: str, month: str, rows: int, request: pytest.FixtureRequest, connect: Connect, tlc: Path
+) -> None:
+    source: Source = request.getfixturevalue(name)
+    file = f"months/{name}/{name}_tripdata_{month}.csv.gz"
+    golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}[file]
+    connection = connect()
+
+    counts = load(connection, source, month, tlc / file)
+
+    assert counts == Published(inserted=rows, deleted=0, unchanged=0)
+    assert golden["rows"] == rows
+    assert table_digest(connection, source) == golden["digest"]
+    assert staging_tables(connection) == []
+
+
+@pytest.mark.parametrize("name", ["green", "yellow"])
+def test_a_year_loads_side_by_side_with_the_ids_of_the_specification(
+    name: str, request: pytest.FixtureRequest, connect: Connect, tlc: Path
+) -> None:
+    source: Source = request.getfixturevalue(name)
+    files = {f"2019-{n:02d}": tlc / "heads" / name / f"{name}_tripdata_2019-{n:02d}.csv.gz" for n in range(1, 13)}
+    failures: list[BaseException] = []
+
+    def load_one(month: str) -> None:
+        try:
+            load(connections[month], source, month, files[month], run_id=f"backfill__{month}")
+        except BaseException as error:
+            failures.append(error)
+
+    connections = {month: connect() for month in files}
+    threads = [threading.Thread(target=load_one, args=[month]) for month in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+
+    assert failures == []
+    connection = connect()
+    per_file = query(connection, f"SELECT filename, count(*) FROM public.{source.main_table} GROUP BY 1 ORDER BY 1")
+    assert per_file == [(path.name, 100) for path in files.values()]
+    for month, path in files.items():
+        _, *rows = [line.split(",") for line in lines_of(path)]
+        expected = sorted(unique_row_ids(source.columns, rows))
+        assert sorted(i.replace("-", "") for i in ids(connection, source, path.name)) == expected, month
+
+
+def test_loading_again_changes_nothing(connect: Connect, green: Source, tlc: Path) -> None:
+    connection = connect()
+    path = tlc / "heads/green/green_tripdata_2019-01.csv.gz"
+    load(connection, green, "2019-01", path)
+    places = query(connection, "SELECT unique_row_id, ctid, xmin::text FROM public.green_tripdata ORDER BY 1")
+
+    counts = load(connection, green, "2019-01", path, run_id="manual__2")
+
+    assert counts == Published(inserted=0, deleted=0, unchanged=100)
+    # Not even rewritten: every row lies where it lay.
+    assert query(connection, "SELECT unique_row_id, ctid, xmin::text FROM public.green_tripdata ORDER BY 1") == places
+
+
+def test_loading_again_during_another_months_load_changes_nothing(connect: Connect, green: Source, tlc: Path) -> None:
+    folder = tlc / "heads/green"
+    first, second = connect(), connect()
+    load(first, green, "2019-01", folder / "green_tripdata_2019-01.csv.gz")
+    before = table_digest(first, green)
+    failures: list[BaseException] = []
+
+    def load_others() -> None:
+        try:
+            for number in range(2, 7):
+                load(second, green, f"2019-{number:02d}", folder / f"green_tripdata_2019-{number:02d}.csv.gz", "other")
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=load_others)
+    thread.start()
+    counts = []
+    while not counts or thread.is_alive():
+        counts.append(
+            load(first, green, "2019-01", folder / "green_tripdata_2019-01.csv.gz", run_id=f"again__{len(counts)}")
+        )
+    thread.join()
+
+    assert failures == []
+    assert set(counts) == {Published(inserted=0, deleted=0, unchanged=100)}
+    assert table_digest(first, green, "green_tripdata_2019-01.csv.gz") == before
+    assert query(first, "SELECT count(*) FROM public.green_tripdata") == [(600,)]
+
+
+def test_one_month_loaded_twice_at_once_is_there_once(connect: Connect, green: Source, tlc: Path) -> None:
+    path = tlc / "heads/green/green_tripdata_2019-01.csv.gz"
+    results: list[object] = []
+
+    def load_one(number: int) -> None:
+        try:
+            results.append(load(connections[number], green, "2019-01", path, run_id=f"run__{number}"))
+        except BaseException as error:
+            results.append(error)
+
+    connections = [connect() for _ in range(4)]
+    threads = [threading.Thread(target=load_one, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+
+    assert sorted(map(str, results)) == sorted(
+        map(str, [Published(100, 0, 0), Published(0, 0, 100), Published(0, 0, 100), Published(0, 0, 100)])
+    )
+    connection = connect()
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(100,)]
+    assert staging_tables(connection) == []
+
+
+def test_a_corrected_file_replaces_its_month(connect: Connect, green: Source, tmp_path: Path, tlc: Path) -> None:
+    connection = connect()
+    original = tlc / "heads/green/green_tripdata_2019-01.csv.gz"
+    load(connection, green, "2019-01", original)
+    load(connection, green, "2019-02", tlc / "heads/green/green_tripdata_2019-02.csv.gz", "other")
+    head, *rows = lines_of(original)
+    changed = rows[3:90] + [rows[90].replace("2019", "2018", 1)] + rows[91:] + [ROW, ROW.replace("9.3", "9.4")]
+    corrected = write_gzip(tmp_path / original.name, [head, *changed])
+
+    counts = load(connection, green, "2019-01", corrected, run_id="manual__2")
+
+    # Three rows dropped, one changed (went and came), two added.
+    assert counts == Published(inserted=3, deleted=4, unchanged=96)
+    fresh = connect_fresh(connect, green, corrected)
+    assert ids_of(connection, green, original.name) == fresh
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(199,)]
+
+
+def connect_fresh(connect: Connect, green: Source, path: Path) -> list[str]:
+    """Ids as the specification gives them, computed outside the database."""
+    _, *rows = [line.split(",") for line in lines_of(path)]
+    return sorted(unique_row_ids(green.columns, rows))
+
+
+def ids_of(connection: object, source: Source, filename: str) -> list[str]:
+    return sorted(row_id.replace("-", "") for row_id in ids(connection, source, filename))  # type: ignore[arg-type]
+
+
+def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    other = ROW.replace("9.3", "10.3")
+    path = green_file(tmp_path, green, [ROW, other, ROW, ROW.replace(",8,", ",8.00,"), other, ROW + ""])
+
+    counts = load(connection, green, "2019-01", path)
+    first = ids(connection, green)
+    again = load(connection, green, "2019-01", path, run_id="manual__2")
+
+    assert counts == Published(inserted=6, deleted=0, unchanged=0)
+    assert len(set(first)) == 6
+    assert ids_of(connection, green, path.name) == connect_fresh(connect, green, path)
+    assert again == Published(inserted=0, deleted=0, unchanged=6)
+    assert sorted(ids(connection, green)) == sorted(first)
+
+
+def test_columns_in_another_order_and_case_load_right(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    straight = green_file(tmp_path, green, [ROW])
+    load(connection, green, "2019-01", straight)
+    expected = query(connection, "SELECT * FROM public.green_tripdata")
+    names = [column.header for column in green.columns][::-1]
+    turned = green_file(
+        tmp_path, green, [",".join(ROW.split(",")[::-1])], head=",".join(f'"{name.upper()}"' for name in names)
+    )
+
+    counts = load(connection, green, "2019-01", turned, run_id="manual__2")
+
+    assert counts == Published(inserted=0, deleted=0, unchanged=1)
+    assert query(connection, "SELECT * FROM public.green_tripdata") == expected
+
+
+def test_values_arrive_exactly(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    row = ",2019-01-05 00:44:02,2008-12-31 23:59:59,,1.0,42,41,,.79,-8.50,0.10,,205654.12,0,,0.3,9.30,,,2.75"
+    load(connection, green, "2019-01", green_file(tmp_path, green, [row, ROW], line_end="\r\n"))
+
+    found = query(
+        connection,
+        "SELECT vendorid, lpep_dropoff_datetime::text, store_and_fwd_flag, ratecodeid, trip_distance, fare_amount, "
+        "extra, mta_tax, tip_amount, congestion_surcharge FROM public.green_tripdata WHERE trip_distance = 0.79",
+    )
+
+    assert found == [
+        (
+            None,
+            "2008-12-31 23:59:59",
+            None,
+            1,
+            Decimal("0.79"),
+            Decimal("-8.50"),
+            Decimal("0.10"),
+            None,
+            Decimal("205654.12"),
+            Decimal("2.75"),
+        )
+    ]
+    _, *rows = [line.split(",") for line in lines_of(tmp_path / "green_tripdata_2019-01.csv.gz")]
+    assert ids_of(connection, green, "green_tripdata_2019-01.csv.gz") == sorted(unique_row_ids(green.columns, rows))
+
+
+def test_main_table_has_the_sources_columns_types_and_comments(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
+
+    found = query(
+        connection,
+        "SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute "
+        "WHERE attrelid = 'public.green_tripdata'::regclass AND attnum > 0 ORDER BY attnum",
+    )
+
+    types = {"timestamp": "timestamp without time zone"}
+    assert [(name, kind) for name, kind, _ in found[:2]] == [("unique_row_id", "uuid"), ("filename", "text")]
+    assert all(comment for _, _, comment in found)
+    assert found[2:] == [(c.name, types.get(c.type, c.type), c.description) for c in green.columns]
+    persistence = query(connection, "SELECT DISTINCT relpersistence FROM pg_class WHERE relname LIKE 'green_tripdata%'")
+    assert persistence == [("p",)], "the published table is logged"
+
+
+BAD_FILES = {
+    "cut off": (lambda whole: whole[: len(whole) // 2], errors.InvalidFileError, "ends before its data"),
+    "corrupt": (lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:], errors.InvalidFileError, "not a whole gzip"),
+    "wrong checksum": (lambda whole: whole[:-8] + bytes(8), errors.InvalidFileError, "not a whole gzip"),
+    "trailing garbage": (lambda whole: whole + b"garbage", errors.InvalidFileError, "not a whole gzip"),
+    "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "not a whole gzip"),
+    "no bytes": (lambda whole: b"", errors.InvalidFileError, "ends before its data"),
+    "nothing packed": (lambda whole: gzip.compress(b""), errors.InvalidFileError, "is empty"),
+    "packed html": (lambda whole: gzip.compress(b"<html>\n<body>"), errors.HeaderError, "missing VendorID"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_an_error_and_leaves_the_main_table_alone(
+    name: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    spoil, error, said = BAD_FILES[name]
+    connection = connect()
+    path = green_file(tmp_path, green, [ROW, *(ROW.replace("9.3", f"{n}.3") for n in range(200))])
+    load(connection, green, "2019-01", path)
+    before = query(connection, "SELECT * FROM public.green_tripdata ORDER BY 1")
+    path.write_bytes(spoil(path.read_bytes()))
+
+    with pytest.raises(error, match="green 2019-01") as caught:
+        load(connection, green, "2019-01", path, run_id="manual__2")
+
+    assert said in str(caught.value)
+    assert query(connection, "SELECT * FROM public.green_tripdata ORDER BY 1") == before
+    assert staging_tables(connection) == []
+
+
+def _without_last(names: list[str]) -> list[str]:
+    return names[:-1]
+
+
+BAD_HEADERS = {
+    "missing": (lambda names: names[:-1] + ["X"], ["missing congestion_surcharge", "unknown X"]),
+    "repeated": (lambda names: names[:-1] + ["vendorid"], ["repeated VendorID, vendorid", "missing congestion_surcharge"]),
+    "unknown": (lambda names: names + ["cbd_congestion_fee"], ["unknown cbd_congestion_fee"]),
+    "no header": (lambda names: ROW.split(","), ["missing VendorID"]),
+    "bom is fine but a name is not": (lambda names: ["\ufeff" + names[0], *names[1:-1], "Y"], ["unknown Y"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEADERS)
+def test_a_wrong_header_is_named(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
+    change, said = BAD_HEADERS[name]
+    connection = connect()
+    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
+    before = table_digest(connection, green)
+    names = change([column.header for column in green.columns])
+    path = green_file(tmp_path, green, [ROW + ",0" * (len(names) - 20)], head=",".join(names))
+
+    with pytest.raises(errors.HeaderError, match="green 2019-01") as caught:
+        load(connection, green, "2019-01", path, run_id="manual__2")
+
+    for words in said:
+        assert words in str(caught.value)
+    assert table_digest(connection, green) == before
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(connect: Connect, green: Source, tmp_path: Path) -> None:
+    path = green_file(tmp_path, green, [ROW], head="\ufeff" + header(green))
+
+    assert load(connect(), green, "2019-01", path).inserted == 1
+
+
+def test_a_header_only_is_an_error_unless_the_source_allows_it(connect: Connect, green: Source, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    connection = connect()
+    path = green_file(tmp_path, green, [])
+
+    with pytest.raises(errors.EmptyMonthError, match="allow_empty: true"):
+        load(connection, green, "2019-01", path)
+    assert load(connection, replace(green, allow_empty=True), "2019-01", path, "manual__2") == Published(0, 0, 0)
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(0,)]
+
+
+BAD_ROWS = {
+    "word in a number": (ROW.replace("1.68", "far"), "line 3: trip_distance is 'far'"),
+    "fraction in an integer": (ROW.replace(",42,", ",42.5,"), "line 3: PULocationID is '42.5'"),
+    "too large an integer": (ROW.replace(",42,", ",4200000000,"), "line 3: PULocationID is '4200000000'"),
+    "impossible date": (ROW.replace("2019-01-05 00:44", "2019-02-30 00:44"), "lpep_pickup_datetime is '2019-02-30"),
+    "spreadsheet date": (ROW.replace("2019-01-05 00:44:02", "1/5/2019 0:44"), "lpep_pickup_datetime is '1/5/2019 0:44'"),
+    "24 o'clock": (ROW.replace("00:44:02", "24:00:00"), "lpep_pickup_datetime is '2019-01-05 24:00:00'"),
+    "time zone": (ROW.replace("00:44:02", "00:44:02+05"), "lpep_pickup_datetime is '2019-01-05 00:44:02+05'"),
+    "today": (ROW.replace("2019-01-05 00:44:02", "today"), "lpep_pickup_datetime is 'today'"),
+    "NaN": (ROW.replace("1.68", "NaN"), "trip_distance is 'NaN'"),
+    "Infinity": (ROW.replace("1.68", "Infinity"), "trip_distance is 'Infinity'"),
+    "hexadecimal": (ROW.replace("1.68", "0x1A"), "trip_distance is '0x1A'"),
+    "too few fields": (ROW.rpartition(",")[0], "line 3: missing data for column"),
+    "too many fields": (ROW + ",1", "line 3: extra data after last expected column"),
+    "open quotation mark": (ROW.replace(",N,", ',"N,'), "line"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_row_that_cannot_be_read_is_named(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
+    row, said = BAD_ROWS[name]
+    connection = connect()
+    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
+    before = table_digest(connection, green)
+
+    with pytest.raises(errors.UnreadableRowsError, match="green 2019-01") as caught:
+        load(connection, green, "2019-01", green_file(tmp_path, green, [ROW, row, ROW]), run_id="manual__2")
+
+    assert said in str(caught.value)
+    assert table_digest(connection, green) == before
+    assert staging_tables(connection) == []
+
+
+def test_bytes_that_are_not_utf_8_are_named(connect: Connect, green: Source, tmp_path: Path) -> None:
+    path = tmp_path / "green_tripdata_2019-01.csv.gz"
+    path.write_bytes(gzip.compress(f"{header(green)}\n{ROW}\n".encode().replace(b",N,", b",\xff\xfe,")))
+
+    with pytest.raises(errors.UnreadableRowsError, match="green 2019-01.*line 2.*UTF8"):
+        load(connect(), green, "2019-01", path)
+
+
+def test_a_file_mangled_by_a_spreadsheet_is_refused(connect: Connect, yellow: Source, tlc: Path) -> None:
+    connection = connect()
+
+    with pytest.raises(errors.TaxiwayError, match="yellow 2019-01"):
+        load(connection, yellow, "2019-01", tlc / "broken/yellow_tripdata_2019-01.excel_dates.csv.gz")
+
+    assert query(connection, "SELECT count(*) FROM public.yellow_tripdata") == [(0,)]
+
+
+def test_a_table_of_another_make_is_not_touched(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    with connection.transaction():
+        connection.execute("CREATE TABLE public.green_tripdata (unique_row_id text, filename text, vendorid text)")
+
+    with pytest.raises(errors.MainTableError, match=r"found an ordinary table with unique_row_id text.*Rename it"):
+        load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
+
+
+def test_a_reader_sees_the_month_whole_or_not_at_all(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """A reader with its transaction open keeps its view, and neither waits for the load nor stops it."""
+    writer, reader = connect(), connect()
+    load(writer, green, "2019-01", green_file(tmp_path, green, [ROW]))
+    reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(1,)]
+
+    rows = [ROW.replace("9.3", f"{number}.1") for number in range(50)]
+    load(writer, green, "2019-01", green_file(tmp_path, green, rows), run_id="manual__2")
+
+    assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(1,)]
+    reader.rollback()
+    assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(50,)]
+
+
+def test_publishing_again_after_a_worker_died_returns_the_same_counts(
+    connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    from datetime import datetime, timezone
+
+    from taxiway.postgres.hash import hash_rows
+    from taxiway.postgres.publish import check_month, merge_month
+    from taxiway.postgres.stage import stage_month
+
+    connection = connect()
+    tables = LoadTables(green, Month.parse("2019-01"), "manual__1")
+    path = green_file(tmp_path, green, [ROW, ROW])
+    hash_rows(connection, tables, stage_month(connection, tables, source_file(path), datetime.now(timezone.utc)))
+    check_month(connection, tables)
+
+    first = merge_month(connection, tables)
+
+    assert first == merge_month(connection, tables) == Published(inserted=2, deleted=0, unchanged=0)
+
+
+def test_the_ledger_tells_what_was_loaded_from_where(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    path = green_file(tmp_path, green, [ROW, ROW.replace("9.3", "9.9")])
+    load(connection, green, "2019-01", path)
+    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW, ROW]), run_id="manual__2")
+
+    found = query(
+        connection,
+        "SELECT month::text, run_id, state, filename, url, rows_read, rows_staged, rows_rejected, rows_inserted, "
+        "rows_deleted, rows_unchanged, finished_at >= started_at, error FROM taxiway.loads ORDER BY load_id",
+    )
+
+    url = f"http://mirror.test/{path.name}"
+    assert found == [
+        ("2019-01-01", "manual__1", "published", path.name, url, 2, 2, 0, 2, 0, 0, True, None),
+        ("2019-01-01", "manual__2", "published", path.name, url, 2, 2, 0, 1, 1, 1, True, None),
+    ]

@@ -1,0 +1,81 @@
+"""Loads months by the project's own steps, without Airflow, and says what is in the main table."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from taxiway.core.months import Month
+from taxiway.core.row_identity import digest
+from taxiway.core.sources import Source
+from taxiway.core.tables import LoadTables
+from taxiway.postgres.hash import hash_rows
+from taxiway.postgres.ledger import Published, SourceFile
+from taxiway.postgres.publish import check_month, drop_staging, merge_month
+from taxiway.postgres.stage import stage_month
+
+
+def source_file(path: Path) -> SourceFile:
+    return SourceFile(
+        path=str(path),
+        url=f"http://mirror.test/{path.name}",
+        etag=None,
+        last_modified=None,
+        size=path.stat().st_size,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def load(
+    connection: psycopg.Connection[Any], source: Source, month: str, path: Path, run_id: str = "manual__1"
+) -> Published:
+    """Run all steps of a load, and drop the staging tables whatever happened."""
+    tables = LoadTables(source, Month.parse(month), run_id)
+    try:
+        staged = stage_month(connection, tables, source_file(path), datetime.now(timezone.utc))
+        hash_rows(connection, tables, staged)
+        check_month(connection, tables)
+        return merge_month(connection, tables)
+    finally:
+        drop_staging(connection, tables)
+
+
+def write_gzip(path: Path, lines: Iterable[str], line_end: str = "\n") -> Path:
+    """Write a CSV file of the given lines, each with its line end."""
+    path.write_bytes(gzip.compress("".join(line + line_end for line in lines).encode()))
+    return path
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a gzip file, header first, without line ends."""
+    return gzip.decompress(path.read_bytes()).decode().splitlines()
+
+
+def table_digest(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> str:
+    """Sum up the ids of the main table, or of one of its files."""
+    return digest(ids(connection, source, filename))
+
+
+def ids(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> list[str]:
+    if query(connection, f"SELECT to_regclass('public.{source.main_table}')") == [(None,)]:
+        return []
+    rows = query(
+        connection,
+        f"SELECT unique_row_id::text FROM public.{source.main_table} WHERE %s::text IS NULL OR filename = %s",
+        [filename, filename],
+    )
+    return [row[0] for row in rows]
+
+
+def staging_tables(connection: psycopg.Connection[Any]) -> list[str]:
+    return [row[0] for row in query(connection, "SELECT tablename FROM pg_tables WHERE schemaname = 'taxiway_staging'")]
+
+
+def query(connection: psycopg.Connection[Any], statement: str, values: list[Any] | None = None) -> list[Any]:
+    with connection.transaction():
+        return connection.execute(statement, values).fetchall()
