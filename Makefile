@@ -33,7 +33,7 @@ lint: $(VENV)/.development ## Check style, types and SQL
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint --disable-progress-bar include/sql
+	@$(BIN)/python -m tests.sql.lint
 
 format: $(VENV)/.development ## Format the Python code
 	@$(BIN)/ruff check --fix .

@@ -1,4 +1,7 @@
-"""The DAGs of Taxiway, one for each source: taxi_green, taxi_yellow and whatever include/sources adds."""
+"""The DAGs of Taxiway, one for each source: taxi_green, taxi_yellow and whatever include/sources adds.
+
+Airflow looks only into files whose text has the words airflow and dag: these are they.
+"""
 
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import load_sources

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
 import tempfile
 import uuid
@@ -13,8 +15,28 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
+
+
+def _isolate_from_this_machine() -> None:
+    """Give the tests' own process an Airflow home of its own, before anything imports Airflow.
+
+    Whatever the person who runs the tests has in ``.env`` or in the shell stays out of them.
+    """
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+        del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="taxiway-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for name in ("config", "dags", "include", "plugins"):
+        (home / name).symlink_to(ROOT / name)
+    os.environ["AIRFLOW_HOME"] = str(home)
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{home}/airflow.db"
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+_isolate_from_this_machine()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
 from taxiway.core.months import Month
 from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source

@@ -1,0 +1,1 @@
+"""Taxiway: New York taxi months into a warehouse, on Apache Airflow."""

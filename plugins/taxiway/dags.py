@@ -81,10 +81,11 @@ def postgres_dag(source: Source) -> DAG:
                 description="The month to load, as YYYY-MM. Empty: the month of the logical date.",
             ),
             "use_cache": Param(
-                True,
-                type="boolean",
+                None,
+                type=["null", "boolean"],
                 title="Use the cache",
-                description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
+                description="Take a file that hasn't changed on the mirror from the cache; false: fetch it again. "
+                "Empty: as the Variable taxiway_use_cache says, which is true where it is absent.",
             ),
         },
         default_args={
@@ -95,7 +96,6 @@ def postgres_dag(source: Source) -> DAG:
             "max_retry_delay": timedelta(minutes=10),
             "execution_timeout": timedelta(hours=2),
         },
-        render_template_as_native_obj=False,
     ) as dag:
         of_month = {"source_name": source.name, "month": MONTH}
         download = DownloadMonthOperator(task_id="download_month", use_cache="{{ params.use_cache }}", **of_month)

@@ -9,15 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.conftest import Connect
+from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
+
 from taxiway.core import errors
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.ledger import Published
-
-from tests.conftest import Connect
-from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
 
 ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
 
@@ -153,7 +153,7 @@ def test_a_corrected_file_replaces_its_month(connect: Connect, green: Source, tm
     load(connection, green, "2019-01", original)
     load(connection, green, "2019-02", tlc / "heads/green/green_tripdata_2019-02.csv.gz", "other")
     head, *rows = lines_of(original)
-    changed = rows[3:90] + [rows[90].replace("2019", "2018", 1)] + rows[91:] + [ROW, ROW.replace("9.3", "9.4")]
+    changed = [*rows[3:90], rows[90].replace("2019", "2018", 1), *rows[91:], ROW, ROW.replace("9.3", "9.4")]
     corrected = write_gzip(tmp_path / original.name, [head, *changed])
 
     counts = load(connection, green, "2019-01", corrected, run_id="manual__2")
@@ -256,7 +256,11 @@ def test_main_table_has_the_sources_columns_types_and_comments(connect: Connect,
 
 BAD_FILES = {
     "cut off": (lambda whole: whole[: len(whole) // 2], errors.InvalidFileError, "ends before its data"),
-    "corrupt": (lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:], errors.InvalidFileError, "not a whole gzip"),
+    "corrupt": (
+        lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:],
+        errors.InvalidFileError,
+        "not a whole gzip",
+    ),
     "wrong checksum": (lambda whole: whole[:-8] + bytes(8), errors.InvalidFileError, "not a whole gzip"),
     "trailing garbage": (lambda whole: whole + b"garbage", errors.InvalidFileError, "not a whole gzip"),
     "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "not a whole gzip"),
@@ -285,14 +289,13 @@ def test_a_bad_file_is_an_error_and_leaves_the_main_table_alone(
     assert staging_tables(connection) == []
 
 
-def _without_last(names: list[str]) -> list[str]:
-    return names[:-1]
-
-
 BAD_HEADERS = {
-    "missing": (lambda names: names[:-1] + ["X"], ["missing congestion_surcharge", "unknown X"]),
-    "repeated": (lambda names: names[:-1] + ["vendorid"], ["repeated VendorID, vendorid", "missing congestion_surcharge"]),
-    "unknown": (lambda names: names + ["cbd_congestion_fee"], ["unknown cbd_congestion_fee"]),
+    "missing": (lambda names: [*names[:-1], "X"], ["missing congestion_surcharge", "unknown X"]),
+    "repeated": (
+        lambda names: [*names[:-1], "vendorid"],
+        ["repeated VendorID, vendorid", "missing congestion_surcharge"],
+    ),
+    "unknown": (lambda names: [*names, "cbd_congestion_fee"], ["unknown cbd_congestion_fee"]),
     "no header": (lambda names: ROW.split(","), ["missing VendorID"]),
     "bom is fine but a name is not": (lambda names: ["\ufeff" + names[0], *names[1:-1], "Y"], ["unknown Y"]),
 }
@@ -338,7 +341,10 @@ BAD_ROWS = {
     "fraction in an integer": (ROW.replace(",42,", ",42.5,"), "line 3: PULocationID is '42.5'"),
     "too large an integer": (ROW.replace(",42,", ",4200000000,"), "line 3: PULocationID is '4200000000'"),
     "impossible date": (ROW.replace("2019-01-05 00:44", "2019-02-30 00:44"), "lpep_pickup_datetime is '2019-02-30"),
-    "spreadsheet date": (ROW.replace("2019-01-05 00:44:02", "1/5/2019 0:44"), "lpep_pickup_datetime is '1/5/2019 0:44'"),
+    "spreadsheet date": (
+        ROW.replace("2019-01-05 00:44:02", "1/5/2019 0:44"),
+        "lpep_pickup_datetime is '1/5/2019 0:44'",
+    ),
     "24 o'clock": (ROW.replace("00:44:02", "24:00:00"), "lpep_pickup_datetime is '2019-01-05 24:00:00'"),
     "time zone": (ROW.replace("00:44:02", "00:44:02+05"), "lpep_pickup_datetime is '2019-01-05 00:44:02+05'"),
     "today": (ROW.replace("2019-01-05 00:44:02", "today"), "lpep_pickup_datetime is 'today'"),
@@ -370,7 +376,7 @@ def test_bytes_that_are_not_utf_8_are_named(connect: Connect, green: Source, tmp
     path = tmp_path / "green_tripdata_2019-01.csv.gz"
     path.write_bytes(gzip.compress(f"{header(green)}\n{ROW}\n".encode().replace(b",N,", b",\xff\xfe,")))
 
-    with pytest.raises(errors.UnreadableRowsError, match="green 2019-01.*line 2.*UTF8"):
+    with pytest.raises(errors.UnreadableRowsError, match=r"green 2019-01.*line 2.*UTF8"):
         load(connect(), green, "2019-01", path)
 
 

@@ -18,7 +18,7 @@
 
 {%- macro row_text(columns, staged, lenient=false) -%}
 {%- for column in columns %}
-        COALESCE(
+        {{ "|| E'\\x1F' || " if not loop.first }}COALESCE(
 {%- if column.type == 'text' or (column.type == 'timestamp' and staged) -%}
 {{ column.name }}
 {%- elif column.type == 'numeric' -%}
@@ -26,6 +26,6 @@ TRIM_SCALE({{ as_type(column, lenient) if staged else column.name }})::text
 {%- else -%}
 {{ '(' ~ as_type(column, lenient) ~ ')' if staged else column.name }}::text
 {%- endif -%}
-, '\N'){{ " || E'\\x1F' ||" if not loop.last }}
+, '\N')
 {%- endfor %}
 {%- endmacro -%}

@@ -20,8 +20,8 @@ numbered AS (
 
 UPDATE {{ rows_table }} AS target
 SET
-    unique_row_id = MD5({{ row_text(columns, staged=false) }} || E'\x1F' ||
-        numbered.occurrence::text
+    unique_row_id = MD5({{ row_text(columns, staged=false) }}
+        || E'\x1F' || numbered.occurrence::text
     )::uuid
 FROM numbered
 WHERE target.ctid = numbered.row_address AND numbered.occurrence > 1

@@ -48,4 +48,5 @@ class Month:
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
     def __str__(self) -> str:
+        """Write the month as ``YYYY-MM``."""
         return f"{self.year:04d}-{self.number:02d}"

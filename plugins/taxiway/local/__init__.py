@@ -1,0 +1,1 @@
+"""The machine at hand: embedded Postgres, setup, services, demo, samples, mirror."""

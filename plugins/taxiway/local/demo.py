@@ -98,8 +98,8 @@ def _refuse_to_replace(loaded: list[dict[str, object]]) -> None:
     foreign = [row for row in loaded if urlsplit(str(row["url"])).hostname != "127.0.0.1"]
     if foreign:
         raise DemoError(
-            f"{foreign[0]['month']} and {len(foreign) - 1} more months of {SOURCE} are loaded from {foreign[0]['url']}, "
-            f"and the demo would replace them with samples. To do that: make demo REPLACE=1. To load them again from "
+            f"{len(foreign)} months of {SOURCE} are loaded from elsewhere ({foreign[0]['month']} from "
+            f"{foreign[0]['url']}), and the demo would replace them with samples. To do that: make demo REPLACE=1. To load them again from "
             f"the same place: make demo MIRROR={str(foreign[0]['url']).rsplit('/', 2)[0]}"
         )
 

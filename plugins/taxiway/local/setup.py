@@ -147,7 +147,7 @@ def _private(path: Path):  # type: ignore[no-untyped-def]  # a text stream, whos
     """Open a file for writing that only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)
-    return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the caller closes it
+    return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123 - the caller closes it
 
 
 def _add_connections(home: Home, server: database.Server | None) -> None:

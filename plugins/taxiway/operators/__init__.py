@@ -1,0 +1,1 @@
+"""Airflow operators, one step of a load each."""

@@ -27,6 +27,7 @@ class HashRowsOperator(MonthOperator):
     template_fields: Sequence[str] = ("month", "staged")
 
     def __init__(self, *, staged: Any, **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)
         self.staged = staged
 

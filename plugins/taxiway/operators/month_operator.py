@@ -44,9 +44,8 @@ class MonthOperator(BaseOperator):
     template_fields: Sequence[str] = ("month",)
     ui_color = "#f6d55c"
 
-    def __init__(
-        self, *, source_name: str, month: str, postgres_conn_id: str = "taxi_postgres", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, source_name: str, month: str, postgres_conn_id: str = "taxi_postgres", **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
         super().__init__(**kwargs)
         self.source_name = source_name
         self.month = month
@@ -95,7 +94,7 @@ class MonthOperator(BaseOperator):
             if connection.closed:
                 connection = self._connect()
             with transaction(connection) as cursor:
-                ledger.fail(cursor, tables, f"{self.task_id}: {error}")
+                ledger.record(cursor, tables, "failed", error=f"{self.task_id}: {error}")
         except psycopg.Error as unrecorded:
             # The step's own error is the one to show; the ledger's entry keeps its last state.
             self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -28,6 +29,7 @@ class StageMonthOperator(MonthOperator):
     template_fields: Sequence[str] = ("month", "download")
 
     def __init__(self, *, download: Any, **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)
         self.download = download
 
@@ -36,6 +38,6 @@ class StageMonthOperator(MonthOperator):
         file = SourceFile(
             **{key: self.download[key] for key in ("path", "url", "etag", "last_modified", "size", "sha256")}
         )
-        staged = stage_month(connection, tables, file, context["dag_run"].start_date)
+        staged = stage_month(connection, tables, file, context["dag_run"].start_date or datetime.now(timezone.utc))
         self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
         return asdict(staged)

@@ -68,9 +68,7 @@ def _hash_quickly(cursor: psycopg.Cursor[Any], tables: LoadTables, rows_read: in
 def _refuse_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     source, month = tables.source, tables.month
     found = cursor.execute(
-        render(
-            "postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns
-        ),
+        render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns),
         {"most": MOST_NAMED + 1},
     ).fetchall()
     if not found:
@@ -100,8 +98,6 @@ def _make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
             cursor.execute(statement, values)
     except psycopg.errors.UniqueViolation:
         cursor.execute(
-            render(
-                "postgres/number_repeated_rows.sql", rows_table=tables.rows_table, columns=tables.source.columns
-            )
+            render("postgres/number_repeated_rows.sql", rows_table=tables.rows_table, columns=tables.source.columns)
         )
         cursor.execute(statement, values)

@@ -8,9 +8,11 @@ from typing import Any
 
 import psycopg
 
+from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 
 DESTINATION = "postgres"
+"""What the ledger calls this warehouse."""
 
 
 @dataclass(frozen=True)
@@ -50,41 +52,27 @@ class Published:
 def start(cursor: psycopg.Cursor[Any], tables: LoadTables, file: SourceFile, started_at: datetime) -> None:
     """Enter a load, or start its entry over when its run is tried again."""
     cursor.execute(
-        """
-        INSERT INTO taxiway.loads (
-            source, month, destination, run_id, state, filename, url, etag, last_modified, bytes, sha256, started_at
-        )
-        VALUES (%s, %s, %s, %s, 'staging', %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (source, month, destination, run_id) DO UPDATE SET
-            state = excluded.state, filename = excluded.filename, url = excluded.url, etag = excluded.etag,
-            last_modified = excluded.last_modified, bytes = excluded.bytes, sha256 = excluded.sha256,
-            started_at = excluded.started_at, rows_read = NULL, rows_rejected = NULL, rows_staged = NULL,
-            rows_inserted = NULL, rows_deleted = NULL, rows_unchanged = NULL, finished_at = NULL, error = NULL
-        """,
-        [
-            *_key(tables),
-            tables.source.filename(tables.month),
-            file.url,
-            file.etag,
-            file.last_modified,
-            file.size,
-            file.sha256,
-            started_at,
-        ],
+        render("postgres/start_load.sql"),
+        {
+            **_key(tables),
+            "filename": tables.source.filename(tables.month),
+            "url": file.url,
+            "etag": file.etag,
+            "last_modified": file.last_modified,
+            "bytes": file.size,
+            "sha256": file.sha256,
+            "started_at": started_at,
+        },
     )
 
 
-def record(cursor: psycopg.Cursor[Any], tables: LoadTables, state: str, **counts: int) -> None:
-    """Record that a step of a load is done.
+def record(cursor: psycopg.Cursor[Any], tables: LoadTables, state: str, **values: int | str) -> None:
+    """Record that a step of a load is done, in the step's own transaction; a published month stays published.
 
-    :param state: the step that is done: staged, hashed or checked
-    :param counts: columns of the ledger and their values, for example ``rows_read=5000``
+    :param state: staged, hashed, checked, published or failed
+    :param values: columns of the ledger and their values, for example ``rows_read=5000``
     """
-    assignments = "".join(f", {column} = %s" for column in counts)
-    cursor.execute(
-        f"UPDATE taxiway.loads SET state = %s{assignments} WHERE {_WHERE}",  # noqa: S608 - names from our own calls
-        [state, *counts.values(), *_key(tables)],
-    )
+    cursor.execute(render("postgres/record_step.sql", columns=list(values)), {**values, "state": state, **_key(tables)})
 
 
 def publish(cursor: psycopg.Cursor[Any], tables: LoadTables, counts: Published) -> None:
@@ -97,41 +85,28 @@ def publish(cursor: psycopg.Cursor[Any], tables: LoadTables, counts: Published) 
         rows_deleted=counts.deleted,
         rows_unchanged=counts.unchanged,
     )
-    cursor.execute(f"UPDATE taxiway.loads SET finished_at = clock_timestamp() WHERE {_WHERE}", _key(tables))
-
-
-def fail(cursor: psycopg.Cursor[Any], tables: LoadTables, error: str) -> None:
-    """Record that a step of a load failed; a month that is published stays so.
-
-    :param error: the error's message
-    """
-    cursor.execute(
-        "UPDATE taxiway.loads SET state = 'failed', finished_at = clock_timestamp(), error = %s "
-        f"WHERE {_WHERE} AND state <> 'published'",
-        [error, *_key(tables)],
-    )
 
 
 def published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published | None:
     """Return the counts of a load that is published already, or None."""
-    row = cursor.execute(
-        f"SELECT rows_inserted, rows_deleted, rows_unchanged FROM taxiway.loads WHERE {_WHERE} AND state = 'published'",
-        _key(tables),
-    ).fetchone()
-    return Published(*row) if row else None
+    row = _find(cursor, tables)
+    return Published(row[3], row[4], row[5]) if row and row[0] == "published" else None
 
 
 def staged_counts(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[int, int] | None:
-    """Return rows read and rows rejected of a load that is staged, or None."""
-    row = cursor.execute(
-        f"SELECT rows_read, rows_rejected FROM taxiway.loads WHERE {_WHERE} AND rows_read IS NOT NULL",
-        _key(tables),
-    ).fetchone()
-    return (row[0], row[1]) if row else None
+    """Return rows read and rows rejected of a load whose rows have ids, or None."""
+    row = _find(cursor, tables)
+    return (row[1], row[2]) if row and row[2] is not None else None
 
 
-_WHERE = "source = %s AND month = %s AND destination = %s AND run_id = %s"
+def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[Any, ...] | None:
+    return cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
 
 
-def _key(tables: LoadTables) -> list[Any]:
-    return [tables.source.name, tables.month.first_day, DESTINATION, tables.run_id]
+def _key(tables: LoadTables) -> dict[str, Any]:
+    return {
+        "source": tables.source.name,
+        "month": tables.month.first_day,
+        "destination": DESTINATION,
+        "run_id": tables.run_id,
+    }

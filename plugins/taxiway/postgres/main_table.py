@@ -11,19 +11,6 @@ from taxiway.core.sources import ADDED_COLUMNS, Source
 from taxiway.core.sql import render
 from taxiway.postgres.session import lock
 
-_COLUMNS = """
-SELECT
-    relation.relkind,
-    (
-        SELECT array_agg(attribute.attname || ' ' || format_type(attribute.atttypid, attribute.atttypmod)
-                         ORDER BY attribute.attnum)
-        FROM pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-    )
-FROM pg_class AS relation
-WHERE relation.oid = to_regclass(%s)
-"""
-
 _TYPE_NAMES = {"timestamp": "timestamp without time zone"}
 
 
@@ -60,8 +47,5 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
 
 
 def _described(cursor: psycopg.Cursor[Any], source: Source) -> tuple[str, list[str]] | None:
-    row = cursor.execute(_COLUMNS, [f"public.{source.main_table}"]).fetchone()
-    if row is None:
-        return None
-    kind, columns = row
-    return (kind.decode() if isinstance(kind, bytes) else kind), columns
+    statement = render("postgres/describe_main_table.sql")
+    return cursor.execute(statement, {"table_name": f"public.{source.main_table}"}).fetchone()

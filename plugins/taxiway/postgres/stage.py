@@ -167,7 +167,9 @@ def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:
                 f"mirror serves"
             )
     if not head.strip():
-        raise InvalidFileError(f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves")
+        raise InvalidFileError(
+            f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
+        )
     return head, b""
 
 

@@ -1,0 +1,164 @@
+"""Every DAG imports, is what its source implies, and keeps the project's policy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.core.paths import ROOT, SOURCES_FOLDER
+from taxiway.core.sources import Source, load_sources
+
+SOURCES = load_sources(SOURCES_FOLDER)
+ALLOWED_TAGS = {"taxi", "green", "yellow", "postgres"}
+GRAPH = {
+    "download_month": {"stage_month"},
+    "stage_month": {"hash_rows", "drop_staging"},
+    "hash_rows": {"check_month"},
+    "check_month": {"merge_month"},
+    "merge_month": {"drop_staging"},
+    "drop_staging": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def bag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(ROOT / "dags"), collect_dags=True)
+
+
+@pytest.fixture(params=SOURCES, ids=lambda source: source.name)
+def source(request: pytest.FixtureRequest) -> Source:
+    found: Source = request.param
+    return found
+
+
+@pytest.fixture
+def dag(bag: Any, source: Source) -> Any:
+    return bag.dags[f"taxi_{source.name}"]
+
+
+def as_stored(dag: Any) -> Any:
+    """The DAG as the scheduler and the API server see it."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+
+
+def test_every_dag_imports(bag: Any) -> None:
+    assert bag.import_errors == {}
+
+
+def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
+    assert sorted(bag.dags) == sorted(f"taxi_{source.name}" for source in SOURCES)
+    assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
+
+
+def test_the_task_graph_is_exactly_this(dag: Any) -> None:
+    assert {task.task_id: set(task.downstream_task_ids) for task in dag.tasks} == GRAPH, dag.dag_id
+    assert [task.task_id for task in dag.tasks if task.is_teardown] == ["drop_staging"], dag.dag_id
+    assert [task.task_id for task in dag.tasks if task.is_setup] == ["stage_month"], dag.dag_id
+
+
+def test_schedules_are_the_sources(dag: Any, source: Source) -> None:
+    assert dag.schedule == source.schedule
+    assert dag.catchup is True
+    assert dag.start_date.strftime("%Y-%m-%d") == f"{source.first_month}-01"
+    assert {"green": "0 9 1 * *", "yellow": "0 20 1 * *"}[source.name] == source.schedule
+
+
+def test_a_backfill_of_2019_means_its_twelve_months(dag: Any) -> None:
+    import pendulum
+
+    infos = as_stored(dag).iter_dagrun_infos_between(pendulum.datetime(2019, 1, 1), pendulum.datetime(2019, 12, 31))
+
+    assert [info.logical_date.strftime("%Y-%m") for info in infos] == [f"2019-{n:02d}" for n in range(1, 13)]
+
+
+def test_every_task_retries_with_backoff_and_ends(dag: Any) -> None:
+    for task in dag.tasks:
+        where = f"{dag.dag_id}.{task.task_id}"
+        assert task.retries >= 2, where
+        assert task.retry_exponential_backoff >= 1.5, where
+        assert timedelta(seconds=1) <= task.retry_delay <= timedelta(minutes=5), where
+        assert task.max_retry_delay >= task.retry_delay, where
+        assert task.execution_timeout, where
+    assert dag.dagrun_timeout, dag.dag_id
+
+
+def test_every_dag_is_owned_tagged_and_documented(dag: Any, source: Source) -> None:
+    assert {task.owner for task in dag.tasks} == {source.owner}, dag.dag_id
+    assert dag.owner == source.owner != "airflow"
+    assert set(dag.tags) <= ALLOWED_TAGS, f"{dag.dag_id}: {set(dag.tags) - ALLOWED_TAGS} are not allowed tags"
+    assert {"taxi", source.name} <= set(dag.tags)
+    assert dag.description, dag.dag_id
+    assert f"airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag.dag_id}" in dag.doc_md
+
+
+@pytest.mark.parametrize("month", ["2019-03", "2021-12", None])
+def test_a_month_is_accepted(dag: Any, month: str | None) -> None:
+    as_stored(dag).params.deep_merge({"month": month}).validate()
+
+
+@pytest.mark.parametrize("month", ["2019-13", "2019-3", "March", "../2019-03", "2019-03'; --", "{{ ds }}", 201903, ""])
+def test_what_is_no_month_is_refused(dag: Any, month: object) -> None:
+    with pytest.raises(ValueError, match="month"):
+        as_stored(dag).params.deep_merge({"month": month}).validate()
+
+
+def test_dags_survive_serialisation(dag: Any) -> None:
+    assert sorted(as_stored(dag).task_ids) == sorted(GRAPH)
+
+
+PARSE = """
+import socket, sys, time
+import airflow.sdk, airflow.providers.postgres.hooks.postgres, airflow.providers.http.hooks.http
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Connection, Variable
+import sqlalchemy.engine
+
+def refuse(*arguments, **options):
+    raise AssertionError(f"while parsing: {arguments}")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+Variable.get = Connection.get = refuse
+sqlalchemy.engine.Engine.connect = refuse
+begin = time.monotonic()
+bag = DagBag(dag_folder=sys.argv[1])
+took = time.monotonic() - begin
+assert not bag.import_errors, bag.import_errors
+assert bag.dags
+print(took)
+"""
+
+
+def test_parsing_opens_no_connection_reads_no_variable_and_is_quick() -> None:
+    """The processor imports Airflow and its providers once; what is timed is what each parse costs."""
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(ROOT / "dags")], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert float(done.stdout.splitlines()[-1]) < 2
+
+
+def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
+    """Adding a YAML file adds its DAG and changes no code."""
+    import shutil
+
+    from taxiway.dags import postgres_dag
+
+    shutil.copy(SOURCES_FOLDER / "green.yaml", tmp_path / "lime.yaml")
+    (lime,) = load_sources(tmp_path)
+    begin = time.monotonic()
+    dag = postgres_dag(lime)
+
+    assert dag.dag_id == "taxi_lime"
+    assert time.monotonic() - begin < 2
+    assert {task.task_id for task in dag.tasks} == set(GRAPH)

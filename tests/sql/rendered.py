@@ -1,0 +1,46 @@
+"""Every SQL file of the project, rendered as a load of green 2019-01 renders it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taxiway.core.months import Month
+from taxiway.core.paths import SOURCES_FOLDER, SQL_FOLDER
+from taxiway.core.sources import load_source
+from taxiway.core.sql import render
+from taxiway.core.tables import LoadTables
+
+GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+TABLES = LoadTables(GREEN, Month(2019, 1), "manual__1")
+
+RUN: dict[str, Any] = {
+    "staging_table": TABLES.staging_table,
+    "rows_table": TABLES.rows_table,
+    "rows_name": TABLES.rows_name,
+    "index_name": TABLES.index_name,
+    "partition_name": TABLES.partition_name,
+    "partition_index": TABLES.partition_index,
+    "main_table": GREEN.main_table,
+    "columns": GREEN.columns,
+    "file_columns": GREEN.columns,
+}
+
+OWN: dict[str, dict[str, Any]] = {
+    "create_main_table": {"title": GREEN.title},
+    "hash_rows": {"lenient": True},
+    "record_step": {"columns": ["rows_read", "rows_rejected"]},
+}
+"""What one file needs beside what all share."""
+
+
+def file_names() -> list[str]:
+    """Names of the files below ``include/sql`` that are statements; those with an underscore are macros."""
+    return sorted(
+        str(path.relative_to(SQL_FOLDER)) for path in SQL_FOLDER.rglob("*.sql") if not path.name.startswith("_")
+    )
+
+
+def rendered(name: str) -> str:
+    """Render one file, named as :func:`file_names` names it."""
+    stem = name.rpartition("/")[2].removesuffix(".sql")
+    return render(name, **{**RUN, **OWN.get(stem, {})})

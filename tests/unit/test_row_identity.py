@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.row_identity import digest, row_text, unique_row_ids, value_text
+from taxiway.core.sources import Column, load_source
+
+
+def column(kind: str) -> Column:
+    return Column(header="X", name="x", type=kind, description="x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("integer", "", "\\N"),
+        ("integer", "1", "1"),
+        ("integer", "1.0", "1"),
+        ("integer", "-3", "-3"),
+        ("numeric", ".79", "0.79"),
+        ("numeric", "8.50", "8.5"),
+        ("numeric", "8.0", "8"),
+        ("numeric", "100", "100"),
+        ("numeric", "0.00", "0"),
+        ("numeric", "-0", "0"),
+        ("numeric", "-.5", "-0.5"),
+        ("numeric", "1e2", "100"),
+        ("timestamp", "2020-04-01 00:44:02", "2020-04-01 00:44:02"),
+        ("text", "N", "N"),
+        ("text", "", "\\N"),
+    ],
+)
+def test_values_are_written_as_specified(kind: str, value: str, text: str) -> None:
+    assert value_text(column(kind), value) == text
+
+
+def test_separators_keep_neighbours_apart() -> None:
+    columns = [column("integer"), column("integer")]
+
+    assert row_text(columns, ["1", "123"]) != row_text(columns, ["11", "23"])
+
+
+def test_repeats_are_numbered_from_the_second_on() -> None:
+    columns = [column("numeric")]
+
+    first, second, third, other = unique_row_ids(columns, [["8"], ["8.0"], ["8.00"], ["9"]])
+
+    assert len({first, second, third, other}) == 4
+    assert list(unique_row_ids(columns, [["8"]])) == [first]
+
+
+def test_golden_files_and_rows(tlc: Path) -> None:
+    golden = json.loads((tlc / "golden_row_ids.json").read_text())
+    assert len(golden["files"]) >= 8
+    for entry in golden["files"]:
+        name = entry["file"].split("/")[1]
+        source = load_source(SOURCES_FOLDER / f"{name}.yaml")
+        with gzip.open(tlc / entry["file"], "rt", newline="") as stream:
+            _, *rows = csv.reader(stream)
+        ids = list(unique_row_ids(source.columns, rows))
+        assert (len(ids), digest(ids)) == (entry["rows"], entry["digest"]), entry["file"]
+        for row in golden["rows"]:
+            if row["file"] == entry["file"]:
+                assert row_text(source.columns, rows[row["data_row"] - 1]) == row["text"].replace("␟", "\x1f")
+                assert ids[row["data_row"] - 1] == row["unique_row_id"]
