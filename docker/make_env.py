@@ -1,0 +1,79 @@
+"""Make ``.env`` from ``.env.example``, with a random value for each secret that has none.
+
+What ``.env`` says already stays as it is, so running this again after an upgrade only adds
+the secrets that are new. Runs on the standard library of any Python from 3.10 on.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_EMPTY = ("", "''", '""')
+
+
+def new_secret(name: str) -> str:
+    """Return a random value for one of ``.env.example``'s empty lines.
+
+    :param name: the variable; its ending says what kind of secret it is
+    """
+    if name.endswith("_FERNET_KEY"):
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    # A password gets typed, or read out; a key never. 64 characters is what HS512 wants.
+    return secrets.token_urlsafe(24 if name.endswith("_PASSWORD") else 48)
+
+
+def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
+    """Put a value to every secret that has none.
+
+    :param example: text of ``.env.example``; its secrets are the lines ``NAME=`` without a value
+    :param existing: text of ``.env``, or None where there is none yet
+    :return: the new text of ``.env``, and the names that got a value
+    """
+    wanted = [match[1] for match in map(_ASSIGNMENT.fullmatch, example.splitlines()) if match and match[2] in _EMPTY]
+    lines = (example if existing is None else existing).splitlines()
+    present = set()
+    filled = []
+    for number, line in enumerate(lines):
+        match = _ASSIGNMENT.fullmatch(line)
+        if match and match[1] in wanted:
+            present.add(match[1])
+            if match[2] in _EMPTY:
+                lines[number] = f"{match[1]}={new_secret(match[1])}"
+                filled.append(match[1])
+    for name in wanted:
+        if name not in present:
+            lines.append(f"{name}={new_secret(name)}")
+            filled.append(name)
+    return "\n".join(lines) + "\n", filled
+
+
+def main(root: Path = ROOT) -> int:
+    """Write ``.env`` beside ``.env.example``, readable by its owner only; return the exit code.
+
+    :param root: the folder of both files
+    """
+    target = root / ".env"
+    existing = target.read_text(encoding="utf-8") if target.exists() else None
+    text, filled = fill((root / ".env.example").read_text(encoding="utf-8"), existing)
+    if text != existing:
+        draft = root / f".env.{os.getpid()}"
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    print(f"{target}: new values for {', '.join(filled)}" if filled else f"{target}: every secret has a value already")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
