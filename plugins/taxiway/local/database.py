@@ -24,6 +24,9 @@ from taxiway.local.home import Home
 DATABASES = {"airflow": "airflow", "taxi": "taxiway"}
 """The databases and the roles that own them: Airflow's metadata, and the warehouse."""
 
+METADATA_DRIVER = "postgresql+psycopg2"
+"""How Airflow reaches its metadata."""
+
 SETTINGS = {"max_wal_size": "4GB", "checkpoint_completion_target": "0.9"}
 """Server settings that differ from Postgres's defaults, neither of which touches durability:
 months are loaded in bulk, and fewer checkpoints mean fewer pages written twice."""
@@ -89,6 +92,20 @@ def find(home: Home) -> Server | None:
     return Server(folder)
 
 
+def ensure_started(home: Home, address: str) -> None:
+    """Start the server if it is what an address of Airflow's metadata names, and doesn't run.
+
+    :param address: SQLAlchemy's address of the metadata database
+    """
+    if is_embedded(address) and (home.postgres / "PG_VERSION").exists() and find(home) is None:
+        start(home)
+
+
+def is_embedded(address: str) -> bool:
+    """Say whether an address of Airflow's metadata is one that :meth:`Server.url` makes."""
+    return address.startswith(f"{METADATA_DRIVER}://{DATABASES['airflow']}@/airflow?host=")
+
+
 def stop(home: Home) -> bool:
     """Stop the server; say whether it ran."""
     if find(home) is None:
@@ -118,9 +135,9 @@ def _create_databases(server: Server) -> None:
         # Two commands may start at the same moment; the second finds everything there.
         admin.execute("SELECT pg_advisory_lock(hashtextextended('taxiway/databases', 0))")
         for database, owner in DATABASES.items():
-            if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [owner]).fetchone():
+            if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone() is None:
                 admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(owner)))
-            if not admin.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone():
+            if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
                 admin.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
                 )

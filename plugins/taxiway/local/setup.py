@@ -119,18 +119,15 @@ def _write_config(home: Home, server: database.Server | None) -> None:
         for key, value in settings.items():
             if not config.has_option(section, key):
                 config.read_dict({section: {key: value}})
-    if server is not None and _is_embedded(config.get("database", "sql_alchemy_conn", fallback="")):
+    address = config.get("database", "sql_alchemy_conn", fallback="").replace("%%", "%")
+    if server is not None and (not address or database.is_embedded(address)):
         # Airflow interpolates what it reads, so a percent sign stands twice.
-        address = server.url("airflow", driver="postgresql+psycopg2").replace("%", "%%")
+        address = server.url("airflow", driver=database.METADATA_DRIVER).replace("%", "%%")
         config.read_dict({"database": {"sql_alchemy_conn": address}})
     if _as_dict(config) != before:
         with _private(home.airflow_config) as stream:
             stream.write(_CONFIG_HEADER)
             config.write(stream)
-
-
-def _is_embedded(address: str) -> bool:
-    return not address or address.startswith("postgresql+psycopg2://airflow@/airflow?host=")
 
 
 def _as_dict(config: configparser.ConfigParser) -> dict[str, dict[str, str]]:
