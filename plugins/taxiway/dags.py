@@ -19,6 +19,9 @@ MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.l
 """The month of a run: the parameter where a person gave one, else that of the logical date.
 Airflow 3 reads a bare cron expression as a point in time, so the data interval has no length."""
 
+USE_CACHE = "{{ '' if params.use_cache else 'false' }}"
+"""Off for one run by the parameter; else the Variable taxiway_use_cache decides."""
+
 MAX_ACTIVE_RUNS = 4
 """Months that are loaded side by side."""
 
@@ -81,11 +84,10 @@ def postgres_dag(source: Source) -> DAG:
                 description="The month to load, as YYYY-MM. Empty: the month of the logical date.",
             ),
             "use_cache": Param(
-                None,
-                type=["null", "boolean"],
+                True,
+                type="boolean",
                 title="Use the cache",
-                description="Take a file that hasn't changed on the mirror from the cache; false: fetch it again. "
-                "Empty: as the Variable taxiway_use_cache says, which is true where it is absent.",
+                description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
             ),
         },
         default_args={
@@ -98,7 +100,7 @@ def postgres_dag(source: Source) -> DAG:
         },
     ) as dag:
         of_month = {"source_name": source.name, "month": MONTH}
-        download = DownloadMonthOperator(task_id="download_month", use_cache="{{ params.use_cache }}", **of_month)
+        download = DownloadMonthOperator(task_id="download_month", use_cache=USE_CACHE, **of_month)
         stage = StageMonthOperator(task_id="stage_month", download=download.output, **of_month)
         hashed = HashRowsOperator(task_id="hash_rows", staged=stage.output, **of_month)
         check = CheckMonthOperator(task_id="check_month", **of_month)

@@ -33,7 +33,8 @@ _HEADER_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
 _FILE = re.compile(r"[A-Za-z0-9_.{}-]+\.csv\.gz")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _REQUIRED = ("title", "first_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns")
-_OPTIONAL = ("allow_empty",)
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+_OPTIONAL = ("allow_empty", "allowed_redirect_hosts")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Source:
     :param tags: tags of its DAGs
     :param allow_empty: whether a header without rows is a valid month
     :param columns: its columns in the order of the main table
+    :param allowed_redirect_hosts: hosts, other than the mirror's own, that the mirror may
+        redirect to: ``host``, or ``host:port`` where the port isn't the scheme's default
     """
 
     name: str
@@ -80,6 +83,7 @@ class Source:
     tags: tuple[str, ...]
     allow_empty: bool
     columns: tuple[Column, ...]
+    allowed_redirect_hosts: tuple[str, ...] = ()
 
     def filename(self, month: Month) -> str:
         """Return the name of a month's file, as it stands in the column ``filename``."""
@@ -149,11 +153,14 @@ def load_source(path: Path) -> Source:
         schedule=reader.matching("schedule", re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,#-]+){4}"), "a five-field cron"),
         file=file,
         path=source_path,
-        main_table=reader.matching("main_table", _IDENTIFIER, f"a lower-case name of at most {MAX_IDENTIFIER} characters"),
+        main_table=reader.matching(
+            "main_table", _IDENTIFIER, f"a lower-case name of at most {MAX_IDENTIFIER} characters"
+        ),
         owner=reader.matching("owner", _TAG, "a plain word"),
         tags=reader.tags(),
         allow_empty=reader.flag("allow_empty", default=False),
         columns=reader.columns(),
+        allowed_redirect_hosts=reader.hosts(),
     )
 
 
@@ -196,6 +203,14 @@ class _Reader:
         if not isinstance(tags, list) or not tags or not all(isinstance(t, str) and _TAG.fullmatch(t) for t in tags):
             raise self.error("tags", tags, "to be a list of plain words")
         return tuple(tags)
+
+    def hosts(self) -> tuple[str, ...]:
+        hosts = self.document.get("allowed_redirect_hosts", [])
+        if not isinstance(hosts, list) or not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts):
+            raise self.error(
+                "allowed_redirect_hosts", hosts, "to be a list of lower-case host names without scheme or path"
+            )
+        return tuple(hosts)
 
     def columns(self) -> tuple[Column, ...]:
         entries = self.document["columns"]

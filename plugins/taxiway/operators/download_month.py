@@ -105,8 +105,9 @@ class DownloadMonthOperator(BaseOperator):
 def _setting(value: object, variable: str, default: str) -> str:
     """Return a parameter's value as text, or the Variable's where the parameter says nothing."""
     if value is None or value in ("", "None"):
-        return str(Variable.get(variable, default=default))
-    return str(value)
+        # Not given to Variable.get, which takes each default for a secret, and warns where it is short.
+        value = Variable.get(variable, default=None)
+    return default if value is None else str(value)
 
 
 def _timeout(hook: MirrorHook) -> float:

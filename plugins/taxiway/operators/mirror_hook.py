@@ -54,9 +54,10 @@ def mirror_address(conn_type: str | None, host: str | None, port: int | None, sc
         host = f"{scheme}://[{host}]" if bare_ipv6 else f"{scheme}://{host}"
     try:
         parts = urlsplit(host)
-        netloc = parts.netloc if port is None or parts.port is not None else f"{parts.netloc}:{port}"
+        has_port = parts.port is not None
     except ValueError as error:
         raise SettingError(f"the mirror's connection has the host {host!r}: {error}; expected an address") from error
+    netloc = parts.netloc if port is None or has_port else f"{parts.netloc}:{port}"
     path = parts.path.rstrip("/")
     if schema and not scheme_named:
         path = f"{path}/{schema.strip('/')}"

@@ -1,0 +1,157 @@
+"""Gzip files: checked through to their last byte, and told from what isn't one."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first two bytes of every gzip member (RFC 1952)."""
+
+HEAD = 64 * 1024
+"""How much of a body's start is looked at to say what it is, in bytes."""
+
+_BLOCK = 1024 * 1024
+_GZIP_WBITS = 31
+_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_FORMATS = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"PAR1": "a Parquet file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+}
+
+
+class GzipFaultError(ValueError):
+    """What is wrong with a gzip file."""
+
+    def __init__(self, found: str, *, truncated: bool = False) -> None:
+        """Make one.
+
+        :param found: what is wrong, in words that follow "found"
+        :param truncated: whether everything up to the file's end is sound, and it only ends too early
+        """
+        super().__init__(found)
+        self.truncated = truncated
+
+
+@dataclass(frozen=True)
+class GzipContents:
+    """What a gzip file holds.
+
+    :param size: bytes of the file itself
+    :param sha256: of the file itself, in hexadecimal
+    :param unpacked: bytes that it unpacks to
+    :param head: the first of these, at most :data:`HEAD`
+    """
+
+    size: int
+    sha256: str
+    unpacked: int
+    head: bytes
+
+
+class _Digest(Protocol):
+    def update(self, block: bytes, /) -> None: ...
+
+
+def check_gzip(path: Path) -> GzipContents:
+    """Unpack a file from end to end, keeping nothing: every member's checksum and length must hold.
+
+    :raises GzipFaultError: where the file is damaged, ends too early or goes on after its last member
+    """
+    digest = hashlib.sha256()
+    unpacked, head = 0, b""
+    for block in unpacked_blocks(path, digest):
+        unpacked += len(block)
+        if len(head) < HEAD:
+            head += block[: HEAD - len(head)]
+    return GzipContents(path.stat().st_size, digest.hexdigest(), unpacked, head)
+
+
+def unpacked_blocks(path: Path, digest: _Digest | None = None) -> Iterator[bytes]:
+    """Yield what a gzip file unpacks to, in blocks of at most 1 MiB.
+
+    :param digest: is fed the file's own bytes on the way
+    :raises GzipFaultError: as :func:`check_gzip`
+    """
+    size, members = 0, 0
+    member = None
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            size += len(block)
+            if digest is not None:
+                digest.update(block)
+            while block:
+                if member is None:
+                    if not GZIP_MAGIC.startswith(block[:2]):
+                        raise _not_a_member(size - len(block), members)
+                    member = zlib.decompressobj(_GZIP_WBITS)
+                try:
+                    yield member.decompress(block, _BLOCK)
+                except zlib.error as error:
+                    raise GzipFaultError(f"a gzip file damaged within its first {size} bytes ({error})") from error
+                if member.eof:
+                    block, member, members = member.unused_data, None, members + 1
+                else:
+                    block = member.unconsumed_tail
+    if member is not None:
+        raise GzipFaultError(f"a gzip file that breaks off after {size} bytes, inside its data", truncated=True)
+
+
+def _not_a_member(position: int, members: int) -> GzipFaultError:
+    if members:
+        return GzipFaultError(f"a gzip file with other data behind its end, from byte {position} on")
+    return GzipFaultError("no gzip file: its first bytes are others")
+
+
+def unpacked_head(body: bytes) -> bytes:
+    """Unpack what the first bytes of a gzip file give, at most :data:`HEAD`; nothing where they are damaged."""
+    try:
+        return zlib.decompressobj(_GZIP_WBITS).decompress(body, HEAD)
+    except zlib.error:
+        return b""
+
+
+def is_html(body: bytes) -> bool:
+    """Say whether a body's first bytes begin an HTML page."""
+    return _HTML.match(body.removeprefix(b"\xef\xbb\xbf")) is not None
+
+
+def describe_body(body: bytes, content_type: str) -> str:
+    """Say in words what a body is that isn't a gzip file, for an error.
+
+    :param body: its first bytes, at most :data:`HEAD`
+    :param content_type: the header Content-Type, or an empty text
+    :return: for example ``an HTML page (text/html, title 'Sign in')``
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    label = _plain(kind, 60) or "no Content-Type"
+    if not body:
+        return f"an empty body ({label})"
+    text = body.decode("utf-8", errors="replace")
+    if is_html(body) or "html" in kind:
+        title = _TITLE.search(text)
+        named = f"title '{_plain(html.unescape(title[1]), 80)}'" if title else "without a title"
+        return f"an HTML page ({label}, {named})"
+    for magic, name in _FORMATS.items():
+        if body.startswith(magic):
+            return f"{name} ({label})"
+    start = text[:200]
+    if "\ufffd" in start[:-1] or "\0" in start:
+        return f"data ({label}) that begins with the bytes {body[:8].hex(' ')}"
+    return f"plain text ({label}) that begins '{_plain(start, 60)}'"
+
+
+def _plain(text: str, length: int) -> str:
+    """Return a text in one line, shortened, without anything that a terminal or a log would act on."""
+    words = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return words if len(words) <= length else words[: length - 1] + "…"

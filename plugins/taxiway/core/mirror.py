@@ -1,0 +1,235 @@
+"""GET requests to a mirror, with what a mirror may and may not do.
+
+Redirects are followed here and not by requests, for three rules that it lacks: they
+lead to known hosts only, never from https to http, and no credential of the mirror
+(auth, headers of the connection, client certificate, cookie) reaches another host.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timezone
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+
+import requests
+import urllib3
+
+from taxiway.core.errors import DownloadError, DownloadRefusedError, MonthNotFoundError, TaxiwayError
+from taxiway.core.validators import parse_http_date
+
+MAX_REDIRECTS = 5
+
+_BLOCK = 256 * 1024
+_PORTS = {"http": 80, "https": 443}
+_GONE = (404, 410)
+_RETRYABLE = (408, 425, 429)
+_Origin = tuple[str, str, int]
+
+
+class BrokenConnectionError(Exception):
+    """A body that stopped coming; says why."""
+
+
+class Mirror:
+    """A mirror, for one month's file."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        base_url: str,
+        subject: str,
+        allowed_hosts: Collection[str],
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        """Make one.
+
+        :param session: carries the mirror's auth, headers, proxies and certificates
+        :param base_url: the mirror's address; a user and password in it are used as basic auth
+        :param subject: the source and the month, for errors: ``green 2019-03``
+        :param allowed_hosts: hosts that the mirror may redirect to, besides itself
+        :param connect_timeout: seconds to wait for a connection
+        :param read_timeout: seconds to wait for the next bytes of an answer
+        :raises DownloadRefusedError: where the address can't be used
+        """
+        self.session = session
+        self.subject = subject
+        self.allowed_hosts = allowed_hosts
+        self.timeout = (connect_timeout, read_timeout)
+        parts, origin = _split(base_url)
+        if parts is None or origin is None or parts.query or parts.fragment:
+            raise DownloadRefusedError(
+                f"{subject}: the mirror's address is {_shown(base_url)!r}; expected http:// or https://, a host and "
+                "possibly a path. Correct the connection's host"
+            )
+        self.origin = origin
+        self.base_url = _without_user(parts).rstrip("/")
+        user = unquote(parts.username or ""), unquote(parts.password or "")
+        self._auth = user if any(user) and session.auth is None else None
+
+    def url(self, file_path: str) -> str:
+        """Return a file's address, without credentials."""
+        return f"{self.base_url}/{file_path}"
+
+    def get(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """Ask for a file, and follow redirects; the answer's body is left to be read with :func:`blocks`.
+
+        :param url: from :meth:`url`
+        :param headers: of this request; they go to other hosts too
+        :return: an answer with any status but a redirect's; the caller closes it
+        :raises DownloadError: where no answer came
+        :raises DownloadRefusedError: where a redirect leads where it must not
+        """
+        target = url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(target, headers)
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = self._redirected(url, target, response.headers["Location"])
+        raise DownloadRefusedError(
+            f"{self.subject}: {url} redirects more than {MAX_REDIRECTS} times. Look at the address in a browser, "
+            "and correct the connection"
+        )
+
+    def error(self, url: str, response: requests.Response) -> TaxiwayError:
+        """Return the exception for an answer that isn't the file."""
+        status = response.status_code
+        found = f"{self.subject}: {url}: the answer is {status} {response.reason or ''}".rstrip()
+        retry_after = _retry_after(response.headers.get("Retry-After"))
+        if status in _GONE:
+            return MonthNotFoundError(
+                f"{found}; expected the month's file. The mirror doesn't have it: look whether this month is "
+                "published, and whether the connection's address and the source's path are right"
+            )
+        if status >= 500 or status in _RETRYABLE or (status == 403 and retry_after is not None):
+            wait = "" if retry_after is None else f"; it asks to wait {retry_after:.0f} s"
+            return DownloadError(f"{found}{wait}. Try again later", retry_after=retry_after)
+        if status in (401, 403, 407):
+            return DownloadRefusedError(f"{found}. Check the connection's login, password and headers")
+        return DownloadRefusedError(f"{found}; expected 200 and the file. Look at the address in a browser")
+
+    def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        session = self.session
+        # From the mirror's own session only where the request goes to the mirror itself.
+        at_home = _split(url)[1] == self.origin
+        try:
+            request = requests.Request("GET", url, headers=dict(headers), auth=self._auth if at_home else None)
+            prepared = session.prepare_request(request) if at_home else request.prepare()
+            settings = session.merge_environment_settings(
+                prepared.url or url, dict(session.proxies), True, session.verify, None
+            )
+            verify = settings["verify"]
+            # Session.send would read the whole body of a redirect into memory.
+            return session.get_adapter(prepared.url or url).send(
+                prepared,
+                stream=True,
+                timeout=self.timeout,
+                verify=True if verify is None else verify,
+                cert=settings["cert"] if at_home else None,
+                proxies=dict(settings["proxies"] or {}),
+            )
+        except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
+            raise self._unanswered(url, error) from _innermost(error)
+
+    def _unanswered(self, url: str, error: Exception) -> TaxiwayError:
+        where, cause = f"{self.subject}: {_shown(url)}", _innermost(error)
+        if isinstance(error, ValueError):
+            return DownloadRefusedError(f"{where}: this can't be asked for: {cause}. Correct the connection")
+        if isinstance(error, requests.Timeout):
+            seconds = self.timeout[0] if isinstance(error, requests.ConnectTimeout) else self.timeout[1]
+            return DownloadError(f"{where}: no answer within {seconds:g} s. Try again later")
+        if isinstance(cause, ssl.SSLError):
+            return DownloadError(
+                f"{where}: no secure connection: {cause}. Check the mirror's certificate, and 'verify' in the "
+                "connection's extra"
+            )
+        return DownloadError(
+            f"{where}: no answer: {cause}. Check that the mirror runs and that the connection's address is right"
+        )
+
+    def _redirected(self, url: str, current: str, location: str) -> str:
+        parts, origin = _split(location, current)
+        found = f"{self.subject}: {url} redirects to {_shown(location)!r}"
+        if parts is None or origin is None:
+            raise DownloadRefusedError(f"{found}; expected an http or https address. Correct the connection's address")
+        scheme, host, port = origin
+        if scheme == "http" and current.startswith("https:"):
+            raise DownloadRefusedError(f"{found}, from https to http, which is not followed. Correct the connection")
+        name = host if port == _PORTS[scheme] else f"{host}:{port}"
+        if origin != self.origin and name not in self.allowed_hosts:
+            raise DownloadRefusedError(
+                f"{found}, on another server: {scheme}://{name}; expected the mirror's own"
+                f"{''.join(f' or {host}' for host in self.allowed_hosts)}. If it is to be trusted, add {name} to "
+                "allowed_redirect_hosts in the source's YAML file, or give its address in the connection"
+            )
+        return _without_user(parts)
+
+
+def content_length(response: requests.Response) -> int | None:
+    """Return how many bytes an answer announces; None where it announces none that count."""
+    length = response.headers.get("Content-Length", "").strip()
+    return int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else None
+
+
+def blocks(response: requests.Response) -> Iterator[bytes]:
+    """Yield an answer's body as it came over the wire, no Content-Encoding undone, in blocks of at most 256 KiB.
+
+    :raises BrokenConnectionError: where it stops before its end
+    """
+    remaining = content_length(response)
+    try:
+        # read1 hands out what has come, so that nothing of it is lost when the connection breaks. Python before
+        # 3.13 lets it run past the announced length.
+        while remaining != 0:
+            block = response.raw.read1(_BLOCK if remaining is None else min(_BLOCK, remaining), decode_content=False)
+            if not block:
+                return
+            remaining = None if remaining is None else remaining - len(block)
+            yield block
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise BrokenConnectionError("nothing more came in time") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise BrokenConnectionError(f"the connection broke: {_innermost(error)}") from error
+
+
+def _split(url: str, base: str = "") -> tuple[SplitResult | None, _Origin | None]:
+    """Split an address, and give its scheme, host and port; None where it has none that can be asked."""
+    try:
+        parts = urlsplit(urljoin(base, url))
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    except ValueError:
+        return None, None
+    if scheme not in _PORTS or not host:
+        return parts, None
+    return parts, (scheme, host.lower(), port or _PORTS[scheme])
+
+
+def _without_user(parts: SplitResult) -> str:
+    return urlunsplit((parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower(), parts.path, parts.query, ""))
+
+
+def _shown(url: str) -> str:
+    """Return an address fit for a message: user, password and query can be secrets."""
+    address = url.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = address.rpartition("//")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what an exception began with: requests' own wrapping repeats addresses, with their queries."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
+
+
+def _retry_after(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    moment = parse_http_date(text)
+    return None if moment is None else max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())

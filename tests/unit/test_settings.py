@@ -1,0 +1,57 @@
+"""Sizes and flags are read as people write them, and anything else is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from taxiway.core.errors import SettingError
+from taxiway.core.settings import format_size, parse_flag, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("10 GiB", 10 * 1024**3),
+        ("1.5GB", 1_500_000_000),
+        (" 500 mb ", 500_000_000),
+        ("64 KiB", 65_536),
+        ("2 TiB", 2 * 1024**4),
+        ("3 kB", 3_000),
+        ("17 B", 17),
+        ("1048576", 1_048_576),
+        (1_048_576, 1_048_576),
+        ("0", 0),
+    ],
+)
+def test_size(text: str | int, size: int) -> None:
+    assert parse_size(text, "limit") == size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1", "1 GiBs", "GiB", "1,5 GB", "1 G", "1e9", "None"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(SettingError, match=r"taxiway_cache_limit is '.*': expected a size such as 10 GiB"):
+        parse_size(text, "taxiway_cache_limit")
+
+
+@pytest.mark.parametrize("text", ["true", "True", " YES ", "on", "1", True])
+def test_yes(text: str | bool) -> None:
+    assert parse_flag(text, "flag") is True
+
+
+@pytest.mark.parametrize("text", ["false", "False", "no", "Off", "0", False])
+def test_no(text: str | bool) -> None:
+    assert parse_flag(text, "flag") is False
+
+
+@pytest.mark.parametrize("text", ["", "None", "perhaps", "2"])
+def test_neither(text: str) -> None:
+    with pytest.raises(SettingError, match=r"taxiway_use_cache is '.*': expected true or false"):
+        parse_flag(text, "taxiway_use_cache")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5e9, "5.0 GB"), (2e15, "2000.0 TB")],
+)
+def test_size_for_people(size: float, text: str) -> None:
+    assert format_size(size) == text
