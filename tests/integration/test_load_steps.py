@@ -5,19 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from dataclasses import replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.conftest import Connect
-from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
 
 from taxiway.core import errors
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
+from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.stage import stage_month
+from tests.conftest import Connect
+from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
 
 ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
 
@@ -325,8 +330,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(connect: Connect, green:
 
 
 def test_a_header_only_is_an_error_unless_the_source_allows_it(connect: Connect, green: Source, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     connection = connect()
     path = green_file(tmp_path, green, [])
 
@@ -369,6 +372,24 @@ def test_a_row_that_cannot_be_read_is_named(name: str, connect: Connect, green: 
 
     assert said in str(caught.value)
     assert table_digest(connection, green) == before
+    assert staging_tables(connection) == []
+
+
+def test_a_file_that_is_replaced_or_gone_since_its_download_is_not_loaded(
+    connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    tables = LoadTables(green, Month.parse("2019-01"), "manual__1")
+    path = green_file(tmp_path, green, [ROW])
+    downloaded = source_file(path)
+    green_file(tmp_path, green, [ROW, ROW])
+
+    with pytest.raises(errors.StagingMissingError, match="changed since it was downloaded"):
+        stage_month(connection, tables, downloaded, datetime.now(timezone.utc))
+    path.unlink()
+    with pytest.raises(errors.StagingMissingError, match="is gone"):
+        stage_month(connection, tables, downloaded, datetime.now(timezone.utc))
+
     assert staging_tables(connection) == []
 
 
@@ -416,12 +437,6 @@ def test_a_reader_sees_the_month_whole_or_not_at_all(connect: Connect, green: So
 def test_publishing_again_after_a_worker_died_returns_the_same_counts(
     connect: Connect, green: Source, tmp_path: Path
 ) -> None:
-    from datetime import datetime, timezone
-
-    from taxiway.postgres.hash import hash_rows
-    from taxiway.postgres.publish import check_month, merge_month
-    from taxiway.postgres.stage import stage_month
-
     connection = connect()
     tables = LoadTables(green, Month.parse("2019-01"), "manual__1")
     path = green_file(tmp_path, green, [ROW, ROW])

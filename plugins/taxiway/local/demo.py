@@ -74,7 +74,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if before else []
-        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False)
+        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False, soft_wrap=True)
         done = subprocess.run(
             [*airflow_command(home), *COMMAND, *again],
             env={
@@ -86,10 +86,8 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
         )
     _show(console, home, source)
     if done.returncode == 0:
-        console.print(
-            f"\nThe rows are in public.{source.main_table}.  Look at them: make psql.  "
-            "Look at Airflow: make up.  Stop everything: make down."
-        )
+        console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
+        console.print("  make psql   looks at them\n  make up     shows Airflow's web UI\n  make down   stops everything")
     return done.returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def stage_month(
         ensure_tables(cursor, source)
         ledger.start(cursor, tables, file, started_at)
     with transaction(connection) as cursor:
-        blocks = _unpacked(Path(file.path), where)
+        blocks = _unpacked(file, where)
         header, first_rows = _split_header(blocks, where)
         columns = match_header(source, month, header)
         cursor.execute(
@@ -119,19 +120,21 @@ class _Lines:
         return self._ends + (self._last != b"\n")
 
 
-def _unpacked(path: Path, where: str) -> Iterator[bytes]:
-    """Unpack a gzip file of one or more members, block by block."""
+def _unpacked(file: SourceFile, where: str) -> Iterator[bytes]:
+    """Unpack a gzip file of one or more members, block by block, and make sure that it is the one downloaded."""
+    found = hashlib.sha256()
     try:
-        stream = path.open("rb")
+        stream = Path(file.path).open("rb")
     except FileNotFoundError:
         raise StagingMissingError(
-            f"{where}: the downloaded file {path} is gone, expected it in the cache: clear the task download_month "
+            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task download_month "
             f"to fetch it again, and raise taxiway_cache_limit if the cache is too small"
         ) from None
     with stream:
         unpacker = zlib.decompressobj(wbits=31)
         started = False
         while packed := stream.read(BLOCK):
+            found.update(packed)
             while packed:
                 if unpacker.eof:
                     unpacker, started = zlib.decompressobj(wbits=31), False
@@ -151,6 +154,12 @@ def _unpacked(path: Path, where: str) -> Iterator[bytes]:
                 f"{where}: the gzip file ends before its data does: expected its closing checksum. Clear the task "
                 f"download_month to fetch it again"
             )
+    # Another run may have put a newer version into the cache since this run's download.
+    if found.hexdigest() != file.sha256:
+        raise StagingMissingError(
+            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, expected "
+            f"{file.sha256}. Clear the task download_month to fetch it again"
+        )
 
 
 def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:

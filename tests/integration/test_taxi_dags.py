@@ -1,0 +1,238 @@
+"""The project's DAGs in a real Airflow: a year from one command, corrected months, and bad files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taxiway.core.months import Month
+from taxiway.core.row_identity import digest, unique_row_ids
+from taxiway.core.sources import Source
+from taxiway.local.mirror import serve
+from taxiway.local.samples import write_sample_month, write_sample_months
+from tests.conftest import PostgresServer
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import lines_of
+from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
+
+YEAR = [Month(2019, number) for number in range(1, 13)]
+ROWS = 150
+
+IDS = "SELECT replace(unique_row_id::text, '-', '') FROM public.{table}"
+CORRECTED_AT = """
+SELECT to_char(month, 'YYYY-MM'), rows_inserted, rows_deleted, rows_unchanged
+FROM taxiway.loads WHERE source = 'green' AND state = 'published' ORDER BY month, finished_at
+"""
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("taxi") / "home"
+
+
+@pytest.fixture
+def sample_year(tmp_path: Path, green: Source) -> Path:
+    folder = tmp_path / "mirror"
+    write_sample_months([green], YEAR, folder, rows=ROWS)
+    return folder
+
+
+@pytest.fixture
+def taxi(home: Path, sample_year: Path, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
+    with serve(sample_year) as mirror:
+        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
+        try:
+            yield taxi
+        finally:
+            taxi.close()
+
+
+def specified_ids(source: Source, paths: list[Path]) -> list[str]:
+    """Ids of files as the specification gives them, computed outside the database."""
+    ids: list[str] = []
+    for path in paths:
+        ids += unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]])
+    return ids
+
+
+def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
+    code, said = taxi.backfill("2019-01-01", "2019-12-31", "taxi_green")
+
+    assert code == 0, said
+    assert "12 of 12 months succeeded" in said
+    files = [sample_year / green.file_path(month) for month in YEAR]
+    assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
+        (path.name, ROWS) for path in files
+    ]
+    found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
+    assert digest(found) == digest(specified_ids(green, files))
+    assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
+    assert taxi.airflow.query("SELECT count(*) FROM dag_run") == [(12,)]
+    assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
+
+    # The same command again has nothing to do, and says so.
+    code, said = taxi.backfill("2019-01-01", "2019-12-31", "taxi_green")
+    assert code == 0, said
+    assert taxi.airflow.query("SELECT count(*) FROM dag_run") == [(12,)]
+
+    # Two files are corrected; the quarter is loaded again.
+    corrected = {}
+    for month in YEAR[:2]:
+        path = sample_year / green.file_path(month)
+        path.unlink()
+        corrected[str(month)] = write_sample_month(green, month, path, rows=ROWS, revision=1)
+    code, said = taxi.backfill("2019-01-01", "2019-03-31", "taxi_green", "--reprocess-behavior", "completed")
+    assert code == 0, said
+    loads = taxi.query(CORRECTED_AT)
+    first = ("2019-01", corrected["2019-01"].inserted, corrected["2019-01"].deleted, corrected["2019-01"].unchanged)
+    second = ("2019-02", corrected["2019-02"].inserted, corrected["2019-02"].deleted, corrected["2019-02"].unchanged)
+    assert first in loads
+    assert second in loads
+    assert ("2019-03", 0, 0, ROWS) in loads
+    assert corrected["2019-01"].inserted > 0 < corrected["2019-01"].deleted
+    found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
+    assert digest(found) == digest(specified_ids(green, files))
+
+
+@pytest.mark.parametrize("name", ["green", "yellow"])
+def test_the_real_heads_of_2019(
+    name: str, request: pytest.FixtureRequest, home: Path, postgres_server: PostgresServer, tlc: Path
+) -> None:
+    source: Source = request.getfixturevalue(name)
+    with serve(tlc / "heads") as mirror:
+        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
+        try:
+            code, said = taxi.backfill("2019-01-01", "2019-12-31", f"taxi_{name}", "--max-active-runs", "6")
+
+            assert code == 0, said
+            files = [tlc / "heads" / source.file_path(month) for month in YEAR]
+            assert taxi.query(f"SELECT filename, count(*) FROM {source.main_table} GROUP BY 1 ORDER BY 1") == [
+                (path.name, 100) for path in files
+            ]
+            found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
+            assert digest(found) == digest(specified_ids(source, files))
+            # They were loaded side by side, not one after another.
+            assert taxi.airflow.query(
+                "SELECT count(*) > 0 FROM dag_run a JOIN dag_run b ON a.id < b.id "
+                "AND a.start_date < b.end_date AND b.start_date < a.end_date"
+            ) == [(True,)]
+        finally:
+            taxi.close()
+
+
+@pytest.mark.parametrize(("name", "month", "rows"), [("green", "2020-04", 35_612), ("yellow", "2021-01", 22_792)])
+def test_a_real_month_has_the_golden_ids(
+    name: str,
+    month: str,
+    rows: int,
+    request: pytest.FixtureRequest,
+    home: Path,
+    postgres_server: PostgresServer,
+    tlc: Path,
+) -> None:
+    source: Source = request.getfixturevalue(name)
+    file = f"months/{name}/{name}_tripdata_{month}.csv.gz"
+    golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}[file]
+    with serve(tlc / "months") as mirror:
+        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
+        try:
+            code, said = taxi.backfill(f"{month}-01", f"{month}-28", f"taxi_{name}")
+
+            assert code == 0, said
+            found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
+            assert (len(found), digest(found)) == (rows, golden["digest"])
+        finally:
+            taxi.close()
+
+
+def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
+    home: Path, postgres_server: PostgresServer, sample_year: Path, green: Source
+) -> None:
+    whole = [(sample_year / green.file_path(month)).read_bytes() for month in YEAR]
+    header = gzip.decompress(whole[0]).split(b"\r\n")[0]
+    bad = {
+        2: (status(404), "404 Not Found"),
+        3: (html_page("Please log in"), "Please log in"),
+        4: (whole[3][: len(whole[3]) // 2], "gzip"),
+        5: (whole[4][:-8] + bytes(8), "gzip"),
+        6: (b"", "empty"),
+        7: (gzip.compress(header + b"\r\n"), "no rows"),
+        8: (gzip.compress(gzip.decompress(whole[7]).replace(b"VendorID,", b"Vendor,", 1)), "unknown Vendor"),
+    }
+    with FaultyMirror() as mirror:
+        taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
+        try:
+            for number, body in enumerate(whole, start=1):
+                mirror.put(f"/{green.file_path(Month(2019, number))}", bad.get(number, (body, ""))[0])
+            # A connection that breaks is tried again, and the month loads.
+            mirror.script(f"/{green.file_path(Month(2019, 9))}", cut_off(whole[8], after=len(whole[8]) // 2))
+
+            code, said = taxi.backfill("2019-01-01", "2019-09-30", "taxi_green", "--max-active-runs", "8")
+
+            assert code == 1
+            assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
+                ("green_tripdata_2019-01.csv.gz",),
+                ("green_tripdata_2019-09.csv.gz",),
+            ]
+            assert taxi.query("SELECT count(*) FROM green_tripdata") == [(2 * ROWS,)]
+            for number, (_, reason) in bad.items():
+                failed = [line for line in said.splitlines() if f"green 2019-{number:02d}" in line]
+                assert failed, f"{number}: {said}"
+                assert reason in " ".join(failed), f"{number}: {failed}"
+            # What trying again can't mend was tried once.
+            tries = dict(
+                taxi.airflow.query(
+                    "SELECT to_char(r.logical_date, 'MM')::int, max(t.try_number) FROM task_instance t "
+                    "JOIN dag_run r ON r.run_id = t.run_id WHERE t.task_id IN ('download_month', 'stage_month') "
+                    "GROUP BY 1"
+                )
+            )
+            assert {tries[number] for number in bad} == {1}
+            assert tries[9] == 2
+            assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
+        finally:
+            taxi.close()
+
+
+def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> None:
+    """The month of ``-c`` counts, and one that is none is refused before anything runs."""
+    assert taxi.backfill("2019-05-01", "2019-05-31", "taxi_green")[0] == 0
+    refused = taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"month": "2019-13"}')
+    assert refused.returncode != 0
+    assert "month" in refused.stdout + refused.stderr
+
+    done = taxi.airflow.run("dags", "test", "taxi_green", "-c", '{"month": "2019-07"}', timeout=200)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
+        ("green_tripdata_2019-05.csv.gz",),
+        ("green_tripdata_2019-07.csv.gz",),
+    ]
+
+
+def test_a_file_in_the_cache_is_not_fetched_again(
+    home: Path, postgres_server: PostgresServer, sample_year: Path, green: Source
+) -> None:
+    path = f"/{green.file_path(YEAR[0])}"
+    body = (sample_year / green.file_path(YEAR[0])).read_bytes()
+    with FaultyMirror() as mirror:
+        mirror.put(path, body)
+        taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
+        try:
+            for options in ([], ["--reprocess-behavior", "completed"]):
+                assert taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", *options)[0] == 0
+            assert [seen.status for seen in mirror.seen] == [200, 304]
+            assert mirror.sent < 2 * len(body)
+
+            shutil.rmtree(home / "cache")
+            again = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "completed")
+            assert again[0] == 0, again[1]
+            assert [seen.status for seen in mirror.seen] == [200, 304, 200]
+            assert taxi.query("SELECT count(*) FROM green_tripdata") == [(ROWS,)]
+        finally:
+            taxi.close()
