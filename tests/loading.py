@@ -11,24 +11,26 @@ from typing import Any
 
 import psycopg
 
+from taxiway.core.download import Download
 from taxiway.core.months import Month
 from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published, SourceFile
+from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import check_month, drop_staging, merge_month
 from taxiway.postgres.stage import stage_month
 
 
-def source_file(path: Path) -> SourceFile:
-    return SourceFile(
+def source_file(path: Path) -> Download:
+    return Download(
         path=str(path),
         url=f"http://mirror.test/{path.name}",
         etag=None,
         last_modified=None,
         size=path.stat().st_size,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        from_cache=False,
     )
 
 

@@ -240,10 +240,11 @@ class AirflowEnvironment:
             return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
-    def services(self, *names: str) -> Iterator[None]:
+    def services(self, *names: str) -> Iterator[dict[str, subprocess.Popen[str]]]:
         """Run Airflow's services while the block runs.
 
         :param names: of ``api-server``, ``scheduler``, ``dag-processor``, ``triggerer``; the first three by default
+        :return: the services' processes by name; end one early with :func:`end_group`
         """
         started = []
         try:
@@ -252,7 +253,7 @@ class AirflowEnvironment:
                 started.append(self.popen(name, stdout=log))
                 log.close()
             self._wait_for_services(names or ("api-server", "scheduler", "dag-processor"), started)
-            yield
+            yield dict(zip(names or ("api-server", "scheduler", "dag-processor"), started, strict=True))
         finally:
             for process in reversed(started):
                 end_group(process)

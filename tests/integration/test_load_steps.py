@@ -260,16 +260,12 @@ def test_main_table_has_the_sources_columns_types_and_comments(connect: Connect,
 
 
 BAD_FILES = {
-    "cut off": (lambda whole: whole[: len(whole) // 2], errors.InvalidFileError, "ends before its data"),
-    "corrupt": (
-        lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:],
-        errors.InvalidFileError,
-        "not a whole gzip",
-    ),
-    "wrong checksum": (lambda whole: whole[:-8] + bytes(8), errors.InvalidFileError, "not a whole gzip"),
-    "trailing garbage": (lambda whole: whole + b"garbage", errors.InvalidFileError, "not a whole gzip"),
-    "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "not a whole gzip"),
-    "no bytes": (lambda whole: b"", errors.InvalidFileError, "ends before its data"),
+    "cut off": (lambda whole: whole[: len(whole) // 2], errors.InvalidFileError, "breaks off"),
+    "corrupt": (lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:], errors.InvalidFileError, "damaged"),
+    "wrong checksum": (lambda whole: whole[:-8] + bytes(8), errors.InvalidFileError, "damaged"),
+    "trailing garbage": (lambda whole: whole + b"garbage", errors.InvalidFileError, "other data behind its end"),
+    "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "no gzip file"),
+    "no bytes": (lambda whole: b"", errors.InvalidFileError, "is empty"),
     "nothing packed": (lambda whole: gzip.compress(b""), errors.InvalidFileError, "is empty"),
     "packed html": (lambda whole: gzip.compress(b"<html>\n<body>"), errors.HeaderError, "missing VendorID"),
 }

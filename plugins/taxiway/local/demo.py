@@ -87,7 +87,9 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     _show(console, home, source)
     if done.returncode == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
-        console.print("  make psql   looks at them\n  make up     shows Airflow's web UI\n  make down   stops everything")
+        console.print(
+            "  make psql   looks at them\n  make up     shows Airflow's web UI\n  make down   stops everything"
+        )
     return done.returncode
 
 
@@ -95,10 +97,11 @@ def _refuse_to_replace(loaded: list[dict[str, object]]) -> None:
     """The demo's own months come from this machine; anything else is somebody's data."""
     foreign = [row for row in loaded if urlsplit(str(row["url"])).hostname != "127.0.0.1"]
     if foreign:
+        first = str(foreign[0]["url"])
         raise DemoError(
-            f"{len(foreign)} months of {SOURCE} are loaded from elsewhere ({foreign[0]['month']} from "
-            f"{foreign[0]['url']}), and the demo would replace them with samples. To do that: make demo REPLACE=1. To load them again from "
-            f"the same place: make demo MIRROR={str(foreign[0]['url']).rsplit('/', 2)[0]}"
+            f"{len(foreign)} months of {SOURCE} are loaded from elsewhere ({foreign[0]['month']} from {first}), and "
+            f"the demo would replace them with samples. To do that: make demo REPLACE=1. To load them again from the "
+            f"same place: make demo MIRROR={first.rsplit('/', 2)[0]}"
         )
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from taxiway.core.download import Download
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_operator import MonthOperator
-from taxiway.postgres.ledger import SourceFile
 from taxiway.postgres.stage import stage_month
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ class StageMonthOperator(MonthOperator):
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Stage the month."""
-        file = SourceFile(
-            **{key: self.download[key] for key in ("path", "url", "etag", "last_modified", "size", "sha256")}
-        )
+        file = Download.from_dict(self.download)
         staged = stage_month(connection, tables, file, context["dag_run"].start_date or datetime.now(timezone.utc))
         self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
         return asdict(staged)

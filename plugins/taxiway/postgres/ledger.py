@@ -8,31 +8,12 @@ from typing import Any
 
 import psycopg
 
+from taxiway.core.download import Download
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 
 DESTINATION = "postgres"
 """What the ledger calls this warehouse."""
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """The file that a load reads, as it was downloaded.
-
-    :param path: where it lies
-    :param url: its address, without credentials
-    :param etag: what the server called this version of it, if anything
-    :param last_modified: since when the server has this version, if it said so
-    :param size: bytes
-    :param sha256: 64 hexadecimal digits
-    """
-
-    path: str
-    url: str
-    etag: str | None
-    last_modified: str | None
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +30,7 @@ class Published:
     unchanged: int
 
 
-def start(cursor: psycopg.Cursor[Any], tables: LoadTables, file: SourceFile, started_at: datetime) -> None:
+def start(cursor: psycopg.Cursor[Any], tables: LoadTables, file: Download, started_at: datetime) -> None:
     """Enter a load, or start its entry over when its run is tried again."""
     cursor.execute(
         render("postgres/start_load.sql"),

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from taxiway.core.download import Download
 from taxiway.core.errors import EmptyMonthError, InvalidFileError, StagingMissingError, UnreadableRowsError
+from taxiway.core.gzip_file import GzipFaultError, unpacked_blocks
 from taxiway.core.header import MAX_HEADER, match_header
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
-from taxiway.postgres.ledger import SourceFile
 from taxiway.postgres.main_table import ensure_tables
 from taxiway.postgres.session import transaction
-
-BLOCK = 262_144
-"""Bytes of the compressed file read at a time."""
-
-MAX_BLOCK = 4 * 1024 * 1024
-"""Most bytes that are unpacked at a time: memory stays small, however well a file is packed."""
 
 _PLAIN = b"0123456789.,-: \r\nNY"
 # What a file of numbers, timestamps and Y/N flags is written with. Within this alphabet, what
@@ -47,7 +42,7 @@ class Staged:
 
 
 def stage_month(
-    connection: psycopg.Connection[Any], tables: LoadTables, file: SourceFile, started_at: datetime
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, started_at: datetime
 ) -> Staged:
     """Stream a downloaded month into its staging table, and enter the load in the ledger.
 
@@ -79,7 +74,7 @@ def stage_month(
         lines = _Lines()
         try:
             with cursor.copy(statement) as copy:
-                for block in _chain(first_rows, blocks):
+                for block in chain([first_rows], blocks):
                     lines.add(block)
                     copy.write(block)
         except psycopg.errors.DataError as error:
@@ -111,6 +106,8 @@ class _Lines:
         self.plain = True
 
     def add(self, block: bytes) -> None:
+        if not block:
+            return
         self._ends += block.count(b"\n")
         self._last = block[-1:]
         self.plain = self.plain and not block.translate(None, _PLAIN)
@@ -120,45 +117,25 @@ class _Lines:
         return self._ends + (self._last != b"\n")
 
 
-def _unpacked(file: SourceFile, where: str) -> Iterator[bytes]:
-    """Unpack a gzip file of one or more members, block by block, and make sure that it is the one downloaded."""
+def _unpacked(file: Download, where: str) -> Iterator[bytes]:
+    """Unpack the file block by block, and make sure that it is the one that was downloaded."""
     found = hashlib.sha256()
     try:
-        stream = Path(file.path).open("rb")
+        yield from unpacked_blocks(Path(file.path), found)
     except FileNotFoundError:
         raise StagingMissingError(
-            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task download_month "
-            f"to fetch it again, and raise taxiway_cache_limit if the cache is too small"
+            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
+            f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
         ) from None
-    with stream:
-        unpacker = zlib.decompressobj(wbits=31)
-        started = False
-        while packed := stream.read(BLOCK):
-            found.update(packed)
-            while packed:
-                if unpacker.eof:
-                    unpacker, started = zlib.decompressobj(wbits=31), False
-                try:
-                    block = unpacker.decompress(packed, MAX_BLOCK)
-                except zlib.error as error:
-                    raise InvalidFileError(
-                        f"{where}: not a whole gzip file: {error}: expected gzip data to the end. Clear the task "
-                        f"download_month to fetch it again"
-                    ) from error
-                started = True
-                packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-                if block:
-                    yield block
-        if not unpacker.eof or not started:
-            raise InvalidFileError(
-                f"{where}: the gzip file ends before its data does: expected its closing checksum. Clear the task "
-                f"download_month to fetch it again"
-            )
+    except GzipFaultError as error:
+        raise InvalidFileError(
+            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month to fetch it again"
+        ) from error
     # Another run may have put a newer version into the cache since this run's download.
     if found.hexdigest() != file.sha256:
         raise StagingMissingError(
-            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, expected "
-            f"{file.sha256}. Clear the task download_month to fetch it again"
+            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
+            f"expected {file.sha256}. Clear the task download_month to fetch it again"
         )
 
 
@@ -180,12 +157,6 @@ def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:
             f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
         )
     return head, b""
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
 
 
 def _described(error: psycopg.Error) -> str:

@@ -1,0 +1,241 @@
+"""The command ``airflow dags backfill`` from its options to its exit code."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psutil
+from airflow import settings
+from airflow.configuration import conf
+from airflow.utils import cli as cli_utils
+from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from airflow.utils.session import create_session
+from sqlalchemy.orm import Session
+
+from taxiway.backfill.api_server import ExecutionApi
+from taxiway.backfill.creation import check_conf, create_backfill
+from taxiway.backfill.dag_files import ParsedDag, parse_dag
+from taxiway.backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
+from taxiway.backfill.leftovers import Settled, bury_jobs, is_ours, open_runs, settle, unfinished_backfill
+from taxiway.backfill.lock import BackfillLock
+from taxiway.backfill.outcome import statuses
+from taxiway.backfill.output import Output, log_file
+from taxiway.backfill.plan import PlannedRun, cut_off, plan_runs
+from taxiway.backfill.progress import Progress
+from taxiway.backfill.request import BackfillRequest
+from taxiway.backfill.signals import StopSignals
+from taxiway.backfill.summary import report, report_stop, say, say_plan
+
+LOCK_CHECK_SECONDS = 30.0
+
+
+@providers_configuration_loaded
+def backfill(arguments: Namespace) -> None:
+    """Run the command.
+
+    :raises SystemExit: always; with 0 if every run of the range has succeeded
+    """
+    with StopSignals() as signals:
+        code = _Command(arguments, signals).run()
+    raise SystemExit(code)
+
+
+class _Command:
+    """One call of the command."""
+
+    def __init__(self, arguments: Namespace, signals: StopSignals) -> None:
+        self.arguments = arguments
+        self.signals = signals
+        self.api = ExecutionApi()
+        self.started = time.monotonic()
+
+    def run(self) -> int:
+        logs = Path(conf.get_mandatory_value("logging", "base_log_folder"))
+        self.output = Output(None if self.arguments.verbose else log_file(logs, self.arguments.dag_id))
+        try:
+            self.request = BackfillRequest.of(self.arguments)
+            return int(_recorded(self.arguments, self))
+        except BackfillStopped:
+            self.output.error("stopped before anything was started")
+            return self.signals.exit_code
+        except BackfillError as error:
+            self.output.error(str(error))
+            return error.exit_code
+        except Exception as error:
+            traceback.print_exc()
+            where = f"; details: {self.output.log}" if self.output.log else ""
+            self.output.error(f"{type(error).__name__}: {error}{where}")
+            return EXIT_FAILED
+        finally:
+            self.api.stop()
+            self.output.close()
+
+    def go(self) -> int:
+        if self.request.dry_run:
+            return self._dry_run()
+        if self._drives():
+            self.api.start_if_missing()
+        parsed = parse_dag(self.request.dag_id)
+        check_conf(self.request, parsed.dag)
+        # Everything that can be wrong with the range is found before anything is written.
+        with create_session() as session:
+            plan_runs(self.request, parsed.dag, session, abandoned=None)
+        self._stop_if_asked()
+        lock = BackfillLock(self.request.dag_id)
+        if not lock.acquire():
+            self._refuse(lock)
+        try:
+            parsed.write_to_database()
+            return self._backfill(parsed, lock)
+        finally:
+            lock.release()
+
+    def _drives(self) -> bool:
+        """Say whether tasks will probably be run here, rather than by a scheduler."""
+        from airflow.models.dag import DagModel
+
+        from taxiway.backfill.runner import scheduler_is_alive
+
+        with create_session() as session:
+            dag = session.get(DagModel, self.request.dag_id)
+            drives = dag is None or bool(dag.is_paused) or not scheduler_is_alive(session)
+        # Processes that are forked next must not share a connection with this one.
+        settings.get_engine().dispose()
+        return drives
+
+    def _dry_run(self) -> int:
+        parsed = parse_dag(self.request.dag_id)
+        check_conf(self.request, parsed.dag)
+        lock = BackfillLock(self.request.dag_id)
+        with create_session() as session:
+            unfinished = unfinished_backfill(self.request.dag_id, session)
+            dead = unfinished is not None and is_ours(unfinished) and lock.holder(session) is None
+            planned = plan_runs(
+                self.request, parsed.dag, session, abandoned=unfinished.id if unfinished and dead else None
+            )
+        for run in planned:
+            say(self.output.console, f"{run.label}  {run.action.value}")
+        return 0
+
+    def _backfill(self, parsed: ParsedDag, lock: BackfillLock) -> int:
+        self._clear_away()
+        self._stop_if_asked()
+        with create_session() as session:
+            planned = plan_runs(self.request, parsed.dag, session, abandoned=None)
+            backfill_id = None
+            if any(run.action.runs for run in planned):
+                backfill_id = create_backfill(self.request, planned, session)
+        say_plan(self.output.console, self.request, planned, cut_off(self.request, parsed.dag))
+        if backfill_id is not None and not self._run(backfill_id, planned, lock):
+            return self.signals.exit_code
+        with create_session() as session:
+            runs = statuses(self.request.dag_id, planned, session)
+            if backfill_id is None:
+                Progress(self.output.console, live=False).show(runs)
+            took = timedelta(seconds=time.monotonic() - self.started)
+            return report(self.output.console, self.request, runs, took, session)
+
+    def _run(self, backfill_id: int, planned: Sequence[PlannedRun], lock: BackfillLock) -> bool:
+        """Run a backfill to its end.
+
+        :return: whether it came to its end; if not, it has been stopped and settled
+        """
+        from airflow.jobs.job import Job
+
+        from taxiway.backfill.runner import BackfillRunner
+
+        next_lock_check = time.monotonic() + LOCK_CHECK_SECONDS
+
+        def observe() -> None:
+            nonlocal next_lock_check
+            if time.monotonic() > next_lock_check:
+                next_lock_check = time.monotonic() + LOCK_CHECK_SECONDS
+                if not lock.keep():
+                    raise BackfillError("the lock of this backfill was lost, and another command has it now")
+            with create_session() as session:
+                progress.show(statuses(self.request.dag_id, planned, session))
+
+        with Progress(self.output.console, live=not self.arguments.verbose) as progress:
+            ended = False
+            try:
+                runner = BackfillRunner(Job(), backfill_id, self.request.dag_id, self.api)
+                runner.stop_requested = self.signals.requested
+                runner.hurry = self.signals.hurry
+                ended = runner.run(observe)
+            finally:
+                if not ended:
+                    self._settle(backfill_id, "stopped" if self.signals.requested() else "the command failed")
+            with create_session() as session:
+                if ended:
+                    _complete(backfill_id, session)
+                runs = statuses(self.request.dag_id, planned, session)
+            if ended:
+                progress.show(runs)
+        if not ended:
+            report_stop(self.output.console, self.request, runs)
+        return ended
+
+    def _clear_away(self) -> None:
+        """Lay to rest what a killed command has left, and refuse to disturb anybody else's backfill."""
+        with create_session() as session:
+            bury_jobs(self.request.dag_id, session)
+            unfinished = unfinished_backfill(self.request.dag_id, session)
+            if unfinished is None:
+                return
+            backfill_id = unfinished.id
+            if open_runs(backfill_id, session) == 0:
+                # It has ended; schedulers note this every half minute, and there may be none.
+                unfinished.completed_at = datetime.now(timezone.utc)
+                return
+            if not is_ours(unfinished):
+                raise BackfillError(
+                    f"another backfill of {self.request.dag_id} is not finished: number {backfill_id}, created "
+                    f"{unfinished.created_at:%Y-%m-%d %H:%M} UTC by {unfinished.triggering_user_name or 'someone'} for "
+                    f"{unfinished.from_date:%Y-%m-%d} to {unfinished.to_date:%Y-%m-%d}. Wait for its end, or cancel "
+                    "it in the web UI; a paused DAG's backfill waits for ever"
+                )
+        self.output.console.print("An earlier call was killed: its unfinished runs are put in order first.")
+        self._settle(backfill_id, "the command was killed")
+
+    def _settle(self, backfill_id: int, reason: str) -> Settled:
+        moment = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        with create_session() as session:
+            settled = settle(backfill_id, f"{reason}, {moment}", session)
+        if settled.processes:
+            self.output.console.print(f"Waiting for {len(settled.processes)} running tasks to stop.")
+            remaining = list(settled.processes)
+            deadline = time.monotonic() + 30
+            while remaining and time.monotonic() < deadline and not self.signals.hurry():
+                _, remaining = psutil.wait_procs(remaining, timeout=0.2)
+        return settled
+
+    def _refuse(self, lock: BackfillLock) -> None:
+        with create_session() as session:
+            holder = lock.holder(session)
+        who = f"{holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S %Z}" if holder else "one that just ended"
+        raise BackfillError(
+            f"a backfill of {self.request.dag_id} is running already ({who}): wait for its end, or stop it with Ctrl-C"
+        )
+
+    def _stop_if_asked(self) -> None:
+        if self.signals.requested():
+            raise BackfillStopped
+
+
+@cli_utils.action_cli  # type: ignore[untyped-decorator]
+def _recorded(_arguments: Namespace, command: _Command) -> int:
+    """Run a command under Airflow's audit log, and on a database that is up to date."""
+    return command.go()
+
+
+def _complete(backfill_id: int, session: Session) -> None:
+    from airflow.models.backfill import Backfill
+
+    finished = session.get(Backfill, backfill_id)
+    if finished is not None and finished.completed_at is None:
+        finished.completed_at = datetime.now(timezone.utc)

@@ -1,0 +1,112 @@
+"""Creates Airflow's own backfill, with the runs that a plan asks for and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from taxiway.backfill.errors import BackfillUsageError
+from taxiway.backfill.leftovers import NOTE_PREFIX, USER_SUFFIX
+from taxiway.backfill.plan import Action, PlannedRun
+from taxiway.backfill.request import BackfillRequest
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from sqlalchemy.orm import Session
+
+
+def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], session: Session) -> int:
+    """Create the backfill and its runs, queued, in the caller's transaction.
+
+    Airflow's ``_create_backfill`` treats all runs alike; here an interrupted run is
+    finished while a failed one is left alone, so its parts are put together anew.
+
+    :param planned: the plan, in the order in which runs start
+    :return: the backfill's id
+    :raises BackfillUsageError: where the conf doesn't fit the DAG's params
+    """
+    from airflow.models.backfill import Backfill, ReprocessBehavior, _create_backfill_dag_run_non_partitioned
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.platform import getuser
+
+    serialized = SerializedDagModel.get(request.dag_id, session=session)
+    if serialized is None:
+        raise BackfillUsageError(f"DAG {request.dag_id!r} is not in the metadata database any more: try again")
+    dag = serialized.dag
+    check_conf(request, dag)
+    user = f"{getuser()}{USER_SUFFIX}"
+    backfill = Backfill(
+        dag_id=request.dag_id,
+        from_date=request.start,
+        to_date=request.end,
+        max_active_runs=request.max_active_runs,
+        dag_run_conf=request.conf or {},
+        reprocess_behavior=ReprocessBehavior(request.reprocess),
+        triggering_user_name=user,
+    )
+    session.add(backfill)
+    session.flush()
+    behaviors = {
+        Action.RERUN: ReprocessBehavior.COMPLETED,
+        Action.RERUN_FAILED: ReprocessBehavior.FAILED,
+    }
+    for ordinal, run in enumerate(planned, start=1):
+        if run.action is Action.FINISH:
+            _finish(request, run, backfill.id, ordinal, session)
+            continue
+        _create_backfill_dag_run_non_partitioned(
+            dag=dag,
+            info=run.info,
+            reprocess_behavior=behaviors.get(run.action, ReprocessBehavior.NONE),
+            backfill_id=backfill.id,
+            dag_run_conf=request.conf,
+            backfill_sort_ordinal=ordinal,
+            triggering_user_name=user,
+            run_on_latest_version=True,
+            session=session,
+        )
+    session.flush()
+    return backfill.id
+
+
+def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
+    """Check a call's conf against the DAG's params.
+
+    :raises BackfillUsageError: says which param has which value, and what it should have
+    """
+    if request.conf is not None:
+        try:
+            dag.params.deep_merge(request.conf).validate()
+        except ValueError as error:
+            raise BackfillUsageError(f"--conf does not fit the params of DAG {request.dag_id!r}: {error}") from error
+
+
+def _finish(request: BackfillRequest, planned: PlannedRun, backfill_id: int, ordinal: int, session: Session) -> None:
+    """Queue an interrupted run again: its open tasks run, those that succeeded stay done."""
+    from airflow.models.backfill import BackfillDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    run = session.scalars(
+        select(DagRun)
+        .where(DagRun.dag_id == request.dag_id, DagRun.run_id == planned.run_id)
+        .with_for_update(of=DagRun)
+    ).one()
+    run.set_state(DagRunState.QUEUED)
+    run.queued_at = datetime.now(timezone.utc)
+    run.last_scheduling_decision = None
+    run.clear_number += 1
+    run.backfill_id = backfill_id
+    run.run_type = DagRunType.BACKFILL_JOB
+    run.triggered_by = DagRunTriggeredByType.BACKFILL
+    if request.conf is not None:
+        run.conf = request.conf
+    if (run.note or "").startswith(NOTE_PREFIX):
+        session.delete(run.dag_run_note)
+    session.add(
+        BackfillDagRun(backfill_id=backfill_id, dag_run_id=run.id, logical_date=run.logical_date, sort_ordinal=ordinal)
+    )

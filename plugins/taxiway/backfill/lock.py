@@ -1,0 +1,132 @@
+"""One backfill command per DAG: a lock that the database takes back when the command dies.
+
+A Postgres advisory lock belongs to a connection, so there is nothing to clean
+up after a killed command and no heartbeat to misjudge, and it works across
+machines. Two commands that start in the same moment can't both have it.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from taxiway.backfill.errors import BackfillError
+from taxiway.backfill.processes import hide_from_children, show_to_children
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_CLASS = 0x7461
+"""First half of the lock's key, to stay clear of Airflow's own advisory locks, which have a single number."""
+
+_HOLDER = text(
+    """
+    SELECT activity.application_name, activity.backend_start
+      FROM pg_locks AS locks
+      JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
+      JOIN pg_database AS db ON db.oid = locks.database AND db.datname = current_database()
+     WHERE locks.locktype = 'advisory' AND locks.objsubid = 2 AND locks.granted
+       AND locks.classid::bigint = :class AND locks.objid::bigint = :key
+    """
+)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """The command that has the lock.
+
+    :param name: its process and machine, in words
+    :param since: when it started
+    """
+
+    name: str
+    since: datetime
+
+
+class BackfillLock:
+    """The right to run the backfill of one DAG."""
+
+    def __init__(self, dag_id: str) -> None:
+        """Prepare the lock, without taking it.
+
+        :param dag_id: the DAG
+        """
+        self.dag_id = dag_id
+        self._connection: Connection | None = None
+        self._socket = -1
+
+    def acquire(self) -> bool:
+        """Take the lock, if it is free.
+
+        :return: whether it is ours now
+        :raises BackfillError: where the metadata database is not Postgres
+        """
+        from airflow import settings
+        from airflow.utils.net import get_hostname
+
+        dialect = settings.get_engine().dialect.name
+        if dialect != "postgresql":
+            raise BackfillError(
+                f"Airflow's metadata database is {dialect}: this command needs Postgres. "
+                "Set [database] sql_alchemy_conn to a Postgres server"
+            )
+        # An engine of its own: the lock lives as long as its connection, which a pool would take back.
+        connection = settings.create_metadata_engine(
+            settings.get_engine().url.render_as_string(hide_password=False),
+            engine_args={"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"},
+            connect_args=settings._get_connect_args("sync"),
+        ).connect()
+        name = f"airflow dags backfill, process {os.getpid()} on {get_hostname()}"[:63]
+        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        if not connection.execute(
+            text("SELECT pg_try_advisory_lock(:class, :key)"), {"class": _CLASS, "key": _signed(self._key)}
+        ).scalar():
+            connection.close()
+            return False
+        self._connection = connection
+        driver_connection: Any = connection.connection.dbapi_connection
+        self._socket = int(driver_connection.fileno())
+        hide_from_children(self._socket)
+        return True
+
+    def keep(self) -> bool:
+        """Ask the database over the lock's connection, so that it stays up; take the lock again if it was cut.
+
+        :return: whether the lock is still ours
+        """
+        if self._connection is not None:
+            try:
+                self._connection.execute(text("SELECT 1"))
+                return True
+            except SQLAlchemyError:
+                self.release()
+        return self.acquire()
+
+    def release(self) -> None:
+        """Give the lock back; without one, do nothing."""
+        if self._connection is not None:
+            show_to_children(self._socket)
+            self._connection.close()
+            self._connection = None
+
+    def holder(self, session: Session) -> LockHolder | None:
+        """Return who has the lock; None where nobody has."""
+        row = session.execute(_HOLDER, {"class": _CLASS, "key": self._key}).first()
+        return None if row is None else LockHolder(name=row.application_name, since=row.backend_start)
+
+    @property
+    def _key(self) -> int:
+        return zlib.crc32(self.dag_id.encode())
+
+
+def _signed(key: int) -> int:
+    """Return an unsigned 32-bit number as the signed one that Postgres takes, of the same bits."""
+    return key - 2**32 if key >= 2**31 else key

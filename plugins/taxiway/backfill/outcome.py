@@ -1,0 +1,231 @@
+"""How the runs of a range stand, read from the metadata database."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+
+from taxiway.backfill.plan import Action, PlannedRun
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
+
+
+class RunState(enum.Enum):
+    """How one run of the range stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SUCCEEDED_EARLIER = "already succeeded"
+    FAILED_EARLIER = "failed earlier"
+    RUNNING_ELSEWHERE = "running elsewhere"
+    MISSING = "gone"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run counts as done."""
+        return self in (RunState.SUCCEEDED, RunState.SUCCEEDED_EARLIER)
+
+    @property
+    def open(self) -> bool:
+        """Whether this call still has to do with the run."""
+        return self in (RunState.WAITING, RunState.RUNNING)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run of the range at one moment.
+
+    :param label: its name in messages
+    :param state: how it stands
+    :param run_id: Airflow's id; None where there is no run
+    :param tasks_done: how many of its tasks have ended
+    :param tasks: how many tasks it has
+    :param active: ids of the tasks that are going on
+    :param retrying: ids of the tasks that wait for another try
+    :param failures: how often each task has failed, for tasks that have
+    :param duration: how long it took, or has taken so far; None before it starts
+    """
+
+    label: str
+    state: RunState
+    run_id: str | None = None
+    tasks_done: int = 0
+    tasks: int = 0
+    active: tuple[str, ...] = ()
+    retrying: tuple[str, ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
+    duration: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class FailureReason:
+    """Why a run failed.
+
+    :param task: the task that failed; None where none did
+    :param message: the exception, or what else is known
+    :param log: the task's log; None where there is none
+    """
+
+    task: str | None
+    message: str
+    log: Path | None
+
+
+def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> list[RunStatus]:
+    """Read how each run of the plan stands, in the plan's order."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.state import DagRunState
+
+    dates = [run.info.logical_date for run in planned]
+    found = {
+        run.logical_date: run
+        for run in session.scalars(
+            select(DagRun)
+            .where(DagRun.dag_id == dag_id, DagRun.logical_date.in_(dates))
+            .execution_options(populate_existing=True)
+        )
+    }
+    tasks: dict[str, list[_Task]] = {}
+    columns = (TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state, TaskInstance.try_number)
+    for run_id, task_id, task_state, try_number in session.execute(
+        select(*columns).where(
+            TaskInstance.dag_id == dag_id, TaskInstance.run_id.in_([run.run_id for run in found.values()])
+        )
+    ):
+        tasks.setdefault(run_id, []).append(_Task(task_id, task_state, try_number))
+    states = {
+        DagRunState.QUEUED: RunState.WAITING,
+        DagRunState.RUNNING: RunState.RUNNING,
+        DagRunState.SUCCESS: RunState.SUCCEEDED,
+        DagRunState.FAILED: RunState.FAILED,
+    }
+    result = []
+    for run in planned:
+        dag_run = found.get(run.info.logical_date)
+        if dag_run is None:
+            result.append(RunStatus(run.label, RunState.WAITING if run.action is Action.CREATE else RunState.MISSING))
+        else:
+            state = _seen_from(run.action, states[DagRunState(dag_run.state)])
+            result.append(_status(run.label, state, dag_run, tasks.get(dag_run.run_id, [])))
+    return result
+
+
+def _seen_from(action: Action, state: RunState) -> RunState:
+    """Tell what this call runs from what was there before, or belongs to others."""
+    if action.runs:
+        return state
+    if state is RunState.SUCCEEDED:
+        return RunState.SUCCEEDED_EARLIER if action is Action.SKIP_SUCCEEDED else RunState.SUCCEEDED
+    if state is RunState.FAILED:
+        return RunState.FAILED_EARLIER if action is Action.SKIP_FAILED else RunState.FAILED
+    return RunState.RUNNING_ELSEWHERE
+
+
+class _Task(NamedTuple):
+    """What is known of one task of one run."""
+
+    task_id: str
+    state: str | None
+    try_number: int
+
+    @property
+    def failures(self) -> int:
+        """How many tries have ended without success; the try under way, or the last one of all, is not counted."""
+        between_tries = self.state is None or self.state == "up_for_retry"
+        return self.try_number if between_tries else max(0, self.try_number - 1)
+
+
+def _status(label: str, state: RunState, run: DagRun, tasks: Sequence[_Task]) -> RunStatus:
+    from airflow._shared.timezones import timezone
+    from airflow.utils.state import State, TaskInstanceState
+
+    counts = Counter(task.state for task in tasks)
+    duration = None
+    if state is not RunState.WAITING and run.start_date is not None:
+        duration = (run.end_date or timezone.utcnow()) - run.start_date
+    return RunStatus(
+        label=label,
+        state=state,
+        run_id=run.run_id,
+        tasks_done=sum(number for task_state, number in counts.items() if task_state in State.finished),
+        tasks=len(tasks),
+        active=_names(tasks, TaskInstanceState.RUNNING, TaskInstanceState.QUEUED, TaskInstanceState.DEFERRED),
+        retrying=_names(tasks, TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.UP_FOR_RESCHEDULE),
+        failures=Counter({task.task_id: task.failures for task in tasks if task.failures}),
+        duration=duration,
+    )
+
+
+def _names(tasks: Sequence[_Task], *states: str) -> tuple[str, ...]:
+    return tuple(sorted({task.task_id for task in tasks if task.state in states}))
+
+
+def failure_reason(dag_id: str, run_id: str, session: Session) -> FailureReason:
+    """Find out why a run failed: the first of its tasks that did, and the exception in its log."""
+    from airflow.configuration import conf
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.helpers import log_filename_template_renderer
+    from airflow.utils.state import TaskInstanceState
+
+    failed = session.scalars(
+        select(TaskInstance)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.state == TaskInstanceState.FAILED,
+        )
+        .order_by(TaskInstance.end_date.asc().nulls_last())
+    ).first()
+    logs = Path(conf.get_mandatory_value("logging", "base_log_folder"))
+    if failed is None:
+        return FailureReason(
+            task=None,
+            message="no task failed: the run was cancelled, took longer than its dagrun_timeout, "
+            "or has tasks that wait for each other",
+            log=None,
+        )
+    name = failed.task_id if failed.map_index < 0 else f"{failed.task_id}[{failed.map_index}]"
+    log = logs / log_filename_template_renderer()(ti=failed)
+    return FailureReason(task=name, message=exception_in_log(log), log=log)
+
+
+def exception_in_log(log: Path) -> str:
+    """Return the last exception that a task's log tells of, as class and message.
+
+    :param log: a task's log, JSON lines
+    """
+    exception = error = None
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "its log is not on this machine"
+    for line in lines:
+        entry = _entry(line)
+        if entry.get("error_detail"):
+            # Outermost first: what was raised, then what caused it.
+            detail = entry["error_detail"][0]
+            exception = f"{detail.get('exc_type')}: {detail.get('exc_value')}"
+        if entry.get("level") in ("error", "critical"):
+            error = str(entry.get("event"))
+    return exception or error or "the task ended without an exception: its process was killed"
+
+
+def _entry(line: str) -> Mapping[str, Any]:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

@@ -1,0 +1,135 @@
+"""What a call asks for: the command line's options, checked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from argparse import Namespace
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from taxiway.backfill.cli import DEFAULT_MAX_ACTIVE_RUNS
+from taxiway.backfill.errors import BackfillUsageError
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class BackfillRequest:
+    """One call of the command.
+
+    :param dag_id: the DAG to run
+    :param start: first logical date that is wanted, with its time zone
+    :param end: last logical date that is wanted, included
+    :param max_active_runs: how many runs go on at once
+    :param reprocess: ``none``, ``failed`` or ``completed``
+    :param backwards: whether the latest run starts first
+    :param conf: conf of every run; None leaves the DAG's own
+    :param dry_run: whether to change nothing
+    :param verbose: whether Airflow's own messages go to the terminal too
+    :param typed_start: the start as it was typed, for messages
+    :param typed_end: the end as it was typed, for messages
+    """
+
+    dag_id: str
+    start: datetime
+    end: datetime
+    max_active_runs: int
+    reprocess: str
+    backwards: bool
+    conf: dict[str, Any] | None
+    dry_run: bool
+    verbose: bool
+    typed_start: str
+    typed_end: str
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> BackfillRequest:
+        """Check the options of a call.
+
+        :raises BackfillUsageError: says which option can't be what it is
+        """
+        typed_start, typed_end = arguments.start_date or arguments.end_date, arguments.end_date or arguments.start_date
+        if typed_start is None:
+            raise BackfillUsageError("no date given: say which runs with -s YYYY-MM-DD and -e YYYY-MM-DD")
+        start = _moment("--start-date", typed_start, end_of_day=False)
+        end = _moment("--end-date", typed_end, end_of_day=True)
+        if start > end:
+            raise BackfillUsageError(f"--start-date {typed_start} is after --end-date {typed_end}: exchange them")
+        if start > datetime.now(timezone.utc):
+            raise BackfillUsageError(
+                f"--start-date {typed_start} lies in the future: nothing can be run before its time has come"
+            )
+        return cls(
+            dag_id=arguments.dag_id,
+            start=start,
+            end=end,
+            max_active_runs=arguments.max_active_runs,
+            reprocess=_reprocess(arguments),
+            backwards=arguments.run_backwards,
+            conf=_conf(arguments.conf),
+            dry_run=arguments.dry_run,
+            verbose=arguments.verbose,
+            typed_start=typed_start,
+            typed_end=typed_end,
+        )
+
+    @property
+    def range(self) -> str:
+        """The range in words, as it was typed."""
+        return self.typed_start if self.typed_start == self.typed_end else f"{self.typed_start} to {self.typed_end}"
+
+    def command(self, *options: str) -> str:
+        """Return the command line that asks for the same range again.
+
+        :param options: options to add, such as ``--reprocess-behavior failed``
+        """
+        words = ["airflow", "dags", "backfill", "-s", self.typed_start, "-e", self.typed_end]
+        if self.max_active_runs != DEFAULT_MAX_ACTIVE_RUNS:
+            words += ["--max-active-runs", str(self.max_active_runs)]
+        if self.backwards:
+            words += ["--run-backwards"]
+        if self.conf is not None:
+            words += ["--conf", json.dumps(self.conf)]
+        return shlex.join([*words, *options, self.dag_id])
+
+
+def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:
+    try:
+        # Python 3.10 reads no Z, which is how most people write UTC.
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
+    except ValueError:
+        raise BackfillUsageError(
+            f"{option} {text!r} is not a date: write a day as YYYY-MM-DD, or a moment as YYYY-MM-DDTHH:MM:SS+00:00"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    if end_of_day and _DAY.fullmatch(text.strip()):
+        moment += timedelta(days=1, microseconds=-1)
+    return moment
+
+
+def _reprocess(arguments: Namespace) -> str:
+    wanted = {
+        "--reprocess-behavior": arguments.reprocess_behavior,
+        "--rerun-failed-tasks": "failed" if arguments.rerun_failed_tasks else None,
+        "--reset-dagruns": "completed" if arguments.reset_dagruns else None,
+    }
+    given = {option: value for option, value in wanted.items() if value is not None}
+    if len(set(given.values())) > 1:
+        raise BackfillUsageError(f"{' and '.join(given)} contradict each other: give one of them")
+    return next(iter(given.values()), "none")
+
+
+def _conf(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        conf = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BackfillUsageError(f"--conf is not JSON: {error}") from error
+    if not isinstance(conf, dict):
+        raise BackfillUsageError(f'--conf is {text}: expected a JSON object, such as \'{{"key": "value"}}\'')
+    return conf

@@ -1,0 +1,96 @@
+"""What the command says before and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy.orm import Session
+
+from taxiway.backfill.errors import EXIT_FAILED
+from taxiway.backfill.outcome import RunState, RunStatus, failure_reason
+from taxiway.backfill.plan import Action, PlannedRun
+from taxiway.backfill.progress import describe
+from taxiway.backfill.request import BackfillRequest
+
+
+def say_plan(console: Console, request: BackfillRequest, planned: Sequence[PlannedRun], outside: str | None) -> None:
+    """Say what is going to be run.
+
+    :param outside: which part of the range has no runs; None where all has
+    """
+    if outside:
+        say(console, outside, "yellow")
+    counts = {action: sum(1 for run in planned if run.action is action) for action in Action}
+    parts = [f"{number} {_PLAN[action]}" for action, number in counts.items() if number]
+    first, last = min(run.label for run in planned), max(run.label for run in planned)
+    labels = first if first == last else f"{first} to {last}"
+    say(console, f"{request.dag_id}: {count(len(planned), planned[0].label)}, {labels}: {', '.join(parts)}")
+
+
+_PLAN = {
+    Action.CREATE: "to run",
+    Action.FINISH: "to finish",
+    Action.RERUN_FAILED: "to rerun after a failure",
+    Action.RERUN: "to rerun",
+    Action.SKIP_SUCCEEDED: "already succeeded",
+    Action.SKIP_FAILED: "failed earlier",
+    Action.SKIP_RUNNING: "running elsewhere",
+}
+
+
+def report(
+    console: Console, request: BackfillRequest, runs: Sequence[RunStatus], took: timedelta, session: Session
+) -> int:
+    """Say how a backfill has ended.
+
+    :param took: time that the call took
+    :return: the exit code, 0 if every run has succeeded
+    """
+    succeeded = [run for run in runs if run.state.succeeded]
+    earlier = sum(1 for run in runs if run.state is RunState.SUCCEEDED_EARLIER)
+    line = f"{len(succeeded)} of {count(len(runs), runs[0].label)} succeeded"
+    line += f", {earlier} of them earlier" if earlier else ""
+    say(console, f"{line}, in {describe(took)}", "bold green" if len(succeeded) == len(runs) else "bold")
+    for run in runs:
+        if run.state in (RunState.FAILED, RunState.FAILED_EARLIER) and run.run_id is not None:
+            reason = failure_reason(request.dag_id, run.run_id, session)
+            task = f"{reason.task}: " if reason.task else ""
+            say(console, f"{run.label} {run.state.value}: {task}{reason.message}", "bold red")
+            if reason.log is not None:
+                say(console, f"    log: {reason.log}")
+        elif run.state is RunState.RUNNING_ELSEWHERE:
+            say(console, f"{run.label} is running elsewhere ({run.run_id}): call again when it has ended", "yellow")
+        elif not run.state.succeeded:
+            say(console, f"{run.label} did not run: its run is gone, or belongs to somebody else", "bold red")
+    if any(run.state in (RunState.FAILED, RunState.FAILED_EARLIER) for run in runs):
+        say(console, f"Rerun what failed: {request.command('--reprocess-behavior', 'failed')}")
+    return 0 if len(succeeded) == len(runs) else EXIT_FAILED
+
+
+def report_stop(console: Console, request: BackfillRequest, runs: Sequence[RunStatus]) -> None:
+    """Say what a backfill that was stopped has done, and how it goes on."""
+    succeeded = [run.label for run in runs if run.state.succeeded]
+    rest = [run.label for run in runs if not run.state.succeeded]
+    say(console, f"Stopped. {len(succeeded)} of {count(len(runs), runs[0].label)} succeeded.", "bold yellow")
+    if succeeded:
+        say(console, f"    succeeded: {', '.join(succeeded)}")
+    say(console, f"    not finished: {', '.join(rest)}")
+    say(console, f"Nothing is half done. Finish the rest: {request.command()}")
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Write one line, however long."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def count(number: int, label: str) -> str:
+    """Count runs by what they are called: ``12 months``, ``1 day``, ``3 runs``.
+
+    :param label: label of one of them
+    """
+    unit = "month" if re.fullmatch(r"\d{4}-\d{2}", label) else "day" if re.fullmatch(r"[\d-]{10}", label) else "run"
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

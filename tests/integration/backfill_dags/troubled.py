@@ -1,0 +1,75 @@
+"""DAGs whose months fail, are tried again, wait, or hold on until a test lets them go."""
+
+import datetime
+import os
+import time
+from pathlib import Path
+
+import pendulum
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import DAG, BaseOperator, Context, task
+
+START = pendulum.datetime(2019, 1, 1, tz="UTC")
+MONTHLY = "0 9 1 * *"
+
+
+class TripsMissingError(Exception):
+    """What a failing month ends with."""
+
+
+class Deferring(BaseOperator):
+    """Waits a moment without a worker."""
+
+    def execute(self, context: Context) -> None:
+        """Defer."""
+        moment = pendulum.now("UTC") + datetime.timedelta(seconds=0.1)
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
+
+    def resume(self, context: Context, event: object = None) -> str:
+        """Go on."""
+        return "resumed"
+
+
+with DAG("failing", schedule=MONTHLY, start_date=START, catchup=True):
+
+    @task
+    def load(logical_date: pendulum.DateTime | None = None) -> None:
+        """Fail in March, until a file says otherwise."""
+        assert logical_date is not None
+        if logical_date.month == 3 and not Path(os.environ["AIRFLOW_HOME"], "corrected").exists():
+            raise TripsMissingError(f"no trips in {logical_date:%Y-%m}: expected some")
+
+    load()
+
+
+with DAG("retrying", schedule=MONTHLY, start_date=START, catchup=True):
+
+    @task(retries=1, retry_delay=datetime.timedelta(seconds=0.2))
+    def load_at_second_try(ti: object = None) -> None:
+        """Fail once."""
+        if ti.try_number == 1:
+            raise TripsMissingError("not yet")
+
+    load_at_second_try()
+
+
+with DAG("deferring", schedule=MONTHLY, start_date=START, catchup=True):
+    Deferring(task_id="wait")
+
+
+with DAG("holding", schedule=MONTHLY, start_date=START, catchup=False):
+
+    @task
+    def prepare() -> None:
+        """Succeed at once."""
+
+    @task
+    def hold(logical_date: pendulum.DateTime | None = None) -> None:
+        """Wait for a file named after the month, or for all months."""
+        assert logical_date is not None
+        home = Path(os.environ["AIRFLOW_HOME"])
+        (home / f"held-{logical_date:%Y-%m}").write_text(str(os.getpid()))
+        while not (home / "release").exists() and not (home / f"release-{logical_date:%Y-%m}").exists():
+            time.sleep(0.05)
+
+    prepare() >> hold()

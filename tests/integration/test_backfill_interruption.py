@@ -1,0 +1,146 @@
+"""A backfill that is stopped, killed, or started twice: nothing half done, and the next call finishes the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server, wait_until
+
+DAGS = Path(__file__).with_name("backfill_dags")
+
+
+@pytest.fixture
+def airflow(tmp_path: Path) -> Iterator[AirflowEnvironment]:
+    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS)
+    try:
+        yield environment
+    finally:
+        (environment.home / "release").touch()
+        environment.close()
+
+
+def start(airflow: AirflowEnvironment, *options: str) -> subprocess.Popen[str]:
+    """Start the first quarter of the DAG whose tasks wait for a file."""
+    return airflow.popen("dags", "backfill", "-s", "2019-01-01", "-e", "2019-03-31", *options, "holding")
+
+
+def held(airflow: AirflowEnvironment, month: str) -> psutil.Process:
+    """Wait until a month's task has begun, and return its process."""
+    file = airflow.home / f"held-{month}"
+    pid = wait_until(lambda: file.exists() and file.read_text(), timeout=60, what=f"the task of {month}")
+    return psutil.Process(int(pid))
+
+
+def states(airflow: AirflowEnvironment) -> dict[str, tuple[str, dict[str, tuple[str | None, int]]]]:
+    """Return each month's state, and the state and number of tries of its tasks."""
+    rows = airflow.query(
+        "SELECT to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM'), run.state, task_id, task.state, try_number"
+        " FROM dag_run AS run JOIN task_instance AS task USING (dag_id, run_id) WHERE dag_id = 'holding' ORDER BY 1"
+    )
+    found: dict[str, tuple[str, dict[str, tuple[str | None, int]]]] = {}
+    for month, state, task, task_state, tries in rows:
+        found.setdefault(month, (state, {}))[1][task] = (task_state, tries)
+    return found
+
+
+def january_done_february_running(airflow: AirflowEnvironment) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Start a backfill, one month at a time, and let it come to the middle of February."""
+    (airflow.home / "release-2019-01").touch()
+    command = start(airflow, "--max-active-runs", "1")
+    held(airflow, "2019-02")
+    family = psutil.Process(command.pid).children(recursive=True)
+    assert len(family) >= 3, "an API server, a worker and a task"
+    return command, family
+
+
+def the_next_call_finishes(airflow: AirflowEnvironment) -> None:
+    (airflow.home / "release").touch()
+    done = airflow.run("dags", "backfill", "-s", "2019-01-01", "-e", "2019-03-31", "holding")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 months, 2019-01 to 2019-03: 1 to run, 1 to finish, 1 already succeeded" in done.stdout
+    assert "3 of 3 months succeeded, 1 of them earlier" in done.stdout
+    assert states(airflow) == {
+        "2019-01": ("success", {"prepare": ("success", 1), "hold": ("success", 1)}),
+        # What had succeeded is not done again, what was cut off is.
+        "2019-02": ("success", {"prepare": ("success", 1), "hold": ("success", 2)}),
+        "2019-03": ("success", {"prepare": ("success", 1), "hold": ("success", 1)}),
+    }
+    assert airflow.query("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+    assert airflow.query("SELECT note.content FROM dag_run_note AS note") == []
+    assert airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'holding'") == [(True,)]
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_leaves_nothing_half_done(airflow: AirflowEnvironment, number: signal.Signals, exit_code: int) -> None:
+    command, family = january_done_february_running(airflow)
+
+    # As a terminal does: the signal goes to the whole process group.
+    os.killpg(command.pid, number)
+    output, _ = command.communicate(timeout=60)
+
+    assert command.returncode == exit_code, output
+    assert psutil.wait_procs(family, timeout=0)[1] == []
+    assert "Stopped. 1 of 3 months succeeded." in output
+    assert "    succeeded: 2019-01\n    not finished: 2019-02, 2019-03\n" in output
+    assert "Finish the rest: airflow dags backfill -s 2019-01-01 -e 2019-03-31 --max-active-runs 1 holding" in output
+    assert "Traceback" not in output
+    assert states(airflow) == {
+        "2019-01": ("success", {"prepare": ("success", 1), "hold": ("success", 1)}),
+        "2019-02": ("failed", {"prepare": ("success", 1), "hold": (None, 1)}),
+    }
+    assert airflow.query("SELECT content LIKE 'Interrupted: stopped, %%' FROM dag_run_note") == [(True,)]
+    assert airflow.query("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+    assert airflow.query("SELECT state FROM job WHERE job_type = 'BackfillJob'") == [("success",)]
+
+    the_next_call_finishes(airflow)
+
+
+def test_a_killed_command_takes_its_processes_along_and_the_next_call_takes_over(airflow: AirflowEnvironment) -> None:
+    command, family = january_done_february_running(airflow)
+
+    os.kill(command.pid, signal.SIGKILL)
+
+    assert command.wait(30) == -signal.SIGKILL
+    assert psutil.wait_procs(family, timeout=30)[1] == [], "they end without the command"
+    assert states(airflow)["2019-02"][0] == "running", "nobody was left to write it down"
+
+    dry = airflow.run("dags", "backfill", "-n", "-s", "2019-01-01", "-e", "2019-03-31", "holding")
+    assert dry.stdout.splitlines() == [
+        "2019-01  skip: already succeeded",
+        "2019-02  finish: was interrupted",
+        "2019-03  create",
+    ], dry.stderr
+    the_next_call_finishes(airflow)
+
+
+def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:
+    commands = [start(airflow), start(airflow)]
+    # Whichever it is, the other says so at once, while the first is under way.
+    loser = wait_until(
+        lambda: next((command for command in commands if command.poll() is not None), None),
+        timeout=60,
+        what="one of two commands to give way",
+    )
+    winner = commands[1 - commands.index(loser)]
+    output, _ = loser.communicate()
+    assert loser.returncode == 1
+    assert f"a backfill of holding is running already (airflow dags backfill, process {winner.pid} on " in output
+    assert "Traceback" not in output
+
+    (airflow.home / "release").touch()
+    output, _ = winner.communicate(timeout=60)
+    assert winner.returncode == 0, output
+    assert "3 of 3 months succeeded, in" in output
+    assert {month: state for month, (state, _) in states(airflow).items()} == {
+        "2019-01": "success",
+        "2019-02": "success",
+        "2019-03": "success",
+    }
+    assert airflow.query("SELECT max(try_number) FROM task_instance") == [(1,)]

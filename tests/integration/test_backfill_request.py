@@ -1,0 +1,110 @@
+"""What the options of ``airflow dags backfill`` mean, and which are refused."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from taxiway.backfill.errors import BackfillUsageError
+from taxiway.backfill.request import BackfillRequest
+
+
+def request(**given: Any) -> BackfillRequest:
+    options = {
+        "dag_id": "taxi_green",
+        "start_date": "2019-01-01",
+        "end_date": "2019-12-31",
+        "max_active_runs": 4,
+        "reprocess_behavior": None,
+        "rerun_failed_tasks": False,
+        "reset_dagruns": False,
+        "run_backwards": False,
+        "conf": None,
+        "dry_run": False,
+        "verbose": False,
+    }
+    return BackfillRequest.of(Namespace(**options | given))
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type, misc]
+
+
+def test_days_are_whole_days_in_utc() -> None:
+    asked = request()
+    assert asked.start == utc(2019, 1, 1)
+    assert asked.end == utc(2019, 12, 31, 23, 59, 59, 999999)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2019-03-01T09:00:00+00:00", utc(2019, 3, 1, 9)),
+        ("2019-03-01T09:00:00Z", utc(2019, 3, 1, 9)),
+        ("2019-03-01T09:00", utc(2019, 3, 1, 9)),
+        ("2019-03-01 10:00:00+01:00", utc(2019, 3, 1, 9)),
+    ],
+)
+def test_moments_are_taken_as_they_are(text: str, moment: datetime) -> None:
+    asked = request(start_date=text, end_date=text)
+    assert asked.start == asked.end == moment
+
+
+@pytest.mark.parametrize("given", [{"start_date": None}, {"end_date": None}])
+def test_one_date_asks_for_that_day(given: dict[str, None]) -> None:
+    asked = request(**{"start_date": "2019-03-01", "end_date": "2019-03-01"} | given)
+    assert (asked.start, asked.end) == (utc(2019, 3, 1), utc(2019, 3, 1, 23, 59, 59, 999999))
+
+
+@pytest.mark.parametrize(
+    ("given", "reprocess"),
+    [
+        ({}, "none"),
+        ({"reprocess_behavior": "completed"}, "completed"),
+        ({"rerun_failed_tasks": True}, "failed"),
+        ({"reset_dagruns": True}, "completed"),
+        ({"reset_dagruns": True, "reprocess_behavior": "completed"}, "completed"),
+    ],
+)
+def test_reprocess_behavior_by_either_name(given: dict[str, Any], reprocess: str) -> None:
+    assert request(**given).reprocess == reprocess
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start_date": None, "end_date": None}, "no date given: say which runs with -s YYYY-MM-DD"),
+        ({"start_date": "2020-01-01"}, "--start-date 2020-01-01 is after --end-date 2019-12-31"),
+        ({"start_date": "January"}, "--start-date 'January' is not a date: write a day as YYYY-MM-DD"),
+        ({"end_date": "2019-02-30"}, "--end-date '2019-02-30' is not a date"),
+        ({"conf": "{month"}, "--conf is not JSON"),
+        ({"conf": "[1]"}, "--conf is [1]: expected a JSON object"),
+        (
+            {"rerun_failed_tasks": True, "reset_dagruns": True},
+            "--rerun-failed-tasks and --reset-dagruns contradict each other",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BackfillUsageError) as refused:
+        request(**given)
+    assert str(refused.value).startswith(message)
+    assert refused.value.exit_code == 2
+
+
+def test_the_future_is_refused() -> None:
+    tomorrow = (datetime.now(timezone.utc) + timedelta(days=2)).date().isoformat()
+    with pytest.raises(BackfillUsageError, match="lies in the future"):
+        request(start_date=tomorrow, end_date=tomorrow)
+
+
+def test_the_command_line_can_be_said_again() -> None:
+    asked = request(max_active_runs=2, run_backwards=True, conf='{"use_cache": false}')
+    assert asked.command("--reprocess-behavior", "failed") == (
+        "airflow dags backfill -s 2019-01-01 -e 2019-12-31 --max-active-runs 2 --run-backwards "
+        "--conf '{\"use_cache\": false}' --reprocess-behavior failed taxi_green"
+    )
+    assert request().command() == "airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green"
