@@ -9,6 +9,7 @@ __all__: list[str] = []
 # Only the command line needs more commands: tasks and their supervisors start without.
 if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
+
     from taxiway.backfill.cli import register
     from taxiway.local.database import ensure_started
     from taxiway.local.home import Home
