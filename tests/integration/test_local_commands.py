@@ -1,0 +1,169 @@
+"""What ``make setup``, ``make demo``, ``make up`` and ``make down`` run, in a home of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from taxiway.core.paths import ROOT
+from taxiway.local.mirror import serve
+from tests.integration.airflow_environment import wait_until
+
+YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    # A short path: that of a Unix socket has room for about 100 characters.
+    home = Path(tempfile.mkdtemp(prefix="taxiway-local-"))
+    for name in ("bin", "config", "dags", "include", "plugins"):
+        (home / name).symlink_to(ROOT / name)
+    try:
+        yield home
+    finally:
+        run(home, "services", "down")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def run(home: Path, module: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run one of the local commands as the Makefile does."""
+    return subprocess.run(
+        [sys.executable, "-m", f"taxiway.local.{module}", *arguments],
+        env=environment(home),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    return {**kept, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(ROOT / "plugins")}
+
+
+def table(printed: str) -> dict[str, list[int]]:
+    """Read the demo's closing table: month to rows read, inserted, deleted, unchanged, rejected."""
+    rows = {}
+    for line in printed.splitlines():
+        cells = [cell.strip() for cell in re.split("[│|]", line)]
+        if len(cells) > 6 and re.fullmatch(r"\d{4}-\d{2}|all", cells[1]):
+            rows[cells[1]] = [int(cell.replace(",", "")) for cell in cells[2:7]]
+    return rows
+
+
+def test_setup_then_demo_twice(home: Path) -> None:
+    done = run(home, "setup")
+    assert done.returncode == 0, done.stderr
+    again = run(home, "setup")
+    assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
+    for path in (home / "airflow.cfg", home / ".taxiway" / "passwords.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE((home / ".taxiway" / "postgres").stat().st_mode) == 0o700
+
+    done = run(home, "demo", "--rows", "60")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$ airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green\n" in done.stdout
+    assert table(done.stdout) == {**{month: [60, 60, 0, 0, 0] for month in YEAR}, "all": [720, 720, 0, 0, 0]}
+
+    # Again in the same place, with other months: each is replaced.
+    done = run(home, "demo", "--rows", "40")
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = table(done.stdout)
+    assert {counts[month][0] for month in YEAR} == {40}
+    assert all(read == inserted + unchanged for read, inserted, _, unchanged, _ in counts.values())
+    assert all(deleted + unchanged == 60 for _, _, deleted, unchanged, _ in (counts[month] for month in YEAR))
+
+    # From another mirror: the same files, so nothing changes.
+    with serve(home / ".taxiway" / "samples" / "40-rows") as mirror:
+        done = run(home, "demo", "--mirror", mirror.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rows", "0"], "at least one row"),
+        (["--rows", "many"], "invalid int value: 'many'"),
+        (["--mirror", "ftp://x"], "begins with http:// or https://"),
+    ],
+)
+def test_the_demo_refuses_what_it_cannot_do(home: Path, arguments: list[str], said: str) -> None:
+    done = run(home, "demo", *arguments)
+
+    assert done.returncode == 2
+    assert said in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+
+
+def test_up_and_down(home: Path) -> None:
+    """The port is taken, as ports are; the services come up on another, ask for a password, and end."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "taxiway.local.services", "up"],
+            env={**environment(home), "AIRFLOW__API__PORT": str(port)},
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    address = re.search(r"Airflow is up: (http://127\.0\.0\.1:(\d+))", done.stdout)
+    assert address
+    assert int(address[2]) != port
+    password = json.loads((home / ".taxiway" / "passwords.json").read_text())["admin"]
+    assert f"admin  with the password  {password}" in done.stdout
+
+    login = urllib.request.Request(
+        f"{address[1]}/auth/token",
+        data=json.dumps({"username": "admin", "password": password}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(login, timeout=30) as answer:
+        assert json.load(answer)["access_token"]
+    services = json.loads((home / ".taxiway" / "services.json").read_text())["services"]
+    processes = [psutil.Process(service["pid"]) for service in services]
+    family = [child for process in processes for child in [process, *process.children(recursive=True)]]
+    again = run(home, "services", "up")
+    assert address[1] in again.stdout, "what runs already is found again"
+
+    # Plain airflow and bin/airflow, from any folder, are this project's.
+    for command in ([str(Path(sys.executable).with_name("airflow"))],):
+        listed = subprocess.run(
+            [*command, "dags", "list", "-o", "plain"],
+            env=environment(home),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert {"taxi_green", "taxi_yellow"} <= set(listed.stdout.split()), listed.stdout + listed.stderr
+
+    done = run(home, "services", "down")
+    assert done.returncode == 0
+    for name in ("api-server", "scheduler", "dag-processor", "triggerer", "embedded Postgres"):
+        assert name in done.stdout
+    wait_until(lambda: not any(process.is_running() for process in family), timeout=30, what="every process to end")
+    assert run(home, "services", "down").stdout == "Nothing was running\n"

@@ -1,0 +1,75 @@
+"""What every Python process of the virtual environment knows without being told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taxiway.core.paths import ROOT
+from taxiway.local.environment import read_env_file
+
+SHOW = "import os, taxiway.local.environment; print(os.environ['AIRFLOW_HOME'], os.environ.get('SHOWN', ''))"
+
+
+def run(**variables: str) -> list[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    # -S: without the line that make setup left in this environment.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", SHOW],
+        env={**kept, "PYTHONPATH": str(ROOT / "plugins"), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip().split(" ")
+
+
+def a_home(folder: Path, settings: str = "") -> Path:
+    (folder / "plugins" / "taxiway").mkdir(parents=True)
+    (folder / ".env").write_text(settings)
+    return folder
+
+
+def test_airflow_home_is_the_repository() -> None:
+    assert run()[0] == str(ROOT)
+
+
+def test_another_airflows_home_is_not_taken(tmp_path: Path) -> None:
+    assert run(AIRFLOW_HOME=str(tmp_path))[0] == str(ROOT)
+
+
+def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> None:
+    home = a_home(tmp_path, "SHOWN=from-the-file\n")
+
+    assert run(AIRFLOW_HOME=str(home)) == [str(home), "from-the-file"]
+    assert run(AIRFLOW_HOME=str(home), SHOWN="given") == [str(home), "given"]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=1", "1"),
+        ("A = 1 ", "1"),
+        ("export A=1", "1"),
+        ("A=", ""),
+        ("A='x # y'", "x # y"),
+        ('A="x"', "x"),
+        ("A=x # why", "x"),
+        ("A=x#y", "x#y"),
+        ("""A='{"conn_type": "http", "host": "https://x"}'""", '{"conn_type": "http", "host": "https://x"}'),
+        ('A={"host": "x # y"}', '{"host": "x # y"}'),
+    ],
+)
+def test_a_line_of_an_env_file(line: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"# a comment\n\n{line}\nno assignment\n")
+
+    assert read_env_file(tmp_path / ".env") == {"A": value}
+
+
+def test_an_env_file_that_is_absent_holds_nothing(tmp_path: Path) -> None:
+    assert read_env_file(tmp_path / ".env") == {}
