@@ -173,7 +173,7 @@ class AirflowEnvironment:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-            "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": "10",
+            "AIRFLOW__TRIGGERER__CAPACITY": "10",
             # Postgres gives every connection a process: pools of idle ones slow a small machine down.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "5",
             **(extra or {}),

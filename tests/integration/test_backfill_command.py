@@ -7,7 +7,9 @@ import pty
 import re
 import select
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,34 @@ def test_a_task_that_waits_for_a_trigger(airflow: AirflowEnvironment) -> None:
     assert runs(airflow, "deferring") == {"2019-01": "success"}
     # The triggerer that was started for it has ended in good order.
     assert airflow.query("SELECT state FROM job WHERE job_type = 'TriggererJob'") == [("success",)]
+
+
+def test_another_server_at_airflows_address_is_not_taken_for_its_api(airflow: AirflowEnvironment) -> None:
+    asked: list[str] = []
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if self.path.endswith("/health") else 404)
+            self.end_headers()
+            self.wfile.write(b'{"status": "healthy"}')
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}"
+        done = backfill(airflow, "trivial", "2020-05-01", "2020-05-31", AIRFLOW__API__BASE_URL=address)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert asked[0] == "/execution/health"
+    assert asked[-1].startswith("/execution/dag-runs/trivial/")
+    assert not [path for path in asked if "task-instances" in path], "no task has spoken to it"
 
 
 def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:

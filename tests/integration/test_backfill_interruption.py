@@ -87,6 +87,7 @@ def test_a_stop_leaves_nothing_half_done(airflow: AirflowEnvironment, number: si
 
     assert command.returncode == exit_code, output
     assert psutil.wait_procs(family, timeout=0)[1] == []
+    assert "Stopping: running tasks have 3 seconds to clean up." in output
     assert "Stopped. 1 of 3 months succeeded." in output
     assert "    succeeded: 2019-01\n    not finished: 2019-02, 2019-03\n" in output
     assert "Finish the rest: airflow dags backfill -s 2019-01-01 -e 2019-03-31 --max-active-runs 1 holding" in output

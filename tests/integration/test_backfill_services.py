@@ -89,6 +89,7 @@ def test_a_dag_that_is_not_paused_is_run_by_the_scheduler(airflow: AirflowEnviro
     done = airflow.run("dags", "backfill", "-s", "2019-01-01", "-e", "2019-02-28", "other_trivial")
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "The DAG is not paused: Airflow's scheduler runs it.\n" in done.stdout
     assert "2 of 2 months succeeded" in done.stdout
     assert backfilled(airflow, "other_trivial") == {"2019-01": "success", "2019-02": "success"}
     assert who_queued(airflow, "other_trivial", "2019-01") == {"SchedulerJob"}

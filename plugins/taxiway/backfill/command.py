@@ -158,7 +158,7 @@ class _Command:
                 if not lock.keep():
                     raise BackfillError("the lock of this backfill was lost, and another command has it now")
             with create_session() as session:
-                progress.show(statuses(self.request.dag_id, planned, session))
+                progress.show(statuses(self.request.dag_id, planned, session), note=runner.note)
 
         with Progress(self.output.console, live=not self.arguments.verbose) as progress:
             ended = False
@@ -166,6 +166,7 @@ class _Command:
                 runner = BackfillRunner(Job(), backfill_id, self.request.dag_id, self.api)
                 runner.stop_requested = self.signals.requested
                 runner.hurry = self.signals.hurry
+                runner.say = progress.line
                 ended = runner.run(observe)
             finally:
                 if not ended:

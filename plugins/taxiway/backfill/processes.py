@@ -58,16 +58,6 @@ def die_with_parent(signal_number: int) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
 
 
-def bound_to_parent(signal_number: int) -> Callable[[], None]:
-    """Return what a program started by :class:`subprocess.Popen` calls before it becomes that program."""
-
-    def bind() -> None:
-        os.setpgid(0, 0)
-        die_with_parent(signal_number)
-
-    return bind
-
-
 def _after_fork() -> None:
     global _generation
     _generation += 1

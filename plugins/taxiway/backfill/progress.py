@@ -44,6 +44,7 @@ class Progress:
         )
         self._seen: dict[str, RunStatus] = {}
         self._done = 0
+        self._note = ""
 
     def __enter__(self) -> Progress:
         """Start the live part."""
@@ -59,8 +60,11 @@ class Progress:
     def show(self, runs: Sequence[RunStatus], *, note: str = "") -> None:
         """Show how the runs stand now.
 
-        :param note: what else to say in the live part
+        :param note: what else there is to know now; said when it changes
         """
+        if note not in ("", self._note):
+            self.line(note, "yellow")
+        self._note = note
         for run in runs:
             before = self._seen.get(run.label, replace(run, state=RunState.WAITING))
             self._seen[run.label] = run
@@ -69,7 +73,7 @@ class Progress:
             for line in _changes(run, before):
                 self.line(f"{_count(self._done, len(runs))} {run.label} {line}", _STYLES.get(run.state, ""))
         if self._live is not None:
-            self._live.update(_picture(runs, note), refresh=True)
+            self._live.update(_picture(runs), refresh=True)
 
     def line(self, text: str, style: str = "") -> None:
         """Write one line, above the live part."""
@@ -96,7 +100,7 @@ def _count(done: int, of: int) -> str:
     return f"[{done:>{len(str(of))}}/{of}]"
 
 
-def _picture(runs: Sequence[RunStatus], note: str) -> Group:
+def _picture(runs: Sequence[RunStatus]) -> Group:
     table = Table.grid(padding=(0, 2))
     active = [run for run in runs if run.state is RunState.RUNNING]
     for run in active[:_LIVE_ROWS]:
@@ -117,7 +121,6 @@ def _picture(runs: Sequence[RunStatus], note: str) -> Group:
     total.add_row(
         ProgressBar(total=max(len(runs), 1), completed=done, width=30),
         Text(f"{_count(done, len(runs))} {', '.join(parts)}", style="bold"),
-        Text(note, style="yellow"),
     )
     return Group(table, total)
 

@@ -9,7 +9,6 @@ may come and go, while it works.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -27,6 +26,7 @@ from sqlalchemy import func, select
 
 from taxiway.backfill.api_server import ExecutionApi
 from taxiway.backfill.leftovers import JOB_TYPE, open_runs, reset_orphans, reset_queued
+from taxiway.backfill.processes import GRACE_SECONDS
 from taxiway.backfill.queueing import queue_tasks
 from taxiway.backfill.triggerer import Triggerer
 from taxiway.backfill.workers import Workers
@@ -69,6 +69,8 @@ class BackfillRunner(SchedulerJobRunner):
         self.triggerer = Triggerer()
         self.stop_requested: Callable[[], bool] = lambda: False
         self.hurry: Callable[[], bool] = lambda: False
+        self.say: Callable[[str], None] = lambda _text: None
+        self.note = ""
         self.workers = Workers(self.executors)
         self._try_again_soon = False
         self._next_orphan_search = time.monotonic() + ORPHAN_SECONDS
@@ -84,6 +86,11 @@ class BackfillRunner(SchedulerJobRunner):
         state = JobState.FAILED
         try:
             ended = self._loop(observe)
+            if not ended and self.workers.started:
+                self.say(
+                    f"Stopping: running tasks have {GRACE_SECONDS:.0f} seconds to clean up. "
+                    "Ask again to kill them at once."
+                )
             self._end_workers(wait=ended)
             state = JobState.SUCCESS
             return ended
@@ -99,6 +106,7 @@ class BackfillRunner(SchedulerJobRunner):
     def _loop(self, observe: Callable[[], None]) -> bool:
         while not self.stop_requested():
             driving = not self._scheduler_has_it()
+            self.note = "" if driving else "The DAG is not paused: Airflow's scheduler runs it."
             if self.workers.started and self.api.lost():
                 self._start_over()
             if driving:
@@ -139,7 +147,7 @@ class BackfillRunner(SchedulerJobRunner):
 
     def _start_over(self) -> None:
         """End the workers, whose tasks can't report any more; they run again, with another execution API."""
-        print("the execution API has gone away: starting another, and running tasks again", file=sys.stderr)
+        self.say("The execution API has gone away: starting another, and running tasks run again.")
         self._end_workers(wait=False)
         self.api.stop()
         with create_session() as session:
@@ -203,7 +211,10 @@ class BackfillRunner(SchedulerJobRunner):
         backfill = session.scalar(
             select(Backfill).where(Backfill.id == self.backfill_id).with_for_update(skip_locked=True)
         )
-        if backfill is None or backfill.is_paused:
+        if backfill is None:
+            return
+        if backfill.is_paused:
+            self.note = "The backfill is paused, in the web UI perhaps: no further run starts until it goes on."
             return
         running = session.scalar(
             select(func.count())

@@ -1,0 +1,61 @@
+"""What the command reads out of the tasks' logs, and how it names runs and times."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.backfill.outcome import exception_in_log
+from taxiway.backfill.progress import describe
+from taxiway.backfill.summary import count
+
+
+def write(log: Path, *entries: dict[str, Any] | str) -> Path:
+    lines = [entry if isinstance(entry, str) else json.dumps(entry) for entry in entries]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return log
+
+
+def failure(*exceptions: tuple[str, str]) -> dict[str, Any]:
+    detail = [{"exc_type": kind, "exc_value": value, "frames": []} for kind, value in exceptions]
+    return {"level": "error", "event": "Task failed with exception", "error_detail": detail}
+
+
+def test_the_last_exception_is_the_reason(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "attempt=2.log",
+        {"level": "info", "event": "starting"},
+        failure(("DownloadError", "first try")),
+        "a line that is no JSON",
+        failure(("BalanceError", "green 2019-03: 5 rows staged, 4 hashed"), ("KeyError", "'VendorID'")),
+        {"level": "info", "event": "::endgroup::"},
+    )
+    assert exception_in_log(log) == "BalanceError: green 2019-03: 5 rows staged, 4 hashed"
+
+
+def test_without_an_exception_the_last_error_is_the_reason(tmp_path: Path) -> None:
+    log = write(tmp_path / "attempt=1.log", {"level": "critical", "event": "Process terminated by signal."})
+    assert exception_in_log(log) == "Process terminated by signal."
+
+
+def test_a_silent_end_and_a_missing_log_are_said(tmp_path: Path) -> None:
+    log = write(tmp_path / "attempt=1.log", {"level": "info", "event": "starting"})
+    assert exception_in_log(log) == "the task ended without an exception: its process was killed"
+    assert exception_in_log(tmp_path / "none.log") == "its log is not on this machine"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (8, "8 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (4200, "1 h 10 min")]
+)
+def test_durations_are_written_for_people(seconds: float, words: str) -> None:
+    assert describe(timedelta(seconds=seconds)) == words
+
+
+def test_runs_are_counted_by_what_they_are_called() -> None:
+    assert count(12, "2019-01") == "12 months"
+    assert count(1, "2019-01-31") == "1 day"
+    assert count(3, "2019-01-31T09:00:00") == "3 runs"
