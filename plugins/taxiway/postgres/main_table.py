@@ -21,7 +21,8 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """
     # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
     lock(cursor, "definitions")
-    cursor.execute(render("postgres/create_ledger.sql"))
+    if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
+        cursor.execute(render("postgres/create_ledger.sql"))
     found = _described(cursor, source)
     if found is None:
         cursor.execute(

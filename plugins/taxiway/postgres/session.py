@@ -17,6 +17,7 @@ STATEMENT_TIMEOUT = "2h"
 _SETTINGS = f"""
 SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';
 SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';
+SET LOCAL client_connection_check_interval = '1s';
 SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL search_path = pg_catalog;
@@ -26,7 +27,8 @@ SET LOCAL parallel_setup_cost = 0;
 """
 # Ids must not depend on the session's settings: dates are written and read in one way, and no
 # object of another schema can stand in for a built-in. The two costs let a month be hashed on
-# all cores: the planner's defaults expect rows to travel to a client.
+# all cores: the planner's defaults expect rows to travel to a client. And a worker that was killed
+# must not leave its statement running: the server looks every second whether anybody is still there.
 
 
 @contextmanager
