@@ -1,7 +1,7 @@
 -- Creates a source's main table, partitioned by the file that its rows come from.
 -- Grain: one row per row of a source file; unique_row_id is unique within a file, its partition.
 -- Parameters: main_table, columns, title (from the source's YAML).
--- Twice: safe, an existing table stays as it is; comments follow the YAML.
+-- Twice: safe, an existing table stays as it is.
 CREATE TABLE IF NOT EXISTS public.{{ main_table }} (
     unique_row_id uuid NOT NULL,
     filename text NOT NULL
