@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,7 @@ def load(
     """Run all steps of a load, and drop the staging tables whatever happened."""
     tables = LoadTables(source, Month.parse(month), run_id)
     try:
-        staged = stage_month(connection, tables, source_file(path), datetime.now(timezone.utc))
-        hash_rows(connection, tables, staged)
+        hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
         check_month(connection, tables)
         return merge_month(connection, tables)
     finally:

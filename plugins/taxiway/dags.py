@@ -9,8 +9,8 @@ from airflow.sdk import DAG, Param
 from taxiway.core.months import MONTH_PATTERN
 from taxiway.core.sources import Source
 from taxiway.operators.check_month import CheckMonthOperator
-from taxiway.operators.download_month import DownloadMonthOperator
 from taxiway.operators.drop_staging import DropStagingOperator
+from taxiway.operators.fetch_month import FetchMonthOperator
 from taxiway.operators.hash_rows import HashRowsOperator
 from taxiway.operators.merge_month import MergeMonthOperator
 from taxiway.operators.stage_month import StageMonthOperator
@@ -89,6 +89,12 @@ def postgres_dag(source: Source) -> DAG:
                 title="Use the cache",
                 description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
             ),
+            "force": Param(
+                False,
+                type="boolean",
+                title="Force",
+                description="Load the file even where its bytes are published already.",
+            ),
         },
         default_args={
             "owner": source.owner,
@@ -100,7 +106,9 @@ def postgres_dag(source: Source) -> DAG:
         },
     ) as dag:
         of_month = {"source_name": source.name, "month": MONTH}
-        download = DownloadMonthOperator(task_id="download_month", use_cache=USE_CACHE, **of_month)
+        download = FetchMonthOperator(
+            task_id="download_month", use_cache=USE_CACHE, force="{{ params.force }}", **of_month
+        )
         stage = StageMonthOperator(task_id="stage_month", download=download.output, **of_month)
         hashed = HashRowsOperator(task_id="hash_rows", staged=stage.output, **of_month)
         check = CheckMonthOperator(task_id="check_month", **of_month)

@@ -23,6 +23,7 @@ RUN: dict[str, Any] = {
     "main_table": GREEN.main_table,
     "columns": GREEN.columns,
     "file_columns": GREEN.columns,
+    "numbered": False,
 }
 
 OWN: dict[str, dict[str, Any]] = {

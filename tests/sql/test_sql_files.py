@@ -90,7 +90,7 @@ VALUES: dict[str, Any] = {
     "month": TABLES.month.first_day,
     "destination": "postgres",
     "run_id": TABLES.run_id,
-    "state": "hashed",
+    "state": "running",
     "rows_read": 1,
     "rows_rejected": 0,
     "url": "http://mirror.test/x",
@@ -99,6 +99,14 @@ VALUES: dict[str, Any] = {
     "bytes": 1,
     "sha256": "0" * 64,
     "started_at": "2026-01-01 00:00:00+00",
+    "load_id": 1,
+    "attempt": 2,
+    "step": "hash_rows",
+    "before": None,
+    "line_number": 3,
+    "raw_line": "x",
+    "reason": "no row",
+    "row_addresses": ["(0,1)"],
 }
 
 
@@ -108,6 +116,7 @@ def prepare(connection: psycopg.Connection[Any], folder: Path, row: str, *, with
     with transaction(connection) as cursor:
         cursor.execute(render("postgres/create_ledger.sql"))
         cursor.execute(render("postgres/create_main_table.sql", **values))
+        cursor.execute(rendered("postgres/start_load.sql"), {**VALUES, "attempt": 1})
         cursor.execute(rendered("postgres/create_staging_table.sql"))
         with cursor.copy(rendered("postgres/stage_month.sql")) as copy:
             copy.write(f"{row}\n")

@@ -1,9 +1,10 @@
--- Creates Taxiway's own schemas and the ledger, one row for each load of a month.
--- Grain: one row per source, month and Airflow run.
+-- Creates Taxiway's own schemas, the ledger, the rejects and the view of the months.
+-- Grain: of the ledger one row per attempt to load a month; of the rejects one row per line that could not be
+-- read; of the view one row per source, destination and month.
 -- Parameters: none.
 -- Twice: safe, everything is created only where it is absent; the caller holds the lock on definitions.
 CREATE SCHEMA IF NOT EXISTS taxiway;
-COMMENT ON SCHEMA taxiway IS 'Taxiway: the ledger of every load';
+COMMENT ON SCHEMA taxiway IS 'Taxiway: the ledger of every load, and what could not be read';
 
 CREATE SCHEMA IF NOT EXISTS taxiway_staging;
 COMMENT ON SCHEMA taxiway_staging IS 'Taxiway: tables of runs under way; empty when nothing runs';
@@ -14,36 +15,103 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     month date NOT NULL,
     destination text NOT NULL,
     run_id text NOT NULL,
-    state text NOT NULL CHECK (state IN ('staging', 'staged', 'hashed', 'checked', 'published', 'failed')),
+    attempt integer NOT NULL CHECK (attempt > 0),
+    step text NOT NULL,
+    state text NOT NULL CHECK (
+        state IN ('running', 'published', 'unchanged', 'skipped', 'failed', 'abandoned')
+    ),
     filename text NOT NULL,
-    url text NOT NULL,
+    url text,
     etag text,
     last_modified text,
-    bytes bigint NOT NULL,
-    sha256 text NOT NULL,
+    bytes bigint,
+    sha256 text,
     rows_read bigint,
     rows_rejected bigint,
     rows_staged bigint,
     rows_inserted bigint,
     rows_deleted bigint,
     rows_unchanged bigint,
+    warnings text[] NOT NULL DEFAULT '{}',
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     error text,
-    UNIQUE (source, month, destination, run_id)
+    UNIQUE (source, month, destination, run_id, attempt),
+    CHECK ((state = 'running') = (finished_at IS NULL))
 );
 
-COMMENT ON TABLE taxiway.loads IS 'The ledger: what was loaded, from which file, when, and how it ended';
+COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
+COMMENT ON COLUMN taxiway.loads.destination IS 'The warehouse: postgres';
 COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id';
-COMMENT ON COLUMN taxiway.loads.state IS 'The last step that was reached; published is the end';
+COMMENT ON COLUMN taxiway.loads.attempt IS 'Which attempt of the run: a step that is tried again begins another';
+COMMENT ON COLUMN taxiway.loads.step IS 'The last step that was begun';
+COMMENT ON COLUMN taxiway.loads.state IS
+'running; published; unchanged: the same bytes were published before; skipped: the month is not available; '
+'failed; abandoned: the worker was killed';
 COMMENT ON COLUMN taxiway.loads.bytes IS 'Size of the downloaded file';
 COMMENT ON COLUMN taxiway.loads.sha256 IS 'SHA-256 of the downloaded file, 64 hexadecimal digits';
 COMMENT ON COLUMN taxiway.loads.rows_read IS 'Rows in the file, without its header';
-COMMENT ON COLUMN taxiway.loads.rows_rejected IS 'Rows of the file that could not be read: rows_read = rows_staged + rows_rejected';
+COMMENT ON COLUMN taxiway.loads.rows_rejected IS
+'Rows of the file that could not be read: rows_read = rows_staged + rows_rejected';
 COMMENT ON COLUMN taxiway.loads.rows_staged IS 'Rows of the file that could be read, all of them published';
 COMMENT ON COLUMN taxiway.loads.rows_inserted IS 'Published rows that the month did not hold before';
 COMMENT ON COLUMN taxiway.loads.rows_deleted IS 'Rows that the month held before and the file no longer has';
 COMMENT ON COLUMN taxiway.loads.rows_unchanged IS 'Published rows that the month held before';
-COMMENT ON COLUMN taxiway.loads.started_at IS 'When the run that loads the month began';
-COMMENT ON COLUMN taxiway.loads.finished_at IS 'When the month was published, or the run failed';
+COMMENT ON COLUMN taxiway.loads.warnings IS 'Messages of the checks that warn';
+COMMENT ON COLUMN taxiway.loads.started_at IS 'When the attempt began; the first one with its run';
+COMMENT ON COLUMN taxiway.loads.finished_at IS 'When the attempt ended';
+
+CREATE TABLE IF NOT EXISTS taxiway.rejected_rows (
+    load_id bigint NOT NULL REFERENCES taxiway.loads (load_id) ON DELETE CASCADE,
+    source text NOT NULL,
+    month date NOT NULL,
+    line_number bigint NOT NULL,
+    raw_line text NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (load_id, line_number)
+);
+
+COMMENT ON TABLE taxiway.rejected_rows IS 'Lines of a file that could not be read, and why';
+COMMENT ON COLUMN taxiway.rejected_rows.line_number IS 'Line of the file; its header is line 1';
+COMMENT ON COLUMN taxiway.rejected_rows.raw_line IS
+'The line as it stands there; bytes that are no UTF-8 text, and NUL, as backslash escapes';
+
+CREATE OR REPLACE VIEW taxiway.months AS
+SELECT DISTINCT ON (loads.source, loads.destination, loads.month)
+    loads.source,
+    loads.destination,
+    loads.month,
+    loads.state AS last_state,
+    loads.error AS last_error,
+    loads.started_at AS last_started_at,
+    published.filename,
+    published.url,
+    published.sha256,
+    published.rows_staged AS row_count,
+    published.rows_rejected,
+    published.warnings,
+    published.finished_at AS published_at
+FROM taxiway.loads
+LEFT JOIN LATERAL (
+    SELECT
+        earlier.filename,
+        earlier.url,
+        earlier.sha256,
+        earlier.rows_staged,
+        earlier.rows_rejected,
+        earlier.warnings,
+        earlier.finished_at
+    FROM taxiway.loads AS earlier
+    WHERE
+        earlier.source = loads.source
+        AND earlier.destination = loads.destination
+        AND earlier.month = loads.month
+        AND earlier.state = 'published'
+    ORDER BY earlier.finished_at DESC, earlier.load_id DESC
+    LIMIT 1
+) AS published ON TRUE
+ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;
+
+COMMENT ON VIEW taxiway.months IS
+'The state of every month: how its last attempt ended, and which file its published rows come from';

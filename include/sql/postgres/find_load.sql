@@ -1,17 +1,24 @@
--- Finds a load's entry in the ledger.
+-- Finds the last attempt of a run to load a month, and locks it.
 -- Grain: one row, or none.
 -- Parameters: bound: source, month, destination, run_id.
 -- Twice: safe, it only reads.
 SELECT
+    load_id,
+    attempt,
+    step,
     state,
     rows_read,
     rows_rejected,
     rows_inserted,
     rows_deleted,
-    rows_unchanged
+    rows_unchanged,
+    started_at
 FROM taxiway.loads
 WHERE
     source = %(source)s
     AND month = %(month)s
     AND destination = %(destination)s
     AND run_id = %(run_id)s
+ORDER BY attempt DESC
+LIMIT 1
+FOR UPDATE

@@ -6,13 +6,17 @@
 -- timestamps are YYYY-MM-DD HH:MM:SS, on days and at times that exist.
 WITH numbered AS (
     SELECT
-        ROW_NUMBER() OVER (ORDER BY staged.ctid) + 1 AS line_number,
-        staged.*
+        staged.ctid AS row_address,
+        COALESCE(staged.line_number, ROW_NUMBER() OVER (ORDER BY staged.ctid) + 1) AS line
+{%- for column in columns %},
+        staged.{{ column.name }}
+{%- endfor %}
     FROM {{ staging_table }} AS staged
 )
 
 SELECT
-    numbered.line_number,
+    numbered.row_address::text AS row_address,
+    numbered.line AS line_number,
     field.column_name,
     field.column_type,
     field.value
@@ -43,5 +47,5 @@ WHERE
                     THEN field.value::timestamp::text = field.value
             END
     END
-ORDER BY numbered.line_number, field.column_name
+ORDER BY numbered.line, field.column_name
 LIMIT %(most)s

@@ -1,18 +1,12 @@
--- Records in the ledger that a step of a load is done, or that the load failed.
--- Grain: one row of the ledger; a month that is published stays so.
--- Parameters: columns (those of the ledger that the step knows); bound: state, the columns' values, and the
--- load's key: source, month, destination, run_id.
+-- Records in the ledger what a step of an attempt found, or how the attempt ended.
+-- Grain: one row of the ledger.
+-- Parameters: columns (those of the ledger that the step knows); bound: load_id, state and the columns' values.
 -- Twice: safe.
 UPDATE taxiway.loads
 SET
 {%- for column in columns %}
     {{ column }} = %({{ column }})s,
 {%- endfor %}
-    finished_at = CASE WHEN %(state)s IN ('published', 'failed') THEN CLOCK_TIMESTAMP() END,
+    finished_at = CASE WHEN %(state)s <> 'running' THEN CLOCK_TIMESTAMP() END,
     state = %(state)s
-WHERE
-    source = %(source)s
-    AND month = %(month)s
-    AND destination = %(destination)s
-    AND run_id = %(run_id)s
-    AND state <> 'published'
+WHERE load_id = %(load_id)s

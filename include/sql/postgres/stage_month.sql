@@ -1,9 +1,13 @@
 -- Streams the rows of a file, its header taken off, into the staging table.
 -- Grain: one row per row of the file.
--- Parameters: staging_table, file_columns (the source's columns in the order of this file).
+-- Parameters: staging_table, file_columns (the source's columns in the order of this file), numbered (whether each
+-- line begins with its number).
 -- Twice: runs in the transaction that creates the staging table, so always on an empty one.
 -- An empty field is NULL, quoted or not.
 COPY {{ staging_table }} (
+{%- if numbered %}
+    line_number,
+{%- endif %}
 {%- for column in file_columns %}
     {{ column.name }}{{ "," if not loop.last }}
 {%- endfor %}

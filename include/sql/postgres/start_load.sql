@@ -1,28 +1,30 @@
--- Enters a load in the ledger, or starts its entry over when its run is tried again.
--- Grain: one row per source, month, destination and run.
--- Parameters: bound: source, month, destination, run_id, filename, url, etag, last_modified, bytes, sha256, started_at.
--- Twice: safe, the entry starts over.
+-- Enters an attempt to load a month in the ledger.
+-- Grain: one row; what the attempt before it knew of the file is taken over where there is one.
+-- Parameters: bound: source, month, destination, run_id, attempt, step, filename, started_at, before (the load_id of
+-- the attempt before, or NULL).
+-- Twice: the second time it is another attempt; its number is unique for the run.
 INSERT INTO taxiway.loads (
-    source, month, destination, run_id, state, filename, url, etag, last_modified, bytes, sha256, started_at
+    source, month, destination, run_id, attempt, step, state, filename, started_at
 )
 VALUES (
-    %(source)s, %(month)s, %(destination)s, %(run_id)s, 'staging', %(filename)s, %(url)s, %(etag)s,
-    %(last_modified)s, %(bytes)s, %(sha256)s, %(started_at)s
-)
-ON CONFLICT (source, month, destination, run_id) DO UPDATE SET
-state = excluded.state,
-filename = excluded.filename,
-url = excluded.url,
-etag = excluded.etag,
-last_modified = excluded.last_modified,
-bytes = excluded.bytes,
-sha256 = excluded.sha256,
-started_at = excluded.started_at,
-rows_read = NULL,
-rows_rejected = NULL,
-rows_staged = NULL,
-rows_inserted = NULL,
-rows_deleted = NULL,
-rows_unchanged = NULL,
-finished_at = NULL,
-error = NULL
+    %(source)s, %(month)s, %(destination)s, %(run_id)s, %(attempt)s, %(step)s, 'running', %(filename)s, %(started_at)s
+);
+
+UPDATE taxiway.loads AS entered
+SET
+    url = earlier.url,
+    etag = earlier.etag,
+    last_modified = earlier.last_modified,
+    bytes = earlier.bytes,
+    sha256 = earlier.sha256,
+    rows_read = earlier.rows_read,
+    rows_rejected = earlier.rows_rejected,
+    rows_staged = earlier.rows_staged
+FROM taxiway.loads AS earlier
+WHERE
+    earlier.load_id = %(before)s
+    AND entered.source = %(source)s
+    AND entered.month = %(month)s
+    AND entered.destination = %(destination)s
+    AND entered.run_id = %(run_id)s
+    AND entered.attempt = %(attempt)s

@@ -52,8 +52,8 @@ class EmptyMonthError(TaxiwayError):
     """A header and no rows, for a source that doesn't allow it."""
 
 
-class UnreadableRowsError(TaxiwayError):
-    """Rows that don't fit the source's columns."""
+class RejectLimitError(TaxiwayError):
+    """More rows that can't be read than the source allows."""
 
 
 class BalanceError(TaxiwayError):

@@ -24,6 +24,9 @@ COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 ADDED_COLUMNS = ("unique_row_id", "filename")
 """Columns that Taxiway puts in front of the source's own."""
 
+MAX_REJECTED_SHARE = 0.001
+"""Share of a month's rows that may be unreadable, where a source doesn't say."""
+
 MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
@@ -34,7 +37,7 @@ _FILE = re.compile(r"[A-Za-z0-9_.{}-]+\.csv\.gz")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _REQUIRED = ("title", "first_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
-_OPTIONAL = ("allow_empty", "allowed_redirect_hosts")
+_OPTIONAL = ("last_month", "allow_empty", "max_rejected_share", "allowed_redirect_hosts")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Source:
     :param name: short name, the YAML file's own; DAG ids and paths are made from it
     :param title: what it is, in words
     :param first_month: first month that is loaded
+    :param last_month: last month that there is; None where months go on
     :param schedule: five-field cron expression, UTC
     :param file: the file's name, ``{month}`` standing for ``YYYY-MM``
     :param path: the file's path below the mirror's address, ``{month}`` as above
@@ -67,6 +71,7 @@ class Source:
     :param owner: owner of its DAGs
     :param tags: tags of its DAGs
     :param allow_empty: whether a header without rows is a valid month
+    :param max_rejected_share: share of a month's rows that may be unreadable, 0 to 1
     :param columns: its columns in the order of the main table
     :param allowed_redirect_hosts: hosts, other than the mirror's own, that the mirror may
         redirect to: ``host``, or ``host:port`` where the port isn't the scheme's default
@@ -75,6 +80,7 @@ class Source:
     name: str
     title: str
     first_month: Month
+    last_month: Month | None
     schedule: str
     file: str
     path: str
@@ -82,12 +88,23 @@ class Source:
     owner: str
     tags: tuple[str, ...]
     allow_empty: bool
+    max_rejected_share: float
     columns: tuple[Column, ...]
     allowed_redirect_hosts: tuple[str, ...] = ()
 
     def filename(self, month: Month) -> str:
         """Return the name of a month's file, as it stands in the column ``filename``."""
         return self.file.replace("{month}", str(month))
+
+    def why_unavailable(self, month: Month) -> str | None:
+        """Say why there is no file of a month, or None where there should be one."""
+        if self.first_month <= month and (self.last_month is None or month <= self.last_month):
+            return None
+        months = (
+            f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
+        )
+        file = f"include/sources/{self.name}.yaml"
+        return f"{self.name} {month}: not available: {file} says that there are the months {months}"
 
     def file_path(self, month: Month) -> str:
         """Return the path of a month's file below the mirror's address."""
@@ -124,6 +141,8 @@ def load_source(path: Path) -> Source:
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SourceConfigError(f"{path}: not a YAML file: {error}") from error
     if not isinstance(document, Mapping):
@@ -136,6 +155,8 @@ def load_source(path: Path) -> Source:
             f"a source has {', '.join(_REQUIRED)} and may have {', '.join(_OPTIONAL)}"
         )
     reader = _Reader(path, document)
+    if "last_month" in document and reader.month("last_month") < reader.month("first_month"):
+        raise reader.error("last_month", document["last_month"], "not to be before first_month")
     file = reader.matching("file", _FILE, "a name that ends in .csv.gz")
     source_path = reader.text("path")
     for key, value in (("file", file), ("path", source_path)):
@@ -150,6 +171,7 @@ def load_source(path: Path) -> Source:
         name=path.stem,
         title=reader.text("title"),
         first_month=reader.month("first_month"),
+        last_month=reader.month("last_month") if "last_month" in document else None,
         schedule=reader.matching("schedule", re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,#-]+){4}"), "a five-field cron"),
         file=file,
         path=source_path,
@@ -159,6 +181,7 @@ def load_source(path: Path) -> Source:
         owner=reader.matching("owner", _TAG, "a plain word"),
         tags=reader.tags(),
         allow_empty=reader.flag("allow_empty", default=False),
+        max_rejected_share=reader.share("max_rejected_share", default=MAX_REJECTED_SHARE),
         columns=reader.columns(),
         allowed_redirect_hosts=reader.hosts(),
     )
@@ -197,6 +220,12 @@ class _Reader:
         if not isinstance(value, bool):
             raise self.error(key, value, "to be true or false")
         return value
+
+    def share(self, key: str, *, default: float) -> float:
+        value = self.document.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self.error(key, value, "to be a share between 0 and 1, such as 0.001")
+        return float(value)
 
     def tags(self) -> tuple[str, ...]:
         tags = self.document["tags"]

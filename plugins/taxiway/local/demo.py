@@ -32,7 +32,7 @@ SELECT DISTINCT ON (month)
     to_char(month, 'YYYY-MM') AS month, url, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
     extract(epoch FROM finished_at - started_at)::double precision AS seconds
 FROM taxiway.loads
-WHERE source = %s AND state = 'published' AND month BETWEEN %s AND %s
+WHERE source = %s AND state IN ('published', 'unchanged') AND month BETWEEN %s AND %s
 ORDER BY month, finished_at DESC
 """
 

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator, Context, Variable
 from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.core.cache import Cache
-from taxiway.core.download import READ_TIMEOUT, download_month
+from taxiway.core.download import READ_TIMEOUT, Download, download_month
 from taxiway.core.errors import DownloadError, SettingError, TaxiwayError
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
@@ -73,13 +73,17 @@ class DownloadMonthOperator(BaseOperator):
         :raises DownloadError: where it may
         """
         try:
-            return self._download()
+            return self.download().to_dict()
         except DownloadError:
             raise
         except TaxiwayError as error:
             raise AirflowFailException(str(error)) from error
 
-    def _download(self) -> dict[str, Any]:
+    def download(self) -> Download:
+        """Fetch the file, from the connection and with the settings that are in force.
+
+        :raises TaxiwayError: what :func:`taxiway.core.download.download_month` raises, and settings that don't fit
+        """
         source_file = SOURCES_FOLDER / f"{self.source_name}.yaml"
         if not source_file.is_file():
             raise SettingError(f"source_name is {self.source_name!r}: expected a source, but {source_file} isn't there")
@@ -99,7 +103,7 @@ class DownloadMonthOperator(BaseOperator):
                 cache,
                 use_cache=parse_flag(use_cache, "taxiway_use_cache"),
                 read_timeout=_timeout(hook),
-            ).to_dict()
+            )
 
 
 def _setting(value: object, variable: str, default: str) -> str:

@@ -18,7 +18,6 @@ from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import load_source
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
-from taxiway.postgres.session import transaction
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,7 +65,8 @@ class MonthOperator(BaseOperator):
             try:
                 return self.run_step(connection, tables, context)
             except Exception as error:
-                self._record_failure(connection, tables, error)
+                if connection.closed:
+                    self._record_failure(tables, error)
                 if isinstance(error, PERMANENT_ERRORS) and not isinstance(error, PASSING_ERRORS):
                     raise AirflowFailException(str(error)) from error
                 raise
@@ -89,12 +89,11 @@ class MonthOperator(BaseOperator):
             )
         return connection
 
-    def _record_failure(self, connection: psycopg.Connection[Any], tables: LoadTables, error: Exception) -> None:
+    def _record_failure(self, tables: LoadTables, error: Exception) -> None:
+        """Enter a failure in the ledger over another connection, where the step's own was lost."""
         try:
-            if connection.closed:
-                connection = self._connect()
-            with transaction(connection) as cursor:
-                ledger.record(cursor, tables, "failed", error=f"{self.task_id}: {error}")
+            with closing(self._connect()) as connection:
+                ledger.fail_open_attempt(connection, tables, f"{self.task_id}: {error}")
         except psycopg.Error as unrecorded:
-            # The step's own error is the one to show; the ledger's entry keeps its last state.
+            # The step's own error is the one to show; the next attempt marks this one abandoned.
             self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

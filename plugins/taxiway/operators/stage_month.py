@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -36,6 +35,6 @@ class StageMonthOperator(MonthOperator):
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Stage the month."""
         file = Download.from_dict(self.download)
-        staged = stage_month(connection, tables, file, context["dag_run"].start_date or datetime.now(timezone.utc))
+        staged = stage_month(connection, tables, file)
         self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
         return asdict(staged)

@@ -2,47 +2,68 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import UnreadableRowsError
+from taxiway.core.gzip_file import unpacked_blocks
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
-from taxiway.postgres import ledger
+from taxiway.postgres import ledger, rejects
+from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import transaction
 from taxiway.postgres.stage import Staged
 
-MOST_NAMED = 5
-"""Unreadable fields that an error names."""
+_EXPECTED = {
+    "integer": "a whole number between -2147483648 and 2147483647",
+    "numeric": "a decimal number",
+    "timestamp": "a time as YYYY-MM-DD HH:MM:SS",
+}
 
 
 def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
     """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
 
-    The quick way is tried first: it is right wherever every field is written plainly.
-    Where it stumbles, every field is looked at.
+    The quick way is tried first: it is right wherever every field is written plainly. Where it
+    stumbles, every field is looked at; rows that can't be read are rejected, the others hashed.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param staged: what the stage step returned
     :return: rows that now have an id, each a different one
     :raises StagingMissingError: the staging table is not there
-    :raises UnreadableRowsError: fields that don't fit their column; names the first of them
+    :raises RejectLimitError: more rows that can't be read than the source allows
     """
-    with transaction(connection) as cursor:
-        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
-        if not staged.plain or not _hash_quickly(cursor, tables, staged.rows_read):
-            _refuse_unreadable(cursor, tables)
-            _hash(cursor, tables, lenient=True)
-        _make_unique(cursor, tables)
-        hashed = count_rows(cursor, tables.rows_table)
-        ledger.record(cursor, tables, "hashed", rows_staged=hashed, rows_rejected=staged.rows_read - hashed)
-    return hashed
+    with ledger.step(connection, tables, "hash_rows") as attempt:
+        if not staged.plain or not _hash_quickly(connection, tables, attempt):
+            _reject_unreadable(connection, tables, staged, attempt)
+            with transaction(connection) as cursor:
+                require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+                _hash(cursor, tables, attempt, lenient=True)
+        with transaction(connection) as cursor:
+            return count_rows(cursor, tables.rows_table)
 
 
-def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, *, lenient: bool) -> None:
+def _hash_quickly(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> bool:
+    """Hash the rows as they stand; say whether every one could be read that way."""
+    try:
+        with transaction(connection) as cursor:
+            require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+            staged_rows = count_rows(cursor, tables.staging_table)
+            if _hash(cursor, tables, attempt, lenient=False) != staged_rows:
+                raise _StumbledError
+    except (psycopg.errors.DataError, _StumbledError):
+        return False  # the rows are looked at one by one next
+    return True
+
+
+class _StumbledError(Exception):
+    """A timestamp is written in a way that the row id doesn't have."""
+
+
+def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, *, lenient: bool) -> int:
     cursor.execute(
         render(
             "postgres/hash_rows.sql",
@@ -53,40 +74,38 @@ def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, *, lenient: bool) -> 
         ),
         {"filename": tables.source.filename(tables.month)},
     )
+    _make_unique(cursor, tables)
+    hashed = count_rows(cursor, tables.rows_table)
+    attempt.record(cursor, rows_staged=hashed)
+    return hashed
 
 
-def _hash_quickly(cursor: psycopg.Cursor[Any], tables: LoadTables, rows_read: int) -> bool:
-    """Hash the rows as they stand; say whether every one could be read that way."""
-    try:
-        with cursor.connection.transaction():
-            _hash(cursor, tables, lenient=False)
-    except psycopg.errors.DataError:
-        return False  # the rows are looked at one by one next, and the error then names them
-    return count_rows(cursor, tables.rows_table) == rows_read
-
-
-def _refuse_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    source, month = tables.source, tables.month
-    found = cursor.execute(
-        render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns),
-        {"most": MOST_NAMED + 1},
-    ).fetchall()
-    if not found:
-        return
-    named = [f"line {line}: {column} is {value!r}, expected {_EXPECTED[kind]}" for line, column, kind, value in found]
-    if len(found) > MOST_NAMED:
-        named[MOST_NAMED:] = ["and more"]
-    raise UnreadableRowsError(
-        f"{source.name} {month}: {source.filename(month)}: fields that don't fit their columns: {'; '.join(named)}. "
-        f"Nothing was loaded: correct the file, or the column's type in include/sources/{source.name}.yaml"
-    )
-
-
-_EXPECTED = {
-    "integer": "a whole number between -2147483648 and 2147483647",
-    "numeric": "a decimal number",
-    "timestamp": "a time as YYYY-MM-DD HH:MM:SS",
-}
+def _reject_unreadable(
+    connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged, attempt: Attempt
+) -> None:
+    """Take the rows that don't fit their columns out of the staging table, and keep their lines."""
+    source = tables.source
+    with transaction(connection) as cursor:
+        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+        found = cursor.execute(
+            render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns),
+            {"most": rejects.MOST_KEPT + 1},
+        ).fetchall()
+        if not found:
+            return
+        addresses, reasons = set(), dict[int, str]()
+        for address, line, column, kind, value in found:
+            addresses.add(address)
+            reasons.setdefault(line, f"{column} is {value!r}, expected {_EXPECTED[kind]}")
+        rejected = rejects.with_raw_lines(unpacked_blocks(Path(staged.path)), reasons)
+        rejects.keep(cursor, tables, attempt, rejected)
+        before = attempt.rows_rejected or 0
+        attempt.record(cursor, rows_rejected=before + len(rejected))
+        cursor.execute(
+            render("postgres/drop_unreadable_rows.sql", staging_table=tables.staging_table),
+            {"row_addresses": sorted(addresses)},
+        )
+    rejects.check_limit(tables, rejected, staged.rows_read, before)
 
 
 def _make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:

@@ -1,9 +1,11 @@
-"""The ledger ``taxiway.loads``: what was loaded, from which file, when, and how it ended."""
+"""The ledger ``taxiway.loads``: one row per attempt to load a month, and how it ended."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -11,9 +13,13 @@ import psycopg
 from taxiway.core.download import Download
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.session import transaction
 
 DESTINATION = "postgres"
 """What the ledger calls this warehouse."""
+
+STEPS = ("download_month", "stage_month", "hash_rows", "check_month", "merge_month")
+"""The steps that enter what they do, in their order."""
 
 
 @dataclass(frozen=True)
@@ -30,64 +36,173 @@ class Published:
     unchanged: int
 
 
-def start(cursor: psycopg.Cursor[Any], tables: LoadTables, file: Download, started_at: datetime) -> None:
-    """Enter a load, or start its entry over when its run is tried again."""
+@dataclass(frozen=True)
+class PublishedFile:
+    """What a month's published rows were loaded from.
+
+    :param sha256: of the file, in hexadecimal
+    :param rows_read: rows in the file
+    :param rows_rejected: rows that could not be read
+    :param rows_staged: rows that were published
+    """
+
+    sha256: str
+    rows_read: int
+    rows_rejected: int
+    rows_staged: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to load a month, as the ledger has it.
+
+    :param load_id: its key
+    :param number: which attempt of the run it is, from 1
+    :param step: the last step that was begun
+    :param state: running, published, unchanged, skipped, failed or abandoned
+    :param rows_read: rows in the file, where that is known
+    :param rows_rejected: rows that could not be read, where that is known
+    :param published: the counts, where the month is published
+    :param started_at: when it began
+    """
+
+    load_id: int
+    number: int
+    step: str
+    state: str
+    rows_read: int | None
+    rows_rejected: int | None
+    published: Published | None
+    started_at: datetime
+
+    def record(self, cursor: psycopg.Cursor[Any], state: str = "running", **values: object) -> None:
+        """Record what a step found, in the step's own transaction, or how the attempt ended.
+
+        :param state: the attempt's state from now on
+        :param values: columns of the ledger and their values, for example ``rows_read=5000``
+        """
+        statement = render("postgres/record_step.sql", columns=list(values))
+        cursor.execute(statement, {**values, "state": state, "load_id": self.load_id})
+
+    def record_file(self, cursor: psycopg.Cursor[Any], file: Download) -> None:
+        """Record the file that is loaded."""
+        self.record(
+            cursor,
+            url=file.url,
+            etag=file.etag,
+            last_modified=file.last_modified,
+            bytes=file.size,
+            sha256=file.sha256,
+        )
+
+    def publish(self, cursor: psycopg.Cursor[Any], counts: Published) -> None:
+        """Record that the month is published, in the transaction that publishes it."""
+        self.record(
+            cursor,
+            "published",
+            rows_inserted=counts.inserted,
+            rows_deleted=counts.deleted,
+            rows_unchanged=counts.unchanged,
+        )
+
+
+@contextmanager
+def step(
+    connection: psycopg.Connection[Any], tables: LoadTables, name: str, started_at: datetime | None = None
+) -> Iterator[Attempt]:
+    """Enter a step in the ledger while it runs: that it began, and its error where it fails.
+
+    A step goes on with the attempt of the step before it. One that is begun again, after a failure
+    or because its worker was killed, begins another attempt; an attempt that nobody ended is
+    marked abandoned.
+
+    :param connection: the warehouse, with no transaction open
+    :param name: one of :data:`STEPS`
+    :param started_at: when the run began, for its first attempt; now where it isn't given
+    :return: the attempt; a step of a month that its run has published finds it published
+    """
+    with transaction(connection) as cursor:
+        attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
+    try:
+        yield attempt
+    except Exception as error:
+        if not connection.closed:
+            with transaction(connection) as cursor:
+                attempt.record(cursor, "failed", error=f"{name}: {error}")
+        raise
+
+
+def fail_open_attempt(connection: psycopg.Connection[Any], tables: LoadTables, error: str) -> None:
+    """Record a failure over another connection, where the step's own was lost.
+
+    :param error: the error's message
+    """
+    with transaction(connection) as cursor:
+        attempt = _find(cursor, tables)
+        if attempt is not None and attempt.state == "running":
+            attempt.record(cursor, "failed", error=error)
+
+
+def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> PublishedFile | None:
+    """Find what a month's published rows were loaded from; None where nothing was published."""
+    row = cursor.execute(render("postgres/find_published.sql"), _month_key(tables)).fetchone()
+    return PublishedFile(*row) if row else None
+
+
+def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, started_at: datetime) -> Attempt:
+    before = _find(cursor, tables)
+    if before is None:
+        return _enter(cursor, tables, name, started_at, None)
+    if before.state == "published" and name == STEPS[-1]:
+        return before
+    begun_earlier = STEPS.index(before.step) < STEPS.index(name)
+    if before.state == "running" and begun_earlier:
+        before.record(cursor, step=name)
+        return before
+    if before.state == "running":
+        before.record(cursor, "abandoned", error=f"{before.step}: its worker ended without a word")
+    takes_over = name != STEPS[0]
+    return _enter(cursor, tables, name, datetime.now(timezone.utc), before, takes_over=takes_over)
+
+
+def _enter(
+    cursor: psycopg.Cursor[Any],
+    tables: LoadTables,
+    name: str,
+    started_at: datetime,
+    before: Attempt | None,
+    *,
+    takes_over: bool = False,
+) -> Attempt:
     cursor.execute(
         render("postgres/start_load.sql"),
         {
             **_key(tables),
+            "attempt": before.number + 1 if before else 1,
+            "step": name,
             "filename": tables.source.filename(tables.month),
-            "url": file.url,
-            "etag": file.etag,
-            "last_modified": file.last_modified,
-            "bytes": file.size,
-            "sha256": file.sha256,
             "started_at": started_at,
+            "before": before.load_id if before and takes_over else None,
         },
     )
+    entered = _find(cursor, tables)
+    if entered is None:
+        raise RuntimeError(f"{tables.source.name} {tables.month}: the ledger lost the entry that was just made")
+    return entered
 
 
-def record(cursor: psycopg.Cursor[Any], tables: LoadTables, state: str, **values: int | str) -> None:
-    """Record that a step of a load is done, in the step's own transaction; a published month stays published.
-
-    :param state: staged, hashed, checked, published or failed
-    :param values: columns of the ledger and their values, for example ``rows_read=5000``
-    """
-    cursor.execute(render("postgres/record_step.sql", columns=list(values)), {**values, "state": state, **_key(tables)})
-
-
-def publish(cursor: psycopg.Cursor[Any], tables: LoadTables, counts: Published) -> None:
-    """Record that a month is published, in the transaction that publishes it."""
-    record(
-        cursor,
-        tables,
-        "published",
-        rows_inserted=counts.inserted,
-        rows_deleted=counts.deleted,
-        rows_unchanged=counts.unchanged,
-    )
+def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
+    row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
+    if row is None:
+        return None
+    load_id, number, name, state, read, rejected, inserted, deleted, unchanged, started_at = row
+    published = Published(inserted, deleted, unchanged) if state == "published" else None
+    return Attempt(load_id, number, name, state, read, rejected, published, started_at)
 
 
-def published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published | None:
-    """Return the counts of a load that is published already, or None."""
-    row = _find(cursor, tables)
-    return Published(row[3], row[4], row[5]) if row and row[0] == "published" else None
-
-
-def staged_counts(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[int, int] | None:
-    """Return rows read and rows rejected of a load whose rows have ids, or None."""
-    row = _find(cursor, tables)
-    return (row[1], row[2]) if row and row[2] is not None else None
-
-
-def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[Any, ...] | None:
-    return cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
+def _month_key(tables: LoadTables) -> dict[str, Any]:
+    return {"source": tables.source.name, "month": tables.month.first_day, "destination": DESTINATION}
 
 
 def _key(tables: LoadTables) -> dict[str, Any]:
-    return {
-        "source": tables.source.name,
-        "month": tables.month.first_day,
-        "destination": DESTINATION,
-        "run_id": tables.run_id,
-    }
+    return {**_month_key(tables), "run_id": tables.run_id}

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import BalanceError, StagingMissingError
+from taxiway.core.errors import BalanceError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
@@ -21,19 +21,13 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> int:
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :return: rows that are ready to be published
-    :raises StagingMissingError: the rows, or the load's entry in the ledger, are not there
+    :raises StagingMissingError: the rows are not there
     :raises BalanceError: the counts disagree
     """
     source, month = tables.source, tables.month
-    with transaction(connection) as cursor:
+    with ledger.step(connection, tables, "check_month") as attempt, transaction(connection) as cursor:
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        counts = ledger.staged_counts(cursor, tables)
-        if counts is None:
-            raise StagingMissingError(
-                f"{source.name} {month}: the ledger knows nothing of the run {tables.run_id}, expected what "
-                f"stage_month wrote: clear the task stage_month, and what follows it runs again"
-            )
-        read, rejected = counts
+        read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
         row = cursor.execute(
             render("postgres/check_month.sql", rows_table=tables.rows_table), {"filename": source.filename(month)}
         ).fetchone()
@@ -44,7 +38,6 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> int:
                 f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
                 f"rejected. Nothing was published: clear the task stage_month to stage the file again"
             )
-        ledger.record(cursor, tables, "checked")
     return int(ready)
 
 
@@ -60,17 +53,18 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :raises StagingMissingError: the rows are not there
     """
     source, month = tables.source, tables.month
-    with transaction(connection) as cursor:
-        lock(cursor, "month", source.name, str(month))
-        # A worker that was killed after this transaction, and before it could say so, tries again.
-        if done := ledger.published(cursor, tables):
-            return done
-        require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        if _is_published(cursor, tables):
-            counts = _replace(cursor, tables)
-        else:
-            counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
-        ledger.publish(cursor, tables, counts)
+    with ledger.step(connection, tables, "merge_month") as attempt:
+        # A worker that was killed after publishing, and before it could say so, tries again.
+        if attempt.published is not None:
+            return attempt.published
+        with transaction(connection) as cursor:
+            lock(cursor, "month", source.name, str(month))
+            require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
+            if is_published(cursor, tables):
+                counts = _replace(cursor, tables)
+            else:
+                counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
+            attempt.publish(cursor, counts)
     return counts
 
 
@@ -82,7 +76,8 @@ def drop_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> Non
         )
 
 
-def _is_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+def is_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+    """Say whether the main table holds the month."""
     row = cursor.execute(
         "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = to_regclass(%s))",
         [f"public.{tables.partition_name}", f"public.{tables.source.main_table}"],

@@ -13,13 +13,16 @@ from typing import Any
 import psycopg
 
 from taxiway.core.download import Download
-from taxiway.core.errors import EmptyMonthError, InvalidFileError, StagingMissingError, UnreadableRowsError
+from taxiway.core.errors import EmptyMonthError, InvalidFileError, StagingMissingError
 from taxiway.core.gzip_file import GzipFaultError, unpacked_blocks
 from taxiway.core.header import MAX_HEADER, match_header
+from taxiway.core.lines import numbered_lines, reason_against
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
-from taxiway.postgres import ledger
+from taxiway.postgres import ledger, rejects
+from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
+from taxiway.postgres.rejects import Reject
 from taxiway.postgres.session import transaction
 
 _PLAIN = b"0123456789.,-: \r\nNY"
@@ -35,66 +38,114 @@ class Staged:
     :param rows_read: rows in the file, without its header
     :param plain: whether the file holds nothing but digits, signs, separators and the letters N
         and Y, so that its numbers need no closer look
+    :param path: the file
     """
 
     rows_read: int
     plain: bool
+    path: str
 
 
 def stage_month(
-    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, started_at: datetime
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, started_at: datetime | None = None
 ) -> Staged:
-    """Stream a downloaded month into its staging table, and enter the load in the ledger.
+    """Stream a downloaded month into its staging table.
+
+    The quick way is tried first: the file goes into ``COPY`` as it is. Where that stumbles, its lines
+    are looked at one by one; those that can't be read are rejected, and the others staged.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param file: the downloaded ``.csv.gz``
-    :param started_at: when the run began
+    :param started_at: when the run began, where no step before this one has entered it in the ledger
     :return: what was staged
-    :raises StagingMissingError: the file is not there
+    :raises StagingMissingError: the file is not there, or not the one that was downloaded
     :raises InvalidFileError: not gzip, cut off, or no CSV
     :raises HeaderError: a column is missing, repeated or unknown
-    :raises UnreadableRowsError: a row has too few or too many fields, or isn't UTF-8
+    :raises RejectLimitError: more lines that can't be read than the source allows
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises MainTableError: the main table is another one
     """
-    source, month = tables.source, tables.month
-    where = f"{source.name} {month}: {source.filename(month)}"
+    source = tables.source
     with transaction(connection) as cursor:
         ensure_tables(cursor, source)
-        ledger.start(cursor, tables, file, started_at)
-    with transaction(connection) as cursor:
-        blocks = _unpacked(file, where)
-        header, first_rows = _split_header(blocks, where)
-        columns = match_header(source, month, header)
-        cursor.execute(
-            render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=source.columns)
-        )
-        statement = render("postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns)
-        lines = _Lines()
-        try:
+    with ledger.step(connection, tables, "stage_month", started_at) as attempt:
+        with transaction(connection) as cursor:
+            attempt.record_file(cursor, file)
+        staged = _stage_quickly(connection, tables, file, attempt) or _stage_lines(connection, tables, file, attempt)
+        if staged.rows_read == 0 and not source.allow_empty:
+            raise EmptyMonthError(
+                f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
+                f"this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
+            )
+    return staged
+
+
+def _where(tables: LoadTables) -> str:
+    return f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}"
+
+
+def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, header: bytes, *, numbered: bool) -> tuple[str, int]:
+    """Create the staging table; return the COPY statement for the file, and how many fields a line has."""
+    columns = match_header(tables.source, tables.month, header)
+    cursor.execute(
+        render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=tables.source.columns)
+    )
+    statement = render(
+        "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
+    )
+    return statement, len(columns)
+
+
+def _stage_quickly(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
+) -> Staged | None:
+    """Stage the file as it is; None, and nothing staged, where a line isn't one row of it."""
+    try:
+        with transaction(connection) as cursor:
+            blocks = _unpacked(file, _where(tables))
+            header, first_rows = _split_header(blocks, _where(tables))
+            statement, _ = _begin(cursor, tables, header, numbered=False)
+            lines = _Lines()
             with cursor.copy(statement) as copy:
                 for block in chain([first_rows], blocks):
                     lines.add(block)
                     copy.write(block)
-        except psycopg.errors.DataError as error:
-            raise UnreadableRowsError(
-                f"{where}: a row can't be read as CSV: {_described(error)}; expected {len(columns)} fields of UTF-8 "
-                f"text a row. Nothing was loaded: correct the file, or ask the mirror's owner to"
-            ) from error
-        rows_read = cursor.rowcount
-        if rows_read != lines.count:
-            raise UnreadableRowsError(
-                f"{where}: found {rows_read} rows on {lines.count} lines, expected one row a line: a quotation mark "
-                f"that isn't closed joins lines. Nothing was loaded: correct the file"
-            )
-        if rows_read == 0 and not source.allow_empty:
-            raise EmptyMonthError(
-                f"{where}: found a header and no rows, expected at least one. If an empty month is right for this "
-                f"source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
-            )
-        ledger.record(cursor, tables, "staged", rows_read=rows_read)
-    return Staged(rows_read=rows_read, plain=lines.plain)
+            if cursor.rowcount != lines.count:
+                raise _StumbledError
+            attempt.record(cursor, rows_read=lines.count, rows_rejected=0)
+    except (psycopg.errors.DataError, _StumbledError):
+        return None
+    return Staged(rows_read=lines.count, plain=lines.plain, path=file.path)
+
+
+def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
+    """Stage the lines that can be read, and reject the others."""
+    found: list[Reject] = []
+    rows_read = 0
+    with transaction(connection) as cursor:
+        lines = numbered_lines(_unpacked(file, _where(tables)))
+        _, header = next(lines)
+        statement, fields = _begin(cursor, tables, header, numbered=True)
+        with cursor.copy(statement) as copy:
+            for number, line in lines:
+                if not line:
+                    continue  # an empty line is no row: editors leave them behind
+                rows_read += 1
+                reason = reason_against(line, fields)
+                if reason is None:
+                    copy.write(b"%d,%s\n" % (number, line))
+                elif len(found) <= rejects.MOST_KEPT:
+                    found.append(Reject(number, line, reason))
+    with transaction(connection) as cursor:
+        rejects.keep(cursor, tables, attempt, found)
+        attempt.record(cursor, rows_read=rows_read, rows_rejected=len(found))
+    rejects.check_limit(tables, found, rows_read)
+    return Staged(rows_read=rows_read, plain=False, path=file.path)
+
+
+class _StumbledError(Exception):
+    """A quotation mark that isn't closed has joined lines."""
 
 
 class _Lines:
@@ -157,12 +208,3 @@ def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:
             f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
         )
     return head, b""
-
-
-def _described(error: psycopg.Error) -> str:
-    """Say what Postgres found, and on which line of the file: it counts from the line below the header."""
-    text = (error.diag.message_primary or str(error)).strip()
-    context = error.diag.context or ""
-    _, _, after = context.partition(", line ")
-    number = after.split(",")[0].split(":")[0]
-    return f"line {int(number) + 1}: {text}" if number.isdigit() else text

@@ -1,0 +1,17 @@
+-- Finds the newest published load of a month, whatever run it was.
+-- Grain: one row, or none.
+-- Parameters: bound: source, month, destination.
+-- Twice: safe, it only reads.
+SELECT
+    sha256,
+    rows_read,
+    rows_rejected,
+    rows_staged
+FROM taxiway.loads
+WHERE
+    source = %(source)s
+    AND month = %(month)s
+    AND destination = %(destination)s
+    AND state = 'published'
+ORDER BY finished_at DESC, load_id DESC
+LIMIT 1

@@ -1,0 +1,166 @@
+"""Rows that can't be read are kept aside with their line and reason, and the rest of the month loads."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from taxiway.core import errors
+from taxiway.core.row_identity import unique_row_ids
+from taxiway.core.sources import Source
+from tests.conftest import Connect
+from tests.loading import ids, load, query, staging_tables
+
+GOOD = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
+BAD = {
+    "word": (GOOD.replace("1.68", "far"), "trip_distance is 'far', expected a decimal number"),
+    "date": (GOOD.replace("2019-01-05 00:44", "2019-02-30 00:44"), "lpep_pickup_datetime is '2019-02-30 00:44:02'"),
+    "fraction": (GOOD.replace(",42,", ",1.5,"), "PULocationID is '1.5', expected a whole number"),
+    "few": (GOOD.rpartition(",")[0], "19 fields, expected 20"),
+    "many": (GOOD + ",1", "21 fields, expected 20"),
+    "nul": (GOOD.replace(",N,", ",\0,"), "a NUL at byte"),
+    "bytes": (GOOD.replace(",N,", ",\udcff,"), "not UTF-8: byte 0xff"),
+    "quote": (GOOD.replace(",N,", ',"N,'), "not CSV"),
+}
+RESULT = "SELECT state, rows_read, rows_rejected, rows_staged, rows_inserted FROM taxiway.loads ORDER BY load_id"
+KEPT = "SELECT line_number, raw_line, reason FROM taxiway.rejected_rows ORDER BY line_number"
+
+
+def month_file(folder: Path, green: Source, rows: list[str], line_end: str = "\r\n") -> Path:
+    path = folder / "green_tripdata_2019-01.csv.gz"
+    lines = [",".join(column.header for column in green.columns), *rows]
+    text = "".join(line + line_end for line in lines)
+    path.write_bytes(gzip.compress(text.encode("utf-8", "surrogateescape")))
+    return path
+
+
+def lenient(green: Source) -> Source:
+    return replace(green, max_rejected_share=1.0)
+
+
+def printable(row: str) -> str:
+    raw = row.encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_row_is_kept_with_its_line_and_reason(kind: str, connect: Connect, green: Source, tmp_path: Path) -> None:
+    bad, reason = BAD[kind]
+    connection = connect()
+    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(5)]
+    path = month_file(tmp_path, green, [*rows[:2], bad, *rows[2:]])
+
+    load(connection, lenient(green), "2019-01", path)
+
+    assert query(connection, RESULT) == [("published", 6, 1, 5, 5)]
+    ((line, raw, said),) = query(connection, KEPT)
+    assert (line, raw) == (4, printable(bad))
+    assert reason in said
+    assert staging_tables(connection) == []
+
+
+def test_kinds_of_bad_rows_together(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """Some stop the quick way into staging, some the quick way out of it; line numbers hold for both."""
+    connection = connect()
+    rows: list[str] = []
+    for number, (bad, _) in enumerate(BAD.values()):
+        rows += [GOOD.replace("9.3", f"{number}.5"), bad]
+    path = month_file(tmp_path, green, rows)
+
+    load(connection, lenient(green), "2019-01", path)
+
+    assert query(connection, RESULT) == [("published", 2 * len(BAD), len(BAD), len(BAD), len(BAD))]
+    kept = query(connection, KEPT)
+    assert [line for line, _, _ in kept] == [3 + 2 * number for number in range(len(BAD))]
+    for (_, raw, said), (bad, reason) in zip(kept, BAD.values(), strict=True):
+        assert raw == printable(bad)
+        assert reason in said
+
+
+def test_over_the_limit_nothing_is_published(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(1000)]
+    load(connection, green, "2019-01", month_file(tmp_path, green, rows))
+    before = sorted(ids(connection, green))
+
+    one = month_file(tmp_path, green, [*rows[:999], BAD["word"][0]])
+    load(connection, green, "2019-01", one, run_id="manual__2")
+    assert len(ids(connection, green)) == 999, "one row in a thousand is within the limit"
+    two = month_file(tmp_path, green, [*rows[:998], BAD["word"][0], BAD["few"][0]])
+    with pytest.raises(errors.RejectLimitError, match=r"green 2019-01: .*2 of 1000 rows .*at most 0\.10%") as caught:
+        load(connection, green, "2019-01", two, run_id="manual__3")
+
+    assert "line 1001: 19 fields" in str(caught.value) or "line 1000: trip_distance" in str(caught.value)
+    assert sorted(ids(connection, green)) == [row_id for row_id in before if row_id in set(ids(connection, green))]
+    assert len(ids(connection, green)) == 999
+    assert query(connection, RESULT)[-1][:3] == ("failed", 1000, 2)
+    assert staging_tables(connection) == []
+
+
+def test_empty_lines_are_no_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+
+    load(connection, green, "2019-01", month_file(tmp_path, green, [GOOD, "", GOOD, "", ""]))
+
+    assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
+
+
+def test_integers_may_read_as_decimals(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    rows = [GOOD.replace(",1,42,41,1,", ",1.0,42.0,41.,1.00,"), GOOD.replace("9.3", "8.3")]
+
+    load(connection, green, "2019-01", month_file(tmp_path, green, rows))
+
+    assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
+    assert query(connection, "SELECT DISTINCT ratecodeid, pulocationid, dolocationid FROM green_tripdata") == [
+        (1, 42, 41)
+    ]
+
+
+FIELDS = st.sampled_from(["", "0", "-0", "1.50", ".5", "-.25", "100", "1.0", "99999.99", "0.00"])
+GOOD_ROWS = st.builds(
+    lambda fare, tip, flag, zone: (
+        f"2,2019-01-05 00:44:02,2019-01-05 00:52:23,{flag},1,{zone},41,1,1.68,{fare},0.5,0.5,{tip},0,,0.3,9.3,1,1,0"
+    ),
+    FIELDS,
+    FIELDS,
+    st.sampled_from(["N", "Y", "", '"N"', '"a,b"', "\u00e9", "\\N", "x\x1fy"]),
+    st.sampled_from(["42", "42.0", "", "265"]),
+)
+BAD_ROWS = st.sampled_from([bad for bad, _ in BAD.values()])
+FILES = st.lists(st.tuples(st.booleans(), GOOD_ROWS, BAD_ROWS), min_size=1, max_size=25)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(rows=FILES, line_end=st.sampled_from(["\n", "\r\n"]))
+def test_any_mix_balances_and_has_the_specified_ids(
+    rows: list[tuple[bool, str, str]], line_end: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    with connection.transaction():
+        connection.execute("DROP TABLE IF EXISTS public.green_tripdata CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS taxiway CASCADE")
+    good = [row for is_good, row, _ in rows if is_good]
+    written = [row if is_good else bad for is_good, row, bad in rows]
+
+    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, written, line_end))
+
+    bad_count = len(rows) - len(good)
+    assert query(connection, RESULT) == [("published", len(rows), bad_count, len(good), len(good))]
+    parsed = [next(csv.reader([row])) for row in good]
+    expected = sorted(unique_row_ids(green.columns, parsed))
+    assert sorted(row_id.replace("-", "") for row_id in ids(connection, green)) == expected
+    assert [line for line, _, _ in query(connection, KEPT)] == [
+        number for number, (is_good, _, _) in enumerate(rows, start=2) if not is_good
+    ]

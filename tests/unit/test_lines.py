@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_lines_are_numbered_whatever_the_blocks(size: int) -> None:
+    data = b"a,b\r\n1,2\n\n3,4\r\n5,6"
+    blocks = [data[start : start + size] for start in range(0, len(data), size)]
+
+    assert list(numbered_lines(blocks)) == [(1, b"a,b"), (2, b"1,2"), (3, b""), (4, b"3,4"), (5, b"5,6")]
+
+
+def test_a_file_that_ends_with_a_line_end_has_no_line_behind_it() -> None:
+    assert list(numbered_lines([b"a\nb\n"])) == [(1, b"a"), (2, b"b")]
+    assert list(numbered_lines([])) == []
+
+
+def test_a_line_without_end_takes_little_memory() -> None:
+    def blocks() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b"x" * MAX_LINE
+
+    tracemalloc.start()
+    try:
+        ((number, line),) = numbered_lines(blocks())
+        assert tracemalloc.get_traced_memory()[1] < 10 * MAX_LINE
+    finally:
+        tracemalloc.stop()
+    assert (number, len(line)) == (1, MAX_LINE)
+    assert reason_against(line, 1) == f"longer than {MAX_LINE} bytes"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1,2,3", None),
+        (b'1,"2,5",3', None),
+        ("1,é,3".encode(), None),
+        (b"1,2", "2 fields, expected 3"),
+        (b"1,2,3,4", "4 fields, expected 3"),
+        (b"1,\0,3", "a NUL at byte 3"),
+        (b"1,\xff,3", "not UTF-8: byte 0xff at byte 3"),
+        (b"1,\r,3", "a carriage return inside the line"),
+        (b'1,"2,3', "not CSV: unexpected end of data"),
+        (b'1,"2"x,3', "not CSV: ',' expected after '\"'"),
+    ],
+)
+def test_a_line_is_one_row_or_there_is_a_reason(line: bytes, reason: str | None) -> None:
+    assert reason_against(line, 3) == reason
