@@ -114,5 +114,5 @@ def postgres_dag(source: Source) -> DAG:
         check = CheckMonthOperator(task_id="check_month", **of_month)
         merge = MergeMonthOperator(task_id="merge_month", **of_month)
         drop = DropStagingOperator(task_id="drop_staging", **of_month)
-        download >> stage >> hashed >> check >> merge >> drop.as_teardown(setups=stage)
+        download >> stage >> hashed >> check >> merge >> drop.as_teardown(setups=[stage, hashed])
     return dag

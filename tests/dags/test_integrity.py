@@ -19,7 +19,7 @@ ALLOWED_TAGS = {"taxi", "green", "yellow", "postgres"}
 GRAPH = {
     "download_month": {"stage_month"},
     "stage_month": {"hash_rows", "drop_staging"},
-    "hash_rows": {"check_month"},
+    "hash_rows": {"check_month", "drop_staging"},
     "check_month": {"merge_month"},
     "merge_month": {"drop_staging"},
     "drop_staging": set(),
@@ -63,7 +63,14 @@ def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
 def test_the_task_graph_is_exactly_this(dag: Any) -> None:
     assert {task.task_id: set(task.downstream_task_ids) for task in dag.tasks} == GRAPH, dag.dag_id
     assert [task.task_id for task in dag.tasks if task.is_teardown] == ["drop_staging"], dag.dag_id
-    assert [task.task_id for task in dag.tasks if task.is_setup] == ["stage_month"], dag.dag_id
+    assert [task.task_id for task in dag.tasks if task.is_setup] == ["stage_month", "hash_rows"], dag.dag_id
+
+
+def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
+    """A person who clears the last step gets the staging tables back that the teardown has dropped."""
+    for cleared in ("hash_rows", "check_month", "merge_month"):
+        subset = as_stored(dag).partial_subset([cleared], include_downstream=True, include_upstream=False)
+        assert {"stage_month", "hash_rows", "merge_month", "drop_staging"} <= set(subset.task_ids), cleared
 
 
 def test_schedules_are_the_sources(dag: Any, source: Source) -> None:

@@ -227,6 +227,8 @@ class AirflowEnvironment:
                 "stderr": subprocess.STDOUT,
                 "text": True,
                 "start_new_session": True,
+                # A shell that runs the tests in the background has Ctrl-C ignored, and children inherit that.
+                "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 **options,
             },
         )

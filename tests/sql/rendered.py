@@ -19,6 +19,7 @@ RUN: dict[str, Any] = {
     "rows_name": TABLES.rows_name,
     "index_name": TABLES.index_name,
     "partition_name": TABLES.partition_name,
+    "partition": f"public.{TABLES.partition_name}",
     "partition_index": TABLES.partition_index,
     "main_table": GREEN.main_table,
     "columns": GREEN.columns,

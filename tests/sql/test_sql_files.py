@@ -99,6 +99,7 @@ VALUES: dict[str, Any] = {
     "bytes": 1,
     "sha256": "0" * 64,
     "started_at": "2026-01-01 00:00:00+00",
+    "hours": 24,
     "load_id": 1,
     "attempt": 2,
     "step": "hash_rows",

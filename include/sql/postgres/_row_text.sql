@@ -8,11 +8,11 @@
 -#}
 {%- macro as_type(column, lenient) -%}
 {%- if column.type == 'text' -%}
-{{ column.name }}
+{{ column.name | identifier }}
 {%- elif column.type == 'integer' and lenient -%}
-{{ column.name }}::numeric::integer
+{{ column.name | identifier }}::numeric::integer
 {%- else -%}
-{{ column.name }}::{{ column.type }}
+{{ column.name | identifier }}::{{ column.type }}
 {%- endif -%}
 {%- endmacro -%}
 
@@ -20,11 +20,11 @@
 {%- for column in columns %}
         {{ "|| E'\\x1F' || " if not loop.first }}COALESCE(
 {%- if column.type == 'text' or (column.type == 'timestamp' and staged) -%}
-{{ column.name }}
+{{ column.name | identifier }}
 {%- elif column.type == 'numeric' -%}
-TRIM_SCALE({{ as_type(column, lenient) if staged else column.name }})::text
+TRIM_SCALE({{ as_type(column, lenient) if staged else column.name | identifier }})::text
 {%- else -%}
-{{ '(' ~ as_type(column, lenient) ~ ')' if staged else column.name }}::text
+{{ '(' ~ as_type(column, lenient) ~ ')' if staged else column.name | identifier }}::text
 {%- endif -%}
 , '\N')
 {%- endfor %}

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS public.{{ main_table }} (
     unique_row_id uuid NOT NULL,
     filename text NOT NULL
 {%- for column in columns %},
-    {{ column.name }} {{ column.type }}
+    {{ column.name | identifier }} {{ column.type }}
 {%- endfor %}
 ) PARTITION BY LIST (filename);
 
@@ -16,6 +16,6 @@ IS 'Identity of the row within its file: MD5 of its values, see docs/row-identit
 COMMENT ON COLUMN public.{{ main_table }}.filename
 IS 'Name of the file that the row comes from, one partition each';
 {%- for column in columns %}
-COMMENT ON COLUMN public.{{ main_table }}.{{ column.name }}
+COMMENT ON COLUMN public.{{ main_table }}.{{ column.name | identifier }}
 IS {{ column.description | literal }};
 {%- endfor %}

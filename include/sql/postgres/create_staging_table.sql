@@ -7,7 +7,7 @@ DROP TABLE IF EXISTS {{ staging_table }};
 
 CREATE UNLOGGED TABLE {{ staging_table }} (
 {%- for column in columns %}
-    {{ column.name }} text,
+    {{ column.name | identifier }} text,
 {%- endfor %}
     line_number bigint
 );

@@ -7,6 +7,7 @@ SELECT
     attempt,
     step,
     state,
+    sha256,
     rows_read,
     rows_rejected,
     rows_inserted,

@@ -3,6 +3,7 @@
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
 SELECT
+    load_id,
     sha256,
     rows_read,
     rows_rejected,

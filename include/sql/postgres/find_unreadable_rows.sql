@@ -1,30 +1,31 @@
--- Finds the staged rows that don't fit the source's columns.
+-- Finds the fields of staged rows that don't fit the source's columns.
 -- Grain: one row per unreadable field, in the order of the file; line_number counts the header as line 1.
 -- Parameters: staging_table, columns; bound: most (how many to return at the most).
 -- Twice: safe, it only reads.
--- Integers may read 1.0; numbers are decimals, with or without an exponent, never NaN or Infinity;
--- timestamps are YYYY-MM-DD HH:MM:SS, on days and at times that exist.
+-- Integers may read 1.0; numbers are decimals, with or without an exponent, never NaN or Infinity; timestamps are
+-- YYYY-MM-DD HH:MM:SS, on days and at times that exist; a text is neither \N nor holds U+001F, for these mark NULL
+-- and the end of a field in the text that a row's id is made from.
 WITH numbered AS (
     SELECT
-        staged.ctid AS row_address,
-        COALESCE(staged.line_number, ROW_NUMBER() OVER (ORDER BY staged.ctid) + 1) AS line
+        staged.ctid AS _row_address,
+        COALESCE(staged.line_number, ROW_NUMBER() OVER (ORDER BY staged.ctid) + 1) AS _line
 {%- for column in columns %},
-        staged.{{ column.name }}
+        staged.{{ column.name | identifier }}
 {%- endfor %}
     FROM {{ staging_table }} AS staged
 )
 
 SELECT
-    numbered.row_address::text AS row_address,
-    numbered.line AS line_number,
+    numbered._row_address::text AS row_address,
+    numbered._line AS line_number,
     field.column_name,
     field.column_type,
     field.value
 FROM numbered
 CROSS JOIN LATERAL (
     VALUES
-{%- for column in columns if column.type != 'text' %}
-    ('{{ column.header }}', '{{ column.type }}', numbered.{{ column.name }}){{ "," if not loop.last }}
+{%- for column in columns %}
+    ('{{ column.header }}', '{{ column.type }}', numbered.{{ column.name | identifier }}){{ "," if not loop.last }}
 {%- endfor %}
 ) AS field (column_name, column_type, value)
 WHERE
@@ -39,13 +40,16 @@ WHERE
             THEN
                 field.value ~ '^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})? *$'
                 AND PG_INPUT_IS_VALID(field.value, 'numeric')
+        WHEN 'timestamp'
+            THEN
+                field.value ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'
+                AND PG_INPUT_IS_VALID(field.value, 'timestamp')
+                AND CASE
+                    WHEN PG_INPUT_IS_VALID(field.value, 'timestamp')
+                        THEN field.value::timestamp::text = field.value
+                END
         ELSE
-            field.value ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'
-            AND PG_INPUT_IS_VALID(field.value, 'timestamp')
-            AND CASE
-                WHEN PG_INPUT_IS_VALID(field.value, 'timestamp')
-                    THEN field.value::timestamp::text = field.value
-            END
+            field.value <> '\N' AND POSITION(E'\x1F' IN field.value) = 0
     END
-ORDER BY numbered.line, field.column_name
+ORDER BY numbered._line, field.column_name
 LIMIT %(most)s

@@ -12,14 +12,14 @@ SELECT
     )::uuid AS unique_row_id,
     %(filename)s::text AS filename
 {%- for column in columns %},
-    {{ as_type(column, lenient) }} AS {{ column.name }}
+    {{ as_type(column, lenient) }} AS {{ column.name | identifier }}
 {%- endfor %}
 FROM {{ staging_table }}
 WHERE
     TRUE
 {%- for column in columns if column.type == 'timestamp' %}
     AND (
-        {{ column.name }} IS NULL
-        OR (LENGTH({{ column.name }}) = 19 AND {{ column.name }}::timestamp::text = {{ column.name }})
+        {{ column.name | identifier }} IS NULL
+        OR (LENGTH({{ column.name | identifier }}) = 19 AND {{ column.name | identifier }}::timestamp::text = {{ column.name | identifier }})
     )
 {%- endfor %}

@@ -12,8 +12,8 @@ WITH repeated AS (
 
 numbered AS (
     SELECT
-        rows_of_file.ctid AS row_address,
-        ROW_NUMBER() OVER (PARTITION BY rows_of_file.unique_row_id ORDER BY rows_of_file.ctid) AS occurrence
+        rows_of_file.ctid AS _row_address,
+        ROW_NUMBER() OVER (PARTITION BY rows_of_file.unique_row_id ORDER BY rows_of_file.ctid) AS _occurrence
     FROM {{ rows_table }} AS rows_of_file
     INNER JOIN repeated ON rows_of_file.unique_row_id = repeated.unique_row_id
 )
@@ -21,7 +21,7 @@ numbered AS (
 UPDATE {{ rows_table }} AS target
 SET
     unique_row_id = MD5({{ row_text(columns, staged=false) }}
-        || E'\x1F' || numbered.occurrence::text
+        || E'\x1F' || numbered._occurrence::text
     )::uuid
 FROM numbered
-WHERE target.ctid = numbered.row_address AND numbered.occurrence > 1
+WHERE target.ctid = numbered._row_address AND numbered._occurrence > 1

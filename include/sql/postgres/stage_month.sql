@@ -9,6 +9,6 @@ COPY {{ staging_table }} (
     line_number,
 {%- endif %}
 {%- for column in file_columns %}
-    {{ column.name }}{{ "," if not loop.last }}
+    {{ column.name | identifier }}{{ "," if not loop.last }}
 {%- endfor %}
 ) FROM STDIN WITH (FORMAT csv, FORCE_NULL *)

@@ -74,3 +74,15 @@ class MainTableError(TaxiwayError):
 
 class InvalidArgumentError(TaxiwayError):
     """An argument that can't be used; names it, what it holds and what it should hold."""
+
+
+class OvertakenError(TaxiwayError):
+    """A run that began later has published the month from another file."""
+
+
+class WarehouseError(TaxiwayError):
+    """The warehouse refused something, and would refuse it again."""
+
+
+class WarehouseBusyError(TaxiwayError):
+    """The warehouse can't do it now: a lost connection, a lock, no room; trying again may help."""

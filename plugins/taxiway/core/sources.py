@@ -1,7 +1,7 @@
 """What Taxiway loads: a source is one YAML file in ``include/sources/``.
 
 The file is checked whole when it is read, so that everything behind this module
-can rely on it: identifiers are plain words that need no quoting, paths stay
+can rely on it: identifiers are plain words, paths stay
 below the mirror's address, and months are months.
 """
 
@@ -23,6 +23,9 @@ COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 
 ADDED_COLUMNS = ("unique_row_id", "filename")
 """Columns that Taxiway puts in front of the source's own."""
+
+TAKEN_NAMES = (*ADDED_COLUMNS, "line_number", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
+"""Names that a source's column can't have: ours, and those of Postgres's system columns."""
 
 MAX_REJECTED_SHARE = 0.001
 """Share of a month's rows that may be unreadable, where a source doesn't say."""
@@ -257,9 +260,9 @@ class _Reader:
         if not isinstance(entry, Mapping) or set(entry) != {"name", "type", "description"}:
             raise self.error(key, entry, "to have name, type and description")
         header, kind, description = entry["name"], entry["type"], entry["description"]
-        if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header) or header.lower() in ADDED_COLUMNS:
+        if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header) or header.lower() in TAKEN_NAMES:
             raise self.error(
-                f"{key}.name", header, f"to be letters, digits and underscores, and none of {', '.join(ADDED_COLUMNS)}"
+                f"{key}.name", header, f"to be letters, digits and underscores, and none of {', '.join(TAKEN_NAMES)}"
             )
         if kind not in COLUMN_TYPES:
             raise self.error(f"{key}.type", kind, f"to be one of {', '.join(COLUMN_TYPES)}")

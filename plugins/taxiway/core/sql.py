@@ -20,6 +20,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """Quote a column's name, which may be a word that SQL has for itself, such as ``end``."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Return the Jinja environment of ``include/sql``: a name that is not given is an error."""
@@ -30,6 +35,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters["literal"] = literal
+    made.filters["identifier"] = identifier
     return made
 
 

@@ -33,9 +33,13 @@ class LoadTables:
         return f"{self.month.year:04d}_{self.month.number:02d}"
 
     @property
+    def month_prefix(self) -> str:
+        """What the names of all runs' tables of this month begin with, without a schema."""
+        return f"{self.source.name}_{self._suffix}_"
+
+    @property
     def _run_name(self) -> str:
-        digest = hashlib.sha256(self.run_id.encode()).hexdigest()[:12]
-        return f"{self.source.name}_{self._suffix}_{digest}"
+        return self.month_prefix + hashlib.sha256(self.run_id.encode()).hexdigest()[:12]
 
     @property
     def staging_table(self) -> str:

@@ -8,7 +8,7 @@ import psycopg
 
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_operator import MonthOperator
-from taxiway.postgres.publish import drop_staging
+from taxiway.postgres.cleanup import drop_staging
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,7 +12,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import DownloadError, TaxiwayError
+from taxiway.core.errors import DownloadError, TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import load_source
@@ -22,11 +22,11 @@ from taxiway.postgres import ledger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PERMANENT_ERRORS = TaxiwayError
-"""What trying again doesn't mend, unless it is one of :data:`PASSING_ERRORS`."""
+PASSING_ERRORS = (DownloadError, WarehouseBusyError)
+"""What trying again may mend, of all that Taxiway reports."""
 
-PASSING_ERRORS = DownloadError
-"""What trying again may mend."""
+PASSING_STATES = ("08", "40", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE that trying again may mend: connection, serialization, resources, locks, shutdown, system."""
 
 
 class MonthOperator(BaseOperator):
@@ -61,15 +61,40 @@ class MonthOperator(BaseOperator):
             tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id)
         except TaxiwayError as error:
             raise AirflowFailException(f"{self.source_name} {self.month or '(no month)'}: {error}") from error
+        try:
+            return self._run(tables, context)
+        except psycopg.Error as error:
+            found = self._explained(tables, error)
+            if isinstance(found, PASSING_ERRORS):
+                raise found from error
+            raise AirflowFailException(str(found)) from error
+        except PASSING_ERRORS:
+            raise
+        except TaxiwayError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _run(self, tables: LoadTables, context: Context) -> Any:
         with closing(self._connect()) as connection:
             try:
                 return self.run_step(connection, tables, context)
             except Exception as error:
-                if connection.closed:
+                if connection.broken or connection.closed:
                     self._record_failure(tables, error)
-                if isinstance(error, PERMANENT_ERRORS) and not isinstance(error, PASSING_ERRORS):
-                    raise AirflowFailException(str(error)) from error
                 raise
+
+    def _explained(self, tables: LoadTables, error: psycopg.Error) -> TaxiwayError:
+        """Say where Postgres found what, and what to do."""
+        where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
+        said = (error.diag.message_primary or str(error)).strip().splitlines()[0]
+        if error.sqlstate is None or error.sqlstate.startswith(PASSING_STATES):
+            return WarehouseBusyError(
+                f"{where}: Postgres says: {said}. Nothing was published; the task is tried again, and where that goes "
+                f"on failing, look whether the server runs and what holds its locks"
+            )
+        return WarehouseError(
+            f"{where}: Postgres says: {said} (SQLSTATE {error.sqlstate}). Nothing was published: correct that, and "
+            f"clear the task"
+        )
 
     @abstractmethod
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> Any:

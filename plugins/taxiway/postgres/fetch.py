@@ -13,7 +13,7 @@ from taxiway.core.download import Download
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.publish import is_published
+from taxiway.postgres.publish import find_partition
 from taxiway.postgres.session import transaction
 
 
@@ -63,7 +63,7 @@ def fetch_month(
         with transaction(connection) as cursor:
             attempt.record_file(cursor, file)
             published = ledger.find_published(cursor, tables)
-            if force or published is None or published.sha256 != file.sha256 or not is_published(cursor, tables):
+            if force or published is None or published.sha256 != file.sha256 or find_partition(cursor, tables) is None:
                 return Fetched(file, None)
             attempt.record(
                 cursor,

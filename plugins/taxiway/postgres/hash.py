@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from taxiway.core.errors import StagingMissingError
 from taxiway.core.gzip_file import unpacked_blocks
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
@@ -20,6 +21,7 @@ _EXPECTED = {
     "integer": "a whole number between -2147483648 and 2147483647",
     "numeric": "a decimal number",
     "timestamp": "a time as YYYY-MM-DD HH:MM:SS",
+    "text": "neither \\N nor the character U+001F, which mean something in a row's id",
 }
 
 
@@ -37,22 +39,35 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     with ledger.step(connection, tables, "hash_rows") as attempt:
+        _require_staged(connection, tables, attempt)
         if not staged.plain or not _hash_quickly(connection, tables, attempt):
             _reject_unreadable(connection, tables, staged, attempt)
             with transaction(connection) as cursor:
-                require_table(cursor, tables, tables.staging_table, left_by="stage_month")
                 _hash(cursor, tables, attempt, lenient=True)
         with transaction(connection) as cursor:
             return count_rows(cursor, tables.rows_table)
+
+
+def _require_staged(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> None:
+    """Make sure that the staging table holds what was staged: a server that crashed has emptied it."""
+    expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
+    with transaction(connection) as cursor:
+        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+        found = count_rows(cursor, tables.staging_table)
+    if found != expected:
+        raise StagingMissingError(
+            f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
+            f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
+            f"crash. Clear the task stage_month with its downstream tasks, and the month is staged again"
+        )
 
 
 def _hash_quickly(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> bool:
     """Hash the rows as they stand; say whether every one could be read that way."""
     try:
         with transaction(connection) as cursor:
-            require_table(cursor, tables, tables.staging_table, left_by="stage_month")
-            staged_rows = count_rows(cursor, tables.staging_table)
-            if _hash(cursor, tables, attempt, lenient=False) != staged_rows:
+            expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
+            if _hash(cursor, tables, attempt, lenient=False) != expected:
                 raise _StumbledError
     except (psycopg.errors.DataError, _StumbledError):
         return False  # the rows are looked at one by one next
@@ -86,7 +101,6 @@ def _reject_unreadable(
     """Take the rows that don't fit their columns out of the staging table, and keep their lines."""
     source = tables.source
     with transaction(connection) as cursor:
-        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
         found = cursor.execute(
             render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns),
             {"most": rejects.MOST_KEPT + 1},

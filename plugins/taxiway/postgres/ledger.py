@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -40,12 +40,14 @@ class Published:
 class PublishedFile:
     """What a month's published rows were loaded from.
 
+    :param load_id: the attempt that published them
     :param sha256: of the file, in hexadecimal
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that were published
     """
 
+    load_id: int
     sha256: str
     rows_read: int
     rows_rejected: int
@@ -60,6 +62,7 @@ class Attempt:
     :param number: which attempt of the run it is, from 1
     :param step: the last step that was begun
     :param state: running, published, unchanged, skipped, failed or abandoned
+    :param sha256: of the file, where that is known
     :param rows_read: rows in the file, where that is known
     :param rows_rejected: rows that could not be read, where that is known
     :param published: the counts, where the month is published
@@ -70,6 +73,7 @@ class Attempt:
     number: int
     step: str
     state: str
+    sha256: str | None
     rows_read: int | None
     rows_rejected: int | None
     published: Published | None
@@ -125,10 +129,10 @@ def step(
         attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
     try:
         yield attempt
-    except Exception as error:
-        if not connection.closed:
-            with transaction(connection) as cursor:
-                attempt.record(cursor, "failed", error=f"{name}: {error}")
+    except BaseException as error:  # Airflow's own timeout is no Exception
+        # What the step's connection can't say any more is said over another one: fail_open_attempt.
+        with suppress(psycopg.Error), transaction(connection) as cursor:
+            attempt.record(cursor, "failed", error=f"{name}: {error or type(error).__name__}")
         raise
 
 
@@ -147,6 +151,16 @@ def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published
     """Find what a month's published rows were loaded from; None where nothing was published."""
     row = cursor.execute(render("postgres/find_published.sql"), _month_key(tables)).fetchone()
     return PublishedFile(*row) if row else None
+
+
+def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables, *, hours: int) -> list[str]:
+    """Find other runs of the month that are over.
+
+    :param hours: how long ago a run that hasn't ended must have begun to count as over
+    :return: their run ids
+    """
+    cursor.execute(render("postgres/find_finished_runs.sql"), {**_key(tables), "hours": hours})
+    return [row[0] for row in cursor.fetchall()]
 
 
 def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, started_at: datetime) -> Attempt:
@@ -195,9 +209,9 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
     if row is None:
         return None
-    load_id, number, name, state, read, rejected, inserted, deleted, unchanged, started_at = row
+    load_id, number, name, state, sha256, read, rejected, inserted, deleted, unchanged, started_at = row
     published = Published(inserted, deleted, unchanged) if state == "published" else None
-    return Attempt(load_id, number, name, state, read, rejected, published, started_at)
+    return Attempt(load_id, number, name, state, sha256, read, rejected, published, started_at)
 
 
 def _month_key(tables: LoadTables) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks the rows of a month, publishes them, and clears up behind the run."""
+"""Checks the rows of a month, and publishes them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import BalanceError
+from taxiway.core.errors import BalanceError, MainTableError, OvertakenError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
-from taxiway.postgres.ledger import Published
+from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import lock, transaction
 
@@ -51,41 +51,61 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :param tables: the load's tables
     :return: rows that came, went and stayed
     :raises StagingMissingError: the rows are not there
+    :raises OvertakenError: a run that began later has published the month from another file
+    :raises MainTableError: a table that isn't the month's partition has its name
     """
     source, month = tables.source, tables.month
-    with ledger.step(connection, tables, "merge_month") as attempt:
+    with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
+        lock(cursor, "month", source.name, str(month))
+        partition = find_partition(cursor, tables)
         # A worker that was killed after publishing, and before it could say so, tries again.
-        if attempt.published is not None:
+        if attempt.published is not None and partition is not None:
             return attempt.published
-        with transaction(connection) as cursor:
-            lock(cursor, "month", source.name, str(month))
-            require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-            if is_published(cursor, tables):
-                counts = _replace(cursor, tables)
-            else:
-                counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
-            attempt.publish(cursor, counts)
+        require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
+        _refuse_if_overtaken(cursor, tables, attempt)
+        if partition is not None:
+            counts = _replace(cursor, tables, partition)
+        else:
+            counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
+        attempt.publish(cursor, counts)
     return counts
 
 
-def drop_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> None:
-    """Drop what the run left in the staging schema; nothing there is fine."""
-    with transaction(connection) as cursor:
-        cursor.execute(
-            render("postgres/drop_staging.sql", staging_table=tables.staging_table, rows_table=tables.rows_table)
-        )
+def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | None:
+    """Find the partition that holds the month, whatever its name.
 
-
-def is_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
-    """Say whether the main table holds the month."""
+    :return: its name, quoted and with its schema; None where the main table doesn't hold the month
+    """
     row = cursor.execute(
-        "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = to_regclass(%s))",
-        [f"public.{tables.partition_name}", f"public.{tables.source.main_table}"],
+        render("postgres/find_partition.sql"),
+        {
+            "table_name": f"public.{tables.source.main_table}",
+            "filename": tables.source.filename(tables.month),
+        },
     ).fetchone()
-    return bool(row and row[0])
+    return str(row[0]) if row else None
+
+
+def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
+    """Of two runs of a month, the file of the one that began later stays."""
+    published = ledger.find_published(cursor, tables)
+    if published is None or published.load_id < attempt.load_id or published.sha256 == attempt.sha256:
+        return
+    raise OvertakenError(
+        f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, from another "
+        f"file (SHA-256 {published.sha256}); expected to publish {attempt.sha256}. Nothing was changed: run the month "
+        f"again if this file is the right one"
+    )
 
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
+    table = f"public.{tables.partition_name}"
+    if cursor.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
+        raise MainTableError(
+            f"{tables.source.name} {tables.month}: found a table {table} that is not the partition of "
+            f"{tables.source.filename(tables.month)}, expected that name to be free. Nothing was changed: attach it "
+            f"(ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it or drop it"
+        )
     inserted = count_rows(cursor, tables.rows_table)
     cursor.execute(
         render(
@@ -102,12 +122,12 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
     return inserted
 
 
-def _replace(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published:
+def _replace(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: str) -> Published:
     row = cursor.execute(
         render(
             "postgres/merge_month.sql",
             rows_table=tables.rows_table,
-            partition_name=tables.partition_name,
+            partition=partition,
             columns=tables.source.columns,
         )
     ).fetchone()

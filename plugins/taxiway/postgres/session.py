@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 
 LOCK_TIMEOUT = "60s"
 """Longest wait for a lock that another session holds."""
@@ -18,6 +19,7 @@ _SETTINGS = f"""
 SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';
 SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';
 SET LOCAL client_connection_check_interval = '1s';
+SET LOCAL standard_conforming_strings = on;
 SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL search_path = pg_catalog;
@@ -39,7 +41,7 @@ def transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientC
     :return: a cursor that binds values on the client, so that they can stand in definitions
         (``CREATE TABLE AS``, ``ATTACH PARTITION``), where the server takes no parameters
     """
-    with connection.transaction(), psycopg.ClientCursor(connection) as cursor:
+    with connection.transaction(), psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(_SETTINGS)
         yield cursor
 

@@ -20,6 +20,7 @@ from taxiway.core.lines import numbered_lines, reason_against
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
+from taxiway.postgres.cleanup import sweep_staging
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
 from taxiway.postgres.rejects import Reject
@@ -72,6 +73,7 @@ def stage_month(
     with ledger.step(connection, tables, "stage_month", started_at) as attempt:
         with transaction(connection) as cursor:
             attempt.record_file(cursor, file)
+        sweep_staging(connection, tables)
         staged = _stage_quickly(connection, tables, file, attempt) or _stage_lines(connection, tables, file, attempt)
         if staged.rows_read == 0 and not source.allow_empty:
             raise EmptyMonthError(

@@ -1,0 +1,270 @@
+"""What must not happen to a published month, whatever happens to a load."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row, namedtuple_row
+
+from taxiway.core import errors
+from taxiway.core.download import Download
+from taxiway.core.months import Month
+from taxiway.core.row_identity import digest, unique_row_ids
+from taxiway.core.sources import Column, Source
+from taxiway.core.tables import LoadTables
+from taxiway.local.samples import write_sample_month
+from taxiway.postgres.cleanup import sweep_staging
+from taxiway.postgres.hash import hash_rows
+from taxiway.postgres.ledger import Published
+from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.stage import stage_month
+from tests.conftest import Connect
+from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
+
+MONTH = Month(2019, 1)
+
+
+@pytest.fixture
+def path(green: Source, tmp_path: Path) -> Path:
+    path = tmp_path / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=60)
+    return path
+
+
+@pytest.fixture
+def file(path: Path) -> Download:
+    return source_file(path)
+
+
+def tables(source: Source, run_id: str) -> LoadTables:
+    return LoadTables(source, MONTH, run_id)
+
+
+def test_a_staging_table_that_a_crash_has_emptied_is_not_taken_for_an_empty_month(
+    connect: Connect, green: Source, path: Path, file: Download
+) -> None:
+    """Postgres empties unlogged tables when it recovers; the published month must survive that."""
+    connection = connect()
+    load(connection, green, "2019-01", path)
+    before = table_digest(connection, green)
+    run = tables(green, "manual__2")
+    staged = stage_month(connection, run, file)
+    with connection.transaction():
+        connection.execute(f"TRUNCATE {run.staging_table}")
+
+    with pytest.raises(errors.StagingMissingError, match=r"green 2019-01: .*holds 0 rows, expected the 60"):
+        hash_rows(connection, run, staged)
+
+    assert table_digest(connection, green) == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["DELETE FROM {rows} WHERE ctid = '(0,1)'", "UPDATE taxiway.loads SET rows_read = rows_read + 1"],
+    ids=["a row is lost", "a row too few was hashed"],
+)
+def test_a_month_that_does_not_balance_is_not_published(
+    spoil: str, connect: Connect, green: Source, file: Download
+) -> None:
+    connection = connect()
+    run = tables(green, "manual__1")
+    hash_rows(connection, run, stage_month(connection, run, file))
+    with connection.transaction():
+        connection.execute(spoil.format(rows=run.rows_table))
+
+    with pytest.raises(errors.BalanceError, match=r"green 2019-01: the month doesn't balance: 6[01] rows read"):
+        check_month(connection, run)
+
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(0,)]
+
+
+def test_a_month_with_rows_of_another_file_is_not_published(connect: Connect, green: Source, file: Download) -> None:
+    connection = connect()
+    run = tables(green, "manual__1")
+    hash_rows(connection, run, stage_month(connection, run, file))
+    with connection.transaction():
+        connection.execute(f"ALTER TABLE {run.rows_table} DROP CONSTRAINT of_one_file")
+        connection.execute(f"UPDATE {run.rows_table} SET filename = 'other' WHERE ctid = '(0,1)'")
+
+    with pytest.raises(errors.BalanceError, match="59 of them of green_tripdata_2019-01"):
+        check_month(connection, run)
+
+
+def test_of_two_runs_the_file_of_the_later_one_stays(
+    connect: Connect, green: Source, tmp_path: Path, file: Download
+) -> None:
+    """The first run has staged the old file; before it publishes, a second one has published the corrected file."""
+    first, second = connect(), connect()
+    old = tables(green, "scheduled__1")
+    hash_rows(first, old, stage_month(first, old, file))
+    check_month(first, old)
+    corrected = tmp_path / "corrected" / green.filename(MONTH)
+    write_sample_month(green, MONTH, corrected, rows=60, revision=1)
+    load(second, green, "2019-01", corrected, run_id="manual__2")
+    published = table_digest(second, green)
+
+    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+        merge_month(first, old)
+
+    assert table_digest(second, green) == published
+
+
+def test_publishing_is_not_believed_without_looking(connect: Connect, green: Source, file: Download) -> None:
+    connection = connect()
+    run = tables(green, "manual__1")
+    hash_rows(connection, run, stage_month(connection, run, file))
+    check_month(connection, run)
+    merge_month(connection, run)
+    with connection.transaction():
+        connection.execute("DROP TABLE public.green_tripdata_2019_01")
+
+    with pytest.raises(errors.StagingMissingError, match="green 2019-01"):
+        merge_month(connection, run)
+
+
+def test_a_partition_is_found_by_its_file_whatever_its_name(connect: Connect, green: Source, path: Path) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", path)
+    with connection.transaction():
+        connection.execute("CREATE SCHEMA archive")
+        connection.execute("ALTER TABLE public.green_tripdata_2019_01 SET SCHEMA archive")
+        connection.execute('ALTER TABLE archive.green_tripdata_2019_01 RENAME TO "January 2019"')
+
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(0, 0, 60)
+
+
+def test_a_detached_partition_is_an_error_that_says_what_to_do(connect: Connect, green: Source, path: Path) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", path)
+    with connection.transaction():
+        connection.execute("ALTER TABLE public.green_tripdata DETACH PARTITION public.green_tripdata_2019_01")
+
+    with pytest.raises(errors.MainTableError, match=r"green 2019-01: found a table .* ATTACH PARTITION"):
+        load(connection, green, "2019-01", path, run_id="manual__2")
+
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata_2019_01") == [(60,)]
+    assert staging_tables(connection) == []
+
+
+def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """It looks again and again, each time with a new snapshot, while months are replaced."""
+    writer, reader = connect(), connect()
+    paths = []
+    for revision in (0, 1):
+        path = tmp_path / str(revision) / green.filename(MONTH)
+        write_sample_month(green, MONTH, path, rows=20_000, revision=revision)
+        paths.append(path)
+    load(writer, green, "2019-01", paths[0])
+    expected = {len(lines_of(path)) - 1 for path in paths}
+    sums = {
+        query(writer, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0],
+    }
+    load(writer, green, "2019-01", paths[1], run_id="first change")
+    sums.add(query(writer, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0])
+    done = threading.Event()
+
+    def replace_again_and_again() -> None:
+        try:
+            for number in range(4):
+                load(writer, green, "2019-01", paths[number % 2], run_id=f"change {number}")
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=replace_again_and_again)
+    thread.start()
+    seen = set()
+    while not done.is_set():
+        seen.add(query(reader, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0])
+    thread.join()
+
+    assert {count for count, _ in sums} == expected
+    assert seen <= sums
+    assert len(sums) == 2
+
+
+def test_an_insert_that_fails_leaves_the_deleted_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    write_sample_month(green, MONTH, first, rows=60)
+    write_sample_month(green, MONTH, second, rows=60, revision=1)
+    load(connection, green, "2019-01", first)
+    before = table_digest(connection, green)
+    with connection.transaction():
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no'; END $$; CREATE TRIGGER refuse BEFORE INSERT ON "
+            "public.green_tripdata_2019_01 FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+
+    with pytest.raises(psycopg.Error, match="no"):
+        load(connection, green, "2019-01", second, run_id="manual__2")
+
+    assert table_digest(connection, green) == before
+
+
+def test_what_runs_that_are_over_left_behind_is_swept(connect: Connect, green: Source, file: Download) -> None:
+    connection = connect()
+    for run_id in ("over", "going on"):
+        stage_month(connection, tables(green, run_id), file)
+    with connection.transaction():
+        connection.execute("UPDATE taxiway.loads SET state = 'failed', finished_at = now() WHERE run_id = %s", ["over"])
+
+    sweep_staging(connection, tables(green, "mine"))
+
+    assert staging_tables(connection) == [tables(green, "going on").staging_table.partition(".")[2]]
+
+
+@pytest.mark.parametrize("row_factory", [dict_row, namedtuple_row])
+def test_connections_with_another_kind_of_row_load_too(
+    row_factory: object, connect: Connect, green: Source, path: Path
+) -> None:
+    """Airflow's connection has an extra for this."""
+    connection = connect()
+    connection.row_factory = row_factory  # type: ignore[assignment]
+
+    assert load(connection, green, "2019-01", path) == Published(60, 0, 0)
+
+
+def test_ids_do_not_depend_on_the_databases_settings(connect: Connect, green: Source, path: Path) -> None:
+    connection = connect()
+    with connection.transaction():
+        for setting in ("standard_conforming_strings TO off", "datestyle TO 'German'", "extra_float_digits TO 0"):
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}")
+    late = connect()
+
+    load(late, green, "2019-01", path)
+
+    rows = [line.split(",") for line in lines_of(path)[1:]]
+    assert table_digest(late, green) == digest(unique_row_ids(green.columns, rows))
+
+
+WORDS = ("end", "order", "user", "occurrence", "row_address", "line", "numbered", "filename2", "column_name")
+LAYOUTS = {
+    "texts only": [("a", "text"), ("b", "text")],
+    "one column": [("a", "text")],
+    "one number": [("a", "integer")],
+    "words that SQL has for itself": [(word, "integer") for word in WORDS],
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
+    """With rows that repeat, a value that is looked at closely, and a null."""
+    columns = tuple(Column(header=n.upper(), name=n, type=kind, description="x") for n, kind in LAYOUTS[name])
+    source = replace(green, columns=columns)
+    values = {"text": ["Ä b", "", "Ä b", '"q, r"'], "integer": ["1.0", "2", "1.0", "+3"]}
+    rows = [",".join(values[column.type][number] for column in columns) for number in range(4)]
+    if name == "one column":
+        rows[1] = '""'  # an empty line is no row
+    path = write_gzip(tmp_path / "x.csv.gz", [",".join(column.header for column in columns), *rows])
+
+    counts = load(connect(), source, "2019-01", path)
+
+    connection = connect()
+    assert counts == Published(4, 0, 0)
+    assert len(set(ids(connection, source))) == 4
+    assert load(connection, source, "2019-01", path, run_id="manual__2") == Published(0, 0, 4)
