@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -19,6 +20,8 @@ import psutil
 import pytest
 
 from taxiway.core.paths import ROOT
+from taxiway.local import database
+from taxiway.local.home import Home
 from taxiway.local.mirror import serve
 from tests.integration.airflow_environment import wait_until
 
@@ -27,8 +30,8 @@ YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    # A short path: that of a Unix socket has room for about 100 characters.
-    home = Path(tempfile.mkdtemp(prefix="taxiway-local-"))
+    # A space in the path means something to Postgres's settings.
+    home = Path(tempfile.mkdtemp(prefix="my taxiway "))
     for name in ("bin", "config", "dags", "include", "plugins"):
         (home / name).symlink_to(ROOT / name)
     try:
@@ -113,6 +116,58 @@ def test_the_demo_refuses_what_it_cannot_do(home: Path, arguments: list[str], sa
     assert "Traceback" not in done.stderr
 
 
+def test_a_second_users_leftovers_and_a_deep_folder_do_not_matter(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The path is too long for a socket, so the socket lies elsewhere: where nobody else can enter."""
+    home = Home(tmp_path_factory.mktemp("deep") / ("d" * 60) / ("e" * 60))
+    home.root.mkdir(parents=True)
+    try:
+        server = database.start(home)
+        with server.connect("taxi") as connection:
+            assert connection.execute("SELECT current_user, inet_server_addr() IS NULL").fetchone() == ("taxiway", True)
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+        assert len(str(server.socket_folder)) < 80
+        for folder in (server.socket_folder, home.postgres):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert database.find(home) == server
+        assert database.start(home) == server
+    finally:
+        assert database.stop(home)
+    assert database.find(home) is None
+
+
+def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxiway.local.demo", "--rows", "70"],
+        env=environment(home),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    seen = ""
+    while "running" not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130, seen + rest
+    assert "Traceback" not in rest
+    server = database.find(Home(home))
+    assert server is not None
+    with server.connect("airflow") as metadata:
+        open_runs = metadata.execute("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')").fetchone()
+        assert open_runs == (0,)
+    done = run(home, "demo", "--rows", "70")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {counts[0] for counts in table(done.stdout).values()} == {70, 840}
+
+
 def test_up_and_down(home: Path) -> None:
     """The port is taken, as ports are; the services come up on another, ask for a password, and end."""
     with socket.socket() as taken:
@@ -148,18 +203,27 @@ def test_up_and_down(home: Path) -> None:
     again = run(home, "services", "up")
     assert address[1] in again.stdout, "what runs already is found again"
 
-    # Plain airflow and bin/airflow, from any folder, are this project's.
-    for command in ([str(Path(sys.executable).with_name("airflow"))],):
-        listed = subprocess.run(
-            [*command, "dags", "list", "-o", "plain"],
-            env=environment(home),
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert {"taxi_green", "taxi_yellow"} <= set(listed.stdout.split()), listed.stdout + listed.stderr
+    # Plain airflow, from any folder, is this project's.
+    listed = subprocess.run(
+        [str(Path(sys.executable).with_name("airflow")), "dags", "list", "-o", "plain"],
+        env=environment(home),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert {"taxi_green", "taxi_yellow"} <= set(listed.stdout.split()), listed.stdout + listed.stderr
+
+    # A scheduler that runs the DAG would not know the demo's mirror, so the demo says so.
+    server = database.find(Home(home))
+    assert server is not None
+    with server.connect("airflow") as metadata:
+        metadata.execute("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi_green'")
+        refused = run(home, "demo", "--rows", "70")
+        metadata.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'taxi_green'")
+    assert refused.returncode == 2
+    assert "Pause it" in refused.stdout
 
     done = run(home, "services", "down")
     assert done.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,29 +69,79 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
         raise DemoError(f"ROWS={rows}: a sample month has at least one row")
     if mirror is not None and urlsplit(mirror).scheme not in ("http", "https"):
         raise DemoError(f"MIRROR={mirror}: expected an address that begins with http:// or https://")
-    before = _loaded(home, source)
+    if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
+        raise DemoError(
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN names a metadata database of your own, which the demo keeps out of: "
+            "unset it, or take it out of .env while the demo runs"
+        )
+    server = database.find(home) or database.start(home)
+    before = _loaded(server, source)
     if mirror is None and not replace:
         _refuse_to_replace(before)
+    _refuse_while_scheduled(server)
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
-        again = ["--reprocess-behavior", "completed"] if before else []
+        again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
         console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False, soft_wrap=True)
-        done = subprocess.run(
-            [*airflow_command(home), *COMMAND, *again],
-            env={
+        code = _run(
+            [*airflow_command(), *COMMAND, *again],
+            {
                 **airflow_environment(home),
-                # Connections of the environment come before stored ones: the demo leaves those alone.
+                # Connections of the environment come before stored ones: the demo leaves those alone, and
+                # loads into embedded Postgres whatever they say.
                 "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": address}),
+                "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
             },
-            check=False,
         )
-    _show(console, home, source)
-    if done.returncode == 0:
+    loaded = _loaded(server, source)
+    if loaded:
+        _show(console, source, loaded)
+    if code == 0 and len(loaded) < 12:
+        raise DemoError(f"only {len(loaded)} of 12 months are in the ledger, although the command succeeded")
+    if code == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
-        console.print(
-            "  make psql   looks at them\n  make up     shows Airflow's web UI\n  make down   stops everything"
+        for command, does in (
+            ("psql", "looks at them"),
+            ("up", "shows Airflow's web UI"),
+            ("down", "stops everything"),
+        ):
+            console.print(f"  make {command:5} {does}")
+    return code
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command to its end. Ctrl-C is the command's: it puts its months in order, and we wait for that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with subprocess.Popen(command, env=environment, preexec_fn=_take_ctrl_c) as process:
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _take_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _refuse_while_scheduled(server: database.Server) -> None:
+    """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's mirror."""
+    with server.connect("airflow") as metadata:
+        row = metadata.execute(
+            "SELECT 1 FROM dag JOIN job ON job.job_type = 'SchedulerJob' AND job.state = 'running' AND "
+            "job.latest_heartbeat > now() - interval '1 minute' WHERE dag.dag_id = %s AND NOT dag.is_paused",
+            [f"taxi_{SOURCE}"],
+        ).fetchone()
+    if row:
+        raise DemoError(
+            f"taxi_{SOURCE} is unpaused and a scheduler runs it, which would load from the connection tlc_mirror. "
+            f"Pause it (bin/airflow dags pause taxi_{SOURCE}), or stop Airflow (make down), and try again"
         )
-    return done.returncode
+
+
+def _has_runs(server: database.Server) -> bool:
+    with server.connect("airflow") as metadata:
+        row = metadata.execute("SELECT 1 FROM dag_run WHERE dag_id = %s LIMIT 1", [f"taxi_{SOURCE}"]).fetchone()
+    return row is not None
 
 
 def _refuse_to_replace(loaded: list[dict[str, object]]) -> None:
@@ -120,8 +171,8 @@ def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str
         yield server.address
 
 
-def _loaded(home: Home, source: Source) -> list[dict[str, object]]:
-    with _warehouse(home) as connection, connection.cursor() as cursor:
+def _loaded(server: database.Server, source: Source) -> list[dict[str, object]]:
+    with server.connect("taxi") as connection, connection.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
             return []
         cursor.execute(_LOADED, [source.name, Month(YEAR, 1).first_day, Month(YEAR, 12).first_day])
@@ -129,22 +180,13 @@ def _loaded(home: Home, source: Source) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _warehouse(home: Home):  # type: ignore[no-untyped-def]
-    if "AIRFLOW_CONN_TAXI_POSTGRES" in os.environ:
-        raise DemoError(
-            "AIRFLOW_CONN_TAXI_POSTGRES names a warehouse of your own, which the demo keeps out of: unset it"
-        )
-    server = database.find(home) or database.start(home)
-    return server.connect("taxi")
-
-
-def _show(console: Console, home: Home, source: Source) -> None:
+def _show(console: Console, source: Source, loaded: list[dict[str, object]]) -> None:
     table = Table(title=f"public.{source.main_table}, {YEAR}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):
         table.add_column(name, justify="right")
     total = [0, 0, 0, 0, 0]
-    for row in _loaded(home, source):
+    for row in loaded:
         counts = [
             row["rows_read"],
             row["rows_inserted"],

@@ -115,7 +115,7 @@ def _start(home: Home, command: str, settings: dict[str, str]) -> Service:
     log = home.service_logs / f"{command}.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [*airflow_command(home), command],
+            [*airflow_command(), command],
             env={**airflow_environment(home), **settings},
             cwd=home.root,
             stdin=subprocess.DEVNULL,

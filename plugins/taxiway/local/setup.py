@@ -18,7 +18,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from taxiway.core.paths import ROOT
-from taxiway.local import database
+from taxiway.local import database, postgres_server
 from taxiway.local.environment import read_env_file
 from taxiway.local.home import Home
 
@@ -41,7 +41,7 @@ def setup(home: Home, *, report: object = print) -> None:
 
     :param home: where
     :param report: called with a line for each part that took time
-    :raises RuntimeError: embedded Postgres doesn't start
+    :raises ServerError: embedded Postgres doesn't start
     :raises subprocess.CalledProcessError: an Airflow command failed; its output was shown
     """
     say = report if callable(report) else print
@@ -54,13 +54,13 @@ def setup(home: Home, *, report: object = print) -> None:
             server = database.start(home)
     _write_config(home, server)
     _write_passwords(home)
-    stamp = _stamp(home)
-    if not (home.state / "setup.json").exists() or _read_stamp(home) != stamp:
+    stamp, stamp_file = _stamp(home, server), _stamp_file(home, server)
+    if _read_stamp(stamp_file) != stamp:
         say("Creating Airflow's metadata")
         run_airflow(home, "db", "migrate")
         say("Adding the connections tlc_mirror and taxi_postgres")
         _add_connections(home, server)
-        (home.state / "setup.json").write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+        stamp_file.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
 
 
 def uses_embedded_postgres(home: Home) -> bool:
@@ -69,8 +69,8 @@ def uses_embedded_postgres(home: Home) -> bool:
     return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in given or "AIRFLOW_CONN_TAXI_POSTGRES" not in given
 
 
-def airflow_command(home: Home) -> list[str]:
-    """Return the words that run this home's Airflow."""
+def airflow_command() -> list[str]:
+    """Return the words that run Airflow, that of the Python which runs now."""
     return [str(Path(sys.executable).with_name("airflow"))]
 
 
@@ -85,7 +85,7 @@ def run_airflow(home: Home, *arguments: str) -> None:
     :raises subprocess.CalledProcessError: it failed
     """
     done = subprocess.run(
-        [*airflow_command(home), *arguments],
+        [*airflow_command(), *arguments],
         env=airflow_environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -118,10 +118,10 @@ def _write_config(home: Home, server: database.Server | None) -> None:
     for section, settings in defaults.items():
         for key, value in settings.items():
             if not config.has_option(section, key):
-                config.read_dict({section: {key: value}})
+                # Airflow interpolates what it reads, so a percent sign stands twice.
+                config.read_dict({section: {key: value.replace("%", "%%")}})
     address = config.get("database", "sql_alchemy_conn", fallback="").replace("%%", "%")
     if server is not None and (not address or database.is_embedded(address)):
-        # Airflow interpolates what it reads, so a percent sign stands twice.
         address = server.url("airflow", driver=database.METADATA_DRIVER).replace("%", "%%")
         config.read_dict({"database": {"sql_alchemy_conn": address}})
     if _as_dict(config) != before:
@@ -148,38 +148,68 @@ def _private(path: Path):  # type: ignore[no-untyped-def]  # a text stream, whos
 
 
 def _add_connections(home: Home, server: database.Server | None) -> None:
-    connections: dict[str, dict[str, object]] = {
-        "tlc_mirror": {
-            "conn_type": "http",
-            "host": DEFAULT_MIRROR,
-            "description": "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz",
-        }
+    """Add what is absent; connections that are there stay as a person has set them."""
+    mirror: dict[str, object] = {
+        "conn_type": "http",
+        "host": DEFAULT_MIRROR,
+        "description": "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz",
     }
+    _import_connections(home, {"tlc_mirror": mirror})
     if server is not None:
-        connections["taxi_postgres"] = {
-            "conn_type": "postgres",
-            "host": str(server.socket_folder),
-            "login": database.DATABASES["taxi"],
-            "schema": "taxi",
-            "description": "The warehouse: embedded Postgres",
-        }
+        # Where the checkout has moved, embedded Postgres has, too.
+        moved = _is_embedded_elsewhere(server)
+        _import_connections(home, {"taxi_postgres": server.airflow_connection()}, *(["--overwrite"] if moved else []))
+
+
+def _is_embedded_elsewhere(server: database.Server) -> bool:
+    with server.connect("airflow") as metadata:
+        row = metadata.execute(
+            "SELECT host FROM connection WHERE conn_id = 'taxi_postgres' AND login = %s AND schema = 'taxi'",
+            [database.DATABASES["taxi"]],
+        ).fetchone()
+    host = str(row[0]) if row else ""
+    return host.startswith("/") and host != str(server.socket_folder)
+
+
+def _import_connections(home: Home, connections: dict[str, dict[str, object]], *options: str) -> None:
     with tempfile.TemporaryDirectory(dir=home.state) as folder:
         path = Path(folder) / "connections.json"
         path.write_text(json.dumps(connections), encoding="utf-8")
-        # Connections that are there already stay as a person has set them.
-        run_airflow(home, "connections", "import", str(path))
+        run_airflow(home, "connections", "import", str(path), *options)
 
 
-def _stamp(home: Home) -> dict[str, str]:
-    """Say what the metadata was set up for: another lock or another server means another look."""
+def _stamp(home: Home, server: database.Server | None) -> dict[str, str]:
+    """Say what the metadata was set up for: another lock, other settings or another server mean another look."""
     lock = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
-    return {"requirements.txt": lock, "airflow.cfg": hashlib.sha256(home.airflow_config.read_bytes()).hexdigest()}
+    settings = hashlib.sha256(home.airflow_config.read_bytes()).hexdigest()
+    return {"requirements.txt": lock, "airflow.cfg": settings, "server": str(server.socket_folder if server else "")}
 
 
-def _read_stamp(home: Home) -> dict[str, str]:
-    found: dict[str, str] = json.loads((home.state / "setup.json").read_text(encoding="utf-8"))
+def _stamp_file(home: Home, server: database.Server | None) -> Path:
+    """The stamp lies with the data, so that it goes where they go."""
+    return (home.postgres if server else home.state) / "setup.json"
+
+
+def _read_stamp(path: Path) -> dict[str, str] | None:
+    try:
+        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
     return found
 
 
+def main() -> int:
+    """Run the setup from the command line."""
+    try:
+        setup(Home.current())
+    except postgres_server.ServerError as error:
+        print(f"Setup stops: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(f"Setup stops: {' '.join(map(str, error.cmd))} failed, its output is above", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    setup(Home.current())
+    sys.exit(main())
