@@ -22,7 +22,7 @@ from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import check_month, merge_month
 from taxiway.postgres.stage import stage_month
-from tests.conftest import Connect
+from tests.conftest import Connect, PostgresServer
 from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
 
 MONTH = Month(2019, 1)
@@ -243,6 +243,24 @@ def test_ids_do_not_depend_on_the_databases_settings(connect: Connect, green: So
 
 
 WORDS = ("end", "order", "user", "occurrence", "row_address", "line", "numbered", "filename2", "column_name")
+
+
+def test_a_database_of_another_encoding_is_refused(
+    connect: Connect, postgres_server: PostgresServer, green: Source, path: Path
+) -> None:
+    with postgres_server.connect(autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS latin")
+        admin.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        with (
+            postgres_server.connect("latin") as connection,
+            pytest.raises(errors.WarehouseError, match="the encoding LATIN1, expected Postgres 17 or newer and UTF8"),
+        ):
+            load(connection, green, "2019-01", path)
+    finally:
+        postgres_server.drop_database("latin")
+
+
 LAYOUTS = {
     "texts only": [("a", "text"), ("b", "text")],
     "one column": [("a", "text")],

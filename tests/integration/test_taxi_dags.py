@@ -26,7 +26,7 @@ ROWS = 150
 IDS = "SELECT replace(unique_row_id::text, '-', '') FROM public.{table}"
 CORRECTED_AT = """
 SELECT to_char(month, 'YYYY-MM'), rows_inserted, rows_deleted, rows_unchanged
-FROM taxiway.loads WHERE source = 'green' AND state = 'published' ORDER BY month, finished_at
+FROM taxiway.loads WHERE source = 'green' AND state IN ('published', 'unchanged') ORDER BY month, finished_at
 """
 
 
