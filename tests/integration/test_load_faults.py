@@ -206,6 +206,19 @@ def test_an_insert_that_fails_leaves_the_deleted_rows(connect: Connect, green: S
     assert table_digest(connection, green) == before
 
 
+def test_staging_that_fails_clears_up_behind_itself(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """Airflow's teardown doesn't follow a step that fails."""
+    connection = connect()
+    header = ",".join(column.header for column in green.columns)
+    for rows, error in (([], errors.EmptyMonthError), (["1,2,3"], errors.RejectLimitError)):
+        bad = source_file(write_gzip(tmp_path / "x.csv.gz", [header, *rows]))
+
+        with pytest.raises(error):
+            stage_month(connection, tables(green, "manual__1"), bad)
+
+        assert staging_tables(connection) == []
+
+
 def test_what_runs_that_are_over_left_behind_is_swept(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     for run_id in ("over", "going on"):

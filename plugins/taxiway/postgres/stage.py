@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -20,7 +21,7 @@ from taxiway.core.lines import numbered_lines, reason_against
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
-from taxiway.postgres.cleanup import sweep_staging
+from taxiway.postgres.cleanup import drop_staging, sweep_staging
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
 from taxiway.postgres.rejects import Reject
@@ -74,12 +75,22 @@ def stage_month(
         with transaction(connection) as cursor:
             attempt.record_file(cursor, file)
         sweep_staging(connection, tables)
-        staged = _stage_quickly(connection, tables, file, attempt) or _stage_lines(connection, tables, file, attempt)
-        if staged.rows_read == 0 and not source.allow_empty:
-            raise EmptyMonthError(
-                f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
-                f"this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
-            )
+        try:
+            return _stage(connection, tables, file, attempt)
+        except BaseException:
+            # Airflow's teardown follows a step that succeeded: this one clears up behind itself.
+            with suppress(psycopg.Error):
+                drop_staging(connection, tables)
+            raise
+
+
+def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
+    staged = _stage_quickly(connection, tables, file, attempt) or _stage_lines(connection, tables, file, attempt)
+    if staged.rows_read == 0 and not tables.source.allow_empty:
+        raise EmptyMonthError(
+            f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
+            f"this source, set 'allow_empty: true' in include/sources/{tables.source.name}.yaml"
+        )
     return staged
 
 
