@@ -63,7 +63,7 @@ def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, headless=True, args=list(QUIET))
         try:
-            page = chromium.new_page(viewport={"width": 1400, "height": 1000}, base_url=taxi.airflow.base_url)
+            page = chromium.new_page(viewport={"width": 1600, "height": 1800}, base_url=taxi.airflow.base_url)
             page.set_default_timeout(WAIT)
             expect.set_options(timeout=WAIT)
             yield page
