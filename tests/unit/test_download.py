@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,17 +21,6 @@ from taxiway.core.download import Download, download_month
 from taxiway.core.errors import DownloadError
 from tests.mirror_faults import Answer, FaultyMirror, good, held, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, fetch_in_process, files_below, month_file, wait_for_part
-
-
-@pytest.fixture
-def mirror() -> Iterator[FaultyMirror]:
-    with FaultyMirror() as server:
-        yield server
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache", limit_bytes=10**9)
 
 
 def test_file_is_stored_byte_for_byte(mirror: FaultyMirror, cache: Cache) -> None:

@@ -6,7 +6,6 @@ import gzip
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,17 +20,6 @@ from tests.mirror_faults import Answer, FaultyMirror, cut_off, good, held, html_
 from tests.month_files import GREEN, MONTH, PATH, fetch, files_below, month_file
 
 BODY = month_file()
-
-
-@pytest.fixture
-def mirror() -> Iterator[FaultyMirror]:
-    with FaultyMirror() as server:
-        yield server
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache", limit_bytes=10**9)
 
 
 def failure(mirror: FaultyMirror, cache: Cache, kind: type[TaxiwayError], **options: float) -> TaxiwayError:

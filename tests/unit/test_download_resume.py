@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,17 +17,6 @@ from tests.month_files import PATH, fetch, files_below, month_file
 BODY = month_file(rows=5000, seed=1)
 OTHER = month_file(rows=5000, seed=2)
 HALF = len(BODY) // 2
-
-
-@pytest.fixture
-def mirror() -> Iterator[FaultyMirror]:
-    with FaultyMirror() as server:
-        yield server
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache", limit_bytes=10**9)
 
 
 def break_off(mirror: FaultyMirror, cache: Cache, **changes: object) -> None:
