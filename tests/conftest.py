@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 import warnings
@@ -34,6 +35,15 @@ def _isolate_from_this_machine() -> None:
     os.environ["AIRFLOW_HOME"] = str(home)
     os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{home}/airflow.db"
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+def _end_on_sigterm(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def pytest_configure() -> None:
+    """Stop the tests' servers when the tests are told to end, as on Ctrl-C."""
+    signal.signal(signal.SIGTERM, _end_on_sigterm)
 
 
 _isolate_from_this_machine()

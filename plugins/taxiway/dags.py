@@ -99,9 +99,10 @@ def postgres_dag(source: Source) -> DAG:
         default_args={
             "owner": source.owner,
             "retries": 3,
-            "retry_delay": timedelta(seconds=20),
+            "retry_delay": timedelta(seconds=10),
             "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=10),
+            # Airflow counts the tries of earlier reruns, too: without a limit this would grow and grow.
+            "max_retry_delay": timedelta(minutes=2),
             "execution_timeout": timedelta(hours=2),
         },
     ) as dag:

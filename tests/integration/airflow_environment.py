@@ -167,6 +167,7 @@ class AirflowEnvironment:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
             "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test environment, long enough for HS512: " + "0" * 64,
             "AIRFLOW__API__SECRET_KEY": "another secret of this test environment",
+            "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
             "AIRFLOW__API__WORKERS": "1",
@@ -252,7 +253,9 @@ class AirflowEnvironment:
         try:
             for name in names or ("api-server", "scheduler", "dag-processor"):
                 log = (self.home / f"{name}.log").open("w")
-                started.append(self.popen(name, stdout=log))
+                # Their log servers would listen on every address.
+                options = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
+                started.append(self.popen(name, *options, stdout=log))
                 log.close()
             self._wait_for_services(names or ("api-server", "scheduler", "dag-processor"), started)
             yield dict(zip(names or ("api-server", "scheduler", "dag-processor"), started, strict=True))

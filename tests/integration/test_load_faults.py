@@ -186,6 +186,23 @@ def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source,
     assert len(sums) == 2
 
 
+def test_a_partition_that_was_emptied_is_filled_again_in_seconds(
+    connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    """Its statistics say that it is empty: with a loop over both tables this takes minutes."""
+    connection = connect()
+    path = tmp_path / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=30_000)
+    load(connection, green, "2019-01", path)
+    connection.autocommit = True
+    connection.execute("DELETE FROM public.green_tripdata")
+    connection.execute("VACUUM ANALYZE public.green_tripdata_2019_01")
+    connection.execute("SET statement_timeout = '60s'")
+    connection.autocommit = False
+
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(30_000, 0, 0)
+
+
 def test_an_insert_that_fails_leaves_the_deleted_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)

@@ -200,6 +200,13 @@ def test_up_and_down(home: Path) -> None:
     services = json.loads((home / ".taxiway" / "services.json").read_text())["services"]
     processes = [psutil.Process(service["pid"]) for service in services]
     family = [child for process in processes for child in [process, *process.children(recursive=True)]]
+    listening = {
+        socket_.laddr.ip
+        for process in family
+        for socket_ in process.net_connections(kind="inet")
+        if socket_.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}, "nothing can be reached from another machine"
     again = run(home, "services", "up")
     assert address[1] in again.stdout, "what runs already is found again"
 
@@ -231,3 +238,28 @@ def test_up_and_down(home: Path) -> None:
         assert name in done.stdout
     wait_until(lambda: not any(process.is_running() for process in family), timeout=30, what="every process to end")
     assert run(home, "services", "down").stdout == "Nothing was running\n"
+
+
+def test_a_checkout_that_has_moved_works_where_it_is(home: Path) -> None:
+    """The last test of this home: it goes elsewhere, with its data, and Airflow finds both."""
+    moved = home.with_name(f"{home.name} elsewhere")
+    home.rename(moved)
+    try:
+        assert run(moved, "setup").returncode == 0
+        done = run(moved, "demo", "--rows", "70")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not home.exists(), "nothing is written to the old place"
+        assert f"{home}/" not in (moved / "airflow.cfg").read_text()
+    finally:
+        run(moved, "services", "down")
+        moved.rename(home)
+
+
+def test_a_mirror_that_does_not_answer_is_told_at_once(home: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        done = run(home, "demo", "--mirror", f"http://127.0.0.1:{unused.getsockname()[1]}", timeout=60)
+
+    assert done.returncode == 2
+    assert "doesn't answer" in done.stdout

@@ -147,7 +147,8 @@ def load_source(path: Path) -> Source:
     except FileNotFoundError:
         raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceConfigError(f"{path}: not a YAML file: {error}") from error
+        said = " ".join(str(error).split())
+        raise SourceConfigError(f"{path}: not a YAML file: {said}") from error
     if not isinstance(document, Mapping):
         raise SourceConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     missing = [key for key in _REQUIRED if key not in document]

@@ -10,8 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +34,7 @@ COMMAND = ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", f"t
 _LOADED = """
 SELECT DISTINCT ON (month)
     to_char(month, 'YYYY-MM') AS month, url, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
-    extract(epoch FROM finished_at - started_at)::double precision AS seconds
+    extract(epoch FROM finished_at - started_at)::double precision AS seconds, finished_at
 FROM taxiway.loads
 WHERE source = %s AND state IN ('published', 'unchanged') AND month BETWEEN %s AND %s
 ORDER BY month, finished_at DESC
@@ -79,6 +82,9 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     if mirror is None and not replace:
         _refuse_to_replace(before)
     _refuse_while_scheduled(server)
+    if mirror is not None:
+        _probe(mirror, source)
+    started = datetime.now(timezone.utc)
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
@@ -93,7 +99,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
                 "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
             },
         )
-    loaded = _loaded(server, source)
+    loaded = [row for row in _loaded(server, source) if row["finished_at"] >= started]
     if loaded:
         _show(console, source, loaded)
     if code == 0 and len(loaded) < 12:
@@ -144,7 +150,20 @@ def _has_runs(server: database.Server) -> bool:
     return row is not None
 
 
-def _refuse_to_replace(loaded: list[dict[str, object]]) -> None:
+def _probe(mirror: str, source: Source) -> None:
+    """Ask the mirror for a file before twelve months do, each with its retries."""
+    address = f"{mirror.rstrip('/')}/{source.file_path(Month(YEAR, 1))}"
+    try:
+        answer = requests.head(address, allow_redirects=True, timeout=20)
+    except requests.RequestException as error:
+        raise DemoError(f"MIRROR={mirror} doesn't answer: {error}") from error
+    if answer.status_code >= 400 and answer.status_code != 405:
+        raise DemoError(
+            f"MIRROR={mirror} answers {answer.status_code} for {address}, expected the file of {YEAR}-01 there"
+        )
+
+
+def _refuse_to_replace(loaded: list[dict[str, Any]]) -> None:
     """The demo's own months come from this machine; anything else is somebody's data."""
     foreign = [row for row in loaded if urlsplit(str(row["url"])).hostname != "127.0.0.1"]
     if foreign:
@@ -171,7 +190,7 @@ def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str
         yield server.address
 
 
-def _loaded(server: database.Server, source: Source) -> list[dict[str, object]]:
+def _loaded(server: database.Server, source: Source) -> list[dict[str, Any]]:
     with server.connect("taxi") as connection, connection.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
             return []
@@ -180,7 +199,7 @@ def _loaded(server: database.Server, source: Source) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _show(console: Console, source: Source, loaded: list[dict[str, object]]) -> None:
+def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> None:
     table = Table(title=f"public.{source.main_table}, {YEAR}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):

@@ -22,8 +22,14 @@ from taxiway.local.environment import SERVICES_ENVIRONMENT
 from taxiway.local.home import Home
 from taxiway.local.setup import airflow_command, airflow_environment, setup
 
-COMMANDS = ("api-server", "scheduler", "dag-processor", "triggerer")
-"""What runs in the background, each an Airflow command."""
+COMMANDS = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+"""What runs in the background, each an Airflow command with its options. Logs are files of this machine, which the
+API server reads itself: serving them would open two more ports, to every address."""
 
 FIRST_PORT = 8080
 """Port of the web UI, where it is free; else the next free one is taken."""
@@ -115,7 +121,7 @@ def _start(home: Home, command: str, settings: dict[str, str]) -> Service:
     log = home.service_logs / f"{command}.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [*airflow_command(), command],
+            [*airflow_command(), command, *COMMANDS[command]],
             env={**airflow_environment(home), **settings},
             cwd=home.root,
             stdin=subprocess.DEVNULL,

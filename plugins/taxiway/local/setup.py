@@ -109,11 +109,11 @@ def _write_config(home: Home, server: database.Server | None) -> None:
             "dags_are_paused_at_creation": "True",
             "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "simple_auth_manager_users": "admin:admin",
-            "simple_auth_manager_passwords_file": str(home.passwords),
+            # Airflow puts its home in, so that a checkout can move.
+            "simple_auth_manager_passwords_file": "$AIRFLOW_HOME/.taxiway/passwords.json",
         },
         "api": {"host": "127.0.0.1", "secret_key": secrets.token_urlsafe(32)},
         "api_auth": {"jwt_secret": secrets.token_urlsafe(48)},
-        "logging": {"base_log_folder": str(home.root / "logs")},
     }
     for section, settings in defaults.items():
         for key, value in settings.items():

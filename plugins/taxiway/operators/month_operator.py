@@ -12,7 +12,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import DownloadError, TaxiwayError, WarehouseBusyError, WarehouseError
+from taxiway.core.errors import DownloadError, InvalidMonthError, TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import load_source
@@ -27,6 +27,19 @@ PASSING_ERRORS = (DownloadError, WarehouseBusyError)
 
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that trying again may mend: connection, serialization, resources, locks, shutdown, system."""
+
+
+def _refuse_another_month(tables: LoadTables, context: Context) -> None:
+    """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
+    run = context["dag_run"]
+    if str(getattr(run.run_type, "value", run.run_type)) == "manual" or run.logical_date is None:
+        return
+    own = Month.of(run.logical_date)
+    if own != tables.month:
+        raise InvalidMonthError(
+            f"the parameter month is for runs that are triggered by hand: found {tables.month} on the run of {own}, "
+            f"expected none. Run it again without"
+        )
 
 
 class MonthOperator(BaseOperator):
@@ -59,6 +72,7 @@ class MonthOperator(BaseOperator):
         try:
             source = load_source(SOURCES_FOLDER / f"{self.source_name}.yaml")
             tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id)
+            _refuse_another_month(tables, context)
         except TaxiwayError as error:
             raise AirflowFailException(f"{self.source_name} {self.month or '(no month)'}: {error}") from error
         try:
