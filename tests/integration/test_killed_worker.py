@@ -89,5 +89,5 @@ def test_its_statement_does_not_wait_for_ever(
     with blocker.transaction():
         blocker.execute("LOCK TABLE taxiway.loads")
 
-        with killed_worker(postgres_server, connection, month_file, at="INSERT INTO taxiway.loads"):
+        with killed_worker(postgres_server, connection, month_file, at="-- Finds the last attempt"):
             wait_until_gone(connection)
