@@ -206,6 +206,9 @@ def airflow_environment(home: Path, server: Server, variables: Mapping[str, str]
     assert taxi.pop("port") == 5432
     address = given["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     assert "@postgres:5432/airflow" in address
+    # Without it the virtual environment takes the home for another Airflow's, and Airflow's files land in the checkout.
+    if not (home / "plugins").exists():
+        (home / "plugins").symlink_to(ROOT / "plugins")
     return {
         **{name: value for name, value in given.items() if value is not None},
         "AIRFLOW_HOME": str(home),

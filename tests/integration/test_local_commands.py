@@ -57,7 +57,12 @@ def run(home: Path, module: str, *arguments: str, timeout: float = 300) -> subpr
 
 def environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    return {**kept, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(ROOT / "plugins")}
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER": str(home / ".taxiway" / "cache"),
+        "PYTHONPATH": str(ROOT / "plugins"),
+    }
 
 
 def table(printed: str) -> dict[str, list[int]]:
@@ -71,10 +76,14 @@ def table(printed: str) -> dict[str, list[int]]:
 
 
 def test_setup_then_demo_twice(home: Path) -> None:
+    # An airflow command that ran before the setup has left Airflow's own defaults.
+    (home / "airflow.cfg").write_text("[core]\nload_examples = True\n[database]\nsql_alchemy_conn = sqlite:////x.db\n")
     done = run(home, "setup")
     assert done.returncode == 0, done.stderr
     again = run(home, "setup")
     assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
+    assert "sqlite" not in (home / "airflow.cfg").read_text()
+    assert "load_examples = False" in (home / "airflow.cfg").read_text()
     for path in (home / "airflow.cfg", home / ".taxiway" / "passwords.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE((home / ".taxiway" / "postgres").stat().st_mode) == 0o700

@@ -100,6 +100,9 @@ def run_airflow(home: Home, *arguments: str) -> None:
 def _write_config(home: Home, server: database.Server | None) -> None:
     config = configparser.ConfigParser(interpolation=None)
     config.read(home.airflow_config, encoding="utf-8")
+    if config.get("database", "sql_alchemy_conn", fallback="").startswith("sqlite"):
+        # Airflow wrote this file itself, with all its defaults, when a command ran before the setup.
+        config = configparser.ConfigParser(interpolation=None)
     before = _as_dict(config)
     defaults = {
         "core": {
