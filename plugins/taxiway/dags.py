@@ -37,11 +37,13 @@ into the warehouse of the connection `taxi_postgres`.
 | the month of a run | its logical date's, or the parameter `month` |
 | a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
 | one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |
-| what is loaded | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
+| what is loaded | `SELECT * FROM taxiway.months WHERE source = '{source}'` |
+| every attempt | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
 
 Steps: download → stage → row id → check → publish. Loading a month again changes nothing;
 loading a corrected file brings the month to the state of the file. A month is published
-whole or not at all, and the staging tables of the run are dropped whatever happened.
+whole or not at all. Rows that can't be read are kept in `taxiway.rejected_rows`. The staging
+tables of the run are dropped at its end, or by the next run of the month where it was cut off.
 """
 
 

@@ -125,6 +125,9 @@ def test_publishing_is_not_believed_without_looking(connect: Connect, green: Sou
     with pytest.raises(errors.StagingMissingError, match="green 2019-01"):
         merge_month(connection, run)
 
+    # What was published then is still what the ledger says of that attempt.
+    assert query(connection, "SELECT state, error FROM taxiway.loads") == [("published", None)]
+
 
 def test_a_partition_is_found_by_its_file_whatever_its_name(connect: Connect, green: Source, path: Path) -> None:
     connection = connect()
@@ -182,6 +185,7 @@ def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source,
     thread.join()
 
     assert {count for count, _ in sums} == expected
+    assert seen
     assert seen <= sums
     assert len(sums) == 2
 

@@ -130,9 +130,11 @@ def step(
     try:
         yield attempt
     except BaseException as error:  # Airflow's own timeout is no Exception
-        # What the step's connection can't say any more is said over another one: fail_open_attempt.
-        with suppress(psycopg.Error), transaction(connection) as cursor:
-            attempt.record(cursor, "failed", error=f"{name}: {error or type(error).__name__}")
+        # A published month stays published in the ledger, whatever becomes of a step that comes back to it.
+        if attempt.published is None:
+            # What the step's connection can't say any more is said over another one: fail_open_attempt.
+            with suppress(psycopg.Error), transaction(connection) as cursor:
+                attempt.record(cursor, "failed", error=f"{name}: {str(error) or type(error).__name__}")
         raise
 
 
