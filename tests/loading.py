@@ -15,10 +15,11 @@ from taxiway.core.months import Month
 from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.check import check_month
 from taxiway.postgres.cleanup import drop_staging
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 
 

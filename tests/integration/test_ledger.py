@@ -16,11 +16,12 @@ from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
 from taxiway.postgres import ledger
+from taxiway.postgres.check import check_month
 from taxiway.postgres.cleanup import drop_staging
 from taxiway.postgres.fetch import Fetched, fetch_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
 from tests.loading import query, source_file

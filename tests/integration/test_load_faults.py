@@ -17,10 +17,11 @@ from taxiway.core.row_identity import digest, unique_row_ids
 from taxiway.core.sources import Column, Source
 from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
+from taxiway.postgres.check import check_month
 from taxiway.postgres.cleanup import sweep_staging
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect, PostgresServer
 from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
@@ -307,7 +308,7 @@ LAYOUTS = {
 def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
     """With rows that repeat, a value that is looked at closely, and a null."""
     columns = tuple(Column(header=n.upper(), name=n, type=kind, description="x") for n, kind in LAYOUTS[name])
-    source = replace(green, columns=columns)
+    source = replace(green, columns=columns, checks=())
     values = {"text": ["Ä b", "", "Ä b", '"q, r"'], "integer": ["1.0", "2", "1.0", "+3"]}
     rows = [",".join(values[column.type][number] for column in columns) for number in range(4)]
     if name == "one column":

@@ -16,9 +16,10 @@ from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.check import check_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import check_month, merge_month
+from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
 from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip

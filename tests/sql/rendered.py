@@ -30,16 +30,16 @@ RUN: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "create_main_table": {"title": GREEN.title},
     "hash_rows": {"lenient": True},
+    "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
     "record_step": {"columns": ["rows_read", "rows_rejected"]},
 }
 """What one file needs beside what all share."""
 
 
 def file_names() -> list[str]:
-    """Names of the files below ``include/sql`` that are statements; those with an underscore are macros."""
-    return sorted(
-        str(path.relative_to(SQL_FOLDER)) for path in SQL_FOLDER.rglob("*.sql") if not path.name.startswith("_")
-    )
+    """Names of the files of ``include/sql/postgres`` that are statements; those with an underscore are macros."""
+    files = (SQL_FOLDER / "postgres").glob("*.sql")
+    return sorted(str(path.relative_to(SQL_FOLDER)) for path in files if not path.name.startswith("_"))
 
 
 def rendered(name: str) -> str:

@@ -1,8 +1,21 @@
--- Counts what is about to be published, for the month's balance.
+-- Counts what is about to be published, for the month's balance, and measures what the source's checks ask for.
 -- Grain: one row.
--- Parameters: rows_table; bound: filename.
+-- Parameters: rows_table, checks (those that are measured on a column); bound: filename, first_day, next_first_day.
 -- Twice: safe, it only reads.
+-- A share is of all rows: a row whose field is empty counts as one that is neither negative nor outside the month.
 SELECT
     COUNT(*) AS row_count,
     COUNT(*) FILTER (WHERE filename = %(filename)s) AS file_row_count
+{%- for check in checks %},
+    COUNT(*) FILTER (
+        WHERE
+{%- if check.measure == 'share_null' %}
+        {{ check.column | identifier }} IS NULL
+{%- elif check.measure == 'share_negative' %}
+        {{ check.column | identifier }} < 0
+{%- elif check.measure == 'share_outside_month' %}
+        {{ check.column | identifier }} < %(first_day)s::date OR {{ check.column | identifier }} >= %(next_first_day)s::date
+{%- endif %}
+    )::double precision / NULLIF(COUNT(*), 0) AS {{ check.name | identifier }}
+{%- endfor %}
 FROM {{ rows_table }}

@@ -3,11 +3,19 @@
 -- read; of the view one row per source, destination and month.
 -- Parameters: none.
 -- Twice: safe, everything is created only where it is absent; the caller holds the lock on definitions.
-CREATE SCHEMA IF NOT EXISTS taxiway;
-COMMENT ON SCHEMA taxiway IS 'Taxiway: the ledger of every load, and what could not be read';
-
-CREATE SCHEMA IF NOT EXISTS taxiway_staging;
-COMMENT ON SCHEMA taxiway_staging IS 'Taxiway: tables of runs under way; empty when nothing runs';
+-- CREATE SCHEMA IF NOT EXISTS would ask for the right to create schemas even where they are there.
+DO $schemas$
+BEGIN
+    IF TO_REGNAMESPACE('taxiway') IS NULL THEN
+        CREATE SCHEMA taxiway;
+        COMMENT ON SCHEMA taxiway IS 'Taxiway: the ledger of every load, and what could not be read';
+    END IF;
+    IF TO_REGNAMESPACE('taxiway_staging') IS NULL THEN
+        CREATE SCHEMA taxiway_staging;
+        COMMENT ON SCHEMA taxiway_staging IS 'Taxiway: tables of runs under way; empty when nothing runs';
+    END IF;
+END
+$schemas$;
 
 CREATE TABLE IF NOT EXISTS taxiway.loads (
     load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -16,6 +24,7 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     destination text NOT NULL,
     run_id text NOT NULL,
     attempt integer NOT NULL CHECK (attempt > 0),
+    try_number integer NOT NULL DEFAULT 1 CHECK (try_number > 0),
     step text NOT NULL,
     state text NOT NULL CHECK (
         state IN ('running', 'published', 'unchanged', 'skipped', 'failed', 'abandoned')
@@ -40,11 +49,15 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     CHECK ((state = 'running') = (finished_at IS NULL))
 );
 
+-- A ledger of an earlier version gets what it lacks.
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS try_number integer NOT NULL DEFAULT 1 CHECK (try_number > 0);
+
 COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
 COMMENT ON COLUMN taxiway.loads.destination IS 'The warehouse: postgres';
 COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id';
 COMMENT ON COLUMN taxiway.loads.attempt IS 'Which attempt of the run: a step that is tried again begins another';
+COMMENT ON COLUMN taxiway.loads.try_number IS 'Airflow''s try of the task that began the attempt';
 COMMENT ON COLUMN taxiway.loads.step IS 'The last step that was begun';
 COMMENT ON COLUMN taxiway.loads.state IS
 'running; published; unchanged: the same bytes were published before; skipped: the month is not available; '

@@ -40,8 +40,16 @@ class DownloadRefusedError(TaxiwayError):
     """The file can't be asked for, and a second try would end the same: 401, 403, a bad address or redirect."""
 
 
+class MirrorBusyError(TaxiwayError):
+    """The mirror asks to wait longer than a task waits between two tries."""
+
+
 class InvalidFileError(TaxiwayError):
     """The file arrived, and is not a gzip file of CSV rows: HTML, cut off, corrupt, or empty."""
+
+
+class FileTooLargeError(TaxiwayError):
+    """The file, or what it unpacks to, is larger than the source allows."""
 
 
 class HeaderError(TaxiwayError):
@@ -58,6 +66,10 @@ class RejectLimitError(TaxiwayError):
 
 class BalanceError(TaxiwayError):
     """Counts that must agree, and don't; nothing was published."""
+
+
+class CheckFailedError(TaxiwayError):
+    """A check of the source failed; nothing was published."""
 
 
 class SettingError(TaxiwayError):

@@ -8,15 +8,15 @@ from datetime import date
 
 from taxiway.core.errors import InvalidMonthError
 
-MONTH_PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
-"""What a month looks like, as a regular expression that JSON Schema understands too."""
+MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
+"""What a month looks like, as a regular expression that JSON Schema understands too. Its neighbours are dates, too."""
 
 
 @dataclass(frozen=True, order=True)
 class Month:
     """One calendar month.
 
-    :param year: four-digit year
+    :param year: four-digit year, 1000 to 2999
     :param number: 1 for January to 12 for December
     """
 
@@ -46,6 +46,10 @@ class Month:
     def next(self) -> Month:
         """Return the month that follows."""
         return Month(self.year + self.number // 12, self.number % 12 + 1)
+
+    def previous(self) -> Month:
+        """Return the month before."""
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
 
     def __str__(self) -> str:
         """Write the month as ``YYYY-MM``."""

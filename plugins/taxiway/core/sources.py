@@ -15,8 +15,10 @@ from typing import Any
 
 import yaml
 
-from taxiway.core.errors import InvalidMonthError, SourceConfigError
+from taxiway.core.checks import Check, read_checks
+from taxiway.core.errors import InvalidMonthError, SettingError, SourceConfigError
 from taxiway.core.months import Month
+from taxiway.core.settings import parse_size
 
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 """Types that a source's column can have: exact ones only, for ids must not depend on rounding."""
@@ -30,6 +32,12 @@ TAKEN_NAMES = (*ADDED_COLUMNS, "line_number", "ctid", "xmin", "xmax", "cmin", "c
 MAX_REJECTED_SHARE = 0.001
 """Share of a month's rows that may be unreadable, where a source doesn't say."""
 
+MAX_FILE_SIZE = "1 GiB"
+"""Largest download, where a source doesn't say."""
+
+MAX_UNPACKED_SIZE = "8 GiB"
+"""The most that a file may unpack to, where a source doesn't say."""
+
 MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
@@ -40,7 +48,15 @@ _FILE = re.compile(r"[A-Za-z0-9_.{}-]+\.csv\.gz")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _REQUIRED = ("title", "first_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
-_OPTIONAL = ("last_month", "allow_empty", "max_rejected_share", "allowed_redirect_hosts")
+_OPTIONAL = (
+    "last_month",
+    "allow_empty",
+    "max_rejected_share",
+    "max_file_size",
+    "max_unpacked_size",
+    "allowed_redirect_hosts",
+    "checks",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,9 @@ class Source:
     :param columns: its columns in the order of the main table
     :param allowed_redirect_hosts: hosts, other than the mirror's own, that the mirror may
         redirect to: ``host``, or ``host:port`` where the port isn't the scheme's default
+    :param max_file_size: bytes that a file may have as it is downloaded
+    :param max_unpacked_size: bytes that it may unpack to
+    :param checks: what is checked of a month before it is published
     """
 
     name: str
@@ -94,6 +113,9 @@ class Source:
     max_rejected_share: float
     columns: tuple[Column, ...]
     allowed_redirect_hosts: tuple[str, ...] = ()
+    max_file_size: int = parse_size(MAX_FILE_SIZE, "max_file_size")
+    max_unpacked_size: int = parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size")
+    checks: tuple[Check, ...] = ()
 
     def filename(self, month: Month) -> str:
         """Return the name of a month's file, as it stands in the column ``filename``."""
@@ -171,6 +193,7 @@ def load_source(path: Path) -> Source:
         raise reader.error("path", source_path, "to be a plain relative path below the mirror's address")
     if parts[-1] != file:
         raise reader.error("path", source_path, f"to end in the name under 'file', {file}")
+    columns = reader.columns()
     return Source(
         name=path.stem,
         title=reader.text("title"),
@@ -186,8 +209,11 @@ def load_source(path: Path) -> Source:
         tags=reader.tags(),
         allow_empty=reader.flag("allow_empty", default=False),
         max_rejected_share=reader.share("max_rejected_share", default=MAX_REJECTED_SHARE),
-        columns=reader.columns(),
+        columns=columns,
         allowed_redirect_hosts=reader.hosts(),
+        max_file_size=reader.size("max_file_size", default=MAX_FILE_SIZE),
+        max_unpacked_size=reader.size("max_unpacked_size", default=MAX_UNPACKED_SIZE),
+        checks=read_checks(document.get("checks", []), {column.name: column.type for column in columns}, reader.error),
     )
 
 
@@ -230,6 +256,16 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise self.error(key, value, "to be a share between 0 and 1, such as 0.001")
         return float(value)
+
+    def size(self, key: str, *, default: str) -> int:
+        value = self.document.get(key, default)
+        try:
+            size = parse_size(value, key) if isinstance(value, str | int) and not isinstance(value, bool) else 0
+        except SettingError:
+            size = 0
+        if size <= 0:
+            raise self.error(key, value, "to be a size, such as 1 GiB")
+        return size
 
     def tags(self) -> tuple[str, ...]:
         tags = self.document["tags"]

@@ -22,11 +22,18 @@ class LoadTables:
     :param source: the source
     :param month: the month
     :param run_id: Airflow's run id
+    :param try_number: Airflow's try of the task at work, from 1; for the ledger only
     """
 
     source: Source
     month: Month
     run_id: str
+    try_number: int = 1
+
+    @property
+    def load_name(self) -> str:
+        """What messages call the load."""
+        return f"taxiway {self.source.name} {self.month} {self.run_id}"
 
     @property
     def _suffix(self) -> str:

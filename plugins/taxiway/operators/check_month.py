@@ -1,4 +1,4 @@
-"""Operator: check that a month balances."""
+"""Operator: check a month before it is published."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ import psycopg
 
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_operator import MonthOperator
-from taxiway.postgres.publish import check_month
+from taxiway.postgres.check import check_month
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class CheckMonthOperator(MonthOperator):
-    """Check that every row of the file is accounted for, before anything is published.
+    """Check that every row of the file is accounted for, and what the source's YAML wants checked.
 
-    Returns the number of rows that are ready to be published.
+    Returns ``{"ready": int, "warnings": list[str], "skipped": list[str]}``.
     """
 
-    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> int:
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Check the month."""
-        ready = check_month(connection, tables)
-        self.log.info("%s %s: %d rows read, all accounted for", tables.source.name, tables.month, ready)
-        return ready
+        checked = check_month(connection, tables)
+        where = f"{tables.source.name} {tables.month}"
+        self.log.info("%s: %d rows ready to be published, all of the file accounted for", where, checked.ready)
+        for warning in checked.warnings:
+            self.log.warning("%s: %s", where, warning)
+        for name in checked.skipped:
+            self.log.info("%s: check %s not measured: nothing to compare with yet", where, name)
+        return {"ready": checked.ready, "warnings": list(checked.warnings), "skipped": list(checked.skipped)}

@@ -71,7 +71,7 @@ class MonthOperator(BaseOperator):
         """
         try:
             source = load_source(SOURCES_FOLDER / f"{self.source_name}.yaml")
-            tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id)
+            tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id, context["ti"].try_number)
             _refuse_another_month(tables, context)
         except TaxiwayError as error:
             raise AirflowFailException(f"{self.source_name} {self.month or '(no month)'}: {error}") from error

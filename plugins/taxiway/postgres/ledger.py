@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -99,6 +99,10 @@ class Attempt:
             sha256=file.sha256,
         )
 
+    def warn(self, cursor: psycopg.Cursor[Any], warnings: Sequence[str]) -> None:
+        """Record what the checks warn of."""
+        self.record(cursor, warnings=list(warnings))
+
     def publish(self, cursor: psycopg.Cursor[Any], counts: Published) -> None:
         """Record that the month is published, in the transaction that publishes it."""
         self.record(
@@ -155,6 +159,20 @@ def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published
     return PublishedFile(*row) if row else None
 
 
+def rows_of_neighbours(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[int]:
+    """Count the rows of the month before and the month after, as far as they are published."""
+    month = tables.month
+    cursor.execute(
+        render("postgres/find_neighbours.sql"),
+        {
+            **_month_key(tables),
+            "month_before": month.previous().first_day,
+            "month_after": month.next().first_day,
+        },
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables, *, hours: int) -> list[str]:
     """Find other runs of the month that are over.
 
@@ -198,6 +216,7 @@ def _enter(
             "step": name,
             "filename": tables.source.filename(tables.month),
             "started_at": started_at,
+            "try_number": tables.try_number,
             "before": before.load_id if before and takes_over else None,
         },
     )

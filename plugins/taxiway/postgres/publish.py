@@ -1,4 +1,4 @@
-"""Checks the rows of a month, and publishes them."""
+"""Publishes the rows of a month."""
 
 from __future__ import annotations
 
@@ -6,39 +6,14 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import BalanceError, MainTableError, OvertakenError
+from taxiway.core.errors import MainTableError, OvertakenError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
+from taxiway.postgres.main_table import let_reader_read
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import lock, transaction
-
-
-def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> int:
-    """Check that the month balances: rows read = rows ready to be published + rows rejected.
-
-    :param connection: the warehouse, with no transaction open
-    :param tables: the load's tables
-    :return: rows that are ready to be published
-    :raises StagingMissingError: the rows are not there
-    :raises BalanceError: the counts disagree
-    """
-    source, month = tables.source, tables.month
-    with ledger.step(connection, tables, "check_month") as attempt, transaction(connection) as cursor:
-        require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
-        row = cursor.execute(
-            render("postgres/check_month.sql", rows_table=tables.rows_table), {"filename": source.filename(month)}
-        ).fetchone()
-        ready, of_file = row if row else (0, 0)
-        if read != ready + rejected or of_file != ready:
-            raise BalanceError(
-                f"{source.name} {month}: the month doesn't balance: {read} rows read, {ready} ready to be published "
-                f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
-                f"rejected. Nothing was published: clear the task stage_month to stage the file again"
-            )
-    return int(ready)
 
 
 def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Published:
@@ -56,7 +31,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
-        lock(cursor, "month", source.name, str(month))
+        lock(cursor, "month", source.name, str(month), holder=tables.load_name)
         partition = find_partition(cursor, tables)
         # A worker that was killed after publishing, and before it could say so, tries again.
         if attempt.published is not None and partition is not None:
@@ -119,6 +94,7 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
         ),
         {"filename": tables.source.filename(tables.month)},
     )
+    let_reader_read(cursor, table)
     return inserted
 
 

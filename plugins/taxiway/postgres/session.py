@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
+
+from taxiway.core.errors import WarehouseBusyError
+from taxiway.core.sql import render
 
 LOCK_TIMEOUT = "60s"
 """Longest wait for a lock that another session holds."""
@@ -15,9 +19,11 @@ LOCK_TIMEOUT = "60s"
 STATEMENT_TIMEOUT = "2h"
 """Longest run of one statement."""
 
-_SETTINGS = f"""
-SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';
-SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';
+log = logging.getLogger(__name__)
+
+_SETTINGS = """
+SET LOCAL lock_timeout = '{lock_timeout}';
+SET LOCAL statement_timeout = '{statement_timeout}';
 SET LOCAL client_connection_check_interval = '1s';
 SET LOCAL standard_conforming_strings = on;
 SET LOCAL datestyle = 'ISO, YMD';
@@ -44,13 +50,39 @@ def transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientC
         (``CREATE TABLE AS``, ``ATTACH PARTITION``), where the server takes no parameters
     """
     with connection.transaction(), psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
-        cursor.execute(_SETTINGS)
+        cursor.execute(_SETTINGS.format(lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT))
         yield cursor
 
 
-def lock(cursor: psycopg.Cursor[Any], *names: str) -> None:
+def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> None:
     """Wait for a lock that lasts until the transaction ends; whoever names the same things waits.
 
     :param names: what is locked, for example ``("month", "green", "2019-03")``
+    :param holder: who asks, in words; others who wait read it, cut to 63 characters
+    :raises WarehouseBusyError: another session kept it for longer than :data:`LOCK_TIMEOUT`; says which one
     """
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ["/".join(("taxiway", *names))])
+    key = {"lock_name": "/".join(("taxiway", *names))}
+    cursor.execute("SELECT set_config('application_name', %s, true)", [holder])
+    if cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key).fetchone() == (
+        True,
+    ):
+        return
+    log.info("%s waits for the lock %s, held by %s", holder, key["lock_name"], _lock_holder(cursor, key))
+    try:
+        with cursor.connection.transaction():
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key)
+    except psycopg.errors.LockNotAvailable as error:
+        raise WarehouseBusyError(
+            f"{holder}: waited {LOCK_TIMEOUT} for the lock {key['lock_name']}, which is held by "
+            f"{_lock_holder(cursor, key)}. Nothing was published; the task is tried again, and where that goes on "
+            f"failing, look in pg_stat_activity what the other session does"
+        ) from error
+
+
+def _lock_holder(cursor: psycopg.Cursor[Any], key: Mapping[str, str]) -> str:
+    row = cursor.execute(render("postgres/find_lock_holder.sql"), key).fetchone()
+    if row is None:
+        return "a session that has ended meanwhile"
+    pid, role, application, began_at = row
+    since = f" since {began_at:%Y-%m-%d %H:%M:%S %Z}" if began_at else ""
+    return f"{application or 'a session without a name'} (role {role}, server process {pid}){since}"

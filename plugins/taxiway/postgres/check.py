@@ -1,0 +1,86 @@
+"""Checks the rows of a month before they are published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from taxiway.core.checks import Verdict, judge, rows_to_neighbours
+from taxiway.core.errors import BalanceError, CheckFailedError
+from taxiway.core.sql import render
+from taxiway.core.tables import LoadTables
+from taxiway.postgres import ledger
+from taxiway.postgres.ledger import Attempt
+from taxiway.postgres.run_tables import require_table
+from taxiway.postgres.session import transaction
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks of a month found.
+
+    :param ready: rows that are ready to be published
+    :param warnings: what is odd about the month, in words
+    :param skipped: names of the checks that could not be measured
+    """
+
+    ready: int
+    warnings: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Checked:
+    """Check that the month balances, and what its source wants checked.
+
+    It balances where rows read = rows ready to be published + rows rejected. What the checks
+    warn of is entered in the ledger.
+
+    :param connection: the warehouse, with no transaction open
+    :param tables: the load's tables
+    :return: rows that are ready to be published, and the warnings
+    :raises StagingMissingError: the rows are not there
+    :raises BalanceError: the counts disagree
+    :raises CheckFailedError: names every check that fails the month
+    """
+    with ledger.step(connection, tables, "check_month") as attempt:
+        with transaction(connection) as cursor:
+            require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
+            ready, verdict = _check(cursor, tables, attempt)
+            attempt.warn(cursor, verdict.warnings)
+        if verdict.failures:
+            raise CheckFailedError(
+                f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: "
+                f"{'; '.join(verdict.failures)}. Nothing was published: if the file is right, change the check in "
+                f"include/sources/{tables.source.name}.yaml and clear the task stage_month with those behind it"
+            )
+    return Checked(ready, verdict.warnings, verdict.skipped)
+
+
+def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> tuple[int, Verdict]:
+    """Count and measure in one scan of the rows; return the rows that are ready, and what the checks say."""
+    source, month = tables.source, tables.month
+    read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
+    of_columns = [check for check in source.checks if check.column is not None]
+    row = cursor.execute(
+        render("postgres/check_month.sql", rows_table=tables.rows_table, checks=of_columns),
+        {
+            "filename": source.filename(month),
+            "first_day": month.first_day,
+            "next_first_day": month.next().first_day,
+        },
+    ).fetchone()
+    if row is None:
+        raise RuntimeError(f"{source.name} {month}: counting the rows gave no row")
+    ready, of_file, *shares = row
+    if read != ready + rejected or of_file != ready:
+        raise BalanceError(
+            f"{source.name} {month}: the month doesn't balance: {read} rows read, {ready} ready to be published "
+            f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
+            f"rejected. Nothing was published: clear the task stage_month to stage the file again"
+        )
+    to_neighbours = rows_to_neighbours(ready, ledger.rows_of_neighbours(cursor, tables))
+    measured = {check.name: to_neighbours for check in source.checks if check.column is None}
+    measured.update(zip((check.name for check in of_columns), shares, strict=True))
+    return ready, judge(source.checks, measured)

@@ -1,0 +1,84 @@
+"""The lock of a month: who has to wait is told who holds it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from taxiway.core.errors import WarehouseBusyError
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from taxiway.postgres import session
+from taxiway.postgres.session import lock, transaction
+from tests.conftest import Connect
+from tests.integration.airflow_environment import wait_until
+from tests.loading import ids, load, query, staging_tables
+
+MONTH = Month(2019, 3)
+HOLDER = "taxiway green 2019-03 backfill__2019-03-01"
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@pytest.fixture
+def path(green: Source, tmp_path: Path) -> Path:
+    path = tmp_path / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=200)
+    return path
+
+
+def test_a_wait_that_ends_names_the_holder(
+    connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "100ms")
+    holder, other = connect(), connect()
+    with transaction(holder) as cursor:
+        lock(cursor, "month", "green", "2019-03", holder=HOLDER)
+
+        with pytest.raises(
+            WarehouseBusyError,
+            match=rf"taxiway green 2019-03 manual__2: waited 100ms for the lock taxiway/month/green/2019-03, which is "
+            rf"held by {HOLDER} \(role postgres, server process {holder.info.backend_pid}\) since 20",
+        ):
+            load(other, green, "2019-03", path, run_id="manual__2")
+
+    [(state, error)] = query(other, "SELECT state, error FROM taxiway.loads")
+    assert state == "failed"
+    assert HOLDER in error
+    assert ids(other, green) == []
+    assert staging_tables(other) == []
+
+
+def test_another_month_does_not_wait(connect: Connect, green: Source, path: Path) -> None:
+    holder, other = connect(), connect()
+    with transaction(holder) as cursor:
+        lock(cursor, "month", "green", "2019-04", holder=HOLDER)
+
+        assert load(other, green, "2019-03", path).inserted == 200
+
+
+def test_two_runs_of_a_month_at_the_same_moment_load_it_once(connect: Connect, green: Source, path: Path) -> None:
+    """Both wait at the lock with their rows ready, and go on together."""
+    gate, connections = connect(), [connect(), connect()]
+    counts = {}
+
+    def run(number: int, connection: psycopg.Connection[object]) -> None:
+        counts[number] = load(connection, green, "2019-03", path, run_id=f"run__{number}")
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(connections)]
+    with transaction(gate) as cursor:
+        lock(cursor, "month", "green", "2019-03", holder=HOLDER)
+        for thread in threads:
+            thread.start()
+        watcher = connect()
+        wait_until(lambda: query(watcher, WAITING) == [(2,)], timeout=30, what="both runs to wait for the month")
+    for thread in threads:
+        thread.join()
+
+    assert sorted((c.inserted, c.deleted, c.unchanged) for c in counts.values()) == [(0, 0, 200), (200, 0, 0)]
+    assert len(set(ids(gate, green))) == len(ids(gate, green)) == 200
+    assert query(gate, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    assert staging_tables(gate) == []
