@@ -24,7 +24,7 @@ from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
-from tests.loading import query, source_file
+from tests.loading import load, query, source_file
 
 MONTH = Month(2019, 1)
 ENTRIES = "SELECT attempt, step, state, error, finished_at IS NOT NULL FROM taxiway.loads ORDER BY load_id"
@@ -196,3 +196,19 @@ def test_the_view_shows_the_state_of_every_month(connect: Connect, green: Source
 
 def file_name(file: Download) -> str:
     return Path(file.path).name
+
+
+def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    path = tmp_path / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=60)
+    load(connection, green, str(MONTH), path)
+    with connection.transaction():
+        connection.execute("ALTER TABLE taxiway.loads DROP COLUMN try_number")
+
+    load(connection, green, str(MONTH), path, run_id="manual__2")
+
+    assert query(connection, "SELECT run_id, try_number FROM taxiway.loads ORDER BY load_id") == [
+        ("manual__1", 1),
+        ("manual__2", 1),
+    ]
