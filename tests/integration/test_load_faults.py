@@ -321,3 +321,23 @@ def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, 
     assert counts == Published(4, 0, 0)
     assert len(set(ids(connection, source))) == 4
     assert load(connection, source, "2019-01", path, run_id="manual__2") == Published(0, 0, 4)
+
+
+def test_rows_that_a_trigger_keeps_out_are_missed(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    write_sample_month(green, MONTH, first, rows=60)
+    write_sample_month(green, MONTH, second, rows=60, revision=1)
+    load(connection, green, "2019-01", first)
+    before = table_digest(connection, green)
+    with connection.transaction():
+        connection.execute(
+            "CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
+            "CREATE TRIGGER drop_it BEFORE INSERT ON public.green_tripdata_2019_01 FOR EACH ROW "
+            "EXECUTE FUNCTION drop_it()"
+        )
+
+    with pytest.raises(errors.BalanceError, match=r"green 2019-01: .* would hold 5\d rows .*, expected the 6\d"):
+        load(connection, green, "2019-01", second, run_id="manual__2")
+
+    assert table_digest(connection, green) == before

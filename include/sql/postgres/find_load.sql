@@ -10,6 +10,7 @@ SELECT
     sha256,
     rows_read,
     rows_rejected,
+    rows_staged,
     rows_inserted,
     rows_deleted,
     rows_unchanged,

@@ -65,6 +65,7 @@ class Attempt:
     :param sha256: of the file, where that is known
     :param rows_read: rows in the file, where that is known
     :param rows_rejected: rows that could not be read, where that is known
+    :param rows_staged: rows that have an id and are ready to be published, where that is known
     :param published: the counts, where the month is published
     :param started_at: when it began
     """
@@ -76,6 +77,7 @@ class Attempt:
     sha256: str | None
     rows_read: int | None
     rows_rejected: int | None
+    rows_staged: int | None
     published: Published | None
     started_at: datetime
 
@@ -230,9 +232,9 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
     if row is None:
         return None
-    load_id, number, name, state, sha256, read, rejected, inserted, deleted, unchanged, started_at = row
+    load_id, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, started_at = row
     published = Published(inserted, deleted, unchanged) if state == "published" else None
-    return Attempt(load_id, number, name, state, sha256, read, rejected, published, started_at)
+    return Attempt(load_id, number, name, state, sha256, read, rejected, staged, published, started_at)
 
 
 def _month_key(tables: LoadTables) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import MainTableError, OvertakenError
+from taxiway.core.errors import BalanceError, MainTableError, OvertakenError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
@@ -26,6 +26,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :param tables: the load's tables
     :return: rows that came, went and stayed
     :raises StagingMissingError: the rows are not there
+    :raises BalanceError: the main table would not hold the rows that were staged
     :raises OvertakenError: a run that began later has published the month from another file
     :raises MainTableError: a table that isn't the month's partition has its name
     """
@@ -42,8 +43,21 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
             counts = _replace(cursor, tables, partition)
         else:
             counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
+        _require_balance(cursor, tables, attempt)
         attempt.publish(cursor, counts)
     return counts
+
+
+def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
+    """Make sure, before it is committed, that the main table holds as many rows of the month as were staged."""
+    partition = find_partition(cursor, tables)
+    found = count_rows(cursor, partition) if partition else 0
+    if found != attempt.rows_staged:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
+            f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that were "
+            f"staged. Nothing was changed: look for triggers and rules on the partition, and clear the task stage_month"
+        )
 
 
 def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | None:
