@@ -20,6 +20,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +50,8 @@ class Answer:
     :param reset: end it with a reset rather than properly
     :param hold: wait for this event before the body's bytes behind ``cut_after`` (or, without it, before the headers)
     :param started: set when the answer has gone as far as ``hold``
+    :param block: bytes of body that go out at once
+    :param pause: seconds between two of these
     """
 
     body: bytes = b""
@@ -63,6 +66,8 @@ class Answer:
     reset: bool = False
     hold: threading.Event | None = None
     started: threading.Event | None = None
+    block: int = 65536
+    pause: float = 0.0
 
 
 @dataclass
@@ -73,12 +78,14 @@ class Seen:
     :param headers: its headers, names in lower case
     :param status: of the answer
     :param sent: bytes of body that went out
+    :param at: when it came, by the clock of :func:`time.monotonic`
     """
 
     path: str
     headers: dict[str, str]
     status: int = 0
     sent: int = 0
+    at: float = field(default_factory=time.monotonic)
 
 
 def good(body: bytes, **changes: object) -> Answer:
@@ -107,6 +114,11 @@ def cut_off(body: bytes, after: int, **changes: object) -> Answer:
 def held(answer: Answer, after: int | None = None) -> Answer:
     """An answer that stops until the test sets its event ``hold``; ``started`` says that it has come so far."""
     return replace(answer, cut_after=after, hold=threading.Event(), started=threading.Event())
+
+
+def slow(body: bytes, block: int, pause: float) -> Answer:
+    """A file that trickles in."""
+    return good(body, block=block, pause=pause)
 
 
 def redirect(location: str, code: int = 302) -> Answer:
@@ -164,6 +176,10 @@ class FaultyMirror:
             script = self._scripts[path]
             return script.pop(0) if script else self._files.get(path, status(404))
 
+    def pause(self, seconds: float) -> None:
+        """Let some time pass, or wait for the server's end."""
+        self._closing.wait(seconds)
+
     def wait(self, event: threading.Event) -> None:
         """Wait for a test's event, or for the server's end."""
         for _ in range(int(WAIT / 0.02)):
@@ -216,10 +232,10 @@ def _handler(mirror: FaultyMirror) -> type[BaseHTTPRequestHandler]:
             seen = Seen(self.path, {name.lower(): value for name, value in self.headers.items()})
             mirror.seen.append(seen)
             answer = mirror.next_answer(self.path)
-            if answer.hold and answer.cut_after is None:
-                self._hold(answer)
             code, body, headers = _decide(answer, seen.headers)
             seen.status = code
+            if answer.hold and answer.cut_after is None:
+                self._hold(answer)
             self.send_response_only(code)
             for name, value in ({"Date": self.date_time_string()} | headers | dict(answer.headers)).items():
                 self.send_header(name, value)
@@ -242,8 +258,11 @@ def _handler(mirror: FaultyMirror) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def _write(self, answer: Answer, seen: Seen, data: bytes) -> None:
-            for start in range(0, len(data), 65536):
-                block = data[start : start + 65536]
+            for start in range(0, len(data), answer.block):
+                if start and answer.pause:
+                    self.wfile.flush()
+                    mirror.pause(answer.pause)
+                block = data[start : start + answer.block]
                 framed = b"%x\r\n%b\r\n" % (len(block), block) if answer.length == "chunked" else block
                 self.wfile.write(framed)
                 seen.sent += len(block)

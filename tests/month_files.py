@@ -33,9 +33,19 @@ def month_file(rows: int = 2000, seed: int = 1) -> bytes:
     return gzip.compress(("VendorID,trip_distance\r\n" + "".join(lines)).encode(), mtime=0)
 
 
-def fetch(mirror: FaultyMirror, cache: Cache, *, hosts: tuple[str, ...] = (), **options: object) -> Download:
+def fetch(
+    mirror: FaultyMirror,
+    cache: Cache,
+    *,
+    hosts: tuple[str, ...] = (),
+    max_file_size: int = GREEN.max_file_size,
+    max_unpacked_size: int = GREEN.max_unpacked_size,
+    **options: object,
+) -> Download:
     """Fetch green 2019-03 with a session of its own."""
-    source: Source = replace(GREEN, allowed_redirect_hosts=hosts)
+    source: Source = replace(
+        GREEN, allowed_redirect_hosts=hosts, max_file_size=max_file_size, max_unpacked_size=max_unpacked_size
+    )
     with requests.Session() as session:
         return download_month(session, mirror.url, source, MONTH, cache, **options)  # type: ignore[arg-type]
 

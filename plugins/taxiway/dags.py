@@ -13,6 +13,7 @@ from taxiway.operators.drop_staging import DropStagingOperator
 from taxiway.operators.fetch_month import FetchMonthOperator
 from taxiway.operators.hash_rows import HashRowsOperator
 from taxiway.operators.merge_month import MergeMonthOperator
+from taxiway.operators.retry_after import RetryAfterPolicy
 from taxiway.operators.stage_month import StageMonthOperator
 
 MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
@@ -110,10 +111,14 @@ def postgres_dag(source: Source) -> DAG:
     ) as dag:
         of_month = {"source_name": source.name, "month": MONTH}
         download = FetchMonthOperator(
-            task_id="download_month", use_cache=USE_CACHE, force="{{ params.force }}", **of_month
+            task_id="download_month",
+            use_cache=USE_CACHE,
+            force="{{ params.force }}",
+            retry_policy=RetryAfterPolicy(),
+            **of_month,
         )
         stage = StageMonthOperator(task_id="stage_month", download=download.output, **of_month)
-        hashed = HashRowsOperator(task_id="hash_rows", staged=stage.output, **of_month)
+        hashed = HashRowsOperator(task_id="hash_rows", staged=stage.output, download=download.output, **of_month)
         check = CheckMonthOperator(task_id="check_month", **of_month)
         merge = MergeMonthOperator(task_id="merge_month", **of_month)
         drop = DropStagingOperator(task_id="drop_staging", **of_month)

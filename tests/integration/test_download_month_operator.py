@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from taxiway.core.errors import DownloadError, MonthNotFoundError, SettingError, TaxiwayError
-from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
+from tests.mirror_faults import FaultyMirror, cut_off, good, html_page, status
 from tests.month_files import PATH, files_below, month_file
 
 BODY = month_file()
@@ -101,6 +102,8 @@ def test_folder_is_set(mirror: FaultyMirror, tmp_path: Path) -> None:
         (status(404), "MonthNotFoundError"),
         (status(403), "DownloadRefusedError"),
         (html_page(), "InvalidFileError"),
+        (good(BODY, length=2 * 1024**3), "FileTooLargeError"),
+        (status(429, retry_after="3600"), "MirrorBusyError"),
     ],
 )
 def test_what_a_retry_can_not_mend_fails_at_once(mirror: FaultyMirror, script: Any, cause: str) -> None:
@@ -118,7 +121,7 @@ def test_what_a_retry_can_not_mend_fails_at_once(mirror: FaultyMirror, script: A
     ("options", "message"),
     [
         ({"month": "2019-13"}, "'2019-13' is not a month"),
-        ({"source_name": "purple"}, "source_name is 'purple': expected a source"),
+        ({"source_name": "purple"}, "purple"),
         ({"cache_limit": "much"}, "taxiway_cache_limit is 'much'"),
         ({"use_cache": "perhaps"}, "taxiway_use_cache is 'perhaps'"),
     ],
@@ -212,3 +215,42 @@ def test_address_that_is_none_is_named() -> None:
 
     with pytest.raises(SettingError, match="the mirror's connection has the host 'http://h:port'"):
         mirror_address("http", "http://h:port", None, None)
+
+
+def policy_decision(error: Exception, try_number: int, **options: Any) -> Any:
+    """Ask the policy as a worker does."""
+    from taxiway.operators.download_month import DownloadMonthOperator
+    from taxiway.operators.retry_after import RetryAfterPolicy
+
+    policy = RetryAfterPolicy()
+    task = DownloadMonthOperator(
+        task_id="download_month", source_name="green", month="2019-03", retry_policy=policy, **options
+    )
+    return policy.evaluate(error, try_number, 3, {"task": task})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("asked", "try_number", "waits"),
+    [(0, 1, None), (10, 1, None), (10.5, 1, 11), (20, 2, None), (21, 2, 21), (25, 9, None), (26, 9, 26), (900, 1, 900)],
+)
+def test_the_longer_of_two_delays_counts(asked: float, try_number: int, waits: int | None) -> None:
+    """By itself, the task waits at least 10 s, 20 s and then 25 s."""
+    from airflow.sdk import RetryDecision
+
+    decision = policy_decision(
+        DownloadError("busy", retry_after=asked),
+        try_number,
+        retry_delay=timedelta(seconds=10),
+        retry_exponential_backoff=2.0,
+        max_retry_delay=timedelta(seconds=25),
+    )
+    asks = None if waits is None else f"the mirror asks to wait {asked:.0f} s"
+    expected = RetryDecision.default() if waits is None else RetryDecision.retry(timedelta(seconds=waits), asks)
+    assert decision == expected
+
+
+@pytest.mark.parametrize("error", [DownloadError("cut off"), TaxiwayError("else"), ValueError("else")])
+def test_without_a_wish_the_tasks_own_delay_counts(error: Exception) -> None:
+    from airflow.sdk import RetryDecision
+
+    assert policy_decision(error, 1) == RetryDecision.default()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,7 +19,15 @@ import requests
 
 from taxiway.core.cache import Cache
 from taxiway.core.download import download_month
-from taxiway.core.errors import DownloadError, DownloadRefusedError, InvalidFileError, MonthNotFoundError, TaxiwayError
+from taxiway.core.errors import (
+    DownloadError,
+    DownloadRefusedError,
+    InvalidFileError,
+    MirrorBusyError,
+    MonthNotFoundError,
+    TaxiwayError,
+)
+from taxiway.core.paths import ROOT
 from tests.mirror_faults import Answer, FaultyMirror, cut_off, good, held, html_page, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, files_below, month_file
 
@@ -72,6 +84,42 @@ def test_wait_can_be_given_as_a_moment(mirror: FaultyMirror, cache: Cache) -> No
     assert second.retry_after is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "when"),
+    [("901", r"after 20\d\d-\d\d-\d\d \d\d:\d\d UTC"), ("9" * 12, "then")],
+    ids=["901 s", "too far off"],
+)
+def test_wait_that_is_too_long_is_final(mirror: FaultyMirror, cache: Cache, asked: str, when: str) -> None:
+    mirror.script(PATH, status(429, retry_after=asked))
+    error = failure(mirror, cache, MirrorBusyError)
+    assert f"it asks to wait {asked} s, and a task waits 900 s at most" in str(error)
+    assert re.search(f"Load the month again {when}$", str(error))
+
+
+def test_longest_wait_is_waited(mirror: FaultyMirror, cache: Cache) -> None:
+    mirror.script(PATH, status(429, retry_after="900"))
+    error = failure(mirror, cache, DownloadError)
+    assert isinstance(error, DownloadError)
+    assert error.retry_after == 900
+
+
+@pytest.mark.parametrize(
+    "asked", ["9" * 5000, "-5", "1.5", "Tue, 05 Mar 99999999999999999999 08:00:00 GMT", "Tue, 05 Mar 2019 +99999999999"]
+)
+def test_wait_that_can_not_be_read_is_none(mirror: FaultyMirror, cache: Cache, asked: str) -> None:
+    mirror.script(PATH, status(503, retry_after=asked))
+    error = failure(mirror, cache, DownloadError)
+    assert isinstance(error, DownloadError)
+    assert error.retry_after is None
+
+
+def test_headers_that_are_absurd_do_no_harm(mirror: FaultyMirror, cache: Cache) -> None:
+    absurd = {"etag": '"a\x01b"', "last_modified": "x" * 5000, "headers": {"Content-Length": "9" * 5000}}
+    mirror.script(PATH, good(BODY, length="none", **absurd))
+    download = fetch(mirror, cache)
+    assert (download.size, download.etag, download.last_modified) == (len(BODY), None, None)
+
+
 @pytest.mark.parametrize("code", [400, 401, 403, 405, 204, 206, 304])
 def test_refusal_and_oddities_are_final(mirror: FaultyMirror, cache: Cache, code: int) -> None:
     mirror.put(PATH, status(code, body=b""))
@@ -118,6 +166,14 @@ def test_what_is_no_gzip_file_is_named(mirror: FaultyMirror, cache: Cache, answe
     assert f"found {found}" in str(error)
     assert "expected a sound gzip file" in str(error)
     assert files_below(cache.folder) == set()
+
+
+@pytest.mark.parametrize("body", [b"<!---->" * 9000, b"<html>" + b"<title>" * 9000, b"<title " * 9000])
+def test_page_made_to_be_slow_to_recognise_is_not(mirror: FaultyMirror, cache: Cache, body: bytes) -> None:
+    began = time.process_time()
+    mirror.script(PATH, Answer(body, headers={"Content-Type": "text/html"}))
+    assert "an HTML page (text/html, without a title)" in str(failure(mirror, cache, InvalidFileError))
+    assert time.process_time() - began < 1
 
 
 def test_log_is_safe_from_what_a_page_says(mirror: FaultyMirror, cache: Cache) -> None:
@@ -248,8 +304,44 @@ def test_full_disk_is_named_and_nothing_put_in_place(mirror: FaultyMirror, cache
 def test_file_larger_than_the_disk_is_not_begun(mirror: FaultyMirror, cache: Cache) -> None:
     mirror.script(PATH, good(BODY, length=10**17))
     with pytest.raises(DownloadError, match=r"is full .*are to come, .* are free"):
-        fetch(mirror, cache)
+        fetch(mirror, cache, max_file_size=10**18)
     assert files_below(cache.folder) == set()
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import requests
+from tests.mirror_faults import FaultyMirror
+from tests.month_files import PATH, fetch, month_file
+from taxiway.core.cache import Cache
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+cache = Cache(Path(sys.argv[1]), 10**9)
+with FaultyMirror() as mirror:
+    mirror.put(PATH, month_file())
+    try:
+        fetch(mirror, cache)
+    except Exception as error:
+        print(type(error).__name__, error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(fetch(mirror, cache).size)
+    print([seen.status for seen in mirror.seen])
+"""
+
+
+def test_file_larger_than_the_system_takes_is_named_and_nothing_kept(cache: Cache) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(cache.folder)],
+        env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    refused, size, statuses = done.stdout.splitlines()
+    assert refused.startswith(f"DownloadError green 2019-03: the cache {cache.folder} can't hold a file this large")
+    assert (size, statuses) == (str(len(BODY)), "[200, 200]")
+    assert files_below(cache.folder) == {"", ".json"}
 
 
 def test_cache_that_can_not_be_written_is_named(mirror: FaultyMirror, tmp_path: Path) -> None:

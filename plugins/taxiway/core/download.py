@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -90,6 +91,8 @@ def download_month(
     :return: the verified file
     :raises MonthNotFoundError: where the mirror doesn't have it (404, 410)
     :raises InvalidFileError: where what came whole is no sound gzip file
+    :raises FileTooLargeError: where it is larger than the source allows, as it comes or unpacked
+    :raises MirrorBusyError: where the mirror asks to wait longer than a task waits between two tries
     :raises DownloadRefusedError: where the mirror, or a rule about redirects, refuses
     :raises DownloadError: for everything that trying again may mend, a full disk included
     """
@@ -109,7 +112,7 @@ def download_month(
     with _disk_errors(subject, cache.folder):
         try:
             with slot.locked(lock_timeout):
-                arrival = Transfer(mirror, url, slot).run(slot.stored() if use_cache else None)
+                arrival = Transfer(source, mirror, url, slot).run(slot.stored() if use_cache else None)
         except Timeout as error:
             raise DownloadError(
                 f"{subject}: another process has been fetching {url} for more than {lock_timeout:g} s. "
@@ -146,6 +149,11 @@ def _disk_errors(subject: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise DownloadError(
+                f"{subject}: the cache {folder} can't hold a file this large ({error}); nothing was put in the cache. "
+                "Lift the limit of the process (ulimit -f) or of the file system, or choose another folder"
+            ) from error
         if error.errno in DISK_FULL:
             raise DownloadError(
                 f"{subject}: the disk of the cache {folder} is full ({error}); nothing was put in the cache. "

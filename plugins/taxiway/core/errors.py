@@ -98,3 +98,7 @@ class WarehouseError(TaxiwayError):
 
 class WarehouseBusyError(TaxiwayError):
     """The warehouse can't do it now: a lost connection, a lock, no room; trying again may help."""
+
+
+class ComparisonError(TaxiwayError):
+    """Two warehouses hold different rows of a month."""

@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from taxiway.core.messages import one_line
+
 GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of every gzip member (RFC 1952)."""
 
 HEAD = 64 * 1024
 """How much of a body's start is looked at to say what it is, in bytes."""
 
-_BLOCK = 1024 * 1024
+_UNPACKED_BLOCK = 1024 * 1024
+_READ_BLOCK = 64 * 1024
+# zlib copies what is left of a block behind a member's end: with many small members, large blocks are slow.
 _GZIP_WBITS = 31
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+# The mirror chooses what these two are tried on, so neither may look at the same bytes again and again.
+_HTML = re.compile(rb"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _FORMATS = {
     b"PK\x03\x04": "a ZIP archive",
     b"PAR1": "a Parquet file",
@@ -43,6 +48,20 @@ class GzipFaultError(ValueError):
         self.truncated = truncated
 
 
+class UnpackedSizeError(GzipFaultError):
+    """A gzip file that unpacks to more than it may; whether the rest of it is sound is not known."""
+
+    def __init__(self, size: int, unpacked: int) -> None:
+        """Make one.
+
+        :param size: bytes of the file that were read until then
+        :param unpacked: bytes that they had given
+        """
+        super().__init__(f"a gzip file whose first {size} bytes unpack to {unpacked} already")
+        self.size = size
+        self.unpacked = unpacked
+
+
 @dataclass(frozen=True)
 class GzipContents:
     """What a gzip file holds.
@@ -63,30 +82,34 @@ class _Digest(Protocol):
     def update(self, block: bytes, /) -> None: ...
 
 
-def check_gzip(path: Path) -> GzipContents:
+def check_gzip(path: Path, *, limit: int | None = None) -> GzipContents:
     """Unpack a file from end to end, keeping nothing: every member's checksum and length must hold.
 
+    :param limit: bytes that it may unpack to; None for any number
     :raises GzipFaultError: where the file is damaged, ends too early or goes on after its last member
+    :raises UnpackedSizeError: where it unpacks to more than the limit; the rest of it is not read
     """
     digest = hashlib.sha256()
     unpacked, head = 0, b""
-    for block in unpacked_blocks(path, digest):
+    for block in unpacked_blocks(path, digest, limit=limit):
         unpacked += len(block)
         if len(head) < HEAD:
             head += block[: HEAD - len(head)]
     return GzipContents(path.stat().st_size, digest.hexdigest(), unpacked, head)
 
 
-def unpacked_blocks(path: Path, digest: _Digest | None = None) -> Iterator[bytes]:
+def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | None = None) -> Iterator[bytes]:
     """Yield what a gzip file unpacks to, in blocks of at most 1 MiB.
 
     :param digest: is fed the file's own bytes on the way
+    :param limit: bytes that it may unpack to, all its members together; None for any number
     :raises GzipFaultError: as :func:`check_gzip`
+    :raises UnpackedSizeError: as :func:`check_gzip`; what was yielded before is within the limit
     """
-    size, members = 0, 0
+    size, members, total = 0, 0, 0
     member = None
     with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(_READ_BLOCK):
             size += len(block)
             if digest is not None:
                 digest.update(block)
@@ -96,9 +119,14 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None) -> Iterator[bytes
                         raise _not_a_member(size - len(block), members)
                     member = zlib.decompressobj(_GZIP_WBITS)
                 try:
-                    yield member.decompress(block, _BLOCK)
+                    unpacked = member.decompress(block, _UNPACKED_BLOCK)
                 except zlib.error as error:
                     raise GzipFaultError(f"a gzip file damaged within its first {size} bytes ({error})") from error
+                total += len(unpacked)
+                if limit is not None and total > limit:
+                    raise UnpackedSizeError(size, total)
+                if unpacked:
+                    yield unpacked
                 if member.eof:
                     block, member, members = member.unused_data, None, members + 1
                 else:
@@ -134,13 +162,13 @@ def describe_body(body: bytes, content_type: str) -> str:
     :return: for example ``an HTML page (text/html, title 'Sign in')``
     """
     kind = content_type.partition(";")[0].strip().lower()
-    label = _plain(kind, 60) or "no Content-Type"
+    label = one_line(kind, 60) or "no Content-Type"
     if not body:
         return f"an empty body ({label})"
     text = body.decode("utf-8", errors="replace")
     if is_html(body) or "html" in kind:
         title = _TITLE.search(text)
-        named = f"title '{_plain(html.unescape(title[1]), 80)}'" if title else "without a title"
+        named = f"title '{one_line(html.unescape(title[1]), 80)}'" if title else "without a title"
         return f"an HTML page ({label}, {named})"
     for magic, name in _FORMATS.items():
         if body.startswith(magic):
@@ -148,10 +176,4 @@ def describe_body(body: bytes, content_type: str) -> str:
     start = text[:200]
     if "\ufffd" in start[:-1] or "\0" in start:
         return f"data ({label}) that begins with the bytes {body[:8].hex(' ')}"
-    return f"plain text ({label}) that begins '{_plain(start, 60)}'"
-
-
-def _plain(text: str, length: int) -> str:
-    """Return a text in one line, shortened, without anything that a terminal or a log would act on."""
-    words = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return words if len(words) <= length else words[: length - 1] + "…"
+    return f"plain text ({label}) that begins '{one_line(start, 60)}'"

@@ -7,23 +7,29 @@ lead to known hosts only, never from https to http, and no credential of the mir
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from taxiway.core.errors import DownloadError, DownloadRefusedError, MonthNotFoundError, TaxiwayError
+from taxiway.core.errors import DownloadError, DownloadRefusedError, MirrorBusyError, MonthNotFoundError, TaxiwayError
+from taxiway.core.messages import one_line
 from taxiway.core.validators import parse_http_date
 
 MAX_REDIRECTS = 5
+
+MAX_RETRY_AFTER = 900.0
+"""Longest wait that the mirror can ask for between two tries, in seconds; a longer one fails the month."""
 
 _BLOCK = 256 * 1024
 _PORTS = {"http": 80, "https": 443}
 _GONE = (404, 410)
 _RETRYABLE = (408, 425, 429)
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _Origin = tuple[str, str, int]
 
 
@@ -97,7 +103,7 @@ class Mirror:
     def error(self, url: str, response: requests.Response) -> TaxiwayError:
         """Return the exception for an answer that isn't the file."""
         status = response.status_code
-        found = f"{self.subject}: {url}: the answer is {status} {response.reason or ''}".rstrip()
+        found = f"{self.subject}: {url}: the answer is {status} {one_line(response.reason or '', 60)}".rstrip()
         retry_after = _retry_after(response.headers.get("Retry-After"))
         if status in _GONE:
             return MonthNotFoundError(
@@ -105,8 +111,15 @@ class Mirror:
                 "published, and whether the connection's address and the source's path are right"
             )
         if status >= 500 or status in _RETRYABLE or (status == 403 and retry_after is not None):
-            wait = "" if retry_after is None else f"; it asks to wait {retry_after:.0f} s"
-            return DownloadError(f"{found}{wait}. Try again later", retry_after=retry_after)
+            if retry_after is None:
+                return DownloadError(f"{found}. Try again later")
+            asked = f"{found}; it asks to wait {retry_after:.0f} s"
+            if retry_after > MAX_RETRY_AFTER:
+                return MirrorBusyError(
+                    f"{asked}, and a task waits {MAX_RETRY_AFTER:.0f} s at most. Load the month again "
+                    f"{_after(retry_after)}"
+                )
+            return DownloadError(f"{asked}. Try again later", retry_after=retry_after)
         if status in (401, 403, 407):
             return DownloadRefusedError(f"{found}. Check the connection's login, password and headers")
         return DownloadRefusedError(f"{found}; expected 200 and the file. Look at the address in a browser")
@@ -171,7 +184,8 @@ class Mirror:
 def content_length(response: requests.Response) -> int | None:
     """Return how many bytes an answer announces; None where it announces none that count."""
     length = response.headers.get("Content-Length", "").strip()
-    return int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else None
+    counts = _NUMBER.fullmatch(length) and "Transfer-Encoding" not in response.headers
+    return int(length) if counts else None
 
 
 def blocks(response: requests.Response) -> Iterator[bytes]:
@@ -229,7 +243,17 @@ def _innermost(error: BaseException) -> BaseException:
 def _retry_after(text: str | None) -> float | None:
     if text is None:
         return None
-    if text.strip().isdecimal():
+    if _NUMBER.fullmatch(text.strip()):
         return float(text)
     moment = parse_http_date(text)
     return None if moment is None else max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+
+
+def _after(seconds: float) -> str:
+    """Say in words when so many seconds will have passed."""
+    try:
+        moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    except OverflowError:
+        return "then"
+    # Rounded up to the next minute.
+    return f"after {moment + timedelta(seconds=59):%Y-%m-%d %H:%M} UTC"

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import requests
 
 from taxiway.core.cache import CacheSlot, PartialFile, StoredFile
-from taxiway.core.errors import DownloadError, InvalidFileError
+from taxiway.core.errors import DownloadError, FileTooLargeError, InvalidFileError
 from taxiway.core.gzip_file import (
     GZIP_MAGIC,
     HEAD,
     GzipContents,
     GzipFaultError,
+    UnpackedSizeError,
     check_gzip,
     describe_body,
     is_html,
@@ -26,13 +27,15 @@ from taxiway.core.gzip_file import (
 )
 from taxiway.core.mirror import BrokenConnectionError, Mirror, blocks, content_length
 from taxiway.core.settings import format_size
+from taxiway.core.size_limits import file_too_large, unpacked_too_large
+from taxiway.core.sources import Source
 from taxiway.core.validators import Validators
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of the operating system that mean a full disk, or a used-up quota."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the operating system that mean a full disk, a used-up quota, or a file larger than it takes."""
 
 _GZIP_ENCODINGS = ("gzip", "x-gzip")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,15 @@ class Arrival:
 class Transfer:
     """A transfer into a slot that the caller has locked."""
 
-    def __init__(self, mirror: Mirror, url: str, slot: CacheSlot) -> None:
+    def __init__(self, source: Source, mirror: Mirror, url: str, slot: CacheSlot) -> None:
         """Make one.
 
+        :param source: whose file; says how large it may be
         :param mirror: where from
         :param url: the file's address, without credentials
         :param slot: where to
         """
+        self.source = source
         self.mirror = mirror
         self.url = url
         self.slot = slot
@@ -80,6 +85,9 @@ class Transfer:
             if error.errno in DISK_FULL:
                 self.slot.drop_part()
             raise
+        except FileTooLargeError:
+            self.slot.drop_part()
+            raise
         if arrival is None:
             raise self._retryable("a part of the file, which wasn't asked for", "Try again")
         return arrival
@@ -99,6 +107,7 @@ class Transfer:
         with closing(self.mirror.get(self.url, headers)) as response:
             status = response.status_code
             if status == 304 and stored is not None:
+                self._check_size(stored.size, f"a file of {stored.size} bytes, in the cache and unchanged")
                 self.slot.drop_part()
                 self.slot.touch()
                 return Arrival(stored, from_cache=True, fetched=0)
@@ -123,10 +132,13 @@ class Transfer:
     def _receive(self, response: requests.Response, part: PartialFile | None) -> PartialFile:
         """Write an answer's body to the ``.part``: behind what is there, or over it."""
         body = blocks(response)
+        announced = content_length(response) if part is None else part.total
+        self._check_size(announced or 0, f"a file of {announced} bytes, as the mirror says")
         if part is None:
             encoding = response.headers.get("Content-Encoding", "").strip().lower()
-            current = PartialFile(Validators.from_headers(response.headers), encoding, content_length(response))
+            current = PartialFile(Validators.from_headers(response.headers), encoding, announced)
             first, broken = self._first_bytes(body, response)
+            self._check_size(len(first), f"{len(first)} bytes of a file, and it goes on")
             self.slot.begin(current)
         else:
             current, first, broken = part, b"", None
@@ -139,6 +151,7 @@ class Transfer:
             received += file.write(first)
             try:
                 for block in body:
+                    self._check_size(received + len(block), f"{received + len(block)} bytes of a file, and it goes on")
                     received += file.write(block)
             except BrokenConnectionError as error:
                 broken = error
@@ -167,7 +180,7 @@ class Transfer:
     def _verify(self, current: PartialFile, *, resumed: bool) -> GzipContents | None:
         """Check the whole ``.part``; None where it was put together from several answers and doesn't hold."""
         try:
-            contents = check_gzip(self.slot.part)
+            contents = check_gzip(self.slot.part, limit=self.source.max_unpacked_size)
             if contents.head.startswith(GZIP_MAGIC) and current.encoding in _GZIP_ENCODINGS:
                 contents = self._unwrap()
             if contents.head.startswith(GZIP_MAGIC):
@@ -179,6 +192,8 @@ class Transfer:
                 return None
             if fault.truncated and current.total is None:
                 raise self._cut_off(current, self.slot.part.stat().st_size, None) from fault
+            if isinstance(fault, UnpackedSizeError):
+                raise unpacked_too_large(self.source, self._where, fault) from fault
             self.slot.drop_part()
             raise self._invalid(str(fault)) from fault
         return contents
@@ -186,10 +201,21 @@ class Transfer:
     def _unwrap(self) -> GzipContents:
         """Undo a compression that the server put around the ``.gz`` file, though asked not to."""
         with self.slot.unwrapped.open("wb") as file:
+            size = 0
             for block in unpacked_blocks(self.slot.part):
+                size += len(block)
+                self._check_size(size, f"{size} bytes of a file that came compressed once more, and it goes on")
                 file.write(block)
         self.slot.unwrapped.replace(self.slot.part)
-        return check_gzip(self.slot.part)
+        return check_gzip(self.slot.part, limit=self.source.max_unpacked_size)
+
+    def _check_size(self, size: int, found: str) -> None:
+        if size > self.source.max_file_size:
+            raise file_too_large(self.source, self._where, found)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.mirror.subject}: {self.url}"
 
     def _cut_off(self, part: PartialFile, received: int, reason: BrokenConnectionError | None) -> DownloadError:
         if part.validators.if_range is not None:
@@ -201,11 +227,11 @@ class Transfer:
         return self._retryable(f"{received} of {total} bytes, then {reason or 'the connection closed'}", next_step)
 
     def _retryable(self, found: str, next_step: str) -> DownloadError:
-        return DownloadError(f"{self.mirror.subject}: {self.url}: found {found}; expected the whole file. {next_step}")
+        return DownloadError(f"{self._where}: found {found}; expected the whole file. {next_step}")
 
     def _invalid(self, found: str) -> InvalidFileError:
         return InvalidFileError(
-            f"{self.mirror.subject}: {self.url}: found {found}; expected a sound gzip file of CSV rows. "
+            f"{self._where}: found {found}; expected a sound gzip file of CSV rows. "
             "Look at this address in a browser; where the file itself is broken, tell those who keep the mirror"
         )
 

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+MAX_LENGTH = 512
+"""Longest validator that is made use of, in characters."""
+
 
 @dataclass(frozen=True)
 class Validators:
@@ -26,10 +29,10 @@ class Validators:
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> Validators:
         """Take the validators out of an answer's headers (a mapping that ignores case)."""
-        last_modified = headers.get("Last-Modified")
+        etag, last_modified = _usable(headers.get("ETag")), _usable(headers.get("Last-Modified"))
         changed, answered = parse_http_date(last_modified), parse_http_date(headers.get("Date"))
         dated = changed is not None and answered is not None and answered - changed >= timedelta(seconds=1)
-        return cls(headers.get("ETag"), last_modified, dated)
+        return cls(etag, last_modified, dated)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Validators:
@@ -61,11 +64,16 @@ class Validators:
         )
 
 
+def _usable(validator: str | None) -> str | None:
+    """Leave out what can be neither sent back in a header nor kept: control characters, and pages of text."""
+    return validator if validator is not None and validator.isprintable() and len(validator) <= MAX_LENGTH else None
+
+
 def parse_http_date(text: str | None) -> datetime | None:
     """Read an HTTP date; None where there is none or it can't be read."""
     try:
         moment = parsedate_to_datetime(text) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment is not None and moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
