@@ -47,9 +47,7 @@ def test_the_file_of_another_month_is_not_published(connect: Connect, green: Sou
     load(connection, green, "2019-03", right)
     before = table_digest(connection, green)
 
-    with pytest.raises(
-        CheckFailedError, match=r"green 2019-03: .*another_month: share outside .* is 1, expected"
-    ):
+    with pytest.raises(CheckFailedError, match=r"green 2019-03: .*another_month: share outside .* is 1, expected"):
         load(connection, green, "2019-03", sample(green, Month(2019, 4), tmp_path), run_id="manual__2")
 
     assert table_digest(connection, green) == before

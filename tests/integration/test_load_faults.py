@@ -241,6 +241,32 @@ def test_staging_that_fails_clears_up_behind_itself(connect: Connect, green: Sou
         assert staging_tables(connection) == []
 
 
+def test_a_file_that_unpacks_to_more_than_it_may_is_not_staged(connect: Connect, green: Source, file: Download) -> None:
+    """The download has looked at that, but the limit may be another one since, or the file has come another way."""
+    connection = connect()
+    strict = replace(green, max_unpacked_size=1000)
+
+    with pytest.raises(errors.FileTooLargeError, match=r"green 2019-01: .*at most 1000 bytes.*max_unpacked_size"):
+        stage_month(connection, tables(strict, "manual__1"), file)
+
+    assert staging_tables(connection) == []
+    assert ids(connection, green) == []
+
+
+def test_rejected_lines_come_from_the_file_that_was_staged(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """Another run may have put a newer version into the cache, whose lines are others."""
+    connection = connect()
+    header = ",".join(column.header for column in green.columns)
+    row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.5,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
+    path = write_gzip(tmp_path / "x.csv.gz", [header, row, row.replace("1.5,8", "word,8")])
+    run = tables(green, "manual__1")
+    staged = stage_month(connection, run, source_file(path))
+    write_gzip(path, [header, row, row.replace("N", "Y")])
+
+    with pytest.raises(errors.StagingMissingError, match="changed since it was downloaded"):
+        hash_rows(connection, run, staged)
+
+
 def test_what_runs_that_are_over_left_behind_is_swept(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     for run_id in ("over", "going on"):

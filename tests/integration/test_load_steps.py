@@ -14,7 +14,7 @@ import pytest
 from taxiway.core import errors
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Source
+from taxiway.core.sources import Column, Source
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.check import check_month
 from taxiway.postgres.hash import hash_rows
@@ -194,6 +194,71 @@ def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Sou
     assert ids_of(connection, green, path.name) == connect_fresh(connect, green, path)
     assert again == Published(inserted=0, deleted=0, unchanged=6)
     assert sorted(ids(connection, green)) == sorted(first)
+
+
+@pytest.mark.parametrize("most_named", [0, 2, 10_000])
+@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["plain", "text"])
+def test_repeats_are_numbered_whether_they_are_few_or_many(
+    flag: str, most_named: int, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taxiway.postgres.hash._MOST_NAMED", most_named)
+    connection = connect()
+    rows = [ROW.replace("9.3", f"{number % 40}.3") for number in range(100)]
+    path = green_file(tmp_path, green, [row.replace(",N,", f",{flag},") for row in rows])
+
+    load(connection, green, "2019-01", path)
+
+    expected = sorted(unique_row_ids(green.columns, [row.split(",") for row in rows]))
+    assert len(set(expected)) == 100
+    assert ids_of(connection, green, path.name) == expected
+
+
+@pytest.mark.parametrize("width", [46, 101])
+def test_a_source_may_have_more_columns_than_a_function_takes(
+    width: int, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    kinds = ("timestamp", "numeric", "integer", "text")
+    columns = tuple(
+        Column(f"column_{number}", f"column_{number}", kinds[number % 4], "a column") for number in range(width)
+    )
+    wide = replace(green, columns=columns, checks=())
+    values = {"timestamp": "2019-01-05 00:44:02", "numeric": "1.50", "integer": "7", "text": ""}
+    rows = [[values[column.type] for column in columns], [values[column.type] or "Y" for column in columns]]
+    path = green_file(tmp_path, wide, [",".join(row) for row in rows])
+    connection = connect()
+
+    load(connection, wide, "2019-01", path)
+
+    assert ids_of(connection, wide, path.name) == sorted(unique_row_ids(columns, rows))
+
+
+@pytest.mark.parametrize(("flag", "plain"), [("N", True), ('"N"', False), ("\u00e9", False)])
+def test_only_a_file_that_is_written_plainly_goes_the_quick_way(
+    flag: str, plain: bool, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    path = green_file(tmp_path, green, [ROW, ROW.replace(",N,", f",{flag},")])
+
+    staged = stage_month(connect(), LoadTables(green, Month.parse("2019-01"), "manual__1"), source_file(path))
+
+    assert (staged.rows_read, staged.plain) == (2, plain)
+
+
+def test_nothing_of_the_staging_stays_with_a_partition(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+
+    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
+
+    assert query(connection, "SELECT proname FROM pg_proc WHERE pronamespace = 'taxiway_staging'::regnamespace") == []
+    of_partition = "'public.green_tripdata_2019_01'::regclass"
+    assert query(connection, f"SELECT adnum FROM pg_attrdef WHERE adrelid = {of_partition}") == []
+    assert (
+        query(
+            connection,
+            f"SELECT conname FROM pg_constraint WHERE conrelid = {of_partition} AND contype = 'c'",
+        )
+        == []
+    )
+    assert query(connection, f"SELECT relpersistence::text FROM pg_class WHERE oid = {of_partition}") == [("p",)]
 
 
 def test_columns_in_another_order_and_case_load_right(connect: Connect, green: Source, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ BAD = {
     "many": (GOOD + ",1", "21 fields, expected 20"),
     "nul": (GOOD.replace(",N,", ",\0,"), "a NUL at byte"),
     "bytes": (GOOD.replace(",N,", ",\udcff,"), "not UTF-8: byte 0xff"),
-    "quote": (GOOD.replace(",N,", ',"N,'), "not CSV"),
+    "quote": (GOOD.replace(",N,", ',"N,'), "isn't closed"),
     "null mark": (GOOD.replace(",N,", ",\\N,"), "store_and_fwd_flag is '\\\\N', expected neither"),
     "separator": (GOOD.replace(",N,", ",x\x1fy,"), "store_and_fwd_flag is 'x\\x1fy', expected neither"),
 }
@@ -123,6 +123,36 @@ def test_integers_may_read_as_decimals(connect: Connect, green: Source, tmp_path
     assert query(connection, "SELECT DISTINCT ratecodeid, pulocationid, dolocationid FROM green_tripdata") == [
         (1, 42, 41)
     ]
+
+
+MISREAD = {
+    "no time": ("2019-01-05", "N"),
+    "digits": ("20190105", "N"),
+    "leap second": ("2019-01-05 00:44:60", "N"),
+    "24 o'clock": ("2019-01-05 24:00:00", "N"),
+    "fraction": ("2019-01-05 00:44:02.5", "N"),
+    "year 12019": ("12019-01-05 00:44:02", "N"),
+    "a text makes up for it": ("20190105", "2019-01-05 00:44:02"),
+}
+
+
+@pytest.mark.parametrize("kind", MISREAD)
+def test_a_timestamp_that_postgres_reads_as_another_is_rejected(
+    kind: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    """Each is of the letters that a plain file has, and COPY into typed columns takes it."""
+    time, flag = MISREAD[kind]
+    odd = GOOD.replace("2019-01-05 00:44:02", time).replace(",N,", f",{flag},")
+    connection = connect()
+    rows = [GOOD, GOOD.replace("9.3", "8.3")]
+
+    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [*rows, odd]))
+
+    ((line, raw, reason),) = query(connection, KEPT)
+    assert (line, raw) == (4, odd)
+    assert f"lpep_pickup_datetime is '{time}'" in reason
+    expected = sorted(unique_row_ids(green.columns, [row.split(",") for row in rows]))
+    assert sorted(row_id.replace("-", "") for row_id in ids(connection, green)) == expected
 
 
 FIELDS = st.sampled_from(["", "0", "-0", "1.50", ".5", "-.25", "100", "1.0", "99999.99", "0.00"])

@@ -17,6 +17,7 @@ RUN: dict[str, Any] = {
     "staging_table": TABLES.staging_table,
     "rows_table": TABLES.rows_table,
     "rows_name": TABLES.rows_name,
+    "differences_table": TABLES.differences_table,
     "index_name": TABLES.index_name,
     "partition_name": TABLES.partition_name,
     "partition": f"public.{TABLES.partition_name}",
@@ -29,8 +30,9 @@ RUN: dict[str, Any] = {
 
 OWN: dict[str, dict[str, Any]] = {
     "create_main_table": {"title": GREEN.title},
-    "hash_rows": {"lenient": True},
+    "number_repeated_rows": {"named": True},
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
+    "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
     "record_step": {"columns": ["rows_read", "rows_rejected"]},
 }
 """What one file needs beside what all share."""

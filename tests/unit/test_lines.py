@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against
+from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
@@ -36,6 +36,25 @@ def test_a_line_without_end_takes_little_memory() -> None:
     assert reason_against(line, 1) == f"longer than {MAX_LINE} bytes"
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_blocks_are_cut_at_line_ends(size: int, end: bytes) -> None:
+    data = b"a,b\r\n1,2\n\n3,4\r\n5,6" + end
+
+    blocks = list(whole_lines(data[start : start + size] for start in range(0, len(data), size)))
+
+    assert b"".join(blocks) == data
+    assert all(block.endswith(b"\n") for block in blocks[:-1])
+    assert all(blocks)
+
+
+def test_a_line_without_end_is_cut_all_the_same() -> None:
+    blocks = list(whole_lines([b"x" * MAX_LINE] * 5))
+
+    assert sum(map(len, blocks)) == 5 * MAX_LINE
+    assert max(map(len, blocks)) <= 2 * MAX_LINE
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -47,8 +66,12 @@ def test_a_line_without_end_takes_little_memory() -> None:
         (b"1,\0,3", "a NUL at byte 3"),
         (b"1,\xff,3", "not UTF-8: byte 0xff at byte 3"),
         (b"1,\r,3", "a carriage return inside the line"),
-        (b'1,"2,3', "not CSV: unexpected end of data"),
-        (b'1,"2"x,3', "not CSV: ',' expected after '\"'"),
+        (b'1,"2,3', "a quotation mark that isn't closed"),
+        (b'1,2"x,3', "a quotation mark that isn't closed"),
+        (b'1,2"x,3"', "2 fields, expected 3"),
+        (b'1,"2"x,3', None),
+        (b'1,"2""x",3', None),
+        (b'1,"\r",3', None),
     ],
 )
 def test_a_line_is_one_row_or_there_is_a_reason(line: bytes, reason: str | None) -> None:

@@ -121,7 +121,7 @@ LEFT JOIN LATERAL (
         AND earlier.destination = loads.destination
         AND earlier.month = loads.month
         AND earlier.state = 'published'
-    ORDER BY earlier.finished_at DESC, earlier.load_id DESC
+    ORDER BY earlier.load_id DESC
     LIMIT 1
 ) AS published ON TRUE
 ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;

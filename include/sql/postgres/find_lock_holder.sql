@@ -13,7 +13,11 @@ LEFT JOIN pg_catalog.pg_stat_activity AS activity ON held.pid = activity.pid
 WHERE
     held.locktype = 'advisory'
     AND held.granted
-    AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = CURRENT_DATABASE())
+    AND held.database = (
+        SELECT oid FROM pg_catalog.pg_database
+        WHERE datname = CURRENT_DATABASE()
+    )
     AND held.objsubid = 1
     AND (held.classid::bigint << 32 | held.objid::bigint) = HASHTEXTEXTENDED(%(lock_name)s, 0)
+ORDER BY activity.xact_start
 LIMIT 1

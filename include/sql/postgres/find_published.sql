@@ -2,6 +2,7 @@
 -- Grain: one row, or none.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
+-- By key and not by time: a clock may go back between two loads.
 SELECT
     load_id,
     sha256,
@@ -14,5 +15,5 @@ WHERE
     AND month = %(month)s
     AND destination = %(destination)s
     AND state = 'published'
-ORDER BY finished_at DESC, load_id DESC
+ORDER BY load_id DESC
 LIMIT 1

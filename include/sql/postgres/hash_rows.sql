@@ -1,25 +1,29 @@
 {%- from "postgres/_row_text.sql" import as_type, row_text -%}
--- Gives every staged row its types, its unique_row_id and its filename, in parallel.
+-- Gives rows that were staged as text their types, their unique_row_id and their filename, in parallel, and makes them
+-- fit to become a partition: NOT NULL, and the proof that every row is of this file, so that attaching needs no scan.
 -- Grain: one row per row of the file; rows that repeat within the file still share an id (number_repeated_rows).
--- Parameters: rows_table, staging_table, columns, lenient; bound: filename.
+-- Parameters: rows_table, staging_table, columns; bound: filename.
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
--- A row whose timestamp is not written YYYY-MM-DD HH:MM:SS is left out: the caller compares the counts.
 DROP TABLE IF EXISTS {{ rows_table }};
 
 CREATE TABLE {{ rows_table }} AS
 SELECT
-    MD5({{ row_text(columns, staged=true, lenient=lenient) }}
-    )::uuid AS unique_row_id,
+    MD5({{ row_text(columns) }})::uuid AS unique_row_id,
     %(filename)s::text AS filename
 {%- for column in columns %},
-    {{ as_type(column, lenient) }} AS {{ column.name | identifier }}
+    {{ column.name | identifier }}
 {%- endfor %}
-FROM {{ staging_table }}
-WHERE
-    TRUE
-{%- for column in columns if column.type == 'timestamp' %}
-    AND (
-        {{ column.name | identifier }} IS NULL
-        OR (LENGTH({{ column.name | identifier }}) = 19 AND {{ column.name | identifier }}::timestamp::text = {{ column.name | identifier }})
-    )
+FROM (
+    SELECT
+{%- for column in columns %}
+        {{ as_type(column) }} AS {{ column.name | identifier }},
 {%- endfor %}
+        -- Keeps the planner from repeating the casts wherever a column is used.
+        CLOCK_TIMESTAMP() AS _fence
+    FROM {{ staging_table }}
+) AS typed;
+
+ALTER TABLE {{ rows_table }}
+ALTER COLUMN unique_row_id SET NOT NULL,
+ALTER COLUMN filename SET NOT NULL,
+ADD CONSTRAINT of_one_file CHECK (filename = %(filename)s);

@@ -1,13 +1,15 @@
 -- Brings a published month to the state of its file: rows that went are deleted, rows that came are inserted.
 -- Grain: one row per row of the file; a row that stays is not touched, so readers are never blocked.
--- Parameters: rows_table, partition (with its schema), columns.
--- Twice: safe, the second time nothing differs.
+-- Parameters: differences_table (as find_differences leaves it), rows_table, partition (with its schema), columns.
+-- Twice: runs once, in the transaction that found the differences.
+-- A row is found by its address, and deleted only where that is still the address of its id.
 WITH deleted AS (
     DELETE FROM {{ partition }} AS published
-    WHERE NOT EXISTS (
-        SELECT FROM {{ rows_table }} AS incoming
-        WHERE incoming.unique_row_id = published.unique_row_id
-    )
+    USING {{ differences_table }} AS gone
+    WHERE
+        published.ctid = ANY(ARRAY(SELECT found.published_address FROM {{ differences_table }} AS found))
+        AND published.ctid = gone.published_address
+        AND published.unique_row_id = gone.published_id
     RETURNING published.unique_row_id
 ),
 
@@ -26,10 +28,7 @@ inserted AS (
         incoming.{{ column.name | identifier }}
 {%- endfor %}
     FROM {{ rows_table }} AS incoming
-    WHERE NOT EXISTS (
-        SELECT FROM {{ partition }} AS published
-        WHERE published.unique_row_id = incoming.unique_row_id
-    )
+    WHERE incoming.ctid = ANY(ARRAY(SELECT found.incoming_address FROM {{ differences_table }} AS found))
     RETURNING unique_row_id
 )
 

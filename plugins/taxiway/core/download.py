@@ -124,12 +124,13 @@ def download_month(
         else:
             resumed = "" if arrival.fetched == stored.size else f", the rest of {format_size(stored.size)}"
             log.info(
-                "%s: fetched %s from %s in %.1f s%s",
+                "%s: fetched %s from %s in %.1f s%s; with its verification %.1f s",
                 subject,
                 format_size(arrival.fetched),
                 url,
-                time.monotonic() - began,
+                arrival.seconds,
                 resumed,
+                time.monotonic() - began,
             )
             cache.evict()
     return Download(

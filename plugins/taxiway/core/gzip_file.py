@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from isal import isal_zlib
 
 from taxiway.core.messages import one_line
 
@@ -21,8 +22,9 @@ HEAD = 64 * 1024
 
 _UNPACKED_BLOCK = 1024 * 1024
 _READ_BLOCK = 64 * 1024
-# zlib copies what is left of a block behind a member's end: with many small members, large blocks are slow.
+# The decompressor copies what is left of a block behind a member's end: with many small members, large blocks are slow.
 _GZIP_WBITS = 31
+_DAMAGED: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs say: an instance
 # The mirror chooses what these two are tried on, so neither may look at the same bytes again and again.
 _HTML = re.compile(rb"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
@@ -117,10 +119,10 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | N
                 if member is None:
                     if not GZIP_MAGIC.startswith(block[:2]):
                         raise _not_a_member(size - len(block), members)
-                    member = zlib.decompressobj(_GZIP_WBITS)
+                    member = isal_zlib.decompressobj(_GZIP_WBITS)
                 try:
                     unpacked = member.decompress(block, _UNPACKED_BLOCK)
-                except zlib.error as error:
+                except _DAMAGED as error:
                     raise GzipFaultError(f"a gzip file damaged within its first {size} bytes ({error})") from error
                 total += len(unpacked)
                 if limit is not None and total > limit:
@@ -144,8 +146,8 @@ def _not_a_member(position: int, members: int) -> GzipFaultError:
 def unpacked_head(body: bytes) -> bytes:
     """Unpack what the first bytes of a gzip file give, at most :data:`HEAD`; nothing where they are damaged."""
     try:
-        return zlib.decompressobj(_GZIP_WBITS).decompress(body, HEAD)
-    except zlib.error:
+        return isal_zlib.decompressobj(_GZIP_WBITS).decompress(body, HEAD)
+    except _DAMAGED:
         return b""
 
 

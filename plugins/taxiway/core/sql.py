@@ -7,6 +7,7 @@ the driver when the statement runs.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,12 @@ from taxiway.core.paths import SQL_FOLDER
 def literal(text: str) -> str:
     """Quote a text as an SQL string literal, for the few places where a value can't be bound (COMMENT)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(text: str) -> str:
+    """Quote a text as a string literal of BigQuery, where a value can't be bound (OPTIONS)."""
+    double = json.dumps(str(text), ensure_ascii=False)
+    return double if "'" in text else "'" + double[1:-1].replace('\\"', '"') + "'"
 
 
 def identifier(name: str) -> str:
@@ -36,7 +43,15 @@ def environment() -> jinja2.Environment:
     )
     made.filters["literal"] = literal
     made.filters["identifier"] = identifier
+    made.filters["quoted"] = quoted
     return made
+
+
+def compile_all() -> None:
+    """Compile every file, so that processes that are forked from this one find them compiled."""
+    made = environment()
+    for name in made.list_templates(extensions=["sql"]):
+        made.get_template(name)
 
 
 def render(name: str, **parameters: Any) -> str:

@@ -50,7 +50,7 @@ class LoadTables:
 
     @property
     def staging_table(self) -> str:
-        """The file's fields as text, with its schema."""
+        """The file's rows as they were staged, with its schema."""
         return f"{STAGING_SCHEMA}.{self._run_name}"
 
     @property
@@ -62,6 +62,11 @@ class LoadTables:
     def rows_table(self) -> str:
         """The typed rows, with their schema."""
         return f"{STAGING_SCHEMA}.{self.rows_name}"
+
+    @property
+    def differences_table(self) -> str:
+        """Where a published month and the typed rows differ, with its schema."""
+        return f"{STAGING_SCHEMA}.{self._run_name}_diff"
 
     @property
     def index_name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -45,11 +46,13 @@ class Arrival:
     :param stored: the verified file's record
     :param from_cache: whether it was there already, and unchanged at the mirror
     :param fetched: how many of its bytes came this time; the rest came with an earlier try
+    :param seconds: from the question to the last byte; the look at the whole file that follows is not in it
     """
 
     stored: StoredFile
     from_cache: bool
     fetched: int
+    seconds: float
 
 
 class Transfer:
@@ -96,6 +99,7 @@ class Transfer:
         """Ask once; None where what is there already turned out to be of no use."""
         # "identity": the file is compressed already, and its own bytes are what is counted and hashed.
         headers = {"Accept-Encoding": "identity"}
+        began = time.monotonic()
         if stored is not None:
             headers |= stored.validators.if_changed
         if part is not None:
@@ -110,7 +114,7 @@ class Transfer:
                 self._check_size(stored.size, f"a file of {stored.size} bytes, in the cache and unchanged")
                 self.slot.drop_part()
                 self.slot.touch()
-                return Arrival(stored, from_cache=True, fetched=0)
+                return Arrival(stored, from_cache=True, fetched=0, seconds=time.monotonic() - began)
             if status == 416 and part is not None:
                 return None
             if status == 206:
@@ -122,12 +126,14 @@ class Transfer:
             else:
                 raise self.mirror.error(self.url, response)
             current = self._receive(response, part)
+            seconds = time.monotonic() - began
         contents = self._verify(current, resumed=part is not None)
         if contents is None:
             return None
         verified = StoredFile(self.url, current.validators, contents.size, contents.sha256)
         self.slot.commit(verified)
-        return Arrival(verified, from_cache=False, fetched=contents.size - (part.size if part else 0))
+        fetched = contents.size - (part.size if part else 0)
+        return Arrival(verified, from_cache=False, fetched=fetched, seconds=seconds)
 
     def _receive(self, response: requests.Response, part: PartialFile | None) -> PartialFile:
         """Write an answer's body to the ``.part``: behind what is there, or over it."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from taxiway.core.errors import StagingMissingError
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_operator import MonthOperator
 from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.stage import Staged
+from taxiway.postgres.stage import Staged, stage_month
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 class HashRowsOperator(MonthOperator):
     """Turn a staged month into typed rows with ``unique_row_id`` and ``filename``.
+
+    The staging table is unlogged, so a server that crashes in the meantime empties it. Then the file is
+    staged again here, from the cache.
 
     Returns the number of rows.
 
@@ -33,6 +37,12 @@ class HashRowsOperator(MonthOperator):
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> int:
         """Hash the rows."""
-        rows = hash_rows(connection, tables, Staged(**self.staged))
+        staged = Staged.from_dict(self.staged)
+        try:
+            rows = hash_rows(connection, tables, staged)
+        except StagingMissingError as error:
+            self.log.warning("%s: staging it again first", error)
+            staged = stage_month(connection, tables, staged.file)
+            rows = hash_rows(connection, tables, staged)
         self.log.info("%s %s: %d rows have an id", tables.source.name, tables.month, rows)
         return rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class StageMonthOperator(MonthOperator):
     """Stream a downloaded month into a staging table of its own, and enter the load in the ledger.
 
-    Returns ``{"rows_read": int, "plain": bool}``.
+    Returns ``{"rows_read": int, "plain": bool, "file": {…}}``, the file as ``download_month`` returned it.
 
     :param download: what ``download_month`` returned (templated)
     """
@@ -37,4 +36,4 @@ class StageMonthOperator(MonthOperator):
         file = Download.from_dict(self.download)
         staged = stage_month(connection, tables, file)
         self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
-        return asdict(staged)
+        return staged.to_dict()

@@ -40,5 +40,10 @@ def sweep_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> No
 
 def _drop(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     cursor.execute(
-        render("postgres/drop_staging.sql", staging_table=tables.staging_table, rows_table=tables.rows_table)
+        render(
+            "postgres/drop_staging.sql",
+            staging_table=tables.staging_table,
+            rows_table=tables.rows_table,
+            differences_table=tables.differences_table,
+        )
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from taxiway.core.errors import StagingMissingError
-from taxiway.core.gzip_file import unpacked_blocks
+from taxiway.core.month_file import unpacked_month
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
-from taxiway.postgres.run_tables import count_rows, require_table
+from taxiway.postgres.run_tables import count_rows, is_empty, require_table
 from taxiway.postgres.session import transaction
 from taxiway.postgres.stage import Staged
 
@@ -24,81 +23,113 @@ _EXPECTED = {
     "text": "neither \\N nor the character U+001F, which mean something in a row's id",
 }
 
+_MOST_NAMED = 10_000
+"""Repeated ids that are handed to the statement that numbers their rows; with more, it looks at every row."""
+
+_SORT_IN_HALVES = """
+SET LOCAL work_mem = '64MB';
+SET LOCAL enable_hashagg = off;
+SET LOCAL min_parallel_table_scan_size = '1TB';
+"""
+# Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
+
+_LONGEST_SHOWN = 100
+"""Characters of a field that its reason quotes; the line itself is kept whole."""
+
 
 def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
-    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
+    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``, no two of the same id.
 
-    The quick way is tried first: it is right wherever every field is written plainly. Where it
-    stumbles, every field is looked at; rows that can't be read are rejected, the others hashed.
+    The rows of a plain file have all that, and only those that repeat need another id. Of any other file,
+    every field is looked at; rows that can't be read are rejected, the others hashed.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param staged: what the stage step returned
     :return: rows that now have an id, each a different one
-    :raises StagingMissingError: the staging table is not there
+    :raises StagingMissingError: the staging table is not there, or was emptied; or the file is needed again,
+        for the lines that are rejected, and is not there or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     with ledger.step(connection, tables, "hash_rows") as attempt:
-        _require_staged(connection, tables, attempt)
-        if not staged.plain or not _hash_quickly(connection, tables, attempt):
-            _reject_unreadable(connection, tables, staged, attempt)
-            with transaction(connection) as cursor:
-                _hash(cursor, tables, attempt, lenient=True)
         with transaction(connection) as cursor:
-            return count_rows(cursor, tables.rows_table)
+            require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+            rows = _count_staged(cursor, tables, staged, attempt)
+        if not staged.plain:
+            rows -= _reject_unreadable(connection, tables, staged, attempt)
+        with transaction(connection) as cursor:
+            _hash(cursor, tables, staged)
+            _make_unique(cursor, tables)
+            attempt.record(cursor, rows_staged=rows)
+        return rows
 
 
-def _require_staged(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> None:
-    """Make sure that the staging table holds what was staged: a server that crashed has emptied it."""
+def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged, attempt: Attempt) -> int:
+    """Make sure that the staging table holds what was staged: a server that crashed has emptied one of text.
+
+    The rows of a plain file are logged, and counted again before they are published.
+    """
     expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
-    with transaction(connection) as cursor:
-        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
-        found = count_rows(cursor, tables.staging_table)
+    if staged.plain and not is_empty(cursor, tables.staging_table):
+        return expected
+    found = count_rows(cursor, tables.staging_table)
     if found != expected:
         raise StagingMissingError(
             f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
-            f"crash. Clear the task stage_month with its downstream tasks, and the month is staged again"
+            f"crash. The file has to be staged again, as the task hash_rows does"
         )
+    return found
 
 
-def _hash_quickly(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> bool:
-    """Hash the rows as they stand; say whether every one could be read that way."""
-    try:
-        with transaction(connection) as cursor:
-            expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
-            if _hash(cursor, tables, attempt, lenient=False) != expected:
-                raise _StumbledError
-    except (psycopg.errors.DataError, _StumbledError):
-        return False  # the rows are looked at one by one next
-    return True
-
-
-class _StumbledError(Exception):
-    """A timestamp is written in a way that the row id doesn't have."""
-
-
-def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, *, lenient: bool) -> int:
+def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> None:
+    """Give text rows their types and ids; those of a plain file have them."""
     cursor.execute(
         render(
-            "postgres/hash_rows.sql",
+            "postgres/adopt_plain_rows.sql" if staged.plain else "postgres/hash_rows.sql",
             rows_table=tables.rows_table,
+            rows_name=tables.rows_name,
             staging_table=tables.staging_table,
             columns=tables.source.columns,
-            lenient=lenient,
         ),
         {"filename": tables.source.filename(tables.month)},
     )
-    _make_unique(cursor, tables)
-    hashed = count_rows(cursor, tables.rows_table)
-    attempt.record(cursor, rows_staged=hashed)
-    return hashed
+
+
+def _make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Index the ids; where rows repeat within the file, number the repeats first."""
+    statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(statement)
+    except psycopg.errors.UniqueViolation:
+        _number_repeated(cursor, tables)
+        cursor.execute(statement)
+
+
+def _number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Give rows that repeat within the file ids of their own."""
+    # Rolled back, so that the settings are gone afterwards: with them, no index is built by two processes.
+    with cursor.connection.transaction(force_rollback=True):
+        cursor.execute(_SORT_IN_HALVES)
+        found = cursor.execute(
+            render("postgres/find_repeated_rows.sql", rows_table=tables.rows_table), {"most": _MOST_NAMED + 1}
+        ).fetchall()
+    cursor.execute(
+        render(
+            "postgres/number_repeated_rows.sql",
+            rows_table=tables.rows_table,
+            columns=tables.source.columns,
+            named=len(found) <= _MOST_NAMED,
+        ),
+        {"repeated_ids": [row[0] for row in found]},
+    )
 
 
 def _reject_unreadable(
     connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged, attempt: Attempt
-) -> None:
-    """Take the rows that don't fit their columns out of the staging table, and keep their lines."""
+) -> int:
+    """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them."""
     source = tables.source
     with transaction(connection) as cursor:
         found = cursor.execute(
@@ -106,12 +137,13 @@ def _reject_unreadable(
             {"most": rejects.MOST_KEPT + 1},
         ).fetchall()
         if not found:
-            return
+            return 0
         addresses, reasons = set(), dict[int, str]()
         for address, line, column, kind, value in found:
             addresses.add(address)
-            reasons.setdefault(line, f"{column} is {value!r}, expected {_EXPECTED[kind]}")
-        rejected = rejects.with_raw_lines(unpacked_blocks(Path(staged.path)), reasons)
+            shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+            reasons.setdefault(line, f"{column} is {shown!r}, expected {_EXPECTED[kind]}")
+        rejected = rejects.with_raw_lines(unpacked_month(source, tables.month, staged.file), reasons)
         rejects.keep(cursor, tables, attempt, rejected)
         before = attempt.rows_rejected or 0
         attempt.record(cursor, rows_rejected=before + len(rejected))
@@ -120,17 +152,4 @@ def _reject_unreadable(
             {"row_addresses": sorted(addresses)},
         )
     rejects.check_limit(tables, rejected, staged.rows_read, before)
-
-
-def _make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Index the ids; where rows repeat within the file, number the repeats first."""
-    statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
-    values = {"filename": tables.source.filename(tables.month)}
-    try:
-        with cursor.connection.transaction():
-            cursor.execute(statement, values)
-    except psycopg.errors.UniqueViolation:
-        cursor.execute(
-            render("postgres/number_repeated_rows.sql", rows_table=tables.rows_table, columns=tables.source.columns)
-        )
-        cursor.execute(statement, values)
+    return len(rejected)

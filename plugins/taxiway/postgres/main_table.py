@@ -14,11 +14,16 @@ from taxiway.postgres.session import lock
 OLDEST_SERVER = 170_000
 """Oldest server version: COPY's ``FORCE_NULL *`` came with Postgres 17."""
 
+LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
+"""Taxiway's own tables and views, besides the main tables."""
+
 _TYPE_NAMES = {"timestamp": "timestamp without time zone"}
 
 
 def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """Create the ledger and the source's main table where they are absent.
+
+    The role ``taxiway_reader``, where there is one, can read them from then on.
 
     :raises WarehouseError: the server is too old, or not UTF-8
     :raises MainTableError: a table of that name exists and has other columns, or isn't partitioned
@@ -26,8 +31,29 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     _require_server(cursor, source)
     # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
     lock(cursor, "definitions")
-    if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
+    if not _has_current_ledger(cursor):
         cursor.execute(render("postgres/create_ledger.sql"))
+    _ensure_main_table(cursor, source)
+    let_reader_read(cursor, *LEDGER, f"public.{source.main_table}")
+
+
+def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
+    """Grant the role ``taxiway_reader``, where there is one, to read tables and their partitions.
+
+    :param tables: names with their schemas, of tables and views that are there
+    """
+    cursor.execute(render("postgres/grant_reader.sql", tables=tables))
+
+
+def _has_current_ledger(cursor: psycopg.Cursor[Any]) -> bool:
+    """Say whether the ledger is there, with the column that came last: an earlier version's lacks it."""
+    cursor.execute(
+        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'try_number'"
+    )
+    return cursor.fetchone() is not None
+
+
+def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
     found = _described(cursor, source)
     if found is None:
         cursor.execute(

@@ -39,25 +39,34 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
             return attempt.published
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
         _refuse_if_overtaken(cursor, tables, attempt)
+        inserted: int | None = None  # all of them
+        deleted = 0
         if partition is not None:
-            counts = _replace(cursor, tables, partition)
+            inserted, deleted = _replace(cursor, tables, partition)
         else:
-            counts = Published(inserted=_attach(cursor, tables), deleted=0, unchanged=0)
-        _require_balance(cursor, tables, attempt)
+            _attach(cursor, tables)
+        rows = _require_balance(cursor, tables, attempt)
+        inserted = rows if inserted is None else inserted
+        counts = Published(inserted, deleted, unchanged=rows - inserted)
         attempt.publish(cursor, counts)
     return counts
 
 
-def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
-    """Make sure, before it is committed, that the main table holds as many rows of the month as were staged."""
+def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
+    """Make sure, before it is committed, that the main table holds as many rows of the month as were staged.
+
+    :return: these rows
+    """
     partition = find_partition(cursor, tables)
     found = count_rows(cursor, partition) if partition else 0
     if found != attempt.rows_staged:
         raise BalanceError(
             f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
-            f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that were "
-            f"staged. Nothing was changed: look for triggers and rules on the partition, and clear the task stage_month"
+            f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that "
+            f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
+            f"stage_month"
         )
+    return found
 
 
 def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | None:
@@ -87,7 +96,7 @@ def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attemp
     )
 
 
-def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
+def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     table = f"public.{tables.partition_name}"
     if cursor.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
         raise MainTableError(
@@ -95,7 +104,6 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
             f"{tables.source.filename(tables.month)}, expected that name to be free. Nothing was changed: attach it "
             f"(ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it or drop it"
         )
-    inserted = count_rows(cursor, tables.rows_table)
     cursor.execute(
         render(
             "postgres/publish_month.sql",
@@ -109,17 +117,15 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> int:
         {"filename": tables.source.filename(tables.month)},
     )
     let_reader_read(cursor, table)
-    return inserted
 
 
-def _replace(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: str) -> Published:
-    row = cursor.execute(
-        render(
-            "postgres/merge_month.sql",
-            rows_table=tables.rows_table,
-            partition=partition,
-            columns=tables.source.columns,
-        )
-    ).fetchone()
-    inserted, deleted = row if row else (0, 0)
-    return Published(inserted=inserted, deleted=deleted, unchanged=count_rows(cursor, tables.rows_table) - inserted)
+def _replace(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: str) -> tuple[int, int]:
+    """Bring the partition to the state of the file; return how many rows came, and how many went."""
+    of_both = {
+        "differences_table": tables.differences_table,
+        "rows_table": tables.rows_table,
+        "partition": partition,
+    }
+    cursor.execute(render("postgres/find_differences.sql", **of_both))
+    row = cursor.execute(render("postgres/merge_month.sql", **of_both, columns=tables.source.columns)).fetchone()
+    return row if row else (0, 0)

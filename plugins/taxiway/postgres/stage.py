@@ -1,36 +1,35 @@
-"""Stages a month: the file's rows, as text, in a table of this run."""
+"""Stages a month: the file's rows, in a table of this run; typed where it is written plainly, else as text."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from taxiway.core.download import Download
-from taxiway.core.errors import EmptyMonthError, InvalidFileError, StagingMissingError
-from taxiway.core.gzip_file import GzipFaultError, unpacked_blocks
+from taxiway.core.errors import EmptyMonthError, InvalidFileError
 from taxiway.core.header import MAX_HEADER, match_header
-from taxiway.core.lines import numbered_lines, reason_against
+from taxiway.core.lines import numbered_lines, reason_against, whole_lines
+from taxiway.core.month_file import unpacked_month
+from taxiway.core.plain_rows import PlainRows
+from taxiway.core.sources import Column
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.cleanup import drop_staging, sweep_staging
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
+from taxiway.postgres.parallel_copy import copy_in_parallel
 from taxiway.postgres.rejects import Reject
 from taxiway.postgres.session import transaction
 
-_PLAIN = b"0123456789.,-: \r\nNY"
-# What a file of numbers, timestamps and Y/N flags is written with. Within this alphabet, what
-# Postgres reads as a number is a plain decimal number: no NaN, Infinity, hexadecimal, exponent
-# or digit group, all of which it reads too. Looking for anything else costs next to nothing.
+_MOST_ARGUMENTS = 100
+"""What a function of Postgres takes at the most: the one that gives a plain row its id takes every column."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,23 @@ class Staged:
     """A staged month.
 
     :param rows_read: rows in the file, without its header
-    :param plain: whether the file holds nothing but digits, signs, separators and the letters N
-        and Y, so that its numbers need no closer look
-    :param path: the file
+    :param plain: whether the file is written plainly, so that its rows have their types and ids
+        already; else the staging table holds text, and its fields need a closer look
+    :param file: the file that they come from
     """
 
     rows_read: int
     plain: bool
-    path: str
+    file: Download
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, as they travel between tasks."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Staged:
+        """Read back what :meth:`to_dict` gave."""
+        return cls(document["rows_read"], document["plain"], Download.from_dict(document["file"]))
 
 
 def stage_month(
@@ -53,8 +61,9 @@ def stage_month(
 ) -> Staged:
     """Stream a downloaded month into its staging table.
 
-    The quick way is tried first: the file goes into ``COPY`` as it is. Where that stumbles, its lines
-    are looked at one by one; those that can't be read are rejected, and the others staged.
+    The quick way is tried first: the file goes into typed columns as it is, over two sessions at once,
+    and gets its ids on the way. Where that stumbles, it is staged as text; and where that stumbles too,
+    its lines are looked at one by one, those that can't be read are rejected, and the others staged.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -63,6 +72,7 @@ def stage_month(
     :return: what was staged
     :raises StagingMissingError: the file is not there, or not the one that was downloaded
     :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
     :raises RejectLimitError: more lines that can't be read than the source allows
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
@@ -85,7 +95,11 @@ def stage_month(
 
 
 def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
-    staged = _stage_quickly(connection, tables, file, attempt) or _stage_lines(connection, tables, file, attempt)
+    staged = (
+        _stage_plain(connection, tables, file, attempt)
+        or _stage_text(connection, tables, file, attempt)
+        or _stage_lines(connection, tables, file, attempt)
+    )
     if staged.rows_read == 0 and not tables.source.allow_empty:
         raise EmptyMonthError(
             f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
@@ -98,25 +112,64 @@ def _where(tables: LoadTables) -> str:
     return f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}"
 
 
+def _stage_plain(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
+) -> Staged | None:
+    """Stage the file with types and ids; None, and nothing to use, where it isn't written plainly."""
+    source = tables.source
+    if len(source.columns) > _MOST_ARGUMENTS:
+        return None
+    blocks = unpacked_month(source, tables.month, file)
+    header, first_rows = _split_header(blocks, _where(tables))
+    columns = match_header(source, tables.month, header)
+    with transaction(connection) as cursor:
+        cursor.execute(
+            render(
+                "postgres/create_plain_staging_table.sql", staging_table=tables.staging_table, columns=source.columns
+            ),
+            {"filename": source.filename(tables.month)},
+        )
+    rows = PlainRows(columns)
+
+    def plain_blocks() -> Iterator[bytes]:
+        for block in whole_lines(chain([first_rows], blocks)):
+            if not rows.add(block):
+                raise _StumbledError
+            yield block
+
+    try:
+        copied = copy_in_parallel(connection, _copy_statement(tables, columns), plain_blocks())
+    except (psycopg.errors.DataError, _StumbledError):
+        return None
+    if copied != rows.count:
+        return None
+    with transaction(connection) as cursor:
+        attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
+    return Staged(rows_read=rows.count, plain=True, file=file)
+
+
+def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False) -> str:
+    return render(
+        "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
+    )
+
+
 def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, header: bytes, *, numbered: bool) -> tuple[str, int]:
-    """Create the staging table; return the COPY statement for the file, and how many fields a line has."""
+    """Create the staging table for text; return the COPY statement for the file, and how many fields a line has."""
     columns = match_header(tables.source, tables.month, header)
     cursor.execute(
         render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=tables.source.columns)
     )
-    statement = render(
-        "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
-    )
-    return statement, len(columns)
+    return _copy_statement(tables, columns, numbered=numbered), len(columns)
 
 
-def _stage_quickly(
+def _stage_text(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
 ) -> Staged | None:
-    """Stage the file as it is; None, and nothing staged, where a line isn't one row of it."""
+    """Stage the file's fields as text, in its order; None, and nothing staged, where a line isn't one row of it."""
     try:
         with transaction(connection) as cursor:
-            blocks = _unpacked(file, _where(tables))
+            blocks = unpacked_month(tables.source, tables.month, file)
             header, first_rows = _split_header(blocks, _where(tables))
             statement, _ = _begin(cursor, tables, header, numbered=False)
             lines = _Lines()
@@ -129,7 +182,7 @@ def _stage_quickly(
             attempt.record(cursor, rows_read=lines.count, rows_rejected=0)
     except (psycopg.errors.DataError, _StumbledError):
         return None
-    return Staged(rows_read=lines.count, plain=lines.plain, path=file.path)
+    return Staged(rows_read=lines.count, plain=False, file=file)
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
@@ -137,7 +190,7 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
     found: list[Reject] = []
     rows_read = 0
     with transaction(connection) as cursor:
-        lines = numbered_lines(_unpacked(file, _where(tables)))
+        lines = numbered_lines(unpacked_month(tables.source, tables.month, file))
         _, header = next(lines)
         statement, fields = _begin(cursor, tables, header, numbered=True)
         with cursor.copy(statement) as copy:
@@ -154,53 +207,29 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
         rejects.keep(cursor, tables, attempt, found)
         attempt.record(cursor, rows_read=rows_read, rows_rejected=len(found))
     rejects.check_limit(tables, found, rows_read)
-    return Staged(rows_read=rows_read, plain=False, path=file.path)
+    return Staged(rows_read=rows_read, plain=False, file=file)
 
 
 class _StumbledError(Exception):
-    """A quotation mark that isn't closed has joined lines."""
+    """The file isn't written plainly, or a quotation mark that isn't closed has joined lines."""
 
 
 class _Lines:
-    """Counts lines, and looks for anything but plain numbers, as blocks pass by."""
+    """Counts lines as blocks pass by."""
 
     def __init__(self) -> None:
         self._ends = 0
         self._last = b"\n"
-        self.plain = True
 
     def add(self, block: bytes) -> None:
         if not block:
             return
         self._ends += block.count(b"\n")
         self._last = block[-1:]
-        self.plain = self.plain and not block.translate(None, _PLAIN)
 
     @property
     def count(self) -> int:
         return self._ends + (self._last != b"\n")
-
-
-def _unpacked(file: Download, where: str) -> Iterator[bytes]:
-    """Unpack the file block by block, and make sure that it is the one that was downloaded."""
-    found = hashlib.sha256()
-    try:
-        yield from unpacked_blocks(Path(file.path), found)
-    except FileNotFoundError:
-        raise StagingMissingError(
-            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
-            f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
-        ) from None
-    except GzipFaultError as error:
-        raise InvalidFileError(
-            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month to fetch it again"
-        ) from error
-    # Another run may have put a newer version into the cache since this run's download.
-    if found.hexdigest() != file.sha256:
-        raise StagingMissingError(
-            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
-            f"expected {file.sha256}. Clear the task download_month to fetch it again"
-        )
 
 
 def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:

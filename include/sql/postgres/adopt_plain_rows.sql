@@ -1,0 +1,15 @@
+-- Turns the staging table of a plain file, whose rows have their ids, into the table of the run's typed rows.
+-- Grain: the rows of one file; no row is touched.
+-- Parameters: staging_table, rows_table, rows_name, columns.
+-- Twice: runs once, then the staging table is gone.
+DROP TABLE IF EXISTS {{ rows_table }};
+
+ALTER TABLE {{ staging_table }}
+ALTER COLUMN unique_row_id DROP EXPRESSION,
+ALTER COLUMN filename DROP DEFAULT;
+
+DROP FUNCTION {{ staging_table }};
+{% for column in columns if column.type == 'text' %}
+ALTER TABLE {{ staging_table }} ALTER COLUMN {{ column.name | identifier }} TYPE text;
+{% endfor %}
+ALTER TABLE {{ staging_table }} RENAME TO {{ rows_name }};

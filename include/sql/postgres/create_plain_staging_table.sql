@@ -1,0 +1,38 @@
+{%- from "postgres/_row_text.sql" import row_text -%}
+-- Creates the staging table of one run for a file that is written plainly: COPY gives its rows their types, their
+-- unique_row_id and their filename, and the table can become a partition. Rows lie in any order.
+-- Grain: one row per row of the file; rows that repeat within the file still share an id (number_repeated_rows).
+-- Parameters: staging_table, columns; bound: filename.
+-- Twice: safe, what an earlier attempt of the same run left is dropped first.
+-- A text is shorter than a timestamp here, so that none can pass for one (PlainRows); adopt_plain_rows lifts that.
+DROP TABLE IF EXISTS {{ staging_table }};
+DROP FUNCTION IF EXISTS {{ staging_table }};
+
+-- A generated column takes an immutable function only. What writes a timestamp as text is none: it heeds the
+-- session's DateStyle, which every session of a load sets to the same. So the function gets its body afterwards;
+-- being stable then, it is written into the statement that uses it, which makes it quick.
+CREATE FUNCTION {{ staging_table }}(
+{%- for column in columns %}
+    {{ column.name | identifier }} {{ column.type }}{{ "," if not loop.last }}
+{%- endfor %}
+) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT NULL::uuid $$;
+
+CREATE TABLE {{ staging_table }} (
+    unique_row_id uuid NOT NULL GENERATED ALWAYS AS ({{ staging_table }}(
+{%- for column in columns %}
+        {{ column.name | identifier }}{{ "," if not loop.last }}
+{%- endfor %}
+    )) STORED,
+    filename text NOT NULL DEFAULT %(filename)s CONSTRAINT of_one_file CHECK (filename = %(filename)s)
+{%- for column in columns %},
+    {{ column.name | identifier }} {{ 'varchar(18)' if column.type == 'text' else column.type }}
+{%- endfor %}
+);
+
+CREATE OR REPLACE FUNCTION {{ staging_table }}(
+{%- for column in columns %}
+    {{ column.name | identifier }} {{ column.type }}{{ "," if not loop.last }}
+{%- endfor %}
+) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT MD5({{ row_text(columns) }})::uuid
+$$;

@@ -1,0 +1,14 @@
+-- Finds where a published month and its file differ, on all cores: a statement that changes rows uses one only.
+-- Grain: one row per row that the month has and the file has not, or the other way round.
+-- Parameters: differences_table, rows_table, partition (with its schema).
+-- Twice: safe, what an earlier attempt of the same run left is dropped first.
+DROP TABLE IF EXISTS {{ differences_table }};
+
+CREATE UNLOGGED TABLE {{ differences_table }} AS
+SELECT
+    published.ctid AS published_address,
+    published.unique_row_id AS published_id,
+    incoming.ctid AS incoming_address
+FROM {{ partition }} AS published
+FULL JOIN {{ rows_table }} AS incoming ON published.unique_row_id = incoming.unique_row_id
+WHERE published.unique_row_id IS NULL OR incoming.unique_row_id IS NULL

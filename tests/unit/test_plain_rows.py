@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from taxiway.core.plain_rows import PlainRows
+from taxiway.core.sources import Column
+
+TIME = "2019-01-05 00:44:02"
+TYPES = ("integer", "timestamp", "timestamp", "text", "numeric")
+PLAIN = f"1,{TIME},{TIME},N,-.50"
+
+
+ORDERS = (
+    TYPES,
+    ("timestamp", "integer", "text", "numeric", "timestamp"),
+    ("integer", "timestamp", "text", "timestamp", "numeric"),
+)
+"""Side by side within the row, at its ends, apart."""
+
+
+def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
+    return [Column(f"c{number}", f"c{number}", kind, "a column") for number, kind in enumerate(types)]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("types", "row"),
+    [
+        (TYPES, PLAIN),
+        (TYPES, f",{TIME},{TIME},,"),
+        *(
+            (
+                types,
+                ",".join({"integer": "1", "timestamp": TIME, "text": "N", "numeric": "-.50"}[kind] for kind in types),
+            )
+            for types in ORDERS
+        ),
+        (("timestamp", "timestamp"), f"{TIME},{TIME}"),
+        (("timestamp",), TIME),
+        (("integer", "text"), "1,Y"),
+    ],
+)
+def test_rows_that_are_written_plainly(types: tuple[str, ...], row: str, end: str) -> None:
+    rows = PlainRows(columns(types))
+
+    assert rows.add(f"{row}\n{row}\n".replace("\n", end or "\n").encode())
+    assert rows.add(f"{row}{end}".encode())
+    assert rows.count == 3
+
+
+@pytest.mark.parametrize("types", ORDERS)
+@pytest.mark.parametrize(
+    "row",
+    [
+        PLAIN.replace("-.50", "NaN"),
+        PLAIN.replace("-.50", "1e5"),
+        PLAIN.replace("-.50", "1_000"),
+        PLAIN.replace("-.50", " 5"),
+        PLAIN.replace(",N,", ',"N",'),
+        PLAIN.replace(",N,", ",é,"),
+        PLAIN.replace(",N,", ",\0,"),
+        PLAIN.replace(",N,", ",\\N,"),
+        *(
+            PLAIN.replace(TIME, odd, 1)
+            for odd in (
+                "",
+                "2019-01-05",
+                "20190105",
+                "20190105 004402",
+                "2019-01-05 00:44",
+                "2019-1-5 0:44:02",
+                "2019-01-05 24:00:00",
+                "2019-01-05 00:44:60",
+                "2019-01-05 00:44:02.5",
+                "2019-01-05 00:44:02-05",
+                "2019-01-05  00:44:02",
+                "12019-01-05 00:44:02",
+                "-2019-01-05 00:44:02",
+            )
+        ),
+    ],
+)
+def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
+    """The fields of a row, put in the columns' order."""
+    fields, plain = (dict(zip("itTxn", text.split(","), strict=True)) for text in (row, PLAIN))
+    order = {"timestamp": iter("tT"), "integer": iter("i"), "text": iter("x"), "numeric": iter("n")}
+    keys = [next(order[kind]) for kind in types]
+    bad, good = (",".join(of[key] for key in keys) for of in (fields, plain))
+    assert PlainRows(columns(types)).add(f"{good}\n{good}\n".encode())
+
+    for before in ("", f"{good}\n"):
+        assert not PlainRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
