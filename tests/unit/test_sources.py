@@ -62,6 +62,13 @@ BAD = [
     ("columns", [{"name": "a", "type": "float", "description": "x"}], "columns\\[0\\].type is 'float'"),
     ("columns", [{"name": 'a"', "type": "text", "description": "x"}], "columns\\[0\\].name is"),
     ("columns", [{"name": "filename", "type": "text", "description": "x"}], "none of unique_row_id, filename"),
+    (
+        "columns",
+        [{"name": "Source_Month", "type": "text", "description": "x"}],
+        "none of unique_row_id, .*source_month",
+    ),
+    ("columns", [{"name": "row_count", "type": "integer", "description": "x"}], "none of unique_row_id, .*row_count"),
+    ("main_table", "months", "to be none of load_events, loads, months, rejected_rows"),
     ("columns", [{"name": "XMIN", "type": "text", "description": "x"}], "columns\\[0\\].name is 'XMIN'"),
     ("last_month", "2018-12", "last_month is '2018-12': expected it not to be before first_month"),
     ("max_rejected_share", 2, "max_rejected_share is 2: expected it to be a share"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.core.errors import SourceConfigError
+from taxiway.core.plain_yaml import TEXT
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "share_outside_month": ("timestamp",),
@@ -28,6 +29,9 @@ divided by the mean of those of the month before and the month after, as far as 
 
 SEVERITIES = ("fail", "warn")
 """What a check does outside its bounds: the month isn't published, or its load carries a warning."""
+
+MAX_BOUND = 1e15
+"""Largest bound of a check: far above any measure."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _REQUIRED = {"name", "measure", "severity", "message"}
@@ -136,7 +140,7 @@ def _read_check(key: str, entry: object, column_types: Mapping[str, str], error:
         ("name", _NAME, "to be a lower-case name"),
         ("measure", re.compile("|".join(MEASURES)), f"to be one of {', '.join(MEASURES)}"),
         ("severity", re.compile("|".join(SEVERITIES)), f"to be one of {', '.join(SEVERITIES)}"),
-        ("message", re.compile(r".*\S.*", re.DOTALL), "to say what it means and what to look at"),
+        ("message", TEXT, "to say what it means and what to look at"),
     ):
         value = entry[name]
         if not isinstance(value, str) or not pattern.fullmatch(value):
@@ -159,7 +163,7 @@ def _bound(key: str, entry: Mapping[Any, Any], name: str, error: ConfigError) ->
     value = entry.get(name)
     if value is None and name not in entry:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOUND:
         raise error(key, value, "to be a number of at least 0, such as 0.01")
     return float(value)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from taxiway.core.errors import InvalidMonthError
+from taxiway.core.plain_yaml import shown
 
-MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
-"""What a month looks like, as a regular expression that JSON Schema understands too. Its neighbours are dates, too."""
+MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])(?!\n)$"
+"""What a month looks like, as a regular expression that JSON Schema understands too. Its neighbours are dates, too.
+In Python, a line's end may stand behind what ``$`` finds."""
 
 
 @dataclass(frozen=True, order=True)
@@ -29,8 +31,8 @@ class Month:
 
         :raises InvalidMonthError: where the text is anything else
         """
-        if not isinstance(text, str) or not re.match(MONTH_PATTERN, text) or text.endswith("\n"):
-            raise InvalidMonthError(f"{text!r} is not a month: write it as YYYY-MM, for example 2019-03")
+        if not isinstance(text, str) or not re.match(MONTH_PATTERN, text):
+            raise InvalidMonthError(f"{shown(text)} is not a month: write it as YYYY-MM, for example 2019-03")
         return cls(int(text[:4]), int(text[5:]))
 
     @classmethod

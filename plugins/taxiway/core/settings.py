@@ -11,7 +11,7 @@ _UNITS = {"": 1, "b": 1} | {
     for power, prefix in enumerate("kmgt")
     for unit, base in (("b", 1000), ("ib", 1024))
 }
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([a-z]*)", re.IGNORECASE)
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -23,10 +23,12 @@ def parse_size(value: str | int, setting: str) -> int:
     :return: bytes
     :raises SettingError: where it is anything else
     """
-    match = _SIZE.fullmatch(str(value).strip())
+    # A number of thousands of digits can't even be written down.
+    text = str(value) if isinstance(value, str) or 0 <= value < 10**20 else "a number out of range"
+    match = _SIZE.fullmatch(text.strip())
     factor = _UNITS.get(match[2].lower()) if match else None
     if match is None or factor is None:
-        raise SettingError(f"{setting} is {value!r}: expected a size such as 10 GiB, 500 MB or a number of bytes")
+        raise SettingError(f"{setting} is {text[:100]!r}: expected a size such as 10 GiB, 500 MB or a number of bytes")
     return int(float(match[1]) * factor) if "." in match[1] else int(match[1]) * factor
 
 

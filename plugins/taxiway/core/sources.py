@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from taxiway.core.checks import Check, read_checks
 from taxiway.core.errors import InvalidMonthError, SettingError, SourceConfigError
 from taxiway.core.months import Month
+from taxiway.core.plain_yaml import TEXT, read_plain_yaml, shown
 from taxiway.core.settings import parse_size
 
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
@@ -26,8 +25,23 @@ COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 ADDED_COLUMNS = ("unique_row_id", "filename")
 """Columns that Taxiway puts in front of the source's own."""
 
-TAKEN_NAMES = (*ADDED_COLUMNS, "line_number", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
-"""Names that a source's column can't have: ours, and those of Postgres's system columns."""
+TAKEN_NAMES = (
+    *ADDED_COLUMNS,
+    "source_month",
+    "line_number",
+    "row_count",
+    "unreadable_column",
+    "ctid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "tableoid",
+)
+"""Names that a source's column can't have: ours, in either warehouse, and those of Postgres's system columns."""
+
+TAKEN_TABLES = ("load_events", "loads", "months", "rejected_rows")
+"""Names that a main table can't have: BigQuery keeps it in one dataset with the ledger."""
 
 MAX_REJECTED_SHARE = 0.001
 """Share of a month's rows that may be unreadable, where a source doesn't say."""
@@ -42,9 +56,12 @@ MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
 
+MAX_COLUMNS = 1000
+"""Most columns of a source: Postgres's tables have 1600 at most, and queries name each more than once."""
+
 _IDENTIFIER = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
 _HEADER_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
-_FILE = re.compile(r"[A-Za-z0-9_.{}-]+\.csv\.gz")
+_FILE = re.compile(r"[A-Za-z0-9_.{}-]{1,150}\.csv\.gz")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _REQUIRED = ("title", "first_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
@@ -157,6 +174,20 @@ def load_sources(folder: Path) -> tuple[Source, ...]:
     return sources
 
 
+def find_source(folder: Path, name: str) -> Source:
+    """Read the source of a name.
+
+    :param folder: usually ``include/sources``
+    :param name: the YAML file's, without its ending
+    :raises SourceConfigError: see :func:`load_sources`
+    """
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+        raise SourceConfigError(
+            f"{shown(name)} is not a source's name: expected lower-case letters, digits, underscores"
+        )
+    return load_source(folder / f"{name}.yaml")
+
+
 def load_source(path: Path) -> Source:
     """Read one source from its YAML file.
 
@@ -164,17 +195,11 @@ def load_source(path: Path) -> Source:
     """
     if not _IDENTIFIER.fullmatch(path.stem):
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise SourceConfigError(f"{path}: not a YAML file: {said}") from error
+    document = read_plain_yaml(path)
     if not isinstance(document, Mapping):
         raise SourceConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     missing = [key for key in _REQUIRED if key not in document]
-    unknown = [str(key) for key in document if key not in _REQUIRED + _OPTIONAL]
+    unknown = [shown(key).strip("'") for key in document if key not in _REQUIRED + _OPTIONAL][:10]
     if missing or unknown:
         raise SourceConfigError(
             f"{path}: missing keys: {', '.join(missing) or 'none'}; unknown keys: {', '.join(unknown) or 'none'}; "
@@ -189,11 +214,14 @@ def load_source(path: Path) -> Source:
         if value.count("{month}") != 1 or re.search(r"[{}]", value.replace("{month}", "")):
             raise reader.error(key, value, "to hold {month} once, and no other braces")
     parts = PurePosixPath(source_path).parts
-    if source_path.startswith("/") or ".." in parts or not re.fullmatch(r"[A-Za-z0-9_.{}/-]+", source_path):
+    if source_path.startswith("/") or ".." in parts or not re.fullmatch(r"[A-Za-z0-9_.{}/-]{1,300}", source_path):
         raise reader.error("path", source_path, "to be a plain relative path below the mirror's address")
-    if parts[-1] != file:
+    if parts[-1] != file or source_path != "/".join(parts):
         raise reader.error("path", source_path, f"to end in the name under 'file', {file}")
     columns = reader.columns()
+    main_table = reader.matching("main_table", _IDENTIFIER, f"a lower-case name of at most {MAX_IDENTIFIER} characters")
+    if main_table in TAKEN_TABLES:
+        raise reader.error("main_table", main_table, f"to be none of {', '.join(TAKEN_TABLES)}")
     return Source(
         name=path.stem,
         title=reader.text("title"),
@@ -202,9 +230,7 @@ def load_source(path: Path) -> Source:
         schedule=reader.matching("schedule", re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,#-]+){4}"), "a five-field cron"),
         file=file,
         path=source_path,
-        main_table=reader.matching(
-            "main_table", _IDENTIFIER, f"a lower-case name of at most {MAX_IDENTIFIER} characters"
-        ),
+        main_table=main_table,
         owner=reader.matching("owner", _TAG, "a plain word"),
         tags=reader.tags(),
         allow_empty=reader.flag("allow_empty", default=False),
@@ -225,12 +251,12 @@ class _Reader:
         self.document = document
 
     def error(self, key: str, value: object, expected: str) -> SourceConfigError:
-        return SourceConfigError(f"{self.path}: {key} is {value!r}: expected it {expected}")
+        return SourceConfigError(f"{self.path}: {key} is {shown(value)}: expected it {expected}")
 
     def text(self, key: str) -> str:
         value = self.document[key]
-        if not isinstance(value, str) or not value.strip():
-            raise self.error(key, value, "to be a text that isn't empty")
+        if not isinstance(value, str) or not TEXT.fullmatch(value):
+            raise self.error(key, value, "to be a text of at most 1000 characters that isn't empty")
         return value
 
     def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -283,8 +309,8 @@ class _Reader:
 
     def columns(self) -> tuple[Column, ...]:
         entries = self.document["columns"]
-        if not isinstance(entries, list) or not entries:
-            raise self.error("columns", entries, "to be a list of columns")
+        if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_COLUMNS:
+            raise self.error("columns", entries, f"to be a list of columns, at most {MAX_COLUMNS}")
         columns = tuple(self._column(position, entry) for position, entry in enumerate(entries))
         names = [column.name for column in columns]
         for position, name in enumerate(names):
@@ -303,6 +329,6 @@ class _Reader:
             )
         if kind not in COLUMN_TYPES:
             raise self.error(f"{key}.type", kind, f"to be one of {', '.join(COLUMN_TYPES)}")
-        if not isinstance(description, str) or not description.strip():
+        if not isinstance(description, str) or not TEXT.fullmatch(description):
             raise self.error(f"{key}.description", description, "to say what the column means")
         return Column(header=header, name=header.lower(), type=kind, description=description)

@@ -15,11 +15,13 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from taxiway.core.sql import render
 from taxiway.local import postgres_server
 from taxiway.local.home import Home
 
 DATABASES = {"airflow": "airflow", "taxi": "taxiway"}
-"""The databases and the roles that own them: Airflow's metadata, and the warehouse."""
+"""The databases and the roles that work in them: Airflow's metadata, and the warehouse. Airflow owns its
+database; the loader has its own schemas and tables in the warehouse, and no more."""
 
 METADATA_DRIVER = "postgresql+psycopg2"
 """How Airflow reaches its metadata."""
@@ -35,7 +37,7 @@ class Server:
     socket_folder: Path
 
     def url(self, database: str, *, driver: str = "postgresql") -> str:
-        """Return the address of one of :data:`DATABASES`, for its owner.
+        """Return the address of one of :data:`DATABASES`, for its role.
 
         :param driver: scheme of the address, as SQLAlchemy or libpq want it
         """
@@ -52,14 +54,14 @@ class Server:
         }
 
     def connect(self, database: str, *, user: str | None = None) -> psycopg.Connection[tuple[object, ...]]:
-        """Open a connection, by default as the database's owner."""
+        """Open a connection, by default as the database's role."""
         return psycopg.connect(
             host=str(self.socket_folder), dbname=database, user=user or DATABASES[database], autocommit=True
         )
 
 
 def start(home: Home) -> Server:
-    """Start the server where it doesn't run, and create its databases where they are absent.
+    """Start the server where it doesn't run; create its databases and grant rights where they are absent.
 
     :raises ServerError: it can't be started
     """
@@ -93,21 +95,28 @@ def stop(home: Home) -> bool:
     return postgres_server.stop(home)
 
 
-def psql(home: Home, arguments: Sequence[str]) -> None:
-    """Become ``psql`` on the warehouse; doesn't return."""
+def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"]) -> None:
+    """Become ``psql`` on the warehouse; doesn't return.
+
+    :param role: who to be there; the server's superuser is ``postgres``
+    """
     server = find(home) or start(home)
     program = str(postgres_server.binary("psql"))
-    os.execv(program, [program, server.url("taxi"), *arguments])  # noqa: S606 - psql itself, no shell
+    address = f"postgresql://{quote(role, safe='')}@/taxi?host={quote(str(server.socket_folder))}"
+    os.execv(program, [program, address, *arguments])  # noqa: S606 - psql itself, no shell
 
 
 def _create_databases(server: Server) -> None:
     with server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
         # Two commands may start at the same moment; the second finds everything there.
         admin.execute("SELECT pg_advisory_lock(hashtextextended('taxiway/databases', 0))")
-        for database, owner in DATABASES.items():
-            if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone() is None:
-                admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(owner)))
+        for database, role in DATABASES.items():
+            if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
             if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
-                admin.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner))
-                )
+                admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        admin.execute("ALTER DATABASE airflow OWNER TO airflow")
+        # By default every role may connect to every database.
+        admin.execute("REVOKE ALL ON DATABASE airflow, postgres, template1 FROM PUBLIC")
+        with server.connect("taxi", user=postgres_server.SUPERUSER) as warehouse, warehouse.transaction():
+            warehouse.execute(render("postgres/set_up_warehouse.sql").encode())

@@ -78,10 +78,10 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
             "unset it, or take it out of .env while the demo runs"
         )
     server = database.find(home) or database.start(home)
-    before = _loaded(server, source)
+    before = loaded_months(server, source)
     if mirror is None and not replace:
-        _refuse_to_replace(before)
-    _refuse_while_scheduled(server)
+        refuse_to_replace(before)
+    refuse_while_scheduled(server)
     if mirror is not None:
         _probe(mirror, source)
     started = datetime.now(timezone.utc)
@@ -89,7 +89,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
         console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False, soft_wrap=True)
-        code = _run(
+        code = run(
             [*airflow_command(), *COMMAND, *again],
             {
                 **airflow_environment(home),
@@ -99,7 +99,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
                 "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
             },
         )
-    loaded = [row for row in _loaded(server, source) if row["finished_at"] >= started]
+    loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
     if loaded:
         _show(console, source, loaded)
     if code == 0 and len(loaded) < 12:
@@ -115,7 +115,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     return code
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
+def run(command: list[str], environment: dict[str, str]) -> int:
     """Run a command to its end. Ctrl-C is the command's: it puts its months in order, and we wait for that."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -129,7 +129,7 @@ def _take_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _refuse_while_scheduled(server: database.Server) -> None:
+def refuse_while_scheduled(server: database.Server) -> None:
     """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's mirror."""
     with server.connect("airflow") as metadata:
         row = metadata.execute(
@@ -163,7 +163,7 @@ def _probe(mirror: str, source: Source) -> None:
         )
 
 
-def _refuse_to_replace(loaded: list[dict[str, Any]]) -> None:
+def refuse_to_replace(loaded: list[dict[str, Any]]) -> None:
     """The demo's own months come from this machine; anything else is somebody's data."""
     foreign = [row for row in loaded if urlsplit(str(row["url"])).hostname != "127.0.0.1"]
     if foreign:
@@ -190,7 +190,8 @@ def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str
         yield server.address
 
 
-def _loaded(server: database.Server, source: Source) -> list[dict[str, Any]]:
+def loaded_months(server: database.Server, source: Source) -> list[dict[str, Any]]:
+    """Return the ledger's last good load of every month of the year."""
     with server.connect("taxi") as connection, connection.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
             return []

@@ -82,10 +82,19 @@ def start(home: Home) -> Path:
 
 
 def stop(home: Home) -> bool:
-    """Stop the server; say whether it ran."""
+    """Stop the server; say whether it ran.
+
+    :raises ServerError: it goes on running
+    """
     if find(home) is None:
         return False
-    _run(home, "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_SECONDS), "-D", home.postgres)
+    try:
+        _run(home, "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_SECONDS), "-D", home.postgres)
+    except subprocess.CalledProcessError as error:
+        # Somebody else may have stopped it in the same moment.
+        if find(home) is not None:
+            said = f"{error}: {error.output.strip()}"
+            raise ServerError(f"embedded Postgres in {home.postgres} doesn't stop: {said}{_log_end(home)}") from error
     return True
 
 

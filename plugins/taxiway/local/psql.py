@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 from taxiway.local import database
 from taxiway.local.home import Home
 
 if __name__ == "__main__":
-    database.psql(Home.current(), sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="make psql", description=__doc__)
+    parser.add_argument("--as", dest="role", default=database.DATABASES["taxi"], help="the role to be there")
+    arguments, others = parser.parse_known_args()
+    database.psql(Home.current(), others, role=arguments.role)

@@ -48,10 +48,10 @@ def setup(home: Home, *, report: object = print) -> None:
     home.state.mkdir(parents=True, exist_ok=True)
     server = None
     if uses_embedded_postgres(home):
-        server = database.find(home)
-        if server is None:
+        if database.find(home) is None:
             say("Starting embedded Postgres 18")
-            server = database.start(home)
+        # Also where it runs: an installation of an earlier version gets the rights of this one.
+        server = database.start(home)
     _write_config(home, server)
     _write_passwords(home)
     stamp, stamp_file = _stamp(home, server), _stamp_file(home, server)

@@ -1,0 +1,39 @@
+"""The project's Airflow DAG of green months, once for every way to fail, each with connections of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.sources import load_source
+from taxiway.dags import postgres_dag
+
+CASES = {
+    # DAG: the mirror's connection, the warehouse's connection
+    "succeeds": ("mirror_good", "warehouse_good"),
+    "refused_by_mirror": ("mirror_wrong_password", "warehouse_good"),
+    "broken_mirror": ("mirror_fails", "warehouse_good"),
+    "slow_mirror": ("mirror_hangs", "warehouse_good"),
+    "out_of_time": ("mirror_hangs_long", "warehouse_good"),
+    "mirror_not_there": ("mirror_gone", "warehouse_good"),
+    "key_in_address": ("mirror_query", "warehouse_good"),
+    "password_in_address": ("mirror_address", "warehouse_good"),
+    "refused_by_warehouse": ("mirror_good", "warehouse_wrong_password"),
+    "warehouse_not_there": ("mirror_good", "warehouse_gone"),
+    "no_right": ("mirror_good", "warehouse_without_rights"),
+}
+
+green = load_source(SOURCES_FOLDER / "green.yaml")
+for name, (mirror, warehouse) in CASES.items():
+    dag = postgres_dag(replace(green, name=name, schedule=None))  # type: ignore[arg-type]  # by hand only
+    dag.is_paused_upon_creation = False
+    for task in dag.tasks:
+        task.source_name = green.name
+        task.postgres_conn_id = warehouse
+        task.retries = 0
+        if task.task_id == "download_month":
+            task.http_conn_id = mirror
+        if name == "out_of_time":
+            task.execution_timeout = timedelta(seconds=3)
+    globals()[dag.dag_id] = dag
