@@ -12,13 +12,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
+
+if TYPE_CHECKING:
+    from tests.bigquery_stand_in import StandIn
+    from tests.cloud_storage import CloudStorage
 
 
 def _isolate_from_this_machine() -> None:
@@ -132,3 +136,37 @@ def connect(postgres_server: PostgresServer) -> Iterator[Connect]:
         for connection in opened:
             connection.close()
         postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def _cloud_storage_server() -> Iterator[CloudStorage]:
+    from tests.cloud_storage import CloudStorage
+
+    with CloudStorage() as server:
+        yield server
+
+
+@pytest.fixture
+def cloud_storage(_cloud_storage_server: CloudStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudStorage]:
+    """An empty Cloud Storage, at ``STORAGE_EMULATOR_HOST`` of this process."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage_server.url)
+    _cloud_storage_server.reset()
+    yield _cloud_storage_server
+    _cloud_storage_server.reset()
+
+
+@pytest.fixture(scope="session")
+def _bigquery_server() -> Iterator[StandIn]:
+    from tests.bigquery_stand_in import StandIn
+
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def bigquery(_bigquery_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """An empty BigQuery with no faults, at ``BIGQUERY_EMULATOR_HOST`` of this process."""
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
+    _bigquery_server.reset()
+    yield _bigquery_server
+    _bigquery_server.reset()

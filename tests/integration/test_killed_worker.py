@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 import subprocess
 import sys
@@ -68,11 +69,14 @@ def month_file(green: Source, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("statement", ["-- Streams", "-- Gives every staged row"], ids=["staging", "hashing"])
+@pytest.mark.parametrize("statement", ["-- Streams", "-- Gives rows that were staged"], ids=["staging", "hashing"])
 def test_the_next_attempt_finds_what_it_needs(
     statement: str, connect: Connect, postgres_server: PostgresServer, green: Source, month_file: Path
 ) -> None:
     connection = connect()
+    if statement != "-- Streams":
+        # A quotation mark: the file isn't written plainly, so its rows are staged as text, and hashed afterwards.
+        month_file.write_bytes(gzip.compress(gzip.decompress(month_file.read_bytes()).replace(b",N,", b',"N",', 1), 1))
     with killed_worker(postgres_server, connection, month_file, at=statement):
         wait_until_gone(connection)
 

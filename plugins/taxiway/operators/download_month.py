@@ -15,7 +15,7 @@ from taxiway.core.errors import DownloadError, SettingError, TaxiwayError
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.settings import parse_flag, parse_size
-from taxiway.core.sources import load_source
+from taxiway.core.sources import find_source
 from taxiway.operators.mirror_hook import MirrorHook
 
 CACHE_FOLDER = ROOT / ".taxiway" / "cache"
@@ -84,10 +84,7 @@ class DownloadMonthOperator(BaseOperator):
 
         :raises TaxiwayError: what :func:`taxiway.core.download.download_month` raises, and settings that don't fit
         """
-        source_file = SOURCES_FOLDER / f"{self.source_name}.yaml"
-        if not source_file.is_file():
-            raise SettingError(f"source_name is {self.source_name!r}: expected a source, but {source_file} isn't there")
-        source = load_source(source_file)
+        source = find_source(SOURCES_FOLDER, self.source_name)
         month = Month.parse(self.month)
         folder = _setting(self.cache_folder, "taxiway_cache_folder", str(CACHE_FOLDER))
         limit = _setting(self.cache_limit, "taxiway_cache_limit", CACHE_LIMIT)

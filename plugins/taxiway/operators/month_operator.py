@@ -8,38 +8,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import DownloadError, InvalidMonthError, TaxiwayError, WarehouseBusyError, WarehouseError
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
+from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
+from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
+from taxiway.operators.warehouse_hook import WarehouseHook
 from taxiway.postgres import ledger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PASSING_ERRORS = (DownloadError, WarehouseBusyError)
-"""What trying again may mend, of all that Taxiway reports."""
-
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that trying again may mend: connection, serialization, resources, locks, shutdown, system."""
-
-
-def _refuse_another_month(tables: LoadTables, context: Context) -> None:
-    """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
-    run = context["dag_run"]
-    if str(getattr(run.run_type, "value", run.run_type)) == "manual" or run.logical_date is None:
-        return
-    own = Month.of(run.logical_date)
-    if own != tables.month:
-        raise InvalidMonthError(
-            f"the parameter month is for runs that are triggered by hand: found {tables.month} on the run of {own}, "
-            f"expected none. Run it again without"
-        )
 
 
 class MonthOperator(BaseOperator):
@@ -69,12 +51,8 @@ class MonthOperator(BaseOperator):
         :return: a small result that travels by XCom: counts, never rows
         :raises AirflowFailException: an error that another try can't mend
         """
-        try:
-            source = load_source(SOURCES_FOLDER / f"{self.source_name}.yaml")
-            tables = LoadTables(source, Month.parse(self.month), context["dag_run"].run_id, context["ti"].try_number)
-            _refuse_another_month(tables, context)
-        except TaxiwayError as error:
-            raise AirflowFailException(f"{self.source_name} {self.month or '(no month)'}: {error}") from error
+        source, month = source_and_month(self.source_name, self.month, context)
+        tables = LoadTables(source, month, context["dag_run"].run_id, context["ti"].try_number)
         try:
             return self._run(tables, context)
         except psycopg.Error as error:
@@ -120,13 +98,7 @@ class MonthOperator(BaseOperator):
         """
 
     def _connect(self) -> psycopg.Connection[Any]:
-        connection = PostgresHook(postgres_conn_id=self.postgres_conn_id).get_conn()
-        if not isinstance(connection, psycopg.Connection):
-            raise AirflowFailException(
-                f"connection {self.postgres_conn_id}: found the driver {type(connection).__module__}, expected "
-                f"psycopg 3: install the project's requirements.txt"
-            )
-        return connection
+        return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
 
     def _record_failure(self, tables: LoadTables, error: Exception) -> None:
         """Enter a failure in the ledger over another connection, where the step's own was lost."""

@@ -1,0 +1,106 @@
+"""Postgres killed and started again in the middle of a step, under a real Airflow that tries again."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from tests.faults.aftermath import assert_survived, clean_ids
+from tests.faults.held_steps import HeldSteps
+from tests.faults.killable_server import KillableServer
+from tests.integration.airflow_environment import wait_until
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import query
+from tests.mirror_faults import FaultyMirror, good, held
+
+ROWS = {"2019-01": 3_000, "2019-02": 150_000, "2019-03": 3_000, "2019-04": 3_000}
+COPYING = "SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 1000"
+
+
+@pytest.fixture
+def month_files(tmp_path: Path, green: Source) -> dict[str, Path]:
+    paths = {month: tmp_path / green.file_path(Month.parse(month)) for month in ROWS}
+    for month, path in paths.items():
+        write_sample_month(green, Month.parse(month), path, rows=ROWS[month])
+    # A quotation mark: the file isn't written plainly, so its rows are staged as text, in an unlogged table.
+    text = paths["2019-03"]
+    text.write_bytes(gzip.compress(gzip.decompress(text.read_bytes()).replace(b",N,", b',"N",', 1)))
+    return paths
+
+
+@pytest.fixture
+def mirror(month_files: dict[str, Path], green: Source) -> Iterator[FaultyMirror]:
+    with FaultyMirror() as mirror:
+        for month, path in month_files.items():
+            mirror.put(f"/{green.file_path(Month.parse(month))}", path.read_bytes())
+        yield mirror
+
+
+@pytest.fixture
+def taxi(tmp_path: Path, mirror: FaultyMirror, killable_server: KillableServer) -> Iterator[TaxiAirflow]:
+    taxi = TaxiAirflow.create(killable_server, tmp_path / "home", mirror.url)
+    try:
+        yield taxi
+    finally:
+        taxi.close()
+
+
+def test_killed_while_downloading_staging_hashing_and_merging(
+    taxi: TaxiAirflow,
+    mirror: FaultyMirror,
+    month_files: dict[str, Path],
+    killable_server: KillableServer,
+    green: Source,
+) -> None:
+    """A month each, side by side."""
+    downloading = held(good(month_files["2019-01"].read_bytes()), after=20_000)
+    assert downloading.started is not None
+    assert downloading.hold is not None
+    mirror.script(f"/{green.file_path(Month(2019, 1))}", downloading)
+    with closing(taxi.server.connect(taxi.database, autocommit=True)) as holding:
+        holds = HeldSteps(holding)
+        held_steps = {"stage_month": "2019-02", "hash_rows": "2019-03", "merge_month": "2019-04"}
+        for step, month in held_steps.items():
+            holds.hold(step, month)
+        command = taxi.airflow.popen(
+            "dags", "backfill", "-s", "2019-01-01", "-e", "2019-04-30", "--max-active-runs", "4", "taxi_green"
+        )
+        wait_until(downloading.started.is_set, timeout=60, what="the download")
+        for step, month in held_steps.items():
+            wait_until(lambda: holds.reached(step, month), timeout=60, what=f"{step} of {month}")  # noqa: B023
+        holds.release("stage_month", "2019-02")
+        wait_until(lambda: query(holding, COPYING), timeout=60, what="COPY to be under way", interval=0.005)
+        killable_server.kill()
+        with pytest.raises(psycopg.OperationalError):
+            taxi.connect()
+        downloading.hold.set()
+    # While it is down, what was waiting for it gives up and is tried again.
+    wait_until(
+        lambda: taxi.airflow.query("SELECT count(*) FROM task_instance WHERE state = 'up_for_retry'") == [(4,)],
+        timeout=60,
+        what="four tasks that are to be tried again",
+    )
+    killable_server.start()
+    said, _ = command.communicate(timeout=200)
+
+    assert command.returncode == 0, said
+    assert "4 of 4 months succeeded" in said
+    expected = clean_ids(killable_server, green, month_files.items())
+    with closing(taxi.connect()) as connection:
+        ledger = assert_survived(connection, green, expected)
+    ends = {month: [(state, step) for its, state, step, _ in ledger if its == month] for month in ROWS}
+    published = ("published", "merge_month")
+    assert ends["2019-01"] == [("abandoned", "download_month"), published]
+    assert ends["2019-02"] == [("abandoned", "stage_month"), published]
+    # The server's recovery has emptied the staging table: the file is staged again.
+    assert ends["2019-03"] == [("abandoned", "hash_rows"), ("failed", "hash_rows"), published]
+    assert ends["2019-04"] == [("abandoned", "merge_month"), published]
+    assert [error for _, state, _, error in ledger if state == "failed" and "Postgres empties it" in str(error)]

@@ -1,0 +1,42 @@
+"""The warehouse's connection, with what notices a server that is gone without a word."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+
+from taxiway.operators.warehouse_hook import CONNECTION_DEFAULTS, WarehouseHook
+from tests.conftest import Connect
+
+
+@pytest.fixture
+def address(connect: Connect) -> dict[str, object]:
+    """Return a connection's fields, as Airflow's environment takes them."""
+    info = connect().info
+    return {"conn_type": "postgres", "host": info.host, "port": info.port, "login": info.user, "schema": info.dbname}
+
+
+def test_a_silent_server_is_noticed_within_a_minute(
+    address: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
+
+    with closing(WarehouseHook(postgres_conn_id="taxi_postgres").get_conn()) as connection:
+        given = connection.info.get_parameters()
+
+    assert {name: given.get(name) for name in CONNECTION_DEFAULTS} == {
+        name: str(value) for name, value in CONNECTION_DEFAULTS.items()
+    }
+
+
+def test_the_connections_own_extra_comes_first(address: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"application_name": "mine", "keepalives_idle": "7"}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({**address, "extra": extra}))
+
+    with closing(WarehouseHook(postgres_conn_id="taxi_postgres").get_conn()) as connection:
+        given = connection.info.get_parameters()
+
+    assert (given["application_name"], given["keepalives_idle"]) == ("mine", "7")
+    assert given["tcp_user_timeout"] == str(CONNECTION_DEFAULTS["tcp_user_timeout"])
