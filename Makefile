@@ -1,9 +1,8 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down psql test lint format lock clean
+.PHONY: help setup demo demo-gcp up down psql test test-gcp bench bench-year lint format lock clean
 
-ROWS ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
@@ -12,13 +11,18 @@ PYTHON ?=
 MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$PWD" ] && rm -rf $(VENV) && echo moved)
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
 	@$(BIN)/python -m taxiway.local.setup
 
+demo: ROWS ?= 5000
 demo: setup ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
 	@$(BIN)/python -m taxiway.local.demo --rows "$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
+
+demo-gcp: ROWS ?= 5000
+demo-gcp: setup $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
+	@$(BIN)/python -m taxiway.local.demo_gcp --rows "$(ROWS)"
 
 up: setup ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway.local.services up
@@ -26,11 +30,25 @@ up: setup ## Start Airflow with its web UI in the background
 down: ## Stop Airflow and embedded Postgres
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down; fi
 
-psql: setup ## Open psql on the warehouse
-	@$(BIN)/python -m taxiway.local.psql
+psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
+	@$(BIN)/python -m taxiway.local.psql $(if $(AS),--as "$(AS)")
 
-test: $(VENV)/.development ## Run all tests, on servers that they start themselves
+test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves
 	@$(BIN)/pytest
+
+test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/bigquery.md says what they need and cost)
+	@TAXIWAY_TEST_GCP=1 $(BIN)/pytest tests/gcp
+
+bench: ROWS ?= 1000000
+bench: MONTHS ?= 24
+bench: ROUNDS ?= 5
+bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas, dlt and a bare DAG (ROWS, MONTHS, ROUNDS)
+	@$(BIN)/python -m bench --rows "$(ROWS)" --months "$(MONTHS)" --rounds "$(ROUNDS)"
+
+bench-year: ROWS ?= 7000000
+bench-year: MONTHS ?= 12
+bench-year: $(VENV)/.bench ## Load a year of yellow at real size on a server of its own (ROWS a month, MONTHS)
+	@$(BIN)/python -m bench.year --rows "$(ROWS)" --months "$(MONTHS)"
 
 lint: $(VENV)/.development ## Check style, types and SQL
 	@$(BIN)/ruff check .
@@ -55,4 +73,8 @@ $(VENV)/.runtime: requirements.txt
 
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@bin/make-venv requirements-dev.txt $(PYTHON)
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.runtime requirements-bench.txt
+	@bin/make-venv requirements-bench.txt $(PYTHON)
 	@touch $@

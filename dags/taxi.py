@@ -3,10 +3,7 @@
 Airflow looks only into files whose text has the words airflow and dag: these are they.
 """
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_sources
-from taxiway.dags import postgres_dag
+from taxiway.dags import postgres_dags
 
-for source in load_sources(SOURCES_FOLDER):
-    dag = postgres_dag(source)
+for dag in postgres_dags():
     globals()[dag.dag_id] = dag

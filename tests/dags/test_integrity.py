@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -56,7 +57,8 @@ def test_every_dag_imports(bag: Any) -> None:
 
 
 def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
-    assert sorted(bag.dags) == sorted(f"taxi_{source.name}" for source in SOURCES)
+    of_sources = [f"taxi_{source.name}{destination}" for source in SOURCES for destination in ("", "_gcp")]
+    assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi_compare"])
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 
 
@@ -153,6 +155,40 @@ def test_parsing_opens_no_connection_reads_no_variable_and_is_quick() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert float(done.stdout.splitlines()[-1]) < 2
+
+
+def test_the_dags_of_postgres_do_without_google() -> None:
+    """Every task imports the file of its DAG: what this one needs, each of them waits for."""
+    code = (
+        "import sys, runpy\n"
+        "runpy.run_path(sys.argv[1])\n"
+        "print(sorted(m for m in sys.modules if m.startswith(('google.cloud.', 'google.auth',"
+        " 'airflow.providers.google.cloud', 'taxiway.bigquery', 'taxiway.operators.gcp', 'taxiway.gcp_dags'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "dags" / "taxi.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("wanted", "built"), [("taxi_green", {"taxi_green"}), ("another", None)])
+def test_a_tasks_process_builds_its_own_dag_only(
+    wanted: str, built: set[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
+
+    monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, wanted)  # as Airflow's task runner does
+
+    found = DagBag(dag_folder=str(ROOT / "dags" / "taxi.py"), collect_dags=True)
+
+    assert set(found.dags) == (built or {f"taxi_{source.name}" for source in SOURCES})
 
 
 def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:

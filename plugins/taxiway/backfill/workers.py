@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from taxiway.backfill.processes import GRACE_SECONDS, bind_children, end_processes
+from taxiway.core.sql import compile_all
 
 if TYPE_CHECKING:
     from airflow.executors.base_executor import BaseExecutor
@@ -79,6 +80,7 @@ class Workers:
         self.started = False
         for executor in self.executors:
             if wait:
+                _dismiss(executor)
                 executor.end()
             else:
                 executor.terminate()
@@ -90,6 +92,19 @@ class Workers:
         end_processes(children, first=signal.SIGHUP, grace=GRACE_SECONDS + 3, hurry=hurry)
 
 
+def _dismiss(executor: BaseExecutor) -> None:
+    """Send every worker of a LocalExecutor a message to end.
+
+    Its own ``end`` sends one for each worker that is alive at that moment. A worker that has taken the message
+    before its turn is gone by then, none is sent for it, and another one waits for ever.
+    """
+    from airflow.executors.local_executor import LocalExecutor
+
+    if isinstance(executor, LocalExecutor):
+        for _ in executor.workers:
+            executor.activity_queue.put(None)
+
+
 def _prepare() -> None:
     """Set up what the workers inherit from this process."""
     from airflow.configuration import conf
@@ -98,9 +113,10 @@ def _prepare() -> None:
     # sleeps until the next heartbeat is due, five seconds, with its slot occupied.
     if conf.getint("workers", "min_heartbeat_interval") > 1:
         os.environ["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"
-    # Loaded once here, instead of once in each worker and each task.
+    # Loaded and compiled once here, instead of once in each worker and each task.
     importlib.import_module("airflow.sdk.execution_time.supervisor")
     importlib.import_module("airflow.sdk.execution_time.task_runner")
+    compile_all()
 
 
 def _nothing_reported(executor: BaseExecutor) -> bool:

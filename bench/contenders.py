@@ -1,0 +1,264 @@
+"""The contenders: each loads, reloads or downloads something, and says what it measured."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from bench import course_flow, dlt_load, pandas_load
+from bench import taxiway_load as taxiway
+from bench.airflow_home import TAXIWAY_DAG, TRIVIAL_DAG, AirflowHome
+from bench.contents import Contents
+from bench.month_files import MonthFiles
+from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
+from bench.warehouse import Warehouse, folder_bytes
+from bench.watch import PeakWatch
+from bench.without_rejects import trusting
+from taxiway.core.months import Month
+
+DATABASE = "contender"
+MIB = 1 << 20
+
+Measures = Mapping[str, float]
+
+
+@dataclass
+class Contenders:
+    """Everything that is compared.
+
+    :param scale: how much
+    :param warehouse: the server
+    :param files: the months
+    :param airflow: the benchmark's Airflow
+    :param mirror: address under which the sets of months are served
+    :param contents: what was loaded
+    """
+
+    scale: Scale
+    warehouse: Warehouse
+    files: MonthFiles
+    airflow: AirflowHome
+    mirror: str
+    contents: Contents = field(default_factory=Contents)
+
+    def all(self) -> dict[str, Callable[[], Measures]]:
+        """Return the contenders by name; each measures once when it is called."""
+        return {
+            "copy": self.copy,
+            "steps": self.steps,
+            "steps_without_rejects": self.steps_without_rejects,
+            "course": self.course,
+            "pandas": self.pandas,
+            "dlt_append": partial(self.dlt, "append"),
+            "dlt_merge": partial(self.dlt, "merge"),
+            "growth": self.growth,
+            "disk": self.disk,
+            "curl": self.curl,
+            "download": self.download,
+            "airflow_month": self.airflow_month,
+            "trivial_backfill": self.trivial_backfill,
+            "tiny_backfill": self.tiny_backfill,
+            "four_at_once": partial(self.side_by_side, "four_at_once", self.scale.side_months),
+            "one_by_one": partial(self.side_by_side, "one_by_one", 1),
+        }
+
+    @property
+    def _main(self) -> str:
+        return f"public.{self.files.source.main_table}"
+
+    @property
+    def _month(self) -> Path:
+        return self.files.path("real", FIRST_MONTH)
+
+    def copy(self) -> Measures:
+        """The limit: COPY into a bare table."""
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            seconds = taxiway.copy_bare(connection, self.files.source, self._month)
+            self.contents.look(connection, "copy", "public.bare", self.scale.rows)
+        return {"copy": seconds}
+
+    def steps(self) -> Measures:
+        """A first load, a reload of the same bytes, a reload of a corrected file."""
+        source, cache = self.files.source, self._empty("steps-cache")
+        corrected, changed = self.files.corrected, self.files.corrected_rows
+        fetch = partial(taxiway.download, f"{self.mirror}/real", source, FIRST_MONTH, cache)
+        file = fetch()
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            first = taxiway.load(connection, source, FIRST_MONTH, file, "first")
+            self.contents.look(connection, "steps", self._main, self.scale.rows)
+            self.contents.look_at_ids(connection, "steps", self._main)
+            self.warehouse.query("CHECKPOINT")
+            began = time.perf_counter()
+            fetched = taxiway.fetch(connection, source, FIRST_MONTH, "unchanged", fetch)
+            unchanged = time.perf_counter() - began
+            again = taxiway.load(connection, source, FIRST_MONTH, corrected, "corrected")
+        counts = again.published
+        if fetched.nothing_to_do is None or (counts.inserted, counts.deleted) != (changed, changed):
+            raise RuntimeError(f"reloads went wrong: {fetched}, {counts}, expected {changed} rows to change")
+        shutil.rmtree(cache)
+        return {
+            "steps": first.total,
+            "stage": first.stage,
+            "hash": first.hash,
+            "check": first.check,
+            "merge": first.merge,
+            "reload_unchanged": unchanged,
+            "reload_corrected": again.total,
+        }
+
+    def steps_without_rejects(self) -> Measures:
+        """A first load by steps that trust every row."""
+        file = self.files.download("real", FIRST_MONTH)
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection, trusting(self.scale.rows):
+            seconds = taxiway.load(connection, self.files.source, FIRST_MONTH, file, "first").total
+            self.contents.look_at_ids(connection, "steps_without_rejects", self._main)
+        return {"steps_without_rejects": seconds}
+
+    def course(self) -> Measures:
+        """The course's flow: three months in a row, the last one counts."""
+        source, seconds = self.files.source, []
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            course_flow.make_tables(connection, source)
+            for number, month in enumerate(months_from(FIRST_MONTH, COURSE_MONTHS)):
+                path = self.files.path("real", month)
+                seconds.append(course_flow.load(connection, source, month, path, self.files.folder))
+                if number == 0:
+                    self.contents.look(connection, "course", course_flow.MAIN, self.scale.rows)
+        return {"course_first_month": seconds[0], "course_third_month": seconds[-1]}
+
+    def pandas(self) -> Measures:
+        """Pandas: read_csv in chunks, to_sql."""
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            seconds = pandas_load.load(own.url("postgresql+psycopg2"), self.files.source, self._month)
+            self.contents.look(connection, "pandas", f"public.{pandas_load.TABLE}", self.scale.rows)
+        return {"pandas": seconds}
+
+    def dlt(self, disposition: dlt_load.Disposition) -> Measures:
+        """Dlt: append, or delete-insert."""
+        folder = self._empty("dlt")
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            seconds = dlt_load.load(own.server, own.name, self.files.source, self._month, folder, disposition)
+            table = f"{dlt_load.DATASET}.{dlt_load.TABLE}"
+            self.contents.look(connection, f"dlt_{disposition}", table, self.scale.rows)
+        shutil.rmtree(folder)
+        return {f"dlt_{disposition}": seconds}
+
+    def growth(self) -> Measures:
+        """Many months into one table, the first and the last of which are compared."""
+        source = self.files.source
+        months = months_from(FIRST_MONTH, self.scale.months)
+        files = [self.files.download("growth", month) for month in months]
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            taxiway.make_tables(connection, source)
+            seconds = [
+                taxiway.load(connection, source, month, file, "first").total
+                for month, file in zip(months, files, strict=True)
+            ]
+        return {"first_month": seconds[0], "last_month": seconds[-1]}
+
+    def disk(self) -> Measures:
+        """A month from the mirror to the table, with an eye on the disk. Write-ahead log is the server's own affair."""
+        source, cache = self.files.source, self._empty("disk-cache")
+        file_bytes = self._month.stat().st_size
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            taxiway.make_tables(connection, source)
+            folders = own.data_folders()
+
+            def used() -> int:
+                beyond_the_file = max(0, folder_bytes(cache) - file_bytes)
+                return beyond_the_file + sum(folder_bytes(folder) for folder in folders)
+
+            before, wal_before = used(), own.wal_bytes()
+            with PeakWatch(used) as watch:
+                fetch = partial(taxiway.download, f"{self.mirror}/real", source, FIRST_MONTH, cache)
+                fetched = taxiway.fetch(connection, source, FIRST_MONTH, "first", fetch)
+                assert fetched.file is not None  # noqa: S101 - the mirror has it
+                taxiway.load(connection, source, FIRST_MONTH, fetched.file, "first")
+            published = used() - before
+            wal = own.wal_bytes() - wal_before
+        shutil.rmtree(cache)
+        return {
+            "disk_beyond": watch.peak - before - published,
+            "disk_published": published,
+            "published_mib": published / MIB,
+            "wal_mib": wal / MIB,
+        }
+
+    def curl(self) -> Measures:
+        """What curl takes for a big file, and what it takes to test it as the download does."""
+        program = shutil.which("curl")
+        if program is None:
+            raise RuntimeError("curl is not here, and the download is compared with it: install it")
+        folder = self._empty("curl")
+        address = f"{self.mirror}/transfer/{self.files.source.file_path(FIRST_MONTH)}"
+        began = time.perf_counter()
+        subprocess.run([program, "--silent", "--show-error", "--fail", "-o", str(folder / "file"), address], check=True)
+        seconds = time.perf_counter() - began
+        tested = time.perf_counter()
+        with (folder / "file").open("rb") as file:
+            subprocess.run(["gzip", "--test"], stdin=file, check=True)
+        shutil.rmtree(folder)
+        return {"curl": seconds, "curl_and_test": time.perf_counter() - tested + seconds}
+
+    def download(self) -> Measures:
+        """What Taxiway's download takes for the same file."""
+        cache = self._empty("download-cache")
+        transfer, verified = taxiway.transfer(f"{self.mirror}/transfer", self.files.source, FIRST_MONTH, cache)
+        shutil.rmtree(cache)
+        return {"transfer": transfer, "download": verified}
+
+    def airflow_month(self) -> Measures:
+        """The same month through Airflow."""
+        self._serve("real")
+        seconds = self.airflow.backfill(TAXIWAY_DAG, [FIRST_MONTH])
+        with self.warehouse.connect() as connection:
+            self.contents.look(connection, "airflow", self._main, self.scale.rows)
+            self.contents.look_at_ids(connection, "airflow", self._main)
+        return {"airflow_month": seconds, "peak_of_month": self.airflow.peak_mib(TAXIWAY_DAG)}
+
+    def trivial_backfill(self) -> Measures:
+        """A backfill of the DAG of four empty tasks."""
+        self.airflow.forget()
+        seconds = self.airflow.backfill(TRIVIAL_DAG, self._tiny_months)
+        return {"trivial_backfill": seconds, "peak_of_empty_task": self.airflow.peak_mib(TRIVIAL_DAG)}
+
+    def tiny_backfill(self) -> Measures:
+        """A backfill of as many months of 100 rows."""
+        self._serve("tiny")
+        seconds = self.airflow.backfill(TAXIWAY_DAG, self._tiny_months)
+        self._require(TINY_ROWS * self.scale.tiny_months)
+        return {"tiny_backfill": seconds, "peak_of_100_rows": self.airflow.peak_mib(TAXIWAY_DAG)}
+
+    def side_by_side(self, name: str, runs: int) -> Measures:
+        """Four months, so many at a time."""
+        self._serve("side")
+        seconds = self.airflow.backfill(
+            TAXIWAY_DAG, months_from(FIRST_MONTH, self.scale.side_months), max_active_runs=runs
+        )
+        self._require(self.scale.side_months * self.scale.side_rows)
+        return {name: seconds}
+
+    def _serve(self, name: str) -> None:
+        """Let Airflow begin anew, on another set of months."""
+        self.airflow.forget()
+        self.airflow.use_mirror(f"{self.mirror}/{name}")
+
+    def _require(self, rows: int) -> None:
+        with self.warehouse.connect() as connection:
+            if (found := taxiway.count_rows(connection, self._main)) != rows:
+                raise RuntimeError(f"{self._main} holds {found} rows, expected {rows}")
+
+    @property
+    def _tiny_months(self) -> list[Month]:
+        return months_from(FIRST_MONTH, self.scale.tiny_months)
+
+    def _empty(self, name: str) -> Path:
+        folder = self.warehouse.home.root / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder

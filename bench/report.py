@@ -1,0 +1,187 @@
+"""Says what came out: a table on the terminal, bench/results.json, and the table of docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.budget import BUDGET, Budget
+from bench.rounds import Spread, sum_up
+from bench.scale import COURSE_MONTHS, TINY_ROWS, Scale
+
+MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
+"""What stands around the tables in ``docs/performance.md``."""
+
+SECONDS = {
+    "copy": "bare COPY of the file: the limit",
+    "steps": "Taxiway's steps, file to published month",
+    "stage": "of these: stage",
+    "hash": "of these: hash",
+    "check": "of these: check",
+    "merge": "of these: merge",
+    "steps_without_rejects": "the steps, trusting every row",
+    "airflow_month": "the month by `airflow dags backfill`, all included",
+    "course_first_month": "the course's flow, first month",
+    "course_third_month": f"the course's flow, month {COURSE_MONTHS}",
+    "dlt_append": "dlt, append",
+    "dlt_merge": "dlt, delete-insert",
+    "pandas": "pandas, `to_sql`",
+    "reload_unchanged": "reload of the same bytes",
+    "reload_corrected": "reload with 1 % of the rows changed",
+    "first_month": "first of many months",
+    "last_month": "last of many months",
+    "trivial_backfill": "backfill of a DAG of four empty tasks",
+    "tiny_backfill": f"backfill of months of {TINY_ROWS} rows",
+    "one_by_one": "months one after another",
+    "four_at_once": "months side by side",
+    "curl": "curl",
+    "curl_and_test": "curl, then gzip --test",
+    "transfer": "Taxiway's download, to the last byte",
+    "download": "Taxiway's download, verified and in its place",
+}
+"""What is measured in seconds, in the order in which it is shown."""
+
+SIZES = {
+    "peak_of_empty_task": "peak memory of an empty task's process",
+    "peak_of_100_rows": f"peak memory of a task's process, {TINY_ROWS} rows",
+    "peak_of_month": "peak memory of a task's process, whole month",
+    "published_mib": "the published month, with its index",
+    "wal_mib": "write-ahead log of a month",
+}
+"""What is measured in MiB."""
+
+
+def results(
+    scale: Scale,
+    machine: Mapping[str, object],
+    measured: Sequence[Mapping[str, float]],
+    loaded: Mapping[str, Mapping[str, object]],
+) -> dict[str, Any]:
+    """Put together what goes into ``bench/results.json``.
+
+    :param machine: what it was measured on
+    :param measured: what each round measured
+    :param loaded: what the contenders' tables held
+    """
+    spreads = sum_up(measured)
+    return {
+        "machine": dict(machine),
+        "rows": scale.rows,
+        "rounds": scale.rounds,
+        "months_in_one_table": {"months": scale.months, "rows": scale.growth_rows},
+        "months_side_by_side": {"months": scale.side_months, "rows": scale.side_rows},
+        "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
+        "ratios": {budget.key: _ratio(budget, measured) for budget in BUDGET},
+        "seconds": {name: _rounded(spreads[name]) for name in SECONDS},
+        "mib": {name: _rounded(spreads[name]) for name in SIZES},
+        "loaded": {name: dict(contents) for name, contents in loaded.items()},
+    }
+
+
+def _ratio(budget: Budget, measured: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    spread = Spread.of([budget.ratio(measures) for measures in measured])
+    return {**_rounded(spread), "must": budget.must, "bound": budget.bound, "ok": budget.holds(spread.median)}
+
+
+def _rounded(spread: Spread) -> dict[str, float]:
+    return {"median": round(spread.median, 4), "min": round(spread.least, 4), "max": round(spread.most, 4)}
+
+
+def write_results(found: Mapping[str, Any], path: Path) -> None:
+    """Write ``bench/results.json``."""
+    path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def show(found: Mapping[str, Any], console: Console) -> None:
+    """Print the budget's table, and the seconds behind it."""
+    for title, headings, rows in (
+        ("Budget", ("what", "median", "range", "must", "ok"), budget_rows(found)),
+        (_scale_words(found), ("what", "median", "range"), value_rows(found)),
+    ):
+        table = Table(*headings, title=title)
+        for row in rows:
+            table.add_row(*(cell.replace("**", "").replace("`", "") for cell in row))
+        console.print(table)
+
+
+def write_document(found: Mapping[str, Any], path: Path) -> None:
+    """Write the tables into a Markdown file.
+
+    :param path: a file with :data:`MARKS`
+    """
+    parts = [
+        f"{_scale_words(found)}. {machine_words(found['machine'])}.",
+        markdown(("what", "median", "range", "must", "ok"), budget_rows(found)),
+        "What lies behind:",
+        markdown(("what", "median", "range"), value_rows(found)),
+    ]
+    write_between(path, MARKS, parts)
+
+
+def write_between(path: Path, marks: tuple[str, str], parts: Sequence[str]) -> None:
+    """Write paragraphs between two marks of a Markdown file, in the place of what stands there.
+
+    :raises ValueError: the file lacks a mark
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not begin or not end:
+        raise ValueError(f"{path.name}: found no {' … '.join(marks)}, expected both around the results")
+    path.write_text("\n\n".join([before + begin, *parts, end + after]), encoding="utf-8")
+
+
+def machine_words(machine: Mapping[str, object]) -> str:
+    """Return the machine in words."""
+    return (
+        f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB of memory, "
+        f"Python {machine['python']}, Postgres {machine['postgres']}"
+    )
+
+
+def budget_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the budget line by line, as texts."""
+    rows: list[tuple[str, ...]] = []
+    for budget in BUDGET:
+        ratio = found["ratios"][budget.key]
+        limit = f"{'≤' if budget.bound == 'at most' else '≥'} {budget.must:g} {budget.unit}".rstrip()
+        rows.append((budget.what, *_texts(ratio, budget.unit), limit, "yes" if ratio["ok"] else "**no**"))
+    return rows
+
+
+def value_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return what was measured line by line, as texts."""
+    return [
+        (what, *_texts(found[section][name], unit))
+        for section, unit, names in (("seconds", "s", SECONDS), ("mib", "MiB", SIZES))
+        for name, what in names.items()
+    ]
+
+
+def _texts(spread: Mapping[str, float], unit: str) -> tuple[str, str]:
+    median, least, most = (_text(spread[name]) for name in ("median", "min", "max"))
+    return f"{median} {unit}".rstrip(), f"{least} to {most}"
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _scale_words(found: Mapping[str, Any]) -> str:
+    many, tiny, side = found["months_in_one_table"], found["tiny_months"], found["months_side_by_side"]
+    return (
+        f"Months of {found['rows']:,} rows, {found['rounds']} rounds; {many['months']} months of {many['rows']:,} rows "
+        f"in one table; {side['months']} months of {side['rows']:,} rows side by side; {tiny['months']} months of "
+        f"{tiny['rows']} rows"
+    )
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

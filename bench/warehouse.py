@@ -1,0 +1,166 @@
+"""The benchmark's Postgres: the project's embedded server, in a folder of its own, with fresh databases."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from taxiway.core.paths import ROOT
+from taxiway.local import database, postgres_server
+from taxiway.local.home import Home
+
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+"""Settings that must be on: no figure comes from a weaker guarantee."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A running server and one of its databases.
+
+    :param home: the benchmark's home, with the server's data folder
+    :param server: the server
+    :param name: the database
+    """
+
+    home: Home
+    server: database.Server
+    name: str = "taxi"
+
+    def connect(self, **options: Any) -> psycopg.Connection[Any]:
+        """Open a connection as the database's owner, who is no superuser."""
+        return psycopg.connect(self.url(), **options)
+
+    def url(self, scheme: str = "postgresql") -> str:
+        """Return the database's address for its owner.
+
+        :param scheme: as libpq or SQLAlchemy want it
+        """
+        return self.server.url("taxi", driver=scheme).replace("@/taxi?", f"@/{self.name}?")
+
+    def query(self, statement: Any, database_name: str = "postgres") -> list[tuple[Any, ...]]:
+        """Ask as the superuser.
+
+        :param database_name: the database that is asked
+        """
+        with self.server.connect(database_name, user=postgres_server.SUPERUSER) as admin:
+            cursor = admin.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def fresh(self, name: str) -> Iterator[Warehouse]:
+        """Give a contender an empty database, and a server that has nothing left to write from the one before.
+
+        :param name: the database, dropped at the end
+        """
+        self.recreate(name)
+        try:
+            yield replace(self, name=name)
+        finally:
+            self._drop(name)
+
+    def recreate(self, name: str) -> None:
+        """Drop a database and create it anew, then write everything out."""
+        self._drop(name)
+        owner = database.DATABASES["taxi"]
+        with self.server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
+            admin.execute("CHECKPOINT")
+
+    def renew(self) -> None:
+        """Make the warehouse that Airflow loads anew, with the roles and rights that the setup gives it."""
+        self._drop("taxi")
+        database.start(self.home)
+        self.query("CHECKPOINT")
+
+    def _drop(self, name: str) -> None:
+        with self.server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def version(self) -> str:
+        """Return the server's version, such as ``18.4``."""
+        return str(self.query("SHOW server_version")[0][0]).split(maxsplit=1)[0]
+
+    def require_durability(self) -> None:
+        """Make sure that the server keeps what it has committed.
+
+        :raises RuntimeError: a setting is off
+        """
+        for setting in DURABILITY:
+            if (value := self.query(f"SHOW {setting}")[0][0]) != "on":
+                raise RuntimeError(f"{setting} is {value}, expected on: no figure may come from a weaker guarantee")
+
+    def wal_bytes(self) -> int:
+        """Return how much write-ahead log the server has written since it was made."""
+        return int(self.query("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0])
+
+    def wal_folder_bytes(self) -> int:
+        """Return what the write-ahead log takes up on disk."""
+        return folder_bytes(self.home.postgres / "pg_wal")
+
+    def data_folders(self) -> tuple[Path, ...]:
+        """Return the folders of the database's files and of the server's temporary ones."""
+        ((oid,),) = self.query(f"SELECT oid FROM pg_database WHERE datname = '{self.name}'")
+        return self.home.postgres / "base" / str(oid), self.home.postgres / "base" / "pgsql_tmp"
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time of the server, its ended processes included, in seconds."""
+        postmaster = psutil.Process(int((self.home.postgres / "postmaster.pid").read_text().split()[0]))
+        own = postmaster.cpu_times()
+        seconds = own.user + own.system + own.children_user + own.children_system
+        for child in postmaster.children():
+            try:
+                times = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue  # ended just now
+            seconds += times.user + times.system
+        return float(seconds)
+
+
+@contextmanager
+def running(parent: Path | None = None) -> Iterator[Warehouse]:
+    """Run a server while the block runs, and remove all its files afterwards.
+
+    :param parent: folder on the disk that is measured; by default that of the repository's local state
+    """
+    parent = parent or ROOT / ".taxiway"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix="bench-", dir=parent))
+    home = Home(folder)
+    try:
+        try:
+            warehouse = Warehouse(home, database.start(home))
+            warehouse.require_durability()
+            yield warehouse
+        finally:
+            database.stop(home)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Add up the files of a folder and those below it; one that vanishes meanwhile doesn't count.
+
+    :return: bytes; none where the folder is absent
+    """
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += folder_bytes(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # a table that was dropped just now
+                        total += entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return total
+    return total
