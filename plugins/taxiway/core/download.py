@@ -124,13 +124,13 @@ def download_month(
         else:
             resumed = "" if arrival.fetched == stored.size else f", the rest of {format_size(stored.size)}"
             log.info(
-                "%s: fetched %s from %s in %.1f s%s; with its verification %.1f s",
+                "%s: fetched %s from %s in %.1f s, verified after %.1f s%s",
                 subject,
                 format_size(arrival.fetched),
                 url,
                 arrival.seconds,
-                resumed,
                 time.monotonic() - began,
+                resumed,
             )
             cache.evict()
     return Download(
