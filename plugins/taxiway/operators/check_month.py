@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class CheckMonthOperator(MonthOperator):
     """Check that every row of the file is accounted for, and what the source's YAML wants checked.
 
-    Returns ``{"ready": int, "warnings": list[str], "skipped": list[str]}``.
+    What it finds is in the ledger; an XCom would say it twice, and cost a request to the API server.
     """
 
-    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> None:
         """Check the month."""
         checked = check_month(connection, tables)
         where = f"{tables.source.name} {tables.month}"
@@ -29,4 +29,3 @@ class CheckMonthOperator(MonthOperator):
             self.log.warning("%s: %s", where, warning)
         for name in checked.skipped:
             self.log.info("%s: check %s not measured: nothing to compare with yet", where, name)
-        return {"ready": checked.ready, "warnings": list(checked.warnings), "skipped": list(checked.skipped)}

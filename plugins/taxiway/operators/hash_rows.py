@@ -23,7 +23,7 @@ class HashRowsOperator(MonthOperator):
     The staging table is unlogged, so a server that crashes in the meantime empties it. Then the file is
     staged again here, from the cache.
 
-    Returns the number of rows.
+    The number of rows is in the ledger; an XCom would say it twice, and cost a request to the API server.
 
     :param staged: what ``stage_month`` returned (templated)
     """
@@ -35,7 +35,7 @@ class HashRowsOperator(MonthOperator):
         super().__init__(**kwargs)
         self.staged = staged
 
-    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> int:
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> None:
         """Hash the rows."""
         staged = Staged.from_dict(self.staged)
         try:
@@ -45,4 +45,3 @@ class HashRowsOperator(MonthOperator):
             staged = stage_month(connection, tables, staged.file)
             rows = hash_rows(connection, tables, staged)
         self.log.info("%s %s: %d rows have an id", tables.source.name, tables.month, rows)
-        return rows
