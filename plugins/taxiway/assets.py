@@ -1,8 +1,8 @@
 """What the loads update, in Airflow's words: the published months of a source in each warehouse.
 
-Their addresses begin with ``x-``: for any other scheme Airflow asks every provider how to write it, and imports Google's
-on the way, which takes each task a second. Name and address go together: an asset whose address changed under its
-name stays inactive until a scheduler has run, and a task that updates it fails.
+Their addresses begin with ``x-``: for any other scheme Airflow asks every provider how to write it, and imports
+Google's on the way, which takes each task a second. Name and address go together: an asset whose address changed
+under its name stays inactive until a scheduler has run, and a task that updates it fails.
 """
 
 from __future__ import annotations

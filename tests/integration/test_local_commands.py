@@ -109,6 +109,28 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
 
 
+def test_the_demo_of_google_cloud_on_a_used_checkout(home: Path) -> None:
+    assert run(home, "setup").returncode == 0
+    done = run(home, "demo_gcp", "--rows", "50")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
+    assert [line.split()[2:4] + line.split()[-1:] for line in commands[:3]] == [
+        ["dags", "test", "gcp_setup"],
+        ["dags", "backfill", "taxi_green_gcp"],
+        ["dags", "backfill", "taxi_green"],
+    ]
+    assert commands[3].startswith("$ airflow dags test taxi_compare")
+    # The table of BigQuery's ledger, and what the comparison says of Postgres.
+    assert table(done.stdout) == {month: [50, 50, 0, 0, 0] for month in YEAR[:3]}
+    for month in YEAR[:3]:
+        assert f"green {month}: 50 rows, the same in Postgres and in BigQuery" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "PRIVATE KEY" not in done.stdout + done.stderr
+    refused = run(home, "demo_gcp", "--rows", "0")
+    assert (refused.returncode, "at least one row" in refused.stdout) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,0 +1,54 @@
+{#-
+  Macros for reading staged fields and for row identity, the text of a row that unique_row_id is the MD5 of
+  (docs/row-identity.md): every source column in its order, NULL as \N, joined with U+001F.
+
+  field(column)          a staged text; an empty field is NULL, quoted or not
+  as_type(column)        a field in its own type; NULL where it can't be read
+  is_readable(column)    whether a field that is not NULL fits its column; never NULL for such a one
+  value_text(column)     a readable field as the row's text has it
+-#}
+{%- macro field(column) -%}
+NULLIF(staged.`{{ column.name }}`, '')
+{%- endmacro -%}
+
+{%- macro as_type(column) -%}
+{%- if column.type == 'integer' -%}
+SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'^ *([+-]?[0-9]{1,18})(?:[.]0*)? *$') AS INT64)
+{%- elif column.type == 'numeric' -%}
+SAFE_CAST(`{{ column.name }}` AS NUMERIC)
+{%- elif column.type == 'timestamp' -%}
+SAFE_CAST(`{{ column.name }}` AS DATETIME)
+{%- else -%}
+`{{ column.name }}`
+{%- endif -%}
+{%- endmacro -%}
+
+{%- macro is_readable(column) -%}
+{%- if column.type == 'integer' -%}
+COALESCE({{ as_type(column) }} BETWEEN -2147483648 AND 2147483647, FALSE)
+{%- elif column.type == 'numeric' -%}
+(
+            SAFE_CAST(`{{ column.name }}` AS NUMERIC) IS NOT NULL
+            AND (
+                REGEXP_CONTAINS(`{{ column.name }}`, r'^ *[+-]?([0-9]+[.]?[0-9]{0,9}0*|[.][0-9]{1,9}0*) *$')
+                OR (
+                    REGEXP_CONTAINS(`{{ column.name }}`, r'^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]{1,2} *$')
+                    AND LENGTH(`{{ column.name }}`) + COALESCE(SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'[eE][+-]?([0-9]{1,2}) *$') AS INT64), 0) <= 38
+                    AND COALESCE(SAFE_CAST(`{{ column.name }}` AS BIGNUMERIC) = SAFE_CAST(`{{ column.name }}` AS NUMERIC), FALSE)
+                )
+            )
+        )
+{%- elif column.type == 'timestamp' -%}
+COALESCE(FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%S', SAFE_CAST(`{{ column.name }}` AS DATETIME)) = `{{ column.name }}`, FALSE)
+{%- else -%}
+(`{{ column.name }}` <> '\\N' AND STRPOS(`{{ column.name }}`, '\x1F') = 0)
+{%- endif -%}
+{%- endmacro -%}
+
+{%- macro value_text(column) -%}
+{%- if column.type in ('integer', 'numeric') -%}
+CAST({{ as_type(column) }} AS STRING)
+{%- else -%}
+`{{ column.name }}`
+{%- endif -%}
+{%- endmacro -%}

@@ -1,0 +1,18 @@
+-- Creates a source's main table, partitioned by the month that its rows were loaded for, clustered by pickup.
+-- Grain: one row per row of a source file; unique_row_id is unique within a month, its partition.
+-- Parameters: main_table (with its project and dataset), columns, title, cluster_by (from the source's YAML; a name
+-- or none).
+-- Twice: safe, an existing table stays as it is.
+CREATE TABLE IF NOT EXISTS `{{ main_table }}` (
+    unique_row_id STRING NOT NULL OPTIONS (description = 'Identity of the row within its file: MD5 of its values, see docs/row-identity.md'),
+    filename STRING NOT NULL OPTIONS (description = 'Name of the file that the row comes from'),
+    source_month DATE NOT NULL OPTIONS (description = 'First day of the month of the file that the row comes from, one partition each')
+{%- for column in columns %},
+    `{{ column.name }}` {{ {'integer': 'INT64', 'numeric': 'NUMERIC', 'timestamp': 'DATETIME', 'text': 'STRING'}[column.type] }} OPTIONS (description = {{ column.description | quoted }})
+{%- endfor %}
+)
+PARTITION BY DATE_TRUNC(source_month, MONTH)
+{%- if cluster_by %}
+CLUSTER BY `{{ cluster_by }}`
+{%- endif %}
+OPTIONS (description = {{ title | quoted }})

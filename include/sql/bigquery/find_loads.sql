@@ -1,0 +1,24 @@
+-- Finds every attempt to load a month.
+-- Grain: one row per attempt, in the order in which they began.
+-- Parameters: dataset (with its project); bound: source, month, destination.
+-- Twice: safe, it only reads.
+SELECT
+    load_id,
+    load_number,
+    publication,
+    run_id,
+    attempt,
+    step,
+    state,
+    sha256,
+    rows_read,
+    rows_rejected,
+    rows_staged,
+    rows_inserted,
+    rows_deleted,
+    rows_unchanged,
+    started_at,
+    finished_at
+FROM `{{ dataset }}.loads`
+WHERE source = @source AND month = @month AND destination = @destination
+ORDER BY load_number, attempt, load_id

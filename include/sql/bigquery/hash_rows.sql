@@ -1,0 +1,53 @@
+{%- from "bigquery/_row_text.sql" import field, as_type, is_readable, value_text -%}
+-- Gives every staged row that can be read its types, its unique_row_id, its filename and its month.
+-- Grain: one row per row of the file; the second and later ones of rows that repeat within the file are numbered.
+-- Parameters: rows_table, staging_table (with their project and dataset), columns; bound: filename, month.
+-- Twice: safe, what an earlier attempt of the same run left is replaced.
+-- A row with a field that can't be read is left out: the caller compares the counts.
+CREATE OR REPLACE TABLE `{{ rows_table }}`
+OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 24 HOUR))
+AS
+WITH fields AS (
+    SELECT
+{%- for column in columns %}
+        {{ field(column) }} AS `{{ column.name }}`{{ "," if not loop.last }}
+{%- endfor %}
+    FROM `{{ staging_table }}` AS staged
+),
+
+readable AS (
+    SELECT
+{%- for column in columns %}
+        `{{ column.name }}`,
+{%- endfor %}
+        CONCAT(
+{%- for column in columns %}
+            {{ "'\\x1F', " if not loop.first }}COALESCE({{ value_text(column) }}, '\\N'){{ "," if not loop.last }}
+{%- endfor %}
+        ) AS _row_text
+    FROM fields
+    WHERE
+        TRUE
+{%- for column in columns %}
+        AND (`{{ column.name }}` IS NULL OR {{ is_readable(column) }})
+{%- endfor %}
+),
+
+numbered AS (
+    SELECT
+{%- for column in columns %}
+        `{{ column.name }}`,
+{%- endfor %}
+        _row_text,
+        ROW_NUMBER() OVER (PARTITION BY _row_text) AS _occurrence
+    FROM readable
+)
+
+SELECT
+    TO_HEX(MD5(IF(_occurrence = 1, _row_text, CONCAT(_row_text, '\x1F', CAST(_occurrence AS STRING))))) AS unique_row_id,
+    @filename AS filename,
+    @month AS source_month
+{%- for column in columns %},
+    {{ as_type(column) }} AS `{{ column.name }}`
+{%- endfor %}
+FROM numbered

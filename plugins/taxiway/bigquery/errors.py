@@ -1,0 +1,151 @@
+"""Says in Taxiway's words what Google Cloud refused, and whether trying again may help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
+
+if TYPE_CHECKING:
+    from taxiway.bigquery.settings import GcpSettings
+
+PASSING_REASONS = frozenset(
+    {
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "jobRateLimitExceeded",
+        "quotaExceeded",
+        "rateLimitExceeded",
+        "stopped",
+        "tableUnavailable",
+        "timeout",
+    }
+)
+"""Reasons of the BigQuery API that trying again may mend (cloud.google.com/bigquery/docs/error-messages)."""
+
+FINAL_REASONS = frozenset(
+    {
+        "accessDenied",
+        "billingNotEnabled",
+        "billingTierLimitExceeded",
+        "bytesBilledLimitExceeded",
+        "invalid",
+        "invalidQuery",
+        "notFound",
+        "notImplemented",
+        "resourcesExceeded",
+        "responseTooLarge",
+    }
+)
+"""Reasons that it can't mend."""
+
+PASSING_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
+"""HTTP statuses that trying again may mend."""
+
+_ADVICE = {
+    "accessDenied": (
+        "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
+        "dataset and Storage Object User on the bucket: docs/bigquery.md"
+    ),
+    "forbidden": (
+        "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
+        "dataset and Storage Object User on the bucket: docs/bigquery.md"
+    ),
+    "billingNotEnabled": "give the project a billing account, or stay within the sandbox's limits",
+    "bytesBilledLimitExceeded": (
+        "nothing was billed: raise the Variable GCP_MAXIMUM_BYTES_BILLED if the query may cost that much"
+    ),
+    "notFound": (
+        "run the DAG gcp_setup once, and look whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME and GCP_LOCATION "
+        "name what you mean; a dataset is found in its own location only"
+    ),
+    "quotaExceeded": (
+        "a quota of the project is used up; the task is tried again, and where that goes on failing, look at the "
+        "quotas in the Google Cloud console"
+    ),
+    "rateLimitExceeded": "too many requests at once; the task is tried again",
+}
+
+_REASON_OF_CODE = {401: "forbidden", 403: "forbidden", 404: "notFound"}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def explains(act: F) -> F:
+    """Decorate a method of what has ``where`` and ``settings``: Google's errors come out as Taxiway's."""
+
+    @wraps(act)
+    def explaining(self: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return act(self, *arguments, **options)
+        except TaxiwayError:
+            raise
+        except Exception as error:
+            found = explained(error, self.where, self.settings)
+            if found is None:
+                raise
+            raise found from error
+
+    return explaining  # type: ignore[return-value]
+
+
+def explained(error: BaseException, where: str, settings: GcpSettings) -> TaxiwayError | None:
+    """Say what an exception of Google's clients means; None for any other.
+
+    :param error: the exception
+    :param where: what was being done, for the message
+    :param settings: the settings in force
+    """
+    import google.auth.exceptions
+    import requests
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
+
+    if isinstance(error, RetryError) and error.cause is not None:
+        error = error.cause
+    if isinstance(error, GoogleAPICallError):
+        errors = getattr(error, "errors", None) or [{}]
+        first = errors[0] if isinstance(errors[0], Mapping) else {}
+        reason = str(first.get("reason") or _REASON_OF_CODE.get(int(error.code or 0), ""))
+        message = str(first.get("message") or error.message)
+        return failure(where, reason, message, settings, code=int(error.code or 0))
+    lost = google.auth.exceptions.TransportError | requests.RequestException | ConnectionError | TimeoutError
+    if isinstance(error, lost) or getattr(error, "retryable", False):
+        return WarehouseBusyError(
+            f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one; the task is tried again"
+        )
+    if isinstance(error, RetryError):
+        return WarehouseBusyError(f"{where}: Google Cloud did not answer in time; the task is tried again")
+    if isinstance(error, google.auth.exceptions.GoogleAuthError):
+        # What the library found may quote the key file: only its kind is told.
+        return WarehouseError(
+            f"{where}: the credentials of the connection taxi_gcp don't work ({type(error).__name__}): expected a key "
+            f"file (key_path), a key (keyfile_dict, best from a secrets backend) or application default credentials "
+            f"('gcloud auth application-default login'): docs/bigquery.md"
+        )
+    return None
+
+
+def failure(where: str, reason: str, message: str, settings: GcpSettings, *, code: int = 0) -> TaxiwayError:
+    """Make the error for a reason of the API.
+
+    :param where: what was being done
+    :param reason: the API's short reason, for example ``quotaExceeded``
+    :param message: the API's message
+    :param settings: the settings in force
+    :param code: the HTTP status, where there is one
+    """
+    said = " ".join(message.split())[:1000]
+    # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
+    passing = reason in PASSING_REASONS or (code in PASSING_CODES and reason not in FINAL_REASONS)
+    advice = _ADVICE.get(reason)
+    if advice is None:
+        advice = "the task is tried again" if passing else "correct that, and clear the task"
+    kind = WarehouseBusyError if passing else WarehouseError
+    return kind(
+        f"{where}, project {settings.project}, {settings.location}: Google Cloud says: {said} "
+        f"({reason or code or 'no reason'}). Nothing was published: {advice}"
+    )

@@ -1,0 +1,60 @@
+"""The main table of a source: created where absent, compared where present."""
+
+from __future__ import annotations
+
+from taxiway.bigquery.statements import statement
+from taxiway.bigquery.tables import CloudTables
+from taxiway.bigquery.warehouse import Warehouse
+from taxiway.core.errors import MainTableError
+from taxiway.core.sources import ADDED_COLUMNS, Source
+
+MONTH_COLUMN = "source_month"
+"""The column that the table is partitioned by."""
+
+TYPES = {"integer": "INT64", "numeric": "NUMERIC", "timestamp": "DATETIME", "text": "STRING"}
+"""BigQuery's types for those of a source."""
+
+_API_NAMES = {"INTEGER": "INT64"}
+
+
+def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
+    """Create the source's main table where it is absent.
+
+    :raises MainTableError: a table of that name exists and has other columns or partitions
+    """
+    source = tables.source
+    found = warehouse.find_table(tables.main_table)
+    if found is None:
+        warehouse.run(
+            statement(
+                "create_main_table",
+                main_table=tables.main_table,
+                columns=source.columns,
+                title=source.title,
+                cluster_by=cluster_column(source),
+            )
+        )
+        return
+    expected = [f"{name} {kind}" for name, kind in main_columns(source)]
+    columns = [f"{field.name} {_API_NAMES.get(field.field_type, field.field_type)}" for field in found.schema]
+    partition = found.time_partitioning
+    by_month = partition is not None and (partition.field, partition.type_) == (MONTH_COLUMN, "MONTH")
+    if columns != expected or not by_month:
+        raise MainTableError(
+            f"{source.name}: the table {tables.main_table} is there and isn't the one that Taxiway loads: found "
+            f"{'a table partitioned by month' if by_month else 'a table that is not partitioned by month'} with "
+            f"{', '.join(columns)}; expected one partitioned by the month of {MONTH_COLUMN} with "
+            f"{', '.join(expected)}. Rename it (ALTER TABLE … RENAME TO …), or give the source another main_table in "
+            f"include/sources/{source.name}.yaml"
+        )
+
+
+def main_columns(source: Source) -> list[tuple[str, str]]:
+    """Return the main table's columns with their types, in their order."""
+    added = [*((name, "STRING") for name in ADDED_COLUMNS), (MONTH_COLUMN, "DATE")]
+    return added + [(column.name, TYPES[column.type]) for column in source.columns]
+
+
+def cluster_column(source: Source) -> str | None:
+    """Return the column that the table is clustered by: the first timestamp, the pickup; None without one."""
+    return next((column.name for column in source.columns if column.type == "timestamp"), None)

@@ -1,0 +1,129 @@
+"""Looks through a downloaded file before it goes to the cloud: BigQuery reads what Postgres refuses.
+
+BigQuery puts U+FFFD in place of bytes that are no UTF-8, ends lines where others don't, and
+keeps no line numbers. So every line is looked at here, which costs little beside unpacking it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from taxiway.bigquery.csv_fields import fields_of, line_of
+from taxiway.core.download import Download
+from taxiway.core.errors import EmptyMonthError, InvalidFileError
+from taxiway.core.header import MAX_HEADER, match_header
+from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
+from taxiway.core.month_file import unpacked_month
+from taxiway.core.months import Month
+from taxiway.core.rejects import MOST_KEPT, Reject
+from taxiway.core.sources import Column, Source
+
+_PLAIN = b"0123456789.,-: \r\nNY"
+# What a file of numbers, timestamps and Y/N flags is written with: no quotation marks, nothing but
+# ASCII. Within this alphabet a line is one row where it has the right number of commas.
+
+_LINE_END_INSIDE = re.compile(rb"\r(?!\n)")
+
+
+@dataclass(frozen=True)
+class MonthFile:
+    """What a downloaded file holds.
+
+    :param columns: the source's columns in the order of the file
+    :param rows_read: rows, without the header
+    :param rejects: lines that are no row
+    :param sound: whether the file can be loaded as it is
+    """
+
+    columns: tuple[Column, ...]
+    rows_read: int
+    rejects: tuple[Reject, ...]
+    sound: bool
+
+
+def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
+    """Look at every line of a file; where lines must stay out, write a copy without them.
+
+    :param file: the downloaded ``.csv.gz``
+    :param source: the source
+    :param month: the month
+    :param clean_copy: where a copy is written, if one is needed
+    :raises StagingMissingError: the file is not there, or not the one that was downloaded
+    :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises FileTooLargeError: it unpacks to more than the source allows
+    :raises HeaderError: a column is missing, repeated or unknown
+    :raises EmptyMonthError: no rows, for a source that doesn't allow it
+    """
+    where = f"{source.name} {month}: {source.filename(month)}"
+    found = _examine_quickly(file, source, month, where) or _examine_lines(file, source, month, clean_copy)
+    if found.rows_read == 0 and not source.allow_empty:
+        raise EmptyMonthError(
+            f"{where}: found a header and no rows, expected at least one. If an empty month is right for "
+            f"this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
+        )
+    return found
+
+
+def _examine_quickly(file: Download, source: Source, month: Month, where: str) -> MonthFile | None:
+    """Look at the file in large pieces; None where one of them isn't plainly rows."""
+    blocks = whole_lines(unpacked_month(source, month, file))
+    head = next(blocks, b"")
+    header, _, first_rows = head.partition(b"\n")
+    if len(header) > MAX_HEADER:
+        raise InvalidFileError(
+            f"{where}: found no line end in the first {len(header)} bytes, expected a CSV header: check what the "
+            f"mirror serves"
+        )
+    if not header.strip():
+        raise InvalidFileError(
+            f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
+        )
+    columns = match_header(source, month, header)
+    commas = len(columns) - 1
+    rows, sound = 0, True
+    for block in chain([first_rows] if first_rows else [], blocks):
+        if not sound:
+            continue  # the rest is read all the same: the file's checksum is taken on the way
+        lines = block.replace(b"\r\n", b"\n").split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        rows += len(lines)
+        plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
+        sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
+    return MonthFile(columns, rows, (), sound=True) if sound else None
+
+
+def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
+    """Look at the lines one by one, and write those that are rows to a copy."""
+    rejects: list[Reject] = []
+    rows_read, changed = 0, False
+    with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
+        lines = numbered_lines(unpacked_month(source, month, file))
+        _, header = next(lines)
+        columns = match_header(source, month, header)
+        copy.write(header.removeprefix(b"\xef\xbb\xbf") + b"\n")
+        for number, line in lines:
+            if not line:
+                changed = True  # an empty line is no row: editors leave them behind
+                continue
+            rows_read += 1
+            reason = reason_against(line, len(columns))
+            if reason is None:
+                plainly = _plainly(line)
+                changed = changed or plainly != line
+                copy.write(plainly + b"\n")
+            elif len(rejects) <= MOST_KEPT:
+                rejects.append(Reject(number, line, reason))
+    sound = not rejects and not changed
+    if sound:
+        clean_copy.unlink()
+    return MonthFile(columns, rows_read, tuple(rejects), sound)
+
+
+def _plainly(line: bytes) -> bytes:
+    """Write a line so that BigQuery reads it as Postgres does: quotation marks around whole fields only."""
+    return line_of(fields_of(line.decode())).encode() if b'"' in line else line

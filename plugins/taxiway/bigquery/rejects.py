@@ -1,0 +1,129 @@
+"""Lines of a file that can't be read: kept in ``rejected_rows`` of the dataset, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from taxiway.bigquery.csv_fields import fields_of
+from taxiway.bigquery.statements import statement
+from taxiway.bigquery.tables import CloudTables
+from taxiway.bigquery.warehouse import Warehouse
+from taxiway.core import rejects as core_rejects
+from taxiway.core.errors import BalanceError
+from taxiway.core.lines import numbered_lines, reason_against
+from taxiway.core.rejects import MOST_KEPT, Reject, reason_against_field
+from taxiway.core.sources import Column
+
+MOST_AT_ONCE = 500
+"""Rejected lines that one statement keeps."""
+
+LONGEST_KEPT = 10_000
+"""Characters of a rejected line that are kept: a request holds 10 MB at most."""
+
+EXPECTED = {
+    **core_rejects.EXPECTED,
+    "numeric": "a decimal number that NUMERIC holds exactly (29 digits before the point, 9 behind it)",
+}
+"""What a field of a type should be, in words that follow "expected"."""
+
+
+def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Sequence[Reject]) -> None:
+    """Keep rejected lines, at most :data:`MOST_KEPT`.
+
+    :param load_id: the attempt that rejects them
+    """
+    kept = rejects[:MOST_KEPT]
+    for begin in range(0, len(kept), MOST_AT_ONCE):
+        chunk = kept[begin : begin + MOST_AT_ONCE]
+        warehouse.run(
+            statement(
+                "keep_rejects",
+                {
+                    "load_id": load_id,
+                    "source": tables.source.name,
+                    "month": tables.month.first_day,
+                    "line_numbers": [reject.line_number for reject in chunk],
+                    "raw_lines": [reject.printable_line[:LONGEST_KEPT] for reject in chunk],
+                    "reasons": [reject.reason for reject in chunk],
+                },
+                dataset=tables.dataset,
+            )
+        )
+
+
+def check_limit(tables: CloudTables, rejects: Sequence[Reject], rows_read: int, rejected_before: int = 0) -> None:
+    """Make sure that no more lines are rejected than the source allows.
+
+    :param rejects: the rejected lines of this step
+    :param rows_read: rows of the file
+    :param rejected_before: how many lines a step before has rejected
+    :raises RejectLimitError: names the first of them, and the limit
+    """
+    core_rejects.check_limit(
+        tables.source, tables.month, rejects, rows_read, rejected_before, kept_in=f"{tables.dataset}.rejected_rows"
+    )
+
+
+def find_unreadable(warehouse: Warehouse, tables: CloudTables) -> dict[tuple[str, ...], str]:
+    """Find staged rows with a field that doesn't fit its column.
+
+    :return: the reason, by the row's fields in the source's order; an empty text for NULL
+    """
+    source = tables.source
+    found = warehouse.run(
+        statement(
+            "find_unreadable_rows",
+            {"most": MOST_KEPT + 1},
+            staging_table=tables.staging_table,
+            columns=source.columns,
+        )
+    )
+    columns = {column.name: column for column in source.columns}
+    reasons = {}
+    for row in found:
+        column = columns[row["unreadable_column"]]
+        fields = tuple(row[name] or "" for name in columns)
+        reasons[fields] = reason_against_field(column.header, row[column.name], EXPECTED[column.type])
+    return reasons
+
+
+def with_line_numbers(
+    blocks: Iterable[bytes],
+    file_columns: Sequence[Column],
+    columns: Sequence[Column],
+    reasons: Mapping[tuple[str, ...], str],
+) -> list[Reject]:
+    """Find the lines of unreadable rows again: BigQuery keeps no line numbers, but the file is at hand.
+
+    Rows with the same fields are unreadable alike, so each of their lines is one.
+
+    :param blocks: the unpacked file from its beginning
+    :param file_columns: the columns in the order of the file
+    :param columns: the columns in the source's order
+    :param reasons: what :func:`find_unreadable` returned
+    """
+    position = {column.name: number for number, column in enumerate(file_columns)}
+    order = [position[column.name] for column in columns]
+    rejects = []
+    for number, line in numbered_lines(blocks):
+        if number == 1 or reason_against(line, len(order)) is not None:
+            continue  # what is no row was rejected before
+        fields = fields_of(line.decode())
+        reason = reasons.get(tuple(fields[place] for place in order))
+        if reason is not None:
+            rejects.append(Reject(number, line, reason))
+    return rejects
+
+
+def require_all_found(tables: CloudTables, rejects: Sequence[Reject], missing: int) -> None:
+    """Make sure that the lines that were found are those that BigQuery couldn't read.
+
+    :param missing: staged rows that have no id
+    :raises BalanceError: there are more or fewer
+    """
+    if len(rejects) != missing and len(rejects) <= MOST_KEPT:
+        raise BalanceError(
+            f"{tables.where}: {tables.filename}: {missing} staged rows can't be read, but {len(rejects)} lines of the "
+            f"file are such ones; expected as many. Nothing was published: clear the task stage_month to stage the "
+            f"file again"
+        )

@@ -1,0 +1,74 @@
+"""Stages a month: the object's rows, as text, in a table of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taxiway.bigquery.load import Load
+from taxiway.bigquery.statements import statement
+from taxiway.bigquery.tables import CloudTables
+from taxiway.bigquery.upload import Lake
+from taxiway.bigquery.warehouse import Started, Warehouse, first_usable_job
+from taxiway.core.errors import BalanceError
+from taxiway.core.sources import Column
+
+
+def load_configuration(columns: Sequence[Column]) -> Mapping[str, Any]:
+    """Return the configuration of the load job (REST resource JobConfigurationLoad): every field a text.
+
+    :param columns: the source's columns in the order of the file
+    """
+    return {
+        "sourceFormat": "CSV",
+        "encoding": "UTF-8",
+        "fieldDelimiter": ",",
+        "quote": '"',
+        "skipLeadingRows": "1",
+        "allowJaggedRows": False,
+        "allowQuotedNewlines": True,
+        "ignoreUnknownValues": False,
+        "preserveAsciiControlCharacters": True,
+        "maxBadRecords": 0,
+        "createDisposition": "CREATE_NEVER",
+        "writeDisposition": "WRITE_EMPTY",
+        "schema": {"fields": [{"name": column.name, "type": "STRING", "mode": "NULLABLE"} for column in columns]},
+    }
+
+
+def file_columns(tables: CloudTables, load: Load) -> list[Column]:
+    """Return the source's columns in the order of the file."""
+    columns = {column.name: column for column in tables.source.columns}
+    return [columns[name] for name in load.file_columns]
+
+
+def start_staging(warehouse: Warehouse, tables: CloudTables, load: Load, try_number: int) -> Any:
+    """Create the staging table, and start the job that loads the object into it.
+
+    :param try_number: which try of the task it is; each has a job of its own
+    :return: the job
+    """
+    columns = file_columns(tables, load)
+    warehouse.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
+
+    def start(job_id: str) -> Started:
+        return warehouse.start_load(load.uri, tables.staging_table, load_configuration(columns), job_id)
+
+    return first_usable_job(start, f"taxiway_{load.load_id}_stage_month_{try_number}")
+
+
+def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: Load, job: Any) -> None:
+    """Make sure that the staging table holds every row of the file that was uploaded.
+
+    :raises BalanceError: it holds more or fewer
+    :raises StagingMissingError: another run has changed the object meanwhile
+    """
+    warehouse.require_success(job)
+    lake.require_generation(load.object_name, load.generation)
+    expected = (load.rows_read or 0) - (load.rows_rejected or 0)
+    staged = int(job.output_rows or 0)
+    if staged != expected:
+        raise BalanceError(
+            f"{tables.where}: BigQuery has staged {staged} rows of {load.uri}, expected the {expected} that the file "
+            f"has. Nothing was published: clear the task stage_month to stage the file again"
+        )

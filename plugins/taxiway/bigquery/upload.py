@@ -1,0 +1,132 @@
+"""Brings a month's file to Cloud Storage, as it is: the lake keeps the raw, compressed file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxiway.bigquery.errors import explains
+from taxiway.bigquery.settings import GcpSettings
+from taxiway.core.errors import StagingMissingError, WarehouseBusyError
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+CONTENT_TYPE = "application/gzip"
+"""The objects are gzip files. Not ``Content-Encoding: gzip``, which would have them unpacked on the way out."""
+
+REQUEST_SECONDS = 120.0
+"""Longest wait for one answer."""
+
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """An object of the lake.
+
+    :param name: its name in the bucket
+    :param generation: which version it is
+    :param skipped: whether it was there already, with the same bytes
+    """
+
+    name: str
+    generation: int
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The bucket.
+
+    :param client: Google's client
+    :param settings: its name
+    :param where: source, month and task, for messages
+    """
+
+    client: storage.Client
+    settings: GcpSettings
+    where: str
+
+    @explains
+    def upload(self, path: Path, name: str) -> Uploaded:
+        """Upload a file, unless the object is there with the same size and checksum.
+
+        A reader sees the object whole, or the one before. Nobody's newer version is overwritten unseen.
+
+        :param path: the file
+        :param name: the object's name
+        :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
+        :raises StagingMissingError: the file is gone
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        try:
+            size, md5 = path.stat().st_size, _md5(path)
+        except FileNotFoundError:
+            raise StagingMissingError(
+                f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
+                f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
+            ) from None
+        bucket = self.client.bucket(self.settings.bucket)
+        found = bucket.get_blob(name, timeout=REQUEST_SECONDS)
+        if found is not None and (found.size, found.md5_hash) == (size, md5):
+            return Uploaded(name, int(found.generation or 0), skipped=True)
+        blob = bucket.blob(name)
+        try:
+            blob.upload_from_filename(
+                str(path),
+                content_type=CONTENT_TYPE,
+                if_generation_match=int(found.generation or 0) if found is not None else 0,
+                checksum="md5",
+                timeout=REQUEST_SECONDS,
+            )
+        except PreconditionFailed:
+            now = bucket.get_blob(name, timeout=REQUEST_SECONDS)
+            # The answer to an upload that worked may be lost, and the request repeated.
+            if now is not None and (now.size, now.md5_hash) == (size, md5):
+                return Uploaded(name, int(now.generation or 0), skipped=False)
+            raise WarehouseBusyError(
+                f"{self.where}: {self.address(name)} was changed by another run meanwhile; expected the version that "
+                f"was there before. The task is tried again"
+            ) from None
+        return Uploaded(name, int(blob.generation or 0), skipped=False)
+
+    @explains
+    def require_generation(self, name: str, generation: int) -> None:
+        """Make sure that an object is still the version that was uploaded: a load job reads whichever is there.
+
+        :raises StagingMissingError: it is another one, or gone
+        """
+        found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
+        if found is None or int(found.generation or 0) != generation:
+            state = "is gone" if found is None else f"has the generation {found.generation}"
+            raise StagingMissingError(
+                f"{self.where}: {self.address(name)} {state}, expected the generation {generation} that was uploaded: "
+                f"another run has changed it. Clear the task upload_month with its downstream tasks"
+            )
+
+    @explains
+    def delete(self, name: str) -> None:
+        """Delete an object; one that is absent stays absent."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            self.client.bucket(self.settings.bucket).delete_blob(name, timeout=REQUEST_SECONDS)
+        except NotFound:
+            return
+
+    def address(self, name: str) -> str:
+        """Return an object's address."""
+        return f"gs://{self.settings.bucket}/{name}"
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return base64.b64encode(digest.digest()).decode()

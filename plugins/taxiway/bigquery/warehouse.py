@@ -1,0 +1,239 @@
+"""BigQuery as the steps use it: jobs in one project and location, each told from any other by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from taxiway.bigquery.errors import explains, failure
+from taxiway.bigquery.settings import GcpSettings
+from taxiway.bigquery.statements import Statement
+from taxiway.core.errors import WarehouseBusyError
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+    from google.cloud.bigquery import LoadJob, QueryJob
+
+REQUEST_SECONDS = 60.0
+"""Longest wait for one answer."""
+
+RETRY_SECONDS = 120.0
+"""How long a request is repeated that got no answer, or one that says to repeat it."""
+
+MOST_NUMBERS = 1000
+"""Most numbers that are tried for the id of a job."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job that was started, or found under its id.
+
+    :param job: as Google's client has it
+    :param found: whether it was there already
+    """
+
+    job: Any
+    found: bool
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """BigQuery in one project and location.
+
+    :param client: Google's client
+    :param settings: project, location, dataset, and what a query may bill
+    :param where: source, month and task, for messages
+    :param labels: of every job
+    """
+
+    client: bigquery.Client
+    settings: GcpSettings
+    where: str
+    labels: Mapping[str, str]
+
+    @explains
+    def run(self, statement: Statement) -> list[dict[str, Any]]:
+        """Run a statement to its end.
+
+        :return: its rows, by column name
+        :raises WarehouseBusyError: trying again may help
+        :raises WarehouseError: it would not
+        """
+        job = self._start_query(statement, None)
+        return [dict(row.items()) for row in job.result(timeout=None, retry=self._retry)]
+
+    @explains
+    def bytes_read_by(self, statement: Statement) -> int:
+        """Say how many bytes a statement would read, by a dry run, which costs nothing."""
+        from google.cloud.bigquery import QueryJobConfig
+
+        resource = statement.configuration(self.settings.maximum_bytes_billed, self.labels)
+        config = cast("QueryJobConfig", QueryJobConfig.from_api_repr({**resource, "dryRun": True}))
+        job = self.client.query(
+            statement.sql,
+            job_config=config,
+            location=self.settings.location,
+            project=self.settings.project,
+            retry=self._retry,
+            timeout=REQUEST_SECONDS,
+            job_retry=None,
+        )
+        return int(job.total_bytes_processed or 0)
+
+    @explains
+    def start_query(self, statement: Statement, job_id: str, labels: Mapping[str, str] | None = None) -> Started:
+        """Start a statement under a job id of ours, or find the job that has it.
+
+        :param labels: of this job, beside those of all
+        """
+        return self._start_or_find(lambda: self._start_query(statement, job_id, labels), job_id)
+
+    @explains
+    def start_load(self, uri: str, table: str, configuration: Mapping[str, Any], job_id: str) -> Started:
+        """Start loading an object into a table under a job id of ours, or find the job that has it.
+
+        :param uri: the object's address
+        :param table: the table with its project and dataset
+        :param configuration: REST resource JobConfigurationLoad, without source and destination
+        """
+        from google.cloud.bigquery import LoadJobConfig
+
+        resource = {"load": dict(configuration), "labels": dict(self.labels)}
+
+        def start() -> LoadJob:
+            return self.client.load_table_from_uri(
+                uri,
+                table,
+                job_id=job_id,
+                location=self.settings.location,
+                project=self.settings.project,
+                job_config=cast("LoadJobConfig", LoadJobConfig.from_api_repr(resource)),
+                retry=self._retry,
+                timeout=REQUEST_SECONDS,
+            )
+
+        return self._start_or_find(start, job_id)
+
+    @explains
+    def find_job(self, job_id: str) -> Any:
+        """Ask for a job's state."""
+        return self.client.get_job(
+            job_id,
+            project=self.settings.project,
+            location=self.settings.location,
+            retry=self._retry,
+            timeout=REQUEST_SECONDS,
+        )
+
+    @explains
+    def job_exists(self, job_id: str) -> bool:
+        """Say whether a job id is taken."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            self.client.get_job(
+                job_id,
+                project=self.settings.project,
+                location=self.settings.location,
+                retry=self._retry,
+                timeout=REQUEST_SECONDS,
+            )
+        except NotFound:
+            return False
+        return True
+
+    @explains
+    def wait(self, job: Any) -> Any:
+        """Wait until a job is done, however it ends.
+
+        :return: the job as it is then
+        :raises WarehouseBusyError: its state could not be asked for
+        """
+        from google.api_core.exceptions import GoogleAPICallError
+
+        if job.state != "DONE":
+            try:
+                job.result(timeout=None, retry=self._retry)
+            except GoogleAPICallError:
+                if job.state != "DONE":
+                    raise
+        return self.find_job(job.job_id)
+
+    def require_success(self, job: Any) -> None:
+        """Make sure that a job that is done has done what it should.
+
+        :raises WarehouseBusyError: it failed, and may succeed another time
+        :raises WarehouseError: it failed
+        """
+        if job.state != "DONE":
+            raise WarehouseBusyError(
+                f"{self.where}: the job {job.job_id} is {job.state}, expected DONE; the task is tried again"
+            )
+        if job.error_result:
+            details = [str(error.get("message")) for error in job.errors or [] if error.get("message")]
+            message = "; ".join(dict.fromkeys([str(job.error_result.get("message")), *details[:3]]))
+            where = f"{self.where}, job {job.job_id}"
+            raise failure(where, str(job.error_result.get("reason")), message, self.settings)
+
+    @explains
+    def find_table(self, table: str) -> bigquery.Table | None:
+        """Return a table's description, or None where there is none.
+
+        :param table: its name with project and dataset
+        """
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
+        except NotFound:
+            return None
+
+    @property
+    def _retry(self) -> Any:
+        from google.cloud.bigquery import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+
+    def _start_query(
+        self, statement: Statement, job_id: str | None, labels: Mapping[str, str] | None = None
+    ) -> QueryJob:
+        from google.cloud.bigquery import QueryJobConfig
+
+        resource = statement.configuration(self.settings.maximum_bytes_billed, {**self.labels, **(labels or {})})
+        return self.client.query(
+            statement.sql,
+            job_config=cast("QueryJobConfig", QueryJobConfig.from_api_repr(resource)),
+            job_id=job_id,
+            location=self.settings.location,
+            project=self.settings.project,
+            retry=self._retry,
+            timeout=REQUEST_SECONDS,
+            job_retry=None,
+        )
+
+    def _start_or_find(self, start: Callable[[], Any], job_id: str) -> Started:
+        """Start a job; where its id is taken, an answer was lost, or a worker: return the job that has it."""
+        from google.api_core.exceptions import Conflict
+
+        try:
+            return Started(start(), found=False)
+        except Conflict:
+            return Started(self.find_job(job_id), found=True)
+
+
+def first_usable_job(start: Callable[[str], Started], name: str) -> Any:
+    """Start a job under the first number that no failed job has.
+
+    A job id can be used once. Where the same work was begun before (a worker was lost, or the answer
+    to the request), its job is found again rather than started twice; one that failed is passed over.
+
+    :param start: starts, or finds, the job of an id
+    :param name: what the ids begin with
+    :return: the job
+    """
+    for number in range(1, MOST_NUMBERS):
+        started = start(f"{name}_{number}")
+        if not (started.found and started.job.state == "DONE" and started.job.error_result):
+            return started.job
+    raise WarehouseBusyError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")

@@ -1,0 +1,1 @@
+"""Compares the published months of two warehouses. It knows no Airflow."""

@@ -1,0 +1,158 @@
+"""The demo of Google Cloud, offline: three sample months through the real DAGs into stand-ins, and compared."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from taxiway.core.months import Month
+from taxiway.core.paths import ROOT, SOURCES_FOLDER
+from taxiway.core.sources import Source, load_source
+from taxiway.local import database, demo
+from taxiway.local.home import Home
+from taxiway.local.mirror import serve
+from taxiway.local.samples import write_sample_months
+from taxiway.local.setup import airflow_command, airflow_environment
+
+MONTHS = [Month(2019, number) for number in (1, 2, 3)]
+VARIABLES = {
+    "GCP_PROJECT_ID": "taxiway-demo",
+    "GCP_LOCATION": "europe-west1",
+    "GCP_BUCKET_NAME": "taxiway-demo-lake",
+    "GCP_DATASET": "taxi",
+}
+RANGE = ["-s", f"{MONTHS[0]}-01", "-e", f"{MONTHS[-1]}-28"]
+
+
+def main() -> int:
+    """Run the demo from the command line.
+
+    :return: the exit code of the command that failed, 0, or 2 where the demo could not begin
+    """
+    parser = argparse.ArgumentParser(prog="make demo-gcp", description=__doc__)
+    parser.add_argument("--rows", type=int, default=5000, help="rows of a sample month")
+    rows = parser.parse_args().rows
+    console = Console(highlight=False)
+    try:
+        if rows < 1:
+            raise demo.DemoError(f"ROWS={rows}: a sample month has at least one row")
+        return _demo(Home.current(), console, rows)
+    except demo.DemoError as error:
+        console.print(f"The demo stops: {error}", style="red", markup=False)
+        return 2
+
+
+def _demo(home: Home, console: Console, rows: int) -> int:
+    source = load_source(SOURCES_FOLDER / f"{demo.SOURCE}.yaml")
+    server = database.find(home) or database.start(home)
+    demo.refuse_to_replace(demo.loaded_months(server, source))
+    demo.refuse_while_scheduled(server)
+    folder = home.samples / f"{rows}-rows"
+    console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False, soft_wrap=True)
+    write_sample_months([source], MONTHS, folder, rows=rows)
+    with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
+        console.print(
+            f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}", soft_wrap=True
+        )
+        environment = {
+            **airflow_environment(home),
+            "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror.address}),
+            "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
+            **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
+            **cloud,
+        }
+        for command in (
+            ["dags", "test", "gcp_setup"],
+            ["dags", "backfill", *RANGE, "--reprocess-behavior", "completed", f"taxi_{source.name}_gcp"],
+            ["dags", "backfill", *RANGE, "--reprocess-behavior", "completed", f"taxi_{source.name}"],
+            ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
+        ):
+            console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False, soft_wrap=True)
+            run = _test if command[1] == "test" else demo.run
+            if code := run([*airflow_command(), *command], environment):
+                return code
+        _show(console, source, bigquery)
+    console.print("\nThe same on the real cloud: docs/bigquery.md")
+    return 0
+
+
+def _test(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it where it fails."""
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)
+    for line in lines:
+        if failed or "airflow.task.operators.taxiway" in line:
+            sys.stdout.write(
+                line.partition("]")[2].partition(" [airflow.task")[0].strip() + "\n" if not failed else line + "\n"
+            )
+    return done.returncode or int(failed)
+
+
+@contextmanager
+def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """Start the stand-ins of the tests; return BigQuery's, and what Airflow's processes need to find them."""
+    import os
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        stand_in = importlib.import_module("tests.bigquery_stand_in")
+        storage = importlib.import_module("tests.cloud_storage")
+        importlib.import_module("gcp_storage_emulator")
+    except ImportError as error:
+        raise demo.DemoError(f"the stand-ins need requirements-dev.txt ({error}): run it as make demo-gcp") from error
+    with storage.CloudStorage() as lake, stand_in.StandIn() as bigquery:
+        # Load jobs fetch their objects from this process.
+        os.environ["STORAGE_EMULATOR_HOST"] = lake.url
+        key = stand_in.service_account_key(bigquery.url, VARIABLES["GCP_PROJECT_ID"])
+        connection = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}}
+        yield (
+            bigquery,
+            {
+                "BIGQUERY_EMULATOR_HOST": bigquery.url,
+                "STORAGE_EMULATOR_HOST": lake.url,
+                "AIRFLOW_CONN_TAXI_GCP": json.dumps(connection),
+            },
+        )
+
+
+def _show(console: Console, source: Source, bigquery: Any) -> None:
+    """Show the ledger of the dataset."""
+    import os
+
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.bigquery import Client, QueryJobConfig
+
+    os.environ["BIGQUERY_EMULATOR_HOST"] = bigquery.url
+    client = Client(
+        project=VARIABLES["GCP_PROJECT_ID"],
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        location=VARIABLES["GCP_LOCATION"],
+    )
+    dataset = f"{VARIABLES['GCP_PROJECT_ID']}.{VARIABLES['GCP_DATASET']}"
+    statement = """
+        SELECT month, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected
+        FROM loads WHERE state = 'published' ORDER BY month
+    """
+    rows = client.query_and_wait(statement, job_config=QueryJobConfig(default_dataset=dataset))
+    table = Table(title=f"{dataset}.{source.main_table}")
+    table.add_column("month")
+    for name in ("rows read", "inserted", "deleted", "unchanged", "rejected"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(f"{row['month']:%Y-%m}", *(f"{count:,}" for count in list(row.values())[1:]))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

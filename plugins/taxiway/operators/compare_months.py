@@ -1,0 +1,94 @@
+"""Operator: compare the published months of Postgres and of BigQuery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.bigquery.warehouse import Warehouse
+from taxiway.compare.bigquery_months import BigQueryMonths
+from taxiway.compare.postgres_months import PostgresMonths
+from taxiway.compare.warehouses import compare_months, require_agreement
+from taxiway.core.errors import InvalidArgumentError, TaxiwayError, WarehouseBusyError
+from taxiway.core.months import Month
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.plain_yaml import shown
+from taxiway.core.sources import find_source
+from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.operators.warehouse_hook import WarehouseHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class CompareMonthsOperator(BaseOperator):
+    """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails where they differ.
+
+    Returns the number of rows of every month that agrees, by source and month.
+
+    :param source_names: the sources that are compared, where none is asked for
+    :param source_name: the source that is; empty for every one (templated)
+    :param month: the month that is, ``YYYY-MM``; empty for every one that both hold (templated)
+    :param postgres_conn_id: the warehouse's connection
+    :param gcp_conn_id: the connection to Google Cloud
+    """
+
+    template_fields: Sequence[str] = ("source_name", "month")
+
+    def __init__(
+        self,
+        *,
+        source_names: Sequence[str],
+        source_name: str = "",
+        month: str = "",
+        postgres_conn_id: str = "taxi_postgres",
+        gcp_conn_id: str = CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.source_names = source_names
+        self.source_name = source_name
+        self.month = month
+        self.postgres_conn_id = postgres_conn_id
+        self.gcp_conn_id = gcp_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Compare the months.
+
+        :raises AirflowFailException: months differ, or the comparison can't be made
+        """
+        try:
+            found = self._compare()
+        except WarehouseBusyError:
+            raise
+        except TaxiwayError as error:
+            raise AirflowFailException(str(error)) from error
+        return found
+
+    def _compare(self) -> dict[str, int]:
+        months = [Month.parse(self.month)] if self.month else None
+        names = [self.source_name] if self.source_name else list(self.source_names)
+        if any(name not in self.source_names for name in names):
+            raise InvalidArgumentError(
+                f"source is {shown(self.source_name)}: expected one of {', '.join(self.source_names)}, or none for all"
+            )
+        sources = [find_source(SOURCES_FOLDER, name) for name in names]
+        settings = gcp_settings()
+        client = bigquery_client(settings, self.gcp_conn_id)
+        cloud = BigQueryMonths(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+        found = []
+        with closing(WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()) as connection:
+            for source in sources:
+                found.append(compare_months(PostgresMonths(connection), cloud, source, months))
+        agreed = {title: rows for compared in found for title, rows in compared.same.items()}
+        for text in (text for compared in found for text in compared.alone):
+            self.log.info("%s", text)
+        for title, rows in agreed.items():
+            self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
+        require_agreement(found, asked_for=bool(self.month and self.source_name))
+        return agreed

@@ -1,0 +1,27 @@
+"""Operator: give the rows of a month that is staged in BigQuery their types and ids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from taxiway.bigquery.hash import finish_hashing, start_hashing
+from taxiway.bigquery.step import Step
+from taxiway.operators.gcp_job_operator import GcpJobOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GcpHashRowsOperator(GcpJobOperator):
+    """Turn a staged month into typed rows with ``unique_row_id``, ``filename`` and ``source_month``."""
+
+    def start(self, step: Step, context: Context) -> Any:
+        """Start the query."""
+        return start_hashing(step.warehouse, step.tables, step.load)
+
+    def finish(self, step: Step, job: Any) -> dict[str, Any]:
+        """Count the rows, and keep those that can't be read as rejects."""
+        load = finish_hashing(step.warehouse, step.tables, step.load, job)
+        self.log.info("%s: %d rows have an id", step.tables.where, load.rows_staged)
+        return replace(load, hashed_by=job.job_id).to_dict()

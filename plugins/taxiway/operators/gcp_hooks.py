@@ -1,0 +1,74 @@
+"""The connection to Google Cloud, and the settings that go with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from taxiway.bigquery.errors import explained
+from taxiway.bigquery.settings import GcpSettings, read_settings
+from taxiway.core.errors import SettingError, WarehouseBusyError
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery, storage
+
+CONNECTION = "taxi_gcp"
+"""Id of the connection, unless an operator is given another one."""
+
+
+def gcp_settings() -> GcpSettings:
+    """Read the settings from Airflow's Variables.
+
+    :raises SettingError: names each that is missing or malformed
+    """
+    # Not given a default, which Variable.get takes for a secret.
+    return read_settings(lambda name: Variable.get(name, default=None))
+
+
+def bigquery_client(settings: GcpSettings, gcp_conn_id: str) -> bigquery.Client:
+    """Return Google's client of BigQuery, with the connection's credentials.
+
+    :raises SettingError: the connection is missing, or has no usable credentials
+    """
+    from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
+
+    try:
+        hook = BigQueryHook(gcp_conn_id=gcp_conn_id, location=settings.location, use_legacy_sql=False)
+        return hook.get_client(project_id=settings.project, location=settings.location)
+    except Exception as error:
+        raise _unusable(error, settings, gcp_conn_id) from None
+
+
+def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
+    """Return Google's client of Cloud Storage, with the connection's credentials.
+
+    :raises SettingError: the connection is missing, or has no usable credentials
+    """
+    from airflow.providers.google.cloud.hooks.gcs import GCSHook
+    from google.cloud import storage
+
+    try:
+        hook = GCSHook(gcp_conn_id=gcp_conn_id)
+        return storage.Client(project=settings.project, credentials=hook.get_credentials())
+    except Exception as error:
+        raise _unusable(error, settings, gcp_conn_id) from None
+
+
+def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exception:
+    """Say that a connection can't be used. What a library says of a key may quote it: only the kind is told."""
+    if isinstance(error, AirflowNotFoundException):
+        return SettingError(
+            f"the connection {gcp_conn_id} isn't there: expected one of the type google_cloud_platform. With "
+            f"application default credentials: airflow connections add {gcp_conn_id} --conn-type "
+            f"google_cloud_platform; all ways: docs/bigquery.md"
+        )
+    known = explained(error, gcp_conn_id, settings)
+    if isinstance(known, WarehouseBusyError):
+        return known
+    return SettingError(
+        f"the connection {gcp_conn_id} can't be used ({type(error).__name__}): expected a key file (key_path) that the "
+        f"worker can read, a whole key (keyfile_dict), or neither, for application default credentials "
+        f"('gcloud auth application-default login'): docs/bigquery.md"
+    )

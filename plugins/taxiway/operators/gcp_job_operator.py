@@ -1,0 +1,106 @@
+"""What the steps have in common that wait for a job of BigQuery."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.configuration import conf
+
+from taxiway.bigquery.step import Step
+from taxiway.core.errors import WarehouseBusyError
+from taxiway.operators.gcp_month_operator import GcpMonthOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GcpJobOperator(GcpMonthOperator):
+    """A step that starts a job of BigQuery, waits for it, on the worker or deferred, and then looks at what it did.
+
+    :param deferrable: wait in the triggerer, so that no worker is held; Airflow's ``[operators] default_deferrable``
+        unless said otherwise
+    :param poll_interval: seconds between two looks at the job, where it waits in the triggerer
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 4.0,
+        **kwargs: Any,
+    ) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self._cancel: Any = None
+
+    @abstractmethod
+    def start(self, step: Step, context: Context) -> Any:
+        """Start the job, or find the one that an earlier try has started.
+
+        :return: the job
+        """
+
+    @abstractmethod
+    def finish(self, step: Step, job: Any) -> Any:
+        """Look at what the job did, which is done, successfully or not.
+
+        :return: what the next step goes on with
+        """
+
+    def run_step(self, step: Step, context: Context) -> Any:
+        """Start the job and wait for it."""
+        job = self.start(step, context)
+        self.log.info("%s: job %s is %s", step.tables.where, job.job_id, job.state)
+        if self.deferrable and job.state != "DONE":
+            self._defer(step, job)
+        self._cancel = job.cancel
+        return self.finish(step, step.warehouse.wait(job))
+
+    def resume(self, context: Context, event: dict[str, Any], load: Any = None, job_id: str = "") -> Any:
+        """Go on after the triggerer has seen the job's end.
+
+        What the job did is asked for here, not taken from the event: a triggerer that got no answer
+        says "error" of a job that goes on.
+
+        :param event: the trigger's
+        :param load: the attempt; ``airflow dags test`` hands over nothing but the event
+        :param job_id: the job; likewise
+        """
+        job_id = job_id or str(event.get("job_id") or "")
+
+        def run(step: Step) -> Any:
+            if not job_id:
+                raise WarehouseBusyError(
+                    f"{step.tables.where}: the triggerer stopped waiting for a job, and doesn't say for which: "
+                    f"{event.get('message')}; the task is tried again"
+                )
+            job = step.warehouse.find_job(job_id)
+            if job.state != "DONE":
+                self.log.info("%s: the triggerer stopped waiting: %s", step.tables.where, event.get("message"))
+            return self.finish(step, step.warehouse.wait(job))
+
+        return self.guarded(context, load or self.load, run)
+
+    def on_kill(self) -> None:
+        """Cancel the job: nobody waits for it any more."""
+        if self._cancel is not None:
+            self._cancel()
+
+    def _defer(self, step: Step, job: Any) -> None:
+        from airflow.providers.google.cloud.triggers.bigquery import BigQueryInsertJobTrigger
+
+        settings = step.warehouse.settings
+        self.defer(
+            trigger=BigQueryInsertJobTrigger(
+                conn_id=self.gcp_conn_id,
+                job_id=job.job_id,
+                project_id=settings.project,
+                location=settings.location,
+                poll_interval=self.poll_interval,
+            ),
+            method_name="resume",
+            kwargs={"load": step.load.to_dict(), "job_id": job.job_id},
+        )

@@ -1,0 +1,26 @@
+"""Operator: stage an uploaded month in BigQuery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from taxiway.bigquery.stage import finish_staging, start_staging
+from taxiway.bigquery.step import Step
+from taxiway.operators.gcp_job_operator import GcpJobOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GcpStageMonthOperator(GcpJobOperator):
+    """Load an uploaded month into a staging table of its own, which BigQuery deletes after a day."""
+
+    def start(self, step: Step, context: Context) -> Any:
+        """Start the load job."""
+        return start_staging(step.warehouse, step.tables, step.load, context["ti"].try_number)
+
+    def finish(self, step: Step, job: Any) -> dict[str, Any]:
+        """Count the rows."""
+        finish_staging(step.warehouse, step.lake, step.tables, step.load, job)
+        return replace(step.load, staged_by=job.job_id).to_dict()

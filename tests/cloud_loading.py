@@ -1,0 +1,151 @@
+"""Loads months into BigQuery by the project's own steps, without Airflow, on Google's real clients."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from taxiway.bigquery import rejects
+from taxiway.bigquery.check import check_month
+from taxiway.bigquery.cleanup import drop_staging
+from taxiway.bigquery.fetch import Fetched, fetch_month
+from taxiway.bigquery.hash import finish_hashing, start_hashing
+from taxiway.bigquery.ledger import Entry, find_loads
+from taxiway.bigquery.load import Load
+from taxiway.bigquery.main_table import ensure_main_table
+from taxiway.bigquery.month_file import examine
+from taxiway.bigquery.places import Places
+from taxiway.bigquery.publish import Counts, finish_publishing, start_publishing
+from taxiway.bigquery.settings import GcpSettings
+from taxiway.bigquery.stage import finish_staging, start_staging
+from taxiway.bigquery.statements import Statement
+from taxiway.bigquery.tables import CloudTables
+from taxiway.bigquery.upload import Lake
+from taxiway.bigquery.warehouse import Warehouse
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from tests.loading import source_file
+
+SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)
+
+
+@dataclass
+class Cloud:
+    """A project on the stand-ins, or a real one, with its bucket and dataset.
+
+    :param bigquery: Google's client of BigQuery
+    :param storage: Google's client of Cloud Storage
+    :param settings: project, bucket and dataset
+    """
+
+    bigquery: Any
+    storage: Any
+    settings: GcpSettings = SETTINGS
+
+    @classmethod
+    def connect(cls, settings: GcpSettings = SETTINGS) -> Cloud:
+        """Connect to the stand-ins that the environment names."""
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import bigquery, storage
+
+        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return cls(
+            bigquery.Client(project=settings.project, credentials=credentials, location=settings.location),
+            storage.Client(project=settings.project, credentials=credentials),
+            settings,
+        )
+
+    def set_up(self) -> Cloud:
+        """Create the bucket and the dataset."""
+        places = Places(self.settings, "test")
+        places.ensure_bucket(self.storage)
+        places.ensure_dataset(self.bigquery)
+        return self
+
+    def warehouse(self, where: str = "test") -> Warehouse:
+        return Warehouse(self.bigquery, self.settings, where, {"taxiway_step": "test"})
+
+    def lake(self) -> Lake:
+        return Lake(self.storage, self.settings, "test")
+
+    def tables(self, source: Source, month: str, run_id: str = "manual__1") -> CloudTables:
+        return CloudTables(source, Month.parse(month), run_id, self.settings)
+
+    def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> Fetched:
+        file = source_file(path)
+        return fetch_month(self.warehouse(), tables, lambda: file, lambda load: None, force=force)
+
+    def upload(self, tables: CloudTables, load: Load) -> Load:
+        with tempfile.TemporaryDirectory() as folder:
+            clean = Path(folder) / tables.filename
+            found = examine(load.download, tables.source, tables.month, clean)
+            rejects.keep(self.warehouse(), tables, load.load_id, found.rejects)
+            rejects.check_limit(tables, found.rejects, found.rows_read)
+            loaded = self.lake().upload(Path(load.download.path), tables.object_name)
+            if not found.sound:
+                loaded = self.lake().upload(clean, tables.clean_object_name)
+        return replace(
+            load,
+            rows_read=found.rows_read,
+            rows_rejected=len(found.rejects),
+            file_columns=tuple(column.name for column in found.columns),
+            uri=tables.uri(loaded.name),
+            object_name=loaded.name,
+            generation=loaded.generation,
+        )
+
+    def stage(self, tables: CloudTables, load: Load, try_number: int = 1) -> Load:
+        warehouse = self.warehouse()
+        ensure_main_table(warehouse, tables)
+        job = warehouse.wait(start_staging(warehouse, tables, load, try_number))
+        finish_staging(warehouse, self.lake(), tables, load, job)
+        return replace(load, staged_by=job.job_id)
+
+    def hash(self, tables: CloudTables, load: Load) -> Load:
+        warehouse = self.warehouse()
+        job = warehouse.wait(start_hashing(warehouse, tables, load))
+        return replace(finish_hashing(warehouse, tables, load, job), hashed_by=job.job_id)
+
+    def ready(self, tables: CloudTables, path: Path, *, force: bool = True) -> Load:
+        """Bring a month to where it can be published."""
+        load = self.upload(tables, self.fetch(tables, path, force=force).load)
+        return check_month(self.warehouse(), tables, self.hash(tables, self.stage(tables, load)))
+
+    def publish(self, tables: CloudTables, load: Load) -> Counts:
+        warehouse = self.warehouse()
+        job = warehouse.wait(start_publishing(warehouse, tables, load))
+        return finish_publishing(warehouse, tables, load, job)
+
+    def load(self, source: Source, month: str, path: Path, run_id: str = "manual__1") -> Counts:
+        """Run all steps of a load, and drop the staging tables whatever happened."""
+        tables = self.tables(source, month, run_id)
+        try:
+            return self.publish(tables, self.ready(tables, path))
+        finally:
+            drop_staging(self.warehouse(), self.lake(), tables)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask BigQuery; ``$taxi`` stands for the dataset."""
+        statement = Statement("test", sql.replace("$taxi", self.settings.dataset_name))
+        return [tuple(row.values()) for row in self.warehouse().run(statement)]
+
+    def ids(self, source: Source, month: str) -> list[str]:
+        """Return the ids of a published month."""
+        day = Month.parse(month).first_day
+        return [
+            row[0]
+            for row in self.query(
+                f"SELECT unique_row_id FROM `$taxi.{source.main_table}` WHERE source_month = DATE '{day}'"
+            )
+        ]
+
+    def loads(self, source: Source, month: str) -> list[Entry]:
+        """Return the ledger's attempts of a month."""
+        return find_loads(self.warehouse(), self.tables(source, month))
+
+    def staging_tables(self) -> list[str]:
+        """Return the names of tables that runs have left."""
+        tables = self.bigquery.list_tables(self.settings.dataset_name)
+        return [table.table_id for table in tables if table.table_id.startswith("taxiway_staging_")]

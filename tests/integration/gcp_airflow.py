@@ -1,0 +1,54 @@
+"""A real Airflow with the project's own DAGs, on the stand-ins for Google Cloud."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from taxiway.bigquery.settings import GcpSettings
+from tests.bigquery_stand_in import StandIn, service_account_key
+from tests.cloud_loading import SETTINGS
+from tests.cloud_storage import CloudStorage
+from tests.conftest import PostgresServer
+from tests.integration.taxi_airflow import TaxiAirflow
+
+
+def gcp_airflow(
+    server: PostgresServer,
+    home: Path,
+    mirror: str,
+    bigquery: StandIn,
+    storage: CloudStorage,
+    *,
+    deferrable: bool = False,
+    settings: GcpSettings = SETTINGS,
+) -> TaxiAirflow:
+    """Lay out a home whose Variables and connections name the stand-ins, with a key as Google gives one.
+
+    :param mirror: address of the mirror
+    :param deferrable: whether operators wait in the triggerer
+    :param settings: project, location, bucket and dataset
+    """
+    taxi = TaxiAirflow.create(server, home, mirror)
+    key = service_account_key(bigquery.url, settings.project)
+    taxi.airflow.variables.update(
+        {
+            "BIGQUERY_EMULATOR_HOST": bigquery.url,
+            "STORAGE_EMULATOR_HOST": storage.url,
+            "AIRFLOW_CONN_TAXI_GCP": json.dumps(
+                {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}}
+            ),
+            "AIRFLOW_VAR_GCP_PROJECT_ID": settings.project,
+            "AIRFLOW_VAR_GCP_LOCATION": settings.location,
+            "AIRFLOW_VAR_GCP_BUCKET_NAME": settings.bucket,
+            "AIRFLOW_VAR_GCP_DATASET": settings.dataset,
+            "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": str(deferrable),
+        }
+    )
+    return taxi
+
+
+def logs_of(taxi: TaxiAirflow) -> str:
+    """Everything that the tasks, the triggerer and the commands of a home have logged."""
+    files = [path for path in taxi.airflow.home.rglob("*.log") if path.is_file() and not path.is_symlink()]
+    return "\n".join(path.read_text(errors="replace") for path in files)

@@ -1,0 +1,294 @@
+"""What goes wrong in the cloud, through the DAG's operators, each tried as often as Airflow would."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+from taxiway.core.errors import WarehouseBusyError
+from taxiway.core.months import Month
+from taxiway.core.row_identity import unique_row_ids
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from taxiway.operators.compare_months import CompareMonthsOperator
+from taxiway.operators.create_main_table import CreateMainTableOperator
+from taxiway.operators.gcp_check_month import GcpCheckMonthOperator
+from taxiway.operators.gcp_drop_staging import GcpDropStagingOperator
+from taxiway.operators.gcp_fetch_month import GcpFetchMonthOperator
+from taxiway.operators.gcp_hash_rows import GcpHashRowsOperator
+from taxiway.operators.gcp_merge_month import GcpMergeMonthOperator
+from taxiway.operators.gcp_stage_month import GcpStageMonthOperator
+from taxiway.operators.upload_month import UploadMonthOperator
+from tests.bigquery_stand_in import StandIn, service_account_key
+from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_storage import CloudStorage
+from tests.loading import lines_of
+from tests.mirror_faults import FaultyMirror
+
+ROWS = 40
+RETRIES = 3
+"""As the DAG has it."""
+STEPS: list[tuple[str, type[Any]]] = [
+    ("download_month", GcpFetchMonthOperator),
+    ("upload_month", UploadMonthOperator),
+    ("create_main_table", CreateMainTableOperator),
+    ("stage_month", GcpStageMonthOperator),
+    ("hash_rows", GcpHashRowsOperator),
+    ("check_month", GcpCheckMonthOperator),
+    ("merge_month", GcpMergeMonthOperator),
+]
+YEARS = itertools.count(2022)
+
+
+@dataclass
+class Loading:
+    """A project on the stand-ins, a mirror, and a month that is loaded and has a corrected file.
+
+    :param published: ids that the table held before
+    :param tried_again: steps that were, and why
+    """
+
+    cloud: Cloud
+    bigquery: StandIn
+    storage: CloudStorage
+    mirror: FaultyMirror
+    source: Source
+    month: Month
+    folder: Path
+    published: list[str] = field(default_factory=list)
+    tried_again: list[tuple[str, str]] = field(default_factory=list)
+
+    def serve(self, revision: int) -> list[str]:
+        """Put the month on the mirror; return the ids that it must come to."""
+        path = self.folder / str(revision) / self.source.filename(self.month)
+        write_sample_month(self.source, self.month, path, rows=ROWS, revision=revision)
+        self.mirror.put(f"/{self.source.file_path(self.month)}", path.read_bytes())
+        return sorted(unique_row_ids(self.source.columns, [line.split(",") for line in lines_of(path)[1:]]))
+
+    def load(self, run_id: str, *, deferrable: bool = False) -> None:
+        """Run the DAG's tasks one after another; the teardown runs whatever happened."""
+        of_month = {"source_name": self.source.name, "month": str(self.month)}
+        load: Any = None
+        try:
+            for task_id, operator in STEPS:
+                options: dict[str, Any] = {} if load is None else {"load": load}
+                if operator in (GcpStageMonthOperator, GcpHashRowsOperator, GcpMergeMonthOperator):
+                    options |= {"deferrable": deferrable, "poll_interval": 0.01}
+                load = self._run(operator(task_id=task_id, **of_month, **options), run_id)
+        finally:
+            self._run(GcpDropStagingOperator(task_id="drop_staging", **of_month), run_id)
+
+    def _run(self, operator: Any, run_id: str) -> Any:
+        run = SimpleNamespace(
+            run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc)
+        )
+        for try_number in range(1, RETRIES + 2):
+            context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=try_number)}
+            try:
+                try:
+                    return operator.execute(context)
+                except TaskDeferred as deferred:
+                    (event,) = asyncio.run(events(deferred.trigger))
+                    resume: Callable[..., Any] = getattr(operator, deferred.method_name)
+                    return resume(context, event=event, **(deferred.kwargs or {}))
+            except AirflowFailException:
+                raise
+            except WarehouseBusyError as error:
+                self.tried_again.append((operator.task_id, str(error)))
+                assert self.ids() == self.published, "the table is as it was before"
+        raise AssertionError(f"{operator.task_id} failed {RETRIES + 1} times: {self.tried_again}")
+
+    def ids(self) -> list[str]:
+        return sorted(self.cloud.ids(self.source, str(self.month)))
+
+    def states(self) -> list[str]:
+        return [entry.state for entry in self.cloud.loads(self.source, str(self.month))]
+
+
+async def events(trigger: Any) -> list[Any]:
+    return [event.payload async for event in trigger.run()]
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]]:
+    """The stand-ins and the settings, for all tests: each has a month of its own."""
+    with (
+        CloudStorage() as storage,
+        StandIn() as bigquery,
+        FaultyMirror() as mirror,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        for name, value in (
+            ("PROJECT_ID", SETTINGS.project),
+            ("LOCATION", SETTINGS.location),
+            ("BUCKET_NAME", SETTINGS.bucket),
+            ("DATASET", SETTINGS.dataset),
+        ):
+            patch.setenv(f"AIRFLOW_VAR_GCP_{name}", value)
+        key = json.dumps(service_account_key(bigquery.url, SETTINGS.project))
+        patch.setenv(
+            "AIRFLOW_CONN_TAXI_GCP", json.dumps({"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": key}})
+        )
+        patch.setenv("AIRFLOW_CONN_TLC_MIRROR", json.dumps({"conn_type": "http", "host": mirror.url}))
+        Cloud.connect().set_up()
+        yield bigquery, storage, mirror, patch
+
+
+@pytest.fixture
+def loading(
+    services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch],
+    green: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Loading]:
+    """A month that is loaded, and a corrected file of it on the mirror. Whatever a test does, no key is in a log."""
+    bigquery, storage, mirror, _ = services
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
+    monkeypatch.setattr("taxiway.core.sources.Source.why_unavailable", lambda source, month: None)
+    loading = Loading(Cloud.connect(), bigquery, storage, mirror, green, Month(next(YEARS), 1), tmp_path)
+    expected = loading.serve(revision=0)
+    loading.load("manual__before")
+    loading.published = loading.ids()
+    assert loading.published == expected
+    bigquery.forget_requests()
+    try:
+        yield loading
+    finally:
+        bigquery.faults.clear()
+        assert loading.cloud.staging_tables() == []
+        said = capfd.readouterr()
+        key = service_account_key(bigquery.url, SETTINGS.project)["private_key"].splitlines()[5]
+        errors = " ".join(error for _, error in loading.tried_again)
+        assert key not in caplog.text + said.out + said.err + errors
+        assert "PRIVATE KEY" not in caplog.text + said.out + said.err + errors
+
+
+PASSING = [
+    ("stage_month", '"load"', "backendError", False),
+    ("hash_rows", "Gives every staged row", "jobInternalError", True),
+    ("merge_month", "MERGE", "quotaExceeded", False),
+    ("merge_month", "MERGE", "rateLimitExceeded", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("task_id", "containing", "reason", "deferrable"), PASSING, ids=[f"{case[0]}-{case[2]}" for case in PASSING]
+)
+def test_a_job_that_fails_or_has_no_quota_is_tried_again(
+    loading: Loading, task_id: str, containing: str, reason: str, deferrable: bool
+) -> None:
+    corrected = loading.serve(revision=1)
+    loading.bigquery.faults.polls_until_done = int(deferrable)
+    loading.bigquery.faults.fail_next_job(reason, containing=containing)
+
+    loading.load("manual__corrected", deferrable=deferrable)
+
+    ((step, said),) = loading.tried_again
+    assert step == task_id
+    assert f"({reason})" in said
+    assert "Nothing was published" in said
+    assert loading.ids() == corrected != loading.published
+    assert loading.states() == ["published", "failed", "published"]
+
+
+@pytest.mark.parametrize(("task_id", "deferrable"), [("stage_month", True), ("merge_month", False)])
+def test_a_403_fails_at_once_and_names_the_roles(loading: Loading, task_id: str, deferrable: bool) -> None:
+    loading.serve(revision=1)
+    loading.bigquery.faults.polls_until_done = int(deferrable)
+    containing = {"stage_month": '"load"', "merge_month": "MERGE"}[task_id]
+    loading.bigquery.faults.fail_next_job("accessDenied", containing=containing, at_insert=not deferrable)
+
+    with pytest.raises(
+        AirflowFailException, match="needs BigQuery Job User on the project, BigQuery Data Editor"
+    ) as told:
+        loading.load("manual__corrected", deferrable=deferrable)
+
+    assert re.match(rf"green {loading.month}: {task_id}", str(told.value))
+    assert loading.tried_again == []
+    assert loading.ids() == loading.published
+    assert loading.states() == ["published", "failed"]
+
+
+def test_a_bucket_that_is_gone_is_told(loading: Loading, monkeypatch: pytest.MonkeyPatch) -> None:
+    loading.serve(revision=1)
+    monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "a-bucket-that-is-gone")
+
+    with pytest.raises(AirflowFailException, match="run the DAG gcp_setup"):
+        loading.load("manual__corrected")
+
+    assert loading.ids() == loading.published
+    assert loading.states() == ["published", "failed"]
+
+
+@pytest.mark.parametrize(("kind", "deferrable"), [("drop", False), ("503", True)])
+def test_a_lost_poll_is_asked_again(loading: Loading, kind: str, deferrable: bool) -> None:
+    """Whoever looks at the job of the MERGE gets no answer, once: worker or triggerer."""
+    corrected = loading.serve(revision=1)
+    held = loading.bigquery.faults
+    held.polls_until_done = 1
+    held.answer(kind, path_containing="/jobs/taxiway_publish_")
+
+    loading.load("manual__corrected", deferrable=deferrable)
+
+    assert loading.tried_again == [], "the job is found again, and none is started twice"
+    assert loading.ids() == corrected
+    assert loading.states() == ["published", "published"]
+    merges = [
+        request.body["jobReference"]["jobId"]
+        for request in loading.bigquery.requests
+        if request.method == "POST" and "taxiway_publish_" in json.dumps(request.body)
+    ]
+    assert len(merges) == 1
+
+
+MONTHS_THAT_ARE_NONE = ["../2019-01", "2019-01'; DROP TABLE x; --", "{{ 7*7 }}", "2019-01\n", "2019-13", "", "2019-1"]
+
+
+@pytest.mark.parametrize("month", MONTHS_THAT_ARE_NONE)
+def test_what_is_no_month_is_refused_before_anything_is_asked(
+    month: str, services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]
+) -> None:
+    bigquery, *_ = services
+    bigquery.forget_requests()
+    context: Any = {"dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", logical_date=None)}
+    context["ti"] = SimpleNamespace(try_number=1)
+    for task_id, operator in STEPS:
+        with pytest.raises(AirflowFailException, match="is not a month: write it as YYYY-MM"):
+            operator(task_id=task_id, source_name="green", month=month).execute(context)
+    if month:
+        comparison = CompareMonthsOperator(task_id="compare", source_names=["green"], month=month)
+        with pytest.raises(AirflowFailException, match="is not a month"):
+            comparison.execute(context)
+    assert bigquery.requests == []
+
+
+@pytest.mark.parametrize("name", ["../green", "green'; --", "{{ 7*7 }}", "", "green\n", "lime"])
+def test_what_is_no_source_is_refused_before_anything_is_asked(
+    name: str, services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]
+) -> None:
+    bigquery, *_ = services
+    bigquery.forget_requests()
+    context: Any = {"dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", logical_date=None)}
+    context["ti"] = SimpleNamespace(try_number=1)
+    with pytest.raises(AirflowFailException, match=r"source"):
+        GcpFetchMonthOperator(task_id="download_month", source_name=name, month="2019-01").execute(context)
+    if name:
+        comparison = CompareMonthsOperator(task_id="compare", source_names=["green"], source_name=name)
+        with pytest.raises(AirflowFailException, match="expected one of green"):
+            comparison.execute(context)
+    assert bigquery.requests == []

@@ -1,0 +1,173 @@
+"""Operators of Google Cloud, run in this process: settings, credentials, set-up and comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from taxiway.operators.compare_months import CompareMonthsOperator
+from taxiway.operators.gcp_create_bucket import GcpCreateBucketOperator
+from taxiway.operators.gcp_create_dataset import GcpCreateDatasetOperator
+from tests.bigquery_stand_in import StandIn, service_account_key
+from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_storage import CloudStorage
+from tests.conftest import Connect
+from tests.loading import load, query
+
+VARIABLES = {
+    "GCP_PROJECT_ID": SETTINGS.project,
+    "GCP_LOCATION": SETTINGS.location,
+    "GCP_BUCKET_NAME": SETTINGS.bucket,
+    "GCP_DATASET": SETTINGS.dataset,
+}
+ROWS = 50
+
+
+@pytest.fixture(autouse=True)
+def settings(bigquery: StandIn, cloud_storage: CloudStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(f"AIRFLOW_VAR_{name}", value)
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_GCP", connection(service_account_key(bigquery.url, SETTINGS.project)))
+
+
+def connection(key: dict[str, str]) -> str:
+    return json.dumps({"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}})
+
+
+def run(operator: Any) -> Any:
+    return operator.execute({})
+
+
+def set_up() -> list[bool]:
+    return [
+        run(GcpCreateBucketOperator(task_id="create_bucket")),
+        run(GcpCreateDatasetOperator(task_id="create_dataset")),
+    ]
+
+
+def test_set_up_makes_what_is_absent_and_leaves_what_is_there(bigquery: StandIn) -> None:
+    assert set_up() == [True, True]
+    assert set_up() == [False, False]
+    assert {request.authorized for request in bigquery.requests if "datasets" in request.path} == {True}
+
+
+def test_settings_that_are_missing_are_told_before_anything_is_made(
+    bigquery: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_VAR_GCP_DATASET")
+    monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "gs://Lake")
+
+    for operator in (GcpCreateBucketOperator(task_id="a"), GcpCreateDatasetOperator(task_id="b")):
+        with pytest.raises(AirflowFailException) as found:
+            run(operator)
+        assert "the Variable GCP_DATASET is not set" in str(found.value)
+        assert "the Variable GCP_BUCKET_NAME is 'gs://Lake'" in str(found.value)
+    assert bigquery.requests == []
+
+
+def test_a_missing_connection_is_told_with_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_TAXI_GCP")
+
+    with pytest.raises(AirflowFailException, match=r"the connection taxi_gcp isn't there: .*airflow connections add"):
+        run(GcpCreateDatasetOperator(task_id="create_dataset"))
+
+
+def broken(key: dict[str, str]) -> dict[str, str]:
+    return {**key, "private_key": key["private_key"].replace("A", "B")}
+
+
+def incomplete(key: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in key.items() if name != "client_email"}
+
+
+@pytest.mark.parametrize("change", [broken, incomplete])
+def test_a_key_that_does_not_work_is_told_without_quoting_it(
+    change: Callable[[dict[str, str]], dict[str, str]],
+    bigquery: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    key = change(service_account_key(bigquery.url, SETTINGS.project))
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_GCP", connection(key))
+
+    with pytest.raises(AirflowFailException, match="the connection taxi_gcp can't be used") as found:
+        run(GcpCreateDatasetOperator(task_id="create_dataset"))
+
+    said = capfd.readouterr()
+    secret = key["private_key"].splitlines()[5]
+    assert len(secret) > 40
+    assert secret not in str(found.value) + caplog.text + said.out + said.err
+
+
+def test_a_bucket_of_someone_else_is_told(cloud_storage: CloudStorage) -> None:
+    cloud_storage.own_elsewhere(SETTINGS.bucket)
+
+    with pytest.raises(AirflowFailException, match=f"the bucket's name {SETTINGS.bucket} belongs to someone else"):
+        run(GcpCreateBucketOperator(task_id="create_bucket"))
+
+
+def compare(source: str = "", month: str = "") -> Any:
+    return run(
+        CompareMonthsOperator(task_id="compare", source_names=["green", "yellow"], source_name=source, month=month)
+    )
+
+
+def test_months_are_compared_and_differences_named(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres = connect()
+    parameters = postgres.info.get_parameters()
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_TAXI_POSTGRES",
+        json.dumps(
+            {
+                "conn_type": "postgres",
+                "host": parameters["host"],
+                "login": parameters["user"],
+                "schema": parameters["dbname"],
+            }
+        ),
+    )
+    set_up()
+    assert compare() == {}, "nothing is published anywhere"
+    cloud = Cloud.connect()
+    for month in ("2019-01", "2019-02"):
+        path = tmp_path / green.filename(Month.parse(month))
+        write_sample_month(green, Month.parse(month), path, rows=ROWS)
+        load(postgres, green, month, path)
+        if month == "2019-01":
+            cloud.load(green, month, path)
+
+    # What only one of them has is no difference, unless it is asked for.
+    assert compare() == {"green 2019-01": ROWS}
+    assert compare("green", "2019-01") == {"green 2019-01": ROWS}
+    with pytest.raises(AirflowFailException, match="green 2019-02: not published in BigQuery"):
+        compare("green", "2019-02")
+    with pytest.raises(AirflowFailException, match="expected one of green, yellow"):
+        compare("lime")
+
+    # A row differs: its ids, and the sum that it changes.
+    (changed,) = query(postgres, "SELECT min(replace(unique_row_id::text, '-', '')) FROM green_tripdata_2019_01")[0]
+    other = "0" * 32
+    with postgres.transaction():
+        postgres.execute(
+            "UPDATE green_tripdata SET unique_row_id = %s::uuid, fare_amount = fare_amount + 0.01 "
+            "WHERE unique_row_id = %s::uuid",
+            [other, changed],
+        )
+    with pytest.raises(AirflowFailException) as found:
+        compare()
+    said = str(found.value)
+    assert f"only in Postgres: {other}" in said
+    assert f"only in BigQuery: {changed}" in said
+    assert "green 2019-01: sum of fare_amount: " in said
+    assert "rows:" not in said

@@ -1,0 +1,588 @@
+"""The steps of a load into BigQuery, on Google's real clients: what comes out, what is refused, what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.bigquery import ledger
+from taxiway.bigquery.cleanup import drop_staging
+from taxiway.bigquery.publish import Counts, merging, start_publishing
+from taxiway.bigquery.stage import file_columns, finish_staging, load_configuration
+from taxiway.bigquery.statements import Statement, statement
+from taxiway.core.errors import (
+    BalanceError,
+    CheckFailedError,
+    EmptyMonthError,
+    HeaderError,
+    InvalidFileError,
+    MainTableError,
+    OvertakenError,
+    RejectLimitError,
+    StagingMissingError,
+    TaxiwayError,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from taxiway.core.months import Month
+from taxiway.core.row_identity import digest, unique_row_ids
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_loading import Cloud
+from tests.cloud_storage import CloudStorage
+from tests.loading import lines_of, write_gzip
+
+ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def green(green: Source) -> Source:
+    """Green taxis without an end, for each test has months of its own."""
+    return replace(green, last_month=None)
+
+
+@pytest.fixture(scope="module")
+def shared_cloud() -> Iterator[tuple[Cloud, StandIn]]:
+    """The stand-ins with a bucket, a dataset and a ledger: making them takes longer than a load."""
+    with CloudStorage() as storage, StandIn() as bigquery, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        yield Cloud.connect().set_up(), bigquery
+
+
+@pytest.fixture
+def cloud(shared_cloud: tuple[Cloud, StandIn]) -> Cloud:
+    return shared_cloud[0]
+
+
+@pytest.fixture
+def bigquery(shared_cloud: tuple[Cloud, StandIn]) -> Iterator[StandIn]:
+    yield shared_cloud[1]
+    shared_cloud[1].faults.clear()
+    shared_cloud[1].forget_requests()
+
+
+YEARS = itertools.count(2022)
+
+
+@pytest.fixture
+def january() -> str:
+    return f"{next(YEARS)}-01"
+
+
+@pytest.fixture
+def february(january: str) -> str:
+    return january.replace("-01", "-02")
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Callable[..., Path]:
+    folder = tmp_path_factory.mktemp("samples")
+
+    def sample(month: str, revision: int = 0) -> Path:
+        path = folder / str(revision) / green.filename(Month.parse(month))
+        write_sample_month(green, Month.parse(month), path, rows=ROWS, revision=revision)
+        return path
+
+    return sample
+
+
+def specified(source: Source, path: Path) -> list[str]:
+    return list(unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]]))
+
+
+def rejected(cloud: Cloud, month: str) -> list[tuple[int, str, str]]:
+    return cloud.query(
+        f"SELECT line_number, raw_line, reason FROM `$taxi.rejected_rows` WHERE month = DATE '{month}-01' "
+        "ORDER BY line_number"
+    )
+
+
+def with_lines(path: Path, folder: Path, change: Callable[[list[str]], list[str]]) -> Path:
+    return write_gzip(folder / path.name, change(lines_of(path)))
+
+
+def with_field(line: str, source: Source, name: str, value: str) -> str:
+    fields = line.split(",")
+    fields[[column.name for column in source.columns].index(name)] = value
+    return ",".join(fields)
+
+
+def test_a_month_arrives_whole_typed_and_described(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    path = samples(january)
+
+    counts = cloud.load(green, january, path)
+
+    assert counts == Counts(inserted=ROWS, deleted=0, unchanged=0)
+    assert digest(cloud.ids(green, january)) == digest(specified(green, path))
+    table = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.green_tripdata")
+    kinds = {"integer": "INTEGER", "numeric": "NUMERIC", "timestamp": "DATETIME", "text": "STRING"}
+    assert [(field.name, field.field_type, field.description) for field in table.schema[3:]] == [
+        (column.name, kinds[column.type], column.description) for column in green.columns
+    ]
+    assert [field.name for field in table.schema[:3]] == ["unique_row_id", "filename", "source_month"]
+    assert (table.time_partitioning.field, table.time_partitioning.type_) == ("source_month", "MONTH")
+    assert table.clustering_fields == ["lpep_pickup_datetime"]
+    assert table.description == green.title
+    assert cloud.staging_tables() == []
+    # The lake has the file as it was: compressed, and not unpacked on the way out.
+    blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv.gz")
+    assert blob.download_as_bytes(raw_download=True) == path.read_bytes()
+    assert (blob.content_type, blob.content_encoding) == ("application/gzip", None)
+    assert blob.md5_hash == base64.b64encode(hashlib.md5(path.read_bytes()).digest()).decode()
+    # And the ledger says so.
+    (entry,) = cloud.loads(green, january)
+    assert (entry.state, entry.rows_read, entry.rows_rejected, entry.rows_staged) == ("published", ROWS, 0, ROWS)
+    assert (entry.rows_inserted, entry.rows_deleted, entry.rows_unchanged, entry.attempt) == (ROWS, 0, 0, 1)
+    assert entry.finished_at is not None
+    (month,) = cloud.query(
+        f"SELECT last_state, row_count, sha256 FROM `$taxi.months` WHERE month = DATE '{january}-01'"
+    )
+    assert month == ("published", ROWS, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_again_changes_nothing_and_uploads_nothing(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    path = samples(january)
+    cloud.load(green, january, path)
+    name = f"green/green_tripdata_{january}.csv.gz"
+    before = cloud.storage.bucket(cloud.settings.bucket).get_blob(name)
+    ids = cloud.ids(green, january)
+
+    # The bytes are published: the load ends with the download.
+    tables = cloud.tables(green, january, "manual__2")
+    fetched = cloud.fetch(tables, path)
+    assert fetched.unchanged is not None
+    assert "published with the same bytes" in fetched.unchanged
+    # Forced, it goes all the way, and nothing differs.
+    assert cloud.load(green, january, path, "manual__3") == Counts(0, 0, ROWS)
+
+    assert cloud.ids(green, january) == ids
+    after = cloud.storage.bucket(cloud.settings.bucket).get_blob(name)
+    assert after.generation == before.generation
+    assert [entry.state for entry in cloud.loads(green, january)] == ["published", "unchanged", "published"]
+    # Somebody deletes the rows: the ledger's word isn't taken for it.
+    cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'")
+    assert cloud.fetch(cloud.tables(green, january, "manual__4"), path).unchanged is None
+
+
+def test_a_corrected_file_replaces_its_month_and_no_other(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, february: str
+) -> None:
+    cloud.load(green, january, samples(january))
+    cloud.load(green, february, samples(february))
+    ids = {month: set(cloud.ids(green, month)) for month in (january, february)}
+    corrected = samples(january, revision=1)
+    wanted = specified(green, corrected)
+
+    counts = cloud.load(green, january, corrected, "manual__2")
+
+    assert counts == Counts(
+        inserted=len(set(wanted) - ids[january]),
+        deleted=len(ids[january] - set(wanted)),
+        unchanged=len(set(wanted) & ids[january]),
+    )
+    assert counts.inserted > 0 < counts.deleted
+    assert sorted(cloud.ids(green, january)) == sorted(wanted)
+    assert set(cloud.ids(green, february)) == ids[february]
+
+
+def test_publishing_reads_its_own_partition_only(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, february: str
+) -> None:
+    tables = cloud.tables(green, january, "manual__1")
+    load = cloud.ready(tables, samples(january))
+    cloud.publish(tables, load)
+    warehouse = cloud.warehouse()
+    alone = warehouse.bytes_read_by(merging(tables))
+
+    cloud.load(green, february, samples(february))
+
+    merge = merging(tables)
+    assert warehouse.bytes_read_by(merge) == alone > 0
+    everywhere = Statement(
+        "test",
+        merge.sql.replace(f"published.source_month = DATE '{january}-01'\n        AND ", "").replace(
+            f" AND published.source_month = DATE '{january}-01'", ""
+        ),
+    )
+    assert everywhere.sql != merge.sql
+    assert warehouse.bytes_read_by(everywhere) > alone
+    drop_staging(warehouse, cloud.lake(), tables)
+
+
+def test_columns_are_matched_by_name_whatever_their_order_and_the_files_line_ends(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    path = samples(january)
+    turned = [",".join(reversed(line.split(","))) for line in lines_of(path)]
+    turned[0] = "\ufeff" + turned[0].upper()
+    write_gzip(tmp_path / path.name, turned, line_end="\r\n")
+
+    cloud.load(green, january, tmp_path / path.name)
+
+    assert digest(cloud.ids(green, january)) == digest(specified(green, path))
+
+
+def test_identical_rows_all_stay_and_keep_their_ids(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    path = with_lines(samples(january), tmp_path, lambda lines: [*lines, lines[1], lines[1], lines[2]])
+
+    assert cloud.load(green, january, path).inserted == ROWS + 3
+    assert sorted(cloud.ids(green, january)) == sorted(specified(green, path))
+    assert cloud.load(green, january, path, "manual__2") == Counts(0, 0, ROWS + 3)
+
+
+BAD_FIELDS = {
+    3: ("vendorid", "1.5", "VendorID is '1.5', expected a whole number"),
+    5: ("fare_amount", "0.1234567891", "fare_amount is '0.1234567891', expected a decimal number that NUMERIC"),
+    7: ("lpep_pickup_datetime", "2019-02-30 00:00:00", "expected a time as YYYY-MM-DD HH:MM:SS"),
+    9: ("store_and_fwd_flag", "\\N", "expected neither"),
+}
+
+
+def test_rows_that_cannot_be_read_are_kept_with_their_lines_and_the_others_load(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    tolerant = replace(green, max_rejected_share=0.5)
+
+    def spoil(lines: list[str]) -> list[str]:
+        for number, (name, value, _) in BAD_FIELDS.items():
+            lines[number - 1] = with_field(lines[number - 1], green, name, value)
+        lines[10] = "1,2,3"  # line 11
+        lines[11] += '"'  # line 12
+        lines[12] = lines[2]  # line 13: the same as line 3, and as unreadable
+        lines[20] = ""  # an empty line is no row
+        return lines
+
+    path = with_lines(samples(january), tmp_path, spoil)
+    good = [line for number, line in enumerate(lines_of(path), 1) if number not in {1, 3, 5, 7, 9, 11, 12, 13, 21}]
+
+    counts = cloud.load(tolerant, january, path)
+
+    assert counts.inserted == len(good)
+    assert sorted(cloud.ids(green, january)) == sorted(
+        unique_row_ids(green.columns, [line.split(",") for line in good])
+    )
+    kept = rejected(cloud, january)
+    assert [row[0] for row in kept] == [3, 5, 7, 9, 11, 12, 13]
+    lines = lines_of(path)
+    assert [row[1] for row in kept] == [lines[row[0] - 1] for row in kept]
+    reasons = {row[0]: row[2] for row in kept}
+    for number, (_, _, reason) in BAD_FIELDS.items():
+        assert reason in reasons[number]
+    assert reasons[11] == "3 fields, expected 20"
+    assert reasons[12] == "a quotation mark that isn't closed"
+    (entry,) = cloud.loads(green, january)
+    assert (entry.rows_read, entry.rows_rejected, entry.rows_staged) == (ROWS - 1, 7, len(good))
+    # The lake has the file with its bad lines; the copy without them is gone.
+    names = [blob.name for blob in cloud.storage.list_blobs(cloud.settings.bucket)]
+    assert [name for name in names if january in name] == [f"green/green_tripdata_{january}.csv.gz"]
+
+
+@pytest.mark.parametrize("bad", ["fields", "lines"])
+def test_more_bad_rows_than_the_source_allows_publish_nothing(
+    bad: str, cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    path = with_lines(
+        samples(january),
+        tmp_path,
+        lambda lines: [*lines[:5], "x" if bad == "lines" else with_field(lines[5], green, "vendorid", "x"), *lines[6:]],
+    )
+
+    with pytest.raises(RejectLimitError, match="line 6: "):
+        cloud.load(green, january, path)
+
+    assert [row[0] for row in rejected(cloud, january)] == [6]
+    assert cloud.staging_tables() == []
+
+
+def bytes_of(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())
+
+
+BAD_FILES: list[tuple[Callable[[Path], bytes], type[TaxiwayError], str]] = [
+    (lambda path: gzip.compress(bytes_of(path).replace(b"VendorID,", b"Vendor,", 1)), HeaderError, "unknown Vendor"),
+    (lambda path: gzip.compress(bytes_of(path).splitlines()[0]), EmptyMonthError, "no rows"),
+    (lambda path: path.read_bytes()[:-20], InvalidFileError, "expected a whole gzip file"),
+    (lambda path: gzip.compress(b""), InvalidFileError, "empty"),
+    (lambda path: gzip.compress(b"\xff\xfe\x00rubbish\n1\n"), InvalidFileError, "not a CSV header"),
+]
+
+
+def test_a_bad_file_leaves_everything_as_it_was(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    cloud.load(green, january, samples(january))
+    before = sorted(cloud.ids(green, january))
+    path = tmp_path / samples(january).name
+    for number, (change, error, said) in enumerate(BAD_FILES):
+        path.write_bytes(change(samples(january)))
+        tables = cloud.tables(green, january, f"manual__{number}")
+
+        with pytest.raises(error, match=said):
+            cloud.upload(tables, cloud.fetch(tables, path).load)
+
+    assert sorted(cloud.ids(green, january)) == before
+    blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv.gz")
+    assert blob.download_as_bytes(raw_download=True) == samples(january).read_bytes(), (
+        "nothing is uploaded of a bad file"
+    )
+
+
+def test_a_check_that_fails_publishes_nothing(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, february: str
+) -> None:
+    """The file of February under January's name."""
+    with pytest.raises(
+        CheckFailedError, match="another_month: share outside month of lpep_pickup_datetime is 1, expected"
+    ):
+        cloud.load(green, january, samples(february))
+
+    assert cloud.ids(green, january) == []
+
+
+def test_warnings_are_entered_in_the_ledger(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str, february: str
+) -> None:
+    short = with_lines(samples(february), tmp_path, lambda lines: lines[:11])
+    cloud.load(green, january, samples(january))
+
+    cloud.load(green, february, short)
+
+    warnings = cloud.query(f"SELECT warnings FROM `$taxi.months` WHERE month = DATE '{february}-01'")[0][0]
+    assert any(text.startswith("rows_like_neighbours: rows to neighbours is 0.16") for text in warnings), warnings
+
+
+def test_another_table_of_the_main_tables_name_is_refused(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    other = replace(green, main_table="other_trips")
+    cloud.query("CREATE TABLE `$taxi.other_trips` (unique_row_id STRING, mine INT64)")
+
+    with pytest.raises(
+        MainTableError, match="not partitioned by month with unique_row_id STRING, mine INT64; expected"
+    ):
+        cloud.load(other, january, samples(january))
+
+
+# What goes wrong in the cloud
+
+
+def test_every_job_of_a_load_may_fail_once_and_is_done_again(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """Until the last one has succeeded, the table is as before."""
+    tables = cloud.tables(green, january)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+
+    def fails(containing: str, step: Callable[[], object]) -> None:
+        bigquery.faults.fail_next_job("quotaExceeded", containing=containing)
+        with pytest.raises(WarehouseBusyError, match="a quota of the project is used up") as found:
+            step()
+        assert "project taxi-project, europe-west1" in str(found.value)
+
+    fails("Creates the staging table", lambda: cloud.stage(tables, load))
+    fails('"load"', lambda: cloud.stage(tables, load))
+    staged = cloud.stage(tables, load, 2)
+    fails("Gives every staged row", lambda: cloud.hash(tables, staged))
+    hashed = cloud.hash(tables, staged)
+    fails("MERGE", lambda: cloud.publish(tables, hashed))
+    assert cloud.ids(green, january) == []
+    fails("Counts the published rows", lambda: cloud.publish(tables, hashed))
+
+    assert cloud.publish(tables, hashed) == Counts(ROWS, 0, 0)
+    assert len(cloud.ids(green, january)) == ROWS
+
+
+def test_a_worker_that_is_lost_after_publishing_finds_its_job_again(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    tables = cloud.tables(green, january)
+    load = cloud.ready(tables, samples(january))
+    warehouse = cloud.warehouse()
+    first = warehouse.wait(start_publishing(warehouse, tables, load))  # and the worker is gone
+
+    counts = cloud.publish(tables, load)
+
+    assert counts == Counts(ROWS, 0, 0)
+    assert start_publishing(warehouse, tables, replace(load, hashed_by="another")).job_id != first.job_id
+
+
+def test_a_lost_answer_runs_nothing_twice(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The request is repeated, by Google's client, and told that the job is there."""
+    tables = cloud.tables(green, january)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    staged = cloud.stage(tables, load)
+    warehouse = cloud.warehouse()
+    columns = file_columns(tables, load)
+    warehouse.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
+
+    bigquery.faults.lose_insert_answer()
+    again = warehouse.start_load(load.uri, tables.staging_table, load_configuration(columns), f"taxiway_load_{january}")
+    assert again.found
+    finish_staging(warehouse, cloud.lake(), tables, load, warehouse.wait(again.job))
+
+    cloud.hash(tables, staged)
+    bigquery.faults.lose_insert_answer()
+    merged = warehouse.start_query(merging(tables), f"taxiway_merge_{january}")
+    assert merged.found
+    job = warehouse.wait(merged.job)
+
+    assert (job.dml_stats.inserted_row_count, job.dml_stats.deleted_row_count) == (ROWS, 0)
+    assert len(cloud.ids(green, january)) == ROWS
+    asked = [request.body["jobReference"]["jobId"] for request in bigquery.requests if _starts_a_job(request)]
+    assert [asked.count(f"taxiway_{kind}_{january}") for kind in ("load", "merge")] == [2, 2]
+
+
+def _starts_a_job(request: Any) -> bool:
+    return bool(request.method == "POST" and request.path.endswith("/jobs") and request.body)
+
+
+def test_two_runs_that_publish_a_month_at_once_do_not_double_it(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The month is empty, so that both only add rows, which BigQuery would let them do at the same time."""
+    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
+    loads = [cloud.ready(tables, samples(january)) for tables in runs]
+    held = bigquery.faults.hold_next_job(containing="MERGE")
+    found: dict[int, Counts] = {}
+
+    def publish(number: int) -> None:
+        found[number] = Cloud.connect().publish(runs[number], loads[number])
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in (0, 1)]
+    threads[0].start()
+    held.wait_until_running()
+    threads[1].start()
+    held.release()
+    for thread in threads:
+        thread.join(60)
+
+    assert found == {0: Counts(ROWS, 0, 0), 1: Counts(0, 0, ROWS)}
+    assert len(cloud.ids(green, january)) == ROWS
+
+
+def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.ready(early, samples(january))
+    newer = cloud.ready(late, samples(january, revision=1))
+    cloud.publish(late, newer)
+    before = sorted(cloud.ids(green, january))
+
+    with pytest.raises(OvertakenError, match="a run that began later"):
+        cloud.publish(early, older)
+
+    assert sorted(cloud.ids(green, january)) == before
+
+
+def clock_goes_back(cloud: Cloud, month: str) -> None:
+    """Leave the ledger of a month as clocks leave it that were a year ahead until now."""
+    later = ", ".join(
+        f"{name} = TIMESTAMP_ADD({name}, INTERVAL 8760 HOUR)" for name in ("started_at", "finished_at", "recorded_at")
+    )
+    cloud.query(f"UPDATE `$taxi.load_events` SET {later} WHERE month = DATE '{month}-01'")
+
+
+def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    first, corrected = samples(january), samples(january, revision=1)
+    cloud.load(green, january, first)
+    clock_goes_back(cloud, january)
+    # A file that comes later is published, and no run takes it for an older one.
+    assert cloud.load(green, january, corrected, "manual__2").inserted > 0
+
+    (published,) = cloud.query(f"SELECT sha256, last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
+    assert published == (hashlib.sha256(corrected.read_bytes()).hexdigest(), "published")
+    assert cloud.fetch(cloud.tables(green, january, "manual__3"), corrected).unchanged is not None
+    assert cloud.fetch(cloud.tables(green, january, "manual__4"), first).unchanged is None
+    entries = cloud.loads(green, january)
+    assert [(entry.load_number, entry.run_id, entry.state, entry.publication) for entry in entries] == [
+        (1, "manual__1", "published", 1),
+        (2, "manual__2", "published", 2),
+        (3, "manual__3", "unchanged", None),
+        (4, "manual__4", "running", None),
+    ]
+    # The worker of that run is gone, and the clock goes back again: its next attempt is the last one all the same.
+    clock_goes_back(cloud, january)
+    tables = cloud.tables(green, january, "manual__4")
+    again = cloud.fetch(tables, first).load
+    assert again.attempt == 2
+    assert ledger.resume(cloud.warehouse(), tables, again, "upload_month") == again
+    assert [(entry.load_number, entry.state) for entry in cloud.loads(green, january)[3:]] == [
+        (4, "abandoned"),
+        (5, "running"),
+    ]
+    (month,) = cloud.query(f"SELECT last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
+    assert month == ("running",)
+
+
+def test_a_missing_bucket_or_dataset_says_what_to_do(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    no_dataset = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, dataset="absent"))
+    with pytest.raises(WarehouseError, match="run the DAG gcp_setup"):
+        no_dataset.fetch(no_dataset.tables(green, january), samples(january))
+
+    no_bucket = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, bucket="absent"))
+    tables = no_bucket.tables(green, january)
+    with pytest.raises(WarehouseError, match="run the DAG gcp_setup"):
+        no_bucket.upload(tables, no_bucket.fetch(tables, samples(january)).load)
+
+
+def test_a_query_that_would_bill_too_much_is_refused_and_costs_nothing(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    cloud.load(green, january, samples(january))
+    stingy = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, maximum_bytes_billed=1024 * 1024))
+
+    with pytest.raises(WarehouseError, match="GCP_MAXIMUM_BYTES_BILLED"):
+        stingy.ids(green, january)
+
+
+def test_what_a_step_needs_and_is_gone_is_told(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    tables = cloud.tables(green, january)
+    load = cloud.ready(tables, samples(january))
+    bucket = cloud.storage.bucket(cloud.settings.bucket)
+    bucket.blob(load.object_name).upload_from_string(b"another run's", content_type="application/gzip")
+    with pytest.raises(StagingMissingError, match="another run has changed it"):
+        cloud.lake().require_generation(load.object_name, load.generation)
+    drop_staging(cloud.warehouse(), cloud.lake(), tables)
+    for step in (cloud.hash, cloud.publish):
+        with pytest.raises(StagingMissingError, match="clear the task stage_month"):
+            step(tables, load)
+
+
+def test_rows_that_something_else_added_are_noticed(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    cloud.load(green, january, samples(january))
+    cloud.query(
+        "INSERT INTO `$taxi.green_tripdata` (unique_row_id, filename, source_month) "
+        "SELECT unique_row_id, filename, source_month FROM `$taxi.green_tripdata` "
+        f"WHERE source_month = DATE '{january}-01'"
+    )
+
+    with pytest.raises(BalanceError, match=f"holds {2 * ROWS} rows of the month, expected the {ROWS}"):
+        cloud.load(green, january, samples(january), "manual__2")
