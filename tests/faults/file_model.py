@@ -14,7 +14,7 @@ from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Column, Source
 
-INTEGER = re.compile(r" *[+-]?[0-9]{1,18}([.]0*)? *")
+INTEGER = re.compile(r" *[+-]?0*[0-9]{1,18}([.]0*)? *")
 NUMERIC = re.compile(r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})? *")
 TIMESTAMP = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 

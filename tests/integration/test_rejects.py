@@ -12,10 +12,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from taxiway.core import errors
+from taxiway.core.months import Month
+from taxiway.core.rejects import MOST_KEPT
 from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Source
+from taxiway.core.sources import Column, Source
+from taxiway.core.tables import LoadTables
+from taxiway.postgres.check import check_month
+from taxiway.postgres.hash import hash_rows
+from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
-from tests.loading import ids, load, query, staging_tables
+from tests.loading import ids, load, query, source_file, staging_tables
 
 GOOD = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
 BAD = {
@@ -163,7 +169,7 @@ GOOD_ROWS = st.builds(
     FIELDS,
     FIELDS,
     st.sampled_from(["N", "Y", "", '"N"', '"a,b"', "\u00e9", "\\"]),
-    st.sampled_from(["42", "42.0", "", "265"]),
+    st.sampled_from(["42", "42.0", "", "265", "0" * 20 + "42"]),
 )
 BAD_ROWS = st.sampled_from([bad for bad, _ in BAD.values()])
 FILES = st.lists(st.tuples(st.booleans(), GOOD_ROWS, BAD_ROWS), min_size=1, max_size=25)
@@ -196,3 +202,113 @@ def test_any_mix_balances_and_has_the_specified_ids(
     assert [line for line, _, _ in query(connection, KEPT)] == [
         number for number, (is_good, _, _) in enumerate(rows, start=2) if not is_good
     ]
+
+
+@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["plain", "text"])
+def test_leading_zeros_are_read_whatever_the_other_rows_hold(
+    flag: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    rows = [GOOD.replace(",42,", ",00000000000000000042,"), GOOD.replace("9.3", "8.3").replace(",N,", f",{flag},")]
+
+    load(connection, green, "2019-01", month_file(tmp_path, green, rows))
+
+    assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
+    assert query(connection, "SELECT DISTINCT pulocationid FROM green_tripdata") == [(42,)]
+
+
+def test_more_bad_rows_than_are_kept_are_counted_all_the_same(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """Some stop the way into staging, some have several fields that can't be read; the good rows load."""
+    connection = connect()
+    many = MOST_KEPT + 200
+    good = [GOOD.replace("9.3", f"{number}.5") for number in range(50)]
+    odd = GOOD.replace("1.68", "far").replace(",42,", ",1.5,").replace("2019-01-05 00:44", "2019-02-30 00:44")
+
+    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [*good, *["1,2"] * many, *[odd] * many]))
+
+    assert query(connection, RESULT) == [("published", 50 + 2 * many, 2 * many, 50, 50)]
+    assert query(connection, "SELECT count(*) FROM taxiway.rejected_rows") == [(2 * MOST_KEPT,)]
+
+
+def test_a_step_that_failed_behind_its_commit_finds_the_limit_again(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next try finds the bad rows gone from staging, and must not take the rest for a good month."""
+    connection = connect()
+    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(90)]
+    path = month_file(tmp_path, green, [*rows, *[BAD["word"][0]] * 10])
+    tables = LoadTables(green, Month(2019, 1), "manual__1")
+    staged = stage_month(connection, tables, source_file(path))
+    with monkeypatch.context() as patch:
+        patch.setattr("taxiway.postgres.rejects.check_limit", cut)
+        with pytest.raises(OSError, match="cut"):
+            hash_rows(connection, tables, staged)
+    assert query(connection, RESULT)[-1][:3] == ("failed", 100, 10)
+
+    with pytest.raises(errors.RejectLimitError, match="10 of 100 rows"):
+        hash_rows(connection, tables, staged)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("taxiway.postgres.hash.rejects.check_limit", lambda *_: None)
+        hash_rows(connection, tables, staged)
+    with pytest.raises(errors.RejectLimitError, match="10 of 100 rows"):
+        check_month(connection, tables)
+    assert ids(connection, green) == []
+
+
+def cut(*_: object) -> None:
+    raise OSError("cut")
+
+
+def test_rows_that_were_staged_twice_are_staged_again(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """A worker that was taken for dead may go on beside the next try."""
+    connection = connect()
+    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(20)]
+    tables = LoadTables(green, Month(2019, 1), "manual__1")
+    staged = stage_month(connection, tables, source_file(month_file(tmp_path, green, rows)))
+    assert staged.plain
+    names = ", ".join(column.name for column in green.columns)
+    with connection.transaction():
+        connection.execute(f"INSERT INTO {tables.staging_table} ({names}) SELECT {names} FROM {tables.staging_table}")
+
+    with pytest.raises(errors.StagingMissingError, match=r"holds 40 rows, expected the 20 .* staged again"):
+        hash_rows(connection, tables, staged)
+
+
+@pytest.mark.parametrize("bad", [[], ["x"]], ids=["all good", "one bad"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_empty_lines_are_no_rows_of_one_column_either(
+    bad: list[str], line_end: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    column = Column("number", "number", "integer", "a number")
+    single = replace(lenient(green), columns=(column,), main_table="numbers", checks=())
+
+    load(connection, single, "2019-01", month_file(tmp_path, single, ["5", "", "6", "", *bad], line_end))
+
+    assert query(connection, RESULT) == [("published", 2 + len(bad), len(bad), 2, 2)]
+
+
+def test_a_line_end_within_a_field_is_not_made_up_for_by_one_that_is_none(
+    connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    """As many lines as COPY finds rows, and yet no line is a row."""
+    connection = connect()
+    first, _, last = GOOD.partition(",N,")
+    rows = [f'{first},"x\ny",{last}\r{GOOD}', GOOD]
+
+    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, rows, "\n"))
+
+    assert query(connection, RESULT) == [("published", 3, 2, 1, 1)]
+
+
+def test_a_file_that_cannot_be_read_is_a_matter_for_another_try(
+    connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    path = month_file(tmp_path, green, [GOOD])
+    file = source_file(path)
+    path.unlink()
+    path.mkdir()
+
+    with pytest.raises(errors.DownloadError, match=r"green 2019-01: .*can't be read: .*directory"):
+        stage_month(connect(), LoadTables(green, Month(2019, 1), "manual__1"), file)

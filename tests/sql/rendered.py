@@ -31,6 +31,7 @@ RUN: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "create_main_table": {"title": GREEN.title},
     "number_repeated_rows": {"named": True},
+    "drop_unreadable_rows": {"named": False},
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
     "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
     "record_step": {"columns": ["rows_read", "rows_rejected"]},

@@ -92,6 +92,7 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
 VALUES: dict[str, Any] = {
     "filename": GREEN.filename(TABLES.month),
     "most": 5,
+    "longest": 101,
     "table_name": f"public.{GREEN.main_table}",
     "source": GREEN.name,
     "month": TABLES.month.first_day,
@@ -107,6 +108,7 @@ VALUES: dict[str, Any] = {
     "sha256": "0" * 64,
     "started_at": "2026-01-01 00:00:00+00",
     "hours": 24,
+    "hours_to_retry": 8,
     "lock_name": "taxiway/month/green/2019-01",
     "first_day": TABLES.month.first_day,
     "next_first_day": TABLES.month.next().first_day,

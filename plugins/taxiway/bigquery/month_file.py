@@ -14,8 +14,8 @@ from pathlib import Path
 
 from taxiway.bigquery.csv_fields import fields_of, line_of
 from taxiway.core.download import Download
-from taxiway.core.errors import EmptyMonthError, InvalidFileError
-from taxiway.core.header import MAX_HEADER, match_header
+from taxiway.core.errors import EmptyMonthError
+from taxiway.core.header import match_header, split_header
 from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
 from taxiway.core.month_file import unpacked_month
 from taxiway.core.months import Month
@@ -58,34 +58,23 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
     :raises HeaderError: a column is missing, repeated or unknown
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     """
-    where = f"{source.name} {month}: {source.filename(month)}"
-    found = _examine_quickly(file, source, month, where) or _examine_lines(file, source, month, clean_copy)
+    found = _examine_quickly(file, source, month) or _examine_lines(file, source, month, clean_copy)
     if found.rows_read == 0 and not source.allow_empty:
         raise EmptyMonthError(
-            f"{where}: found a header and no rows, expected at least one. If an empty month is right for "
-            f"this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
+            f"{source.name} {month}: {source.filename(month)}: found a header and no rows, expected at least one. If "
+            f"an empty month is right for this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
         )
     return found
 
 
-def _examine_quickly(file: Download, source: Source, month: Month, where: str) -> MonthFile | None:
+def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
     """Look at the file in large pieces; None where one of them isn't plainly rows."""
-    blocks = whole_lines(unpacked_month(source, month, file))
-    head = next(blocks, b"")
-    header, _, first_rows = head.partition(b"\n")
-    if len(header) > MAX_HEADER:
-        raise InvalidFileError(
-            f"{where}: found no line end in the first {len(header)} bytes, expected a CSV header: check what the "
-            f"mirror serves"
-        )
-    if not header.strip():
-        raise InvalidFileError(
-            f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
-        )
+    blocks = unpacked_month(source, month, file)
+    header, first_rows = split_header(source, month, blocks)
     columns = match_header(source, month, header)
     commas = len(columns) - 1
     rows, sound = 0, True
-    for block in chain([first_rows] if first_rows else [], blocks):
+    for block in whole_lines(chain([first_rows], blocks)):
         if not sound:
             continue  # the rest is read all the same: the file's checksum is taken on the way
         lines = block.replace(b"\r\n", b"\n").split(b"\n")

@@ -60,7 +60,12 @@ def check_limit(tables: CloudTables, rejects: Sequence[Reject], rows_read: int, 
     :raises RejectLimitError: names the first of them, and the limit
     """
     core_rejects.check_limit(
-        tables.source, tables.month, rejects, rows_read, rejected_before, kept_in=f"{tables.dataset}.rejected_rows"
+        tables.source,
+        tables.month,
+        len(rejects) + rejected_before,
+        rows_read,
+        named=rejects,
+        kept_in=f"{tables.dataset}.rejected_rows",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 
 from taxiway.core.errors import HeaderError, InvalidFileError
 from taxiway.core.months import Month
@@ -10,6 +11,34 @@ from taxiway.core.sources import Column, Source
 
 MAX_HEADER = 65_536
 """Longest header line that is read, in bytes: past that, the file is no CSV."""
+
+
+def split_header(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, bytes]:
+    """Take the header line off a file.
+
+    :param source: the source
+    :param month: the month, for the error's sake
+    :param blocks: the file, in blocks of any size; read as far as its first line goes
+    :return: the line, without its LF, and what follows it in the last block that was read
+    :raises InvalidFileError: the file is empty, or its first line has no end
+    """
+    where = f"{source.name} {month}: {source.filename(month)}"
+    head = b""
+    for block in blocks:
+        head += block
+        header, end, rows = head.partition(b"\n")
+        if end:
+            return header, rows
+        if len(head) > MAX_HEADER:
+            raise InvalidFileError(
+                f"{where}: found no line end in the first {len(head)} bytes, expected a CSV header: check what the "
+                f"mirror serves"
+            )
+    if not head.strip():
+        raise InvalidFileError(
+            f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
+        )
+    return head, b""
 
 
 def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...]:

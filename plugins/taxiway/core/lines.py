@@ -46,6 +46,14 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
+def has_empty_line(block: bytes) -> bool:
+    """Say whether a line of a block is empty: of a file with one column, ``COPY`` takes such a line for a row.
+
+    :param block: whole lines
+    """
+    return block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block
+
+
 def reason_against(line: bytes, fields: int) -> str | None:
     """Say why a line can't be read as one CSV row, or None where it can.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxiway.core.download import Download
-from taxiway.core.errors import InvalidFileError, StagingMissingError
+from taxiway.core.errors import DownloadError, InvalidFileError, StagingMissingError
 from taxiway.core.gzip_file import GzipFaultError, UnpackedSizeError, unpacked_blocks
 from taxiway.core.months import Month
 from taxiway.core.size_limits import unpacked_too_large
@@ -24,6 +24,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :raises StagingMissingError: the file is not there, or another one
     :raises InvalidFileError: it is no gzip file, or a damaged one
     :raises FileTooLargeError: it unpacks to more than the source allows
+    :raises DownloadError: it can't be read
     """
     where = f"{source.name} {month}: {source.filename(month)}"
     found = hashlib.sha256()
@@ -39,6 +40,11 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     except GzipFaultError as error:
         raise InvalidFileError(
             f"{where}: found {error}, expected a whole gzip file. Clear the task download_month to fetch it again"
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"{where}: the downloaded file {file.path} can't be read: {error}. Expected a file of the cache that the "
+            f"task may read: look at the folder and its disk; the task is tried again"
         ) from error
     # Another run may have put a newer version into the cache since this run's download.
     if found.hexdigest() != file.sha256:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from taxiway.core.lines import has_empty_line
 from taxiway.core.sources import Column
 
 _VALUES = b"0123456789.,-:\rNY"
@@ -36,6 +37,8 @@ class PlainRows:
         """
         self._timestamps = [number for number, column in enumerate(columns) if column.type == "timestamp"]
         self._run = _run_within_the_row(self._timestamps, len(columns))
+        self._one_column = len(columns) == 1
+        self._goes_on = False
         self.count = 0
 
     def add(self, block: bytes) -> bool:
@@ -43,11 +46,16 @@ class PlainRows:
 
         :param block: whole lines; the file's last one may lack its end
         """
+        if self._goes_on:
+            return False
+        self._goes_on = not block.endswith(b"\n")
         marks = block.translate(None, _VALUES)
         ends, spaces = marks.count(b"\n"), marks.count(b" ")
-        rows = ends + (not block.endswith(b"\n") and block != b"")
+        rows = ends + self._goes_on
         self.count += rows
         if len(marks) != ends + spaces or spaces != rows * len(self._timestamps):
+            return False
+        if self._one_column and has_empty_line(block):
             return False
         # Postgres reads 24:00:00 and a 60th second too, and writes them as another time. (Looked for from behind,
         # a text is told by its first character, which is the rarer one here.)

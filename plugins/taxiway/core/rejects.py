@@ -15,6 +15,12 @@ MOST_KEPT = 10_000
 MOST_NAMED = 3
 """Rejected lines that an error names."""
 
+LONGEST_KEPT = 10_000
+"""Bytes of a rejected line that are kept."""
+
+MOST_BYTES_KEPT = 16 * 1024 * 1024
+"""Bytes of an attempt's rejected lines that are kept, and that they may take up in memory."""
+
 LONGEST_SHOWN = 100
 """Characters of a field that a reason quotes; the line itself is kept."""
 
@@ -46,6 +52,35 @@ class Reject:
         return self.raw_line.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
+class RejectedLines:
+    """Collects lines that can't be read: counts them all, and keeps the first ones, as far as there is room.
+
+    A file that unpacks to nothing but bad lines must not take up the worker's memory.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.count = 0
+        self.kept: list[Reject] = []
+        self._bytes = 0
+
+    def add(self, line_number: int, raw_line: bytes, reason: str) -> None:
+        """Add one.
+
+        :param line_number: its number in the file; the header is line 1
+        :param raw_line: the line, without its end
+        :param reason: why
+        """
+        self.count += 1
+        kept = raw_line[:LONGEST_KEPT]
+        if len(self.kept) >= MOST_KEPT or self._bytes + len(kept) > MOST_BYTES_KEPT:
+            return
+        if len(kept) < len(raw_line):
+            reason = f"{reason} (the first {len(kept)} of {len(raw_line)} bytes are kept)"
+        self._bytes += len(kept)
+        self.kept.append(Reject(line_number, kept, reason))
+
+
 def reason_against_field(header: str, value: str, expected: str) -> str:
     """Say why a field can't be read.
 
@@ -58,23 +93,21 @@ def reason_against_field(header: str, value: str, expected: str) -> str:
 
 
 def check_limit(
-    source: Source, month: Month, rejects: Sequence[Reject], rows_read: int, rejected_before: int, *, kept_in: str
+    source: Source, month: Month, rejected: int, rows_read: int, *, named: Sequence[Reject] = (), kept_in: str
 ) -> None:
     """Make sure that no more lines are rejected than the source allows.
 
-    :param rejects: the rejected lines of a step
+    :param rejected: how many lines of the file are
     :param rows_read: rows of the file
-    :param rejected_before: how many lines the step before has rejected
+    :param named: rejected lines, the first of which the message names
     :param kept_in: the table that the lines are kept in
-    :raises RejectLimitError: names the first of them, and the limit
+    :raises RejectLimitError: says how many, the first of them, and the limit
     """
-    rejected = len(rejects) + rejected_before
     if rejected <= source.max_rejected_share * rows_read:
         return
-    named = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in rejects[:MOST_NAMED])
-    count = f"{rejected} or more" if rejected > MOST_KEPT else str(rejected)
+    first = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in named[:MOST_NAMED])
     raise RejectLimitError(
-        f"{source.name} {month}: {source.filename(month)}: {count} of {rows_read} rows can't be read, expected at most "
-        f"{source.max_rejected_share:.2%} (max_rejected_share in include/sources/{source.name}.yaml). The first: "
-        f"{named}. Nothing was published; the lines are in {kept_in}"
+        f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, expected at "
+        f"most {source.max_rejected_share:.2%} (max_rejected_share in include/sources/{source.name}.yaml). "
+        f"{f'The first: {first}. ' if first else ''}Nothing was published; the lines are in {kept_in}"
     )

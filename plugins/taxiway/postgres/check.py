@@ -11,7 +11,7 @@ from taxiway.core.checks import Verdict, judge, rows_to_neighbours
 from taxiway.core.errors import BalanceError, CheckFailedError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
-from taxiway.postgres import ledger
+from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import transaction
@@ -42,6 +42,7 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Chec
     :return: rows that are ready to be published, and the warnings
     :raises StagingMissingError: the rows are not there
     :raises BalanceError: the counts disagree
+    :raises RejectLimitError: more rows were rejected than the source allows
     :raises CheckFailedError: names every check that fails the month
     """
     with ledger.step(connection, tables, "check_month") as attempt:
@@ -80,6 +81,8 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
             f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
             f"rejected. Nothing was published: clear the task stage_month to stage the file again"
         )
+    # A step that failed on the limit, and was tried again, finds its rejected rows gone.
+    rejects.check_limit(tables, rejected, read)
     to_neighbours = rows_to_neighbours(ready, ledger.rows_of_neighbours(cursor, tables))
     measured = {check.name: to_neighbours for check in source.checks if check.column is None}
     measured.update(zip((check.name for check in of_columns), shares, strict=True))

@@ -8,20 +8,14 @@ import psycopg
 
 from taxiway.core.errors import StagingMissingError
 from taxiway.core.month_file import unpacked_month
+from taxiway.core.rejects import EXPECTED, LONGEST_SHOWN, MOST_KEPT, RejectedLines, reason_against_field
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
-from taxiway.postgres.run_tables import count_rows, is_empty, require_table
+from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import transaction
 from taxiway.postgres.stage import Staged
-
-_EXPECTED = {
-    "integer": "a whole number between -2147483648 and 2147483647",
-    "numeric": "a decimal number",
-    "timestamp": "a time as YYYY-MM-DD HH:MM:SS",
-    "text": "neither \\N nor the character U+001F, which mean something in a row's id",
-}
 
 _MOST_NAMED = 10_000
 """Repeated ids that are handed to the statement that numbers their rows; with more, it looks at every row."""
@@ -32,9 +26,6 @@ SET LOCAL enable_hashagg = off;
 SET LOCAL min_parallel_table_scan_size = '1TB';
 """
 # Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
-
-_LONGEST_SHOWN = 100
-"""Characters of a field that its reason quotes; the line itself is kept whole."""
 
 
 def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
@@ -54,7 +45,7 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
     with ledger.step(connection, tables, "hash_rows") as attempt:
         with transaction(connection) as cursor:
             require_table(cursor, tables, tables.staging_table, left_by="stage_month")
-            rows = _count_staged(cursor, tables, staged, attempt)
+            rows = _count_staged(cursor, tables, attempt)
         if not staged.plain:
             rows -= _reject_unreadable(connection, tables, staged, attempt)
         with transaction(connection) as cursor:
@@ -64,20 +55,19 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
         return rows
 
 
-def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged, attempt: Attempt) -> int:
-    """Make sure that the staging table holds what was staged: a server that crashed has emptied one of text.
+def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
+    """Make sure that the staging table holds what was staged.
 
-    The rows of a plain file are logged, and counted again before they are published.
+    A server that crashed has emptied one of text; and a worker that was taken for dead may have gone on, and added
+    its rows to those of the next try.
     """
     expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
-    if staged.plain and not is_empty(cursor, tables.staging_table):
-        return expected
     found = count_rows(cursor, tables.staging_table)
     if found != expected:
         raise StagingMissingError(
             f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
-            f"crash. The file has to be staged again, as the task hash_rows does"
+            f"crash, and two tries at once fill it twice. The file has to be staged again, as the task hash_rows does"
         )
     return found
 
@@ -129,27 +119,48 @@ def _number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
 def _reject_unreadable(
     connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged, attempt: Attempt
 ) -> int:
-    """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them."""
-    source = tables.source
+    """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them.
+
+    :raises RejectLimitError: with those that were rejected before, by an earlier try too, they are too many
+    """
+    before, dropped = attempt.rows_rejected or 0, 0
+    rejected = RejectedLines()
     with transaction(connection) as cursor:
-        found = cursor.execute(
-            render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=source.columns),
-            {"most": rejects.MOST_KEPT + 1},
-        ).fetchall()
-        if not found:
-            return 0
-        addresses, reasons = set(), dict[int, str]()
-        for address, line, column, kind, value in found:
-            addresses.add(address)
-            shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
-            reasons.setdefault(line, f"{column} is {shown!r}, expected {_EXPECTED[kind]}")
-        rejected = rejects.with_raw_lines(unpacked_month(source, tables.month, staged.file), reasons)
-        rejects.keep(cursor, tables, attempt, rejected)
-        before = attempt.rows_rejected or 0
-        attempt.record(cursor, rows_rejected=before + len(rejected))
-        cursor.execute(
-            render("postgres/drop_unreadable_rows.sql", staging_table=tables.staging_table),
-            {"row_addresses": sorted(addresses)},
-        )
-    rejects.check_limit(tables, rejected, staged.rows_read, before)
-    return len(rejected)
+        addresses, reasons = _find_unreadable(cursor, tables)
+        if reasons:
+            blocks = unpacked_month(tables.source, tables.month, staged.file)
+            rejected = rejects.with_raw_lines(blocks, reasons)
+            rejects.keep(cursor, tables, attempt, rejected.kept)
+            dropped = _drop_unreadable(cursor, tables, addresses)
+            attempt.record(cursor, rows_rejected=before + dropped)
+    rejects.check_limit(tables, before + dropped, staged.rows_read, rejected.kept)
+    return dropped
+
+
+def _find_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[set[str], dict[int, str]]:
+    """Find the first rows that don't fit their columns, as many as are kept.
+
+    :return: their addresses, and the reasons by line number
+    """
+    found = cursor.execute(
+        render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=tables.source.columns),
+        {"most": MOST_KEPT, "longest": LONGEST_SHOWN + 1},
+    )
+    addresses, reasons = set(), dict[int, str]()
+    for address, line, column, kind, value in found:
+        addresses.add(address)
+        if line not in reasons:
+            reasons[line] = reason_against_field(column, value, EXPECTED[kind])
+    return addresses, reasons
+
+
+def _drop_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables, addresses: set[str]) -> int:
+    """Take the rows that don't fit their columns out of the staging table, however many; count them."""
+    all_known = len(addresses) < MOST_KEPT
+    statement = render(
+        "postgres/drop_unreadable_rows.sql",
+        staging_table=tables.staging_table,
+        columns=tables.source.columns,
+        named=all_known,
+    )
+    return cursor.execute(statement, {"row_addresses": sorted(addresses)} if all_known else None).rowcount

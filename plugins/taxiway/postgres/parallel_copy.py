@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from queue import Queue
-from typing import Any
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from queue import Empty, Queue
+from typing import Any, TypeAlias
 
 import psycopg
 
 from taxiway.postgres.session import transaction
+
+_Queue: TypeAlias = "Queue[bytes | BaseException | None]"
+
+_END_SECONDS = 1.0
+# Longest wait for sessions to end by themselves.
+
+_CANCEL_SECONDS = 10.0
+# Longest wait for the server's answer to a cancellation.
 
 _WAITING = 4
 # Blocks that wait for a session: enough to keep both busy, few enough to take little memory.
@@ -31,24 +41,50 @@ def copy_in_parallel(connection: psycopg.Connection[Any], statement: str, blocks
     info = connection.info
     with closing(psycopg.connect(info.dsn, password=info.password or None)) as second:
         sessions = (connection, second)
-        queue: Queue[bytes | BaseException | None] = Queue(_WAITING)
+        queue: _Queue = Queue(_WAITING)
         with ThreadPoolExecutor(len(sessions)) as threads:
             copying = [threads.submit(_copy, session, statement, queue) for session in sessions]
             try:
                 for block in blocks:
                     queue.put(block)
-            except BaseException as error:
-                for session in sessions:
-                    session.cancel_safe()
                 for _ in sessions:
-                    queue.put(error)
+                    queue.put(None)
+                wait(copying)
+            except BaseException as error:
+                # Whatever happened, and be it a timeout in one of these lines: both sessions end, and their threads.
+                _end(copying, sessions, queue, error)
                 raise
-            for _ in sessions:
-                queue.put(None)
         return sum(done.result() for done in copying)
 
 
-def _copy(session: psycopg.Connection[Any], statement: str, queue: Queue[bytes | BaseException | None]) -> int:
+def _end(
+    copying: Sequence[Future[int]],
+    sessions: Sequence[psycopg.Connection[Any]],
+    queue: _Queue,
+    error: BaseException,
+) -> None:
+    """Let every session end with an error; interrupt those that don't hear it, for they wait for the server."""
+    with suppress(Empty):
+        while True:
+            queue.get_nowait()
+    for _ in sessions:
+        queue.put(error)
+    wait(copying, timeout=_END_SECONDS)
+    for done, session in zip(copying, sessions, strict=True):
+        if not done.done():
+            _interrupt(session)
+
+
+def _interrupt(session: psycopg.Connection[Any]) -> None:
+    """End what a session is doing; where its server can't be asked to, cut its connection."""
+    try:
+        session.cancel_safe(timeout=_CANCEL_SECONDS)
+    except psycopg.Error:
+        with suppress(OSError), socket.socket(fileno=os.dup(session.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
+
+
+def _copy(session: psycopg.Connection[Any], statement: str, queue: _Queue) -> int:
     """Copy what the queue gives, until it gives an end or an error."""
     ended = False
     try:

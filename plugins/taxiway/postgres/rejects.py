@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
-from taxiway.core import rejects as core_rejects
+from taxiway.core import rejects
 from taxiway.core.lines import numbered_lines
-from taxiway.core.rejects import MOST_KEPT, Reject
+from taxiway.core.rejects import Reject, RejectedLines
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.ledger import Attempt
 
-__all__ = ["MOST_KEPT", "Reject", "check_limit", "keep", "with_raw_lines"]
+REJECTED_ROWS = "taxiway.rejected_rows"
+"""The table that they are kept in."""
 
 
-def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, rejects: Sequence[Reject]) -> None:
+def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, lines: Sequence[Reject]) -> None:
     """Keep rejected lines."""
     statement = render("postgres/keep_rejects.sql")
     cursor.executemany(
@@ -31,29 +32,30 @@ def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, reje
                 "raw_line": reject.printable_line,
                 "reason": reject.reason,
             }
-            for reject in rejects
+            for reject in lines
         ],
     )
 
 
-def check_limit(tables: LoadTables, rejects: Sequence[Reject], rows_read: int, rejected_before: int = 0) -> None:
-    """Make sure that no more lines are rejected than the source allows.
+def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> None:
+    """Make sure that no more lines of a file are rejected than its source allows.
 
-    :param rejects: the rejected lines of this step
+    :param rejected: how many are
     :param rows_read: rows of the file
-    :param rejected_before: how many lines the step before has rejected
-    :raises RejectLimitError: names the first of them, and the limit
+    :param named: rejected lines, the first of which the message names
+    :raises RejectLimitError: says how many, the first of them, and the limit
     """
-    core_rejects.check_limit(
-        tables.source, tables.month, rejects, rows_read, rejected_before, kept_in="taxiway.rejected_rows"
-    )
+    rejects.check_limit(tables.source, tables.month, rejected, rows_read, named=named, kept_in=REJECTED_ROWS)
 
 
-def with_raw_lines(blocks: Iterable[bytes], reasons: dict[int, str]) -> list[Reject]:
+def with_raw_lines(blocks: Iterable[bytes], reasons: Mapping[int, str]) -> RejectedLines:
     """Find the raw lines of rejected rows in their file.
 
     :param blocks: the unpacked file from its beginning
     :param reasons: line number to reason
     """
-    wanted: Collection[int] = reasons
-    return [Reject(number, line, reasons[number]) for number, line in numbered_lines(blocks) if number in wanted]
+    found = RejectedLines()
+    for number, line in numbered_lines(blocks):
+        if number in reasons:
+            found.add(number, line, reasons[number])
+    return found

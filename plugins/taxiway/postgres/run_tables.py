@@ -32,11 +32,3 @@ def count_rows(cursor: psycopg.Cursor[Any], table: str) -> int:
     """
     row = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a name of our own
     return int(row[0]) if row else 0
-
-
-def is_empty(cursor: psycopg.Cursor[Any], table: str) -> bool:
-    """Say whether a table has no rows, without counting them.
-
-    :param table: its name with its schema, one of :class:`~taxiway.core.tables.LoadTables`
-    """
-    return cursor.execute(f"SELECT EXISTS (SELECT FROM {table})").fetchone() == (False,)  # noqa: S608 - a name of our own

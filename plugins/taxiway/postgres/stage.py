@@ -12,20 +12,21 @@ from typing import Any
 import psycopg
 
 from taxiway.core.download import Download
-from taxiway.core.errors import EmptyMonthError, InvalidFileError
-from taxiway.core.header import MAX_HEADER, match_header
+from taxiway.core.errors import EmptyMonthError
+from taxiway.core.header import match_header, split_header
 from taxiway.core.lines import numbered_lines, reason_against, whole_lines
 from taxiway.core.month_file import unpacked_month
 from taxiway.core.plain_rows import PlainRows
+from taxiway.core.rejects import RejectedLines
 from taxiway.core.sources import Column
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
+from taxiway.core.text_rows import TextRows
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.cleanup import drop_staging, sweep_staging
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
 from taxiway.postgres.parallel_copy import copy_in_parallel
-from taxiway.postgres.rejects import Reject
 from taxiway.postgres.session import transaction
 
 _MOST_ARGUMENTS = 100
@@ -78,11 +79,9 @@ def stage_month(
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises MainTableError: the main table is another one
     """
-    source = tables.source
-    with transaction(connection) as cursor:
-        ensure_tables(cursor, source)
     with ledger.step(connection, tables, "stage_month", started_at) as attempt:
         with transaction(connection) as cursor:
+            ensure_tables(cursor, tables.source)
             attempt.record_file(cursor, file)
         sweep_staging(connection, tables)
         try:
@@ -120,7 +119,7 @@ def _stage_plain(
     if len(source.columns) > _MOST_ARGUMENTS:
         return None
     blocks = unpacked_month(source, tables.month, file)
-    header, first_rows = _split_header(blocks, _where(tables))
+    header, first_rows = split_header(source, tables.month, blocks)
     columns = match_header(source, tables.month, header)
     with transaction(connection) as cursor:
         cursor.execute(
@@ -139,7 +138,7 @@ def _stage_plain(
 
     try:
         copied = copy_in_parallel(connection, _copy_statement(tables, columns), plain_blocks())
-    except (psycopg.errors.DataError, _StumbledError):
+    except _STUMBLED:
         return None
     if copied != rows.count:
         return None
@@ -170,24 +169,25 @@ def _stage_text(
     try:
         with transaction(connection) as cursor:
             blocks = unpacked_month(tables.source, tables.month, file)
-            header, first_rows = _split_header(blocks, _where(tables))
-            statement, _ = _begin(cursor, tables, header, numbered=False)
-            lines = _Lines()
+            header, first_rows = split_header(tables.source, tables.month, blocks)
+            statement, fields = _begin(cursor, tables, header, numbered=False)
+            rows = TextRows(fields)
             with cursor.copy(statement) as copy:
-                for block in chain([first_rows], blocks):
-                    lines.add(block)
+                for block in whole_lines(chain([first_rows], blocks)):
+                    if not rows.add(block):
+                        raise _StumbledError
                     copy.write(block)
-            if cursor.rowcount != lines.count:
+            if cursor.rowcount != rows.count:
                 raise _StumbledError
-            attempt.record(cursor, rows_read=lines.count, rows_rejected=0)
-    except (psycopg.errors.DataError, _StumbledError):
+            attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
+    except _STUMBLED:
         return None
-    return Staged(rows_read=lines.count, plain=False, file=file)
+    return Staged(rows_read=rows.count, plain=False, file=file)
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
     """Stage the lines that can be read, and reject the others."""
-    found: list[Reject] = []
+    rejected = RejectedLines()
     rows_read = 0
     with transaction(connection) as cursor:
         lines = numbered_lines(unpacked_month(tables.source, tables.month, file))
@@ -201,52 +201,18 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
                 reason = reason_against(line, fields)
                 if reason is None:
                     copy.write(b"%d,%s\n" % (number, line))
-                elif len(found) <= rejects.MOST_KEPT:
-                    found.append(Reject(number, line, reason))
+                else:
+                    rejected.add(number, line, reason)
     with transaction(connection) as cursor:
-        rejects.keep(cursor, tables, attempt, found)
-        attempt.record(cursor, rows_read=rows_read, rows_rejected=len(found))
-    rejects.check_limit(tables, found, rows_read)
+        rejects.keep(cursor, tables, attempt, rejected.kept)
+        attempt.record(cursor, rows_read=rows_read, rows_rejected=rejected.count)
+    rejects.check_limit(tables, rejected.count, rows_read, rejected.kept)
     return Staged(rows_read=rows_read, plain=False, file=file)
 
 
 class _StumbledError(Exception):
-    """The file isn't written plainly, or a quotation mark that isn't closed has joined lines."""
+    """The file isn't written plainly, or a line of it is no row."""
 
 
-class _Lines:
-    """Counts lines as blocks pass by."""
-
-    def __init__(self) -> None:
-        self._ends = 0
-        self._last = b"\n"
-
-    def add(self, block: bytes) -> None:
-        if not block:
-            return
-        self._ends += block.count(b"\n")
-        self._last = block[-1:]
-
-    @property
-    def count(self) -> int:
-        return self._ends + (self._last != b"\n")
-
-
-def _split_header(blocks: Iterator[bytes], where: str) -> tuple[bytes, bytes]:
-    """Take the first line off, and return it and what follows in its block."""
-    head = b""
-    for block in blocks:
-        head += block
-        header, end, rows = head.partition(b"\n")
-        if end:
-            return header, rows
-        if len(head) > MAX_HEADER:
-            raise InvalidFileError(
-                f"{where}: found no line end in the first {len(head)} bytes, expected a CSV header: check what the "
-                f"mirror serves"
-            )
-    if not head.strip():
-        raise InvalidFileError(
-            f"{where}: the file is empty, expected a CSV header and rows: check what the mirror serves"
-        )
-    return head, b""
+_STUMBLED = (_StumbledError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded)
+"""What sends a file on to the next, slower way of staging it."""

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from taxiway.core.rejects import LONGEST_KEPT, MOST_BYTES_KEPT, MOST_KEPT, RejectedLines
+from taxiway.core.text_rows import TextRows
+
+
+def test_all_are_counted_and_the_first_kept() -> None:
+    rejected = RejectedLines()
+    for number in range(MOST_KEPT + 5):
+        rejected.add(number, b"x", "odd")
+
+    assert rejected.count == MOST_KEPT + 5
+    assert [reject.line_number for reject in rejected.kept] == list(range(MOST_KEPT))
+
+
+def test_long_lines_are_kept_in_part_and_say_so() -> None:
+    rejected = RejectedLines()
+    rejected.add(2, b"x" * (LONGEST_KEPT + 1), "odd")
+
+    (reject,) = rejected.kept
+    assert reject.raw_line == b"x" * LONGEST_KEPT
+    assert reject.reason == f"odd (the first {LONGEST_KEPT} of {LONGEST_KEPT + 1} bytes are kept)"
+
+
+def test_memory_stays_small_whatever_a_file_unpacks_to() -> None:
+    tracemalloc.start()
+    try:
+        rejected = RejectedLines()
+        for number in range(5000):
+            rejected.add(number, b"x" * 100_000, "odd")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert rejected.count == 5000
+    assert peak < 1.3 * MOST_BYTES_KEPT
+
+
+@pytest.mark.parametrize(
+    ("columns", "blocks", "sound"),
+    [
+        (2, [b'1,"a"\n2,"b"\n', b"3,c"], True),
+        (2, [b"1,a\r\n", b"2,b\r\n"], True),
+        (2, [b'1,"a\nb",2\n'], False),
+        (2, [b"1,a\r2,b\n"], False),
+        (2, [b"1,a", b"b\n"], False),
+        (1, [b"1\n2\n"], True),
+        (1, [b"1\n\n2\n"], False),
+        (1, [b"1\n", b"\r\n"], False),
+    ],
+)
+def test_every_line_is_a_row_or_the_file_is_looked_at_line_by_line(
+    columns: int, blocks: list[bytes], sound: bool
+) -> None:
+    rows = TextRows(columns)
+
+    assert all(rows.add(block) for block in blocks) is sound
+    if sound:
+        assert rows.count == len(b"".join(blocks).splitlines())
