@@ -31,7 +31,7 @@ down: ## Stop Airflow and embedded Postgres
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down; fi
 
 psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
-	@$(BIN)/python -m taxiway.local.psql $(if $(AS),--as "$(AS)")
+	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),--as "$(AS)")
 
 test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves
 	@$(BIN)/pytest

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--transfer-mb", type=float, default=100, help="size of the downloaded file, in MB")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results.json", help="where the results go")
     parser.add_argument(
-        "--document", type=Path, default=ROOT / "docs" / "performance.md", help="where the tables go, between marks"
+        "--document", type=Path, help="where the tables go, between marks (docs/performance.md, for a whole run only)"
     )
     parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (default: .taxiway)")
     options = parser.parse_args(arguments)
@@ -56,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=120)
     found = measure(scale, console, options.folder)
     report.write_results(found, options.results)
-    report.write_document(found, options.document)
+    document = options.document or (report.DOCUMENT if scale.is_whole else None)
+    if document is not None:
+        report.write_document(found, document)
     report.show(found, console)
-    console.print(f"Written: {options.results}, {options.document}", markup=False, soft_wrap=True)
+    written = ", ".join(str(path) for path in (options.results, document) if path is not None)
+    console.print(f"Written: {written}", markup=False, soft_wrap=True)
     return 0
 
 

@@ -13,6 +13,10 @@ from rich.table import Table
 from bench.budget import BUDGET, Budget
 from bench.rounds import Spread, sum_up
 from bench.scale import COURSE_MONTHS, TINY_ROWS, Scale
+from taxiway.core.paths import ROOT
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+"""What the project says of its figures."""
 
 MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
 """What stands around the tables in ``docs/performance.md``."""

@@ -36,6 +36,11 @@ class Scale:
     transfer_bytes: int = 100_000_000
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is big enough for its figures to be told: the budget is meant for a million rows."""
+        return self.rows >= 1_000_000 and self.rounds >= 5
+
+    @property
     def growth_rows(self) -> int:
         """Rows of each of the many months: a tenth, so that a round stays short."""
         return max(100, self.rows // 10)

@@ -16,12 +16,15 @@ from rich.table import Table
 from bench import machine, month_files, warehouse
 from bench import taxiway_load as taxiway
 from bench.__main__ import stand_alone
-from bench.report import machine_words, markdown, write_between
+from bench.report import DOCUMENT, machine_words, markdown, write_between
 from bench.scale import FIRST_MONTH, months_from
 from bench.watch import PeakWatch
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
 from taxiway.local.samples import write_sample_month
+
+REAL_ROWS, REAL_MONTHS = 7_000_000, 12
+"""A year of yellow taxis at real size."""
 
 MARKS = ("<!-- year: written by make bench-year -->", "<!-- end of year -->")
 """What stands around the year's table in ``docs/performance.md``."""
@@ -158,9 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: the exit code: 0, or 2 where there isn't enough disk
     """
     parser = argparse.ArgumentParser(prog="make bench-year", description=__doc__)
-    parser.add_argument("--rows", type=int, default=7_000_000, help="rows of a month (default: %(default)s)")
-    parser.add_argument("--months", type=int, default=12, help="months (default: %(default)s)")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "performance.md", help="where the table goes")
+    parser.add_argument("--rows", type=int, default=REAL_ROWS, help="rows of a month (default: %(default)s)")
+    parser.add_argument("--months", type=int, default=REAL_MONTHS, help="months (default: %(default)s)")
+    parser.add_argument("--document", type=Path, help="where the table goes (docs/performance.md, at real size only)")
     parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to load on")
     options = parser.parse_args(arguments)
     if min(options.rows, options.months) < 1:
@@ -180,9 +183,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in table_rows(costs):
         table.add_row(*row)
     console.print(table)
-    write_between(
-        options.document, MARKS, [f"{summary(costs, options.rows)}. {words}.", markdown(HEADINGS, table_rows(costs))]
-    )
+    real_size = options.rows >= REAL_ROWS and options.months >= REAL_MONTHS
+    document = options.document or (DOCUMENT if real_size else None)
+    if document is not None:
+        write_between(
+            document, MARKS, [f"{summary(costs, options.rows)}. {words}.", markdown(HEADINGS, table_rows(costs))]
+        )
+        console.print(f"Written: {document}", markup=False, soft_wrap=True)
     return 0
 
 

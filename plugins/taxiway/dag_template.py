@@ -92,7 +92,14 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
 
 def month_param(description: str) -> Param:
     """Return a parameter that is a month, or nothing."""
-    return Param(None, type=["null", "string"], pattern=MONTH_PATTERN, title="Month", description=description)
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=MONTH_PATTERN,
+        title="Month",
+        description=description,
+        not_for_backfills=True,
+    )
 
 
 def default_args(owner: str) -> dict[str, Any]:

@@ -140,6 +140,14 @@ def test_the_latest_month_first_one_at_a_time_on_a_dag_that_is_not_paused(airflo
         " WHERE dag_id = 'other_trivial' ORDER BY 1"
     ) == [("2019-01", 0, None), ("2019-02", 1, "test"), ("2019-03", 0, None)]
 
+    plain = backfill(airflow, "other_trivial", "2019-02-01", "2019-02-28", "--reprocess-behavior", "completed")
+
+    assert plain.returncode == 0, plain.stdout + plain.stderr
+    assert airflow.query(
+        "SELECT clear_number, conf->>'why' FROM dag_run WHERE dag_id = 'other_trivial'"
+        " AND to_char(logical_date AT TIME ZONE 'UTC', 'YYYY-MM') = '2019-02'"
+    ) == [(2, None)], "a call's conf is for that call"
+
 
 def test_a_month_that_fails(airflow: AirflowEnvironment) -> None:
     first = backfill(airflow, "failing", "2019-01-01", "2019-04-30")
@@ -279,6 +287,7 @@ def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:
         (("-s", "2019-12-31", "-e", "2019-01-01", "trivial"), "--start-date 2019-12-31 is after --end-date 2019-01-01"),
         (("-s", "2001-01-01", "-e", "2001-12-31", "trivial"), "has no run from 2001-01-01 to 2001-12-31"),
         (("-s", "2019-01-01", "-e", "2019-12-31", "--ignore-dependencies", "trivial"), "unrecognized arguments"),
+        (("-s", "2019-01-01", "-c", '{"month": "2019-03"}', "trivial"), "--conf names month, which is for runs that"),
     ],
 )
 def test_what_cannot_be_done_is_said(airflow: AirflowEnvironment, arguments: tuple[str, ...], message: str) -> None:

@@ -54,6 +54,8 @@ def test_a_check_is_read() -> None:
         ({"at_most": True}, r"checks\[0\]\.at_most"),
         ({"at_most": float("nan")}, r"checks\[0\]\.at_most"),
         ({"at_least": float("inf")}, r"checks\[0\]\.at_least"),
+        ({"at_most": 50}, r"checks\[0\]\.at_most is 50: expected it to be a number from 0 to 1"),
+        ({"at_least": 0.9, "at_most": 0.5}, r"checks\[0\] .* at_least that isn't above its at_most"),
         ({"column": ...}, r"checks\[0\]\.column"),
         ({"column": "nothing"}, r"checks\[0\]\.column"),
         ({"column": "flag"}, r"checks\[0\]\.column .* integer or numeric"),

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+NOT_FOR_BACKFILLS = "not_for_backfills"
+"""Key of a param's JSON schema: whether it is for runs that are triggered by hand only."""
+
+
 def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], session: Session) -> int:
     """Create the backfill and its runs, queued, in the caller's transaction.
 
@@ -62,7 +66,8 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
             info=run.info,
             reprocess_behavior=behaviors.get(run.action, ReprocessBehavior.NONE),
             backfill_id=backfill.id,
-            dag_run_conf=request.conf,
+            # A run that is run again gets what this call says, be it nothing: an earlier call's conf is over.
+            dag_run_conf=request.conf or {},
             backfill_sort_ordinal=ordinal,
             triggering_user_name=user,
             run_on_latest_version=True,
@@ -78,6 +83,13 @@ def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
     :raises BackfillUsageError: says which param has which value, and what it should have
     """
     if request.conf is not None:
+        for name in request.conf:
+            param = dag.params.get_param(name) if name in dag.params else None
+            if param is not None and param.schema.get(NOT_FOR_BACKFILLS):
+                raise BackfillUsageError(
+                    f"--conf names {name}, which is for runs that are triggered by hand: a backfill runs every logical "
+                    f"date of its range for itself. Leave it out, and say which dates with -s and -e"
+                )
         try:
             dag.params.deep_merge(request.conf).validate()
         except ValueError as error:

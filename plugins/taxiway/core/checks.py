@@ -145,26 +145,30 @@ def _read_check(key: str, entry: object, column_types: Mapping[str, str], error:
         value = entry[name]
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise error(f"{key}.{name}", value, expected)
-    bounds = {name: _bound(f"{key}.{name}", entry, name, error) for name in sorted(_BOUNDS)}
+    most = 1 if MEASURES[entry["measure"]] else MAX_BOUND
+    bounds = {name: _bound(f"{key}.{name}", entry, name, most, error) for name in sorted(_BOUNDS)}
     if set(bounds.values()) == {None}:
         raise error(key, dict(entry), "to have at_least, at_most or both")
+    at_least, at_most = bounds["at_least"], bounds["at_most"]
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise error(key, dict(entry), "to have an at_least that isn't above its at_most")
     return Check(
         name=entry["name"],
         measure=entry["measure"],
         column=_column(f"{key}.column", entry, column_types, error),
-        at_least=bounds["at_least"],
-        at_most=bounds["at_most"],
+        at_least=at_least,
+        at_most=at_most,
         severity=entry["severity"],
         message=" ".join(entry["message"].split()),
     )
 
 
-def _bound(key: str, entry: Mapping[Any, Any], name: str, error: ConfigError) -> float | None:
+def _bound(key: str, entry: Mapping[Any, Any], name: str, most: float, error: ConfigError) -> float | None:
     value = entry.get(name)
     if value is None and name not in entry:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOUND:
-        raise error(key, value, "to be a number of at least 0, such as 0.01")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise error(key, value, f"to be a number from 0 to {most}, such as 0.01")
     return float(value)
 
 

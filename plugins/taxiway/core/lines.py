@@ -71,7 +71,7 @@ def reason_against(line: bytes, fields: int) -> str | None:
     # As COPY reads it: a quotation mark opens or closes a quoted part wherever it stands, and two are one.
     parts = text.split('"')
     if len(parts) % 2 == 0:
-        return "a quotation mark that isn't closed"
+        return "a quotation mark that isn't closed in its line"
     outside = parts[::2]
     if any("\r" in part for part in outside):
         return "a carriage return inside the line"

@@ -60,6 +60,7 @@ MAX_COLUMNS = 1000
 """Most columns of a source: Postgres's tables have 1600 at most, and queries name each more than once."""
 
 _IDENTIFIER = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
+_MONTHLY = re.compile(r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*")
 _HEADER_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}")
 _FILE = re.compile(r"[A-Za-z0-9_.{}-]{1,150}\.csv\.gz")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,40}")
@@ -227,7 +228,7 @@ def load_source(path: Path) -> Source:
         title=reader.text("title"),
         first_month=reader.month("first_month"),
         last_month=reader.month("last_month") if "last_month" in document else None,
-        schedule=reader.matching("schedule", re.compile(r"[0-9*/,-]+( [0-9A-Za-z*/,#-]+){4}"), "a five-field cron"),
+        schedule=reader.matching("schedule", _MONTHLY, "a monthly cron: minute, hour, a day from 1 to 28, * and *"),
         file=file,
         path=source_path,
         main_table=main_table,

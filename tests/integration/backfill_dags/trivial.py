@@ -1,7 +1,7 @@
 """DAGs whose tasks do nothing, but for the record that Airflow keeps of them."""
 
 import pendulum
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Param, task
 
 for dag_id, catchup in (("trivial", True), ("other_trivial", False)):
     with DAG(
@@ -10,6 +10,7 @@ for dag_id, catchup in (("trivial", True), ("other_trivial", False)):
         start_date=pendulum.datetime(2019, 1, 1, tz="UTC"),
         catchup=catchup,
         max_active_runs=16,
+        params={"month": Param(None, type=["null", "string"], not_for_backfills=True)},
     ):
 
         @task
