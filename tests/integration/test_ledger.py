@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from taxiway.core import errors
 from taxiway.core.download import Download
@@ -15,16 +24,19 @@ from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
-from taxiway.postgres import ledger
+from taxiway.operators.merge_month import MergeMonthOperator
+from taxiway.postgres import ledger, publish
 from taxiway.postgres.check import check_month
 from taxiway.postgres.cleanup import drop_staging
 from taxiway.postgres.fetch import Fetched, fetch_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import merge_month
+from taxiway.postgres.session import lock, transaction
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
-from tests.loading import load, query, source_file
+from tests.integration.airflow_environment import wait_until
+from tests.loading import load, query, source_file, write_gzip
 
 MONTH = Month(2019, 1)
 ENTRIES = "SELECT attempt, step, state, error, finished_at IS NOT NULL FROM taxiway.loads ORDER BY load_id"
@@ -198,17 +210,247 @@ def file_name(file: Download) -> str:
     return Path(file.path).name
 
 
-def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(connect: Connect, green: Source, tmp_path: Path) -> None:
+EARLIER = {
+    "no fetched_load_id": "DROP VIEW taxiway.months; "
+    "ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, DROP COLUMN at_work_since",
+    "no try_number either": "DROP VIEW taxiway.months; ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, "
+    "DROP COLUMN at_work_since, DROP COLUMN try_number",
+}
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
+    name: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
     connection = connect()
     path = tmp_path / green.filename(MONTH)
     write_sample_month(green, MONTH, path, rows=60)
     load(connection, green, str(MONTH), path)
     with connection.transaction():
-        connection.execute("ALTER TABLE taxiway.loads DROP COLUMN try_number")
+        connection.execute(EARLIER[name])
 
     load(connection, green, str(MONTH), path, run_id="manual__2")
 
-    assert query(connection, "SELECT run_id, try_number FROM taxiway.loads ORDER BY load_id") == [
-        ("manual__1", 1),
-        ("manual__2", 1),
+    assert query(connection, "SELECT run_id, try_number, fetched_load_id FROM taxiway.loads ORDER BY load_id") == [
+        ("manual__1", 1, None),
+        ("manual__2", 1, None),
     ]
+    assert query(connection, "SELECT last_state, row_count FROM taxiway.months") == [("published", 60)]
+
+
+def test_a_run_goes_on_after_an_upgrade_in_its_middle(connect: Connect, green: Source, file: Download) -> None:
+    """The earlier version has staged the month; hash_rows is the first step that needs the new columns."""
+    connection = connect()
+    load = tables(green)
+    staged = stage_month(connection, load, file)
+    with connection.transaction():
+        connection.execute(EARLIER["no fetched_load_id"])
+
+    hash_rows(connection, load, staged)
+    check_month(connection, load)
+
+    assert merge_month(connection, load) == Published(40, 0, 0)
+
+
+class TimeoutOfTheTask(BaseException):
+    """As Airflow's own, which is no Exception."""
+
+
+def test_a_published_month_is_not_entered_as_failed(
+    connect: Connect, green: Source, file: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task's time is up behind the commit, and before the step's end."""
+    connection = connect()
+    load = tables(green)
+    hash_rows(connection, load, stage_month(connection, load, file))
+    check_month(connection, load)
+
+    @contextmanager
+    def interrupted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientCursor[Any]]:
+        with transaction(connection) as cursor:
+            yield cursor
+        raise TimeoutOfTheTask
+
+    monkeypatch.setattr(publish, "transaction", interrupted)
+    with pytest.raises(TimeoutOfTheTask):
+        merge_month(connection, load)
+
+    assert query(connection, ENTRIES) == [(1, "merge_month", "published", None, True)]
+    monkeypatch.undo()
+    assert merge_month(connection, load) == Published(40, 0, 0)
+
+
+def test_a_task_whose_time_is_up_in_a_statement_is_entered_as_failed(
+    connect: Connect, green: Source, file: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session is still busy then: it waits for a lock, with a change of the ledger that it hasn't committed."""
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    connection, holder, watcher = connect(), connect(), connect()
+    info = connection.info
+    address = {"conn_type": "postgres", "host": info.host, "port": info.port, "login": info.user, "schema": info.dbname}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
+    load = tables(green)
+    hash_rows(connection, load, stage_month(connection, load, file))
+    check_month(connection, load)
+
+    class MergingForEver(MergeMonthOperator):
+        def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Any) -> dict[str, int]:
+            with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
+                attempt.record(cursor, rows_inserted=1)
+                lock(cursor, "month", "green", "2019-01")
+            raise AssertionError("the lock was free")
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def time_is_up(_number: int, _frame: object) -> None:
+        raise AirflowTaskTimeout("Timeout")
+
+    def end_the_wait() -> None:
+        wait_until(lambda: query(watcher, waiting) == [(1,)], timeout=30, what="the step to wait for the month")
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, time_is_up)
+    thread = threading.Thread(target=end_the_wait)
+    run = SimpleNamespace(run_id=load.run_id, run_type="manual", logical_date=None)
+    operator = MergingForEver(task_id="merge_month", source_name="green", month="2019-01")
+    try:
+        with transaction(holder) as cursor:
+            lock(cursor, "month", "green", "2019-01")
+            thread.start()
+            with pytest.raises(AirflowTaskTimeout):
+                operator.execute({"dag_run": run, "ti": SimpleNamespace(try_number=1)})  # type: ignore[typeddict-item]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        thread.join()
+
+    assert query(connection, ENTRIES) == [(1, "merge_month", "failed", "merge_month: Timeout", True)]
+    assert merge_month(connection, load) == Published(40, 0, 0)
+
+
+STATES = "SELECT run_id, state, step FROM taxiway.loads ORDER BY load_id"
+
+
+def test_an_attempt_whose_worker_is_gone_is_marked_by_another_run(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    """Its step's session has ended with it, and the step had not."""
+    connection, killed = connect(), connect()
+    gone = ledger.step(killed, tables(green, "killed"), "stage_month")
+    gone.__enter__()
+    killed.close()
+
+    load_all(connection, tables(green, "manual__2"), file)
+
+    assert query(connection, STATES) == [
+        ("killed", "abandoned", "stage_month"),
+        ("manual__2", "published", "merge_month"),
+    ]
+    assert query(connection, "SELECT error FROM taxiway.loads WHERE run_id = 'killed'") == [
+        ("stage_month: its worker ended without a word",)
+    ]
+
+
+def test_attempts_at_work_and_between_two_steps_are_left_alone(connect: Connect, green: Source, file: Download) -> None:
+    connection, other = connect(), connect()
+    between = tables(green, "between")
+    staged = stage_month(connection, between, file)
+    with ledger.step(other, tables(green, "at work"), "stage_month"):
+        load_all(connection, tables(green, "manual__2"), file)
+        assert query(connection, STATES)[:2] == [
+            ("between", "running", "stage_month"),
+            ("at work", "running", "stage_month"),
+        ]
+
+    hash_rows(connection, between, staged)
+    check_month(connection, between)
+    merge_month(connection, between)
+
+    assert query(connection, STATES)[0] == ("between", "published", "merge_month")
+    assert query(connection, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+def test_an_attempt_that_is_open_for_a_day_is_marked_and_may_go_on(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    """Nobody has begun its next step. Whoever does begins another attempt."""
+    connection = connect()
+    slow = tables(green, "slow")
+    staged = stage_month(connection, slow, file)
+    with connection.transaction():
+        connection.execute("UPDATE taxiway.loads SET started_at = now() - interval '25 hours'")
+
+    fetch_month(connection, tables(green, "manual__2"), lambda: file)
+    assert query(connection, STATES) == [
+        ("slow", "abandoned", "stage_month"),
+        ("manual__2", "running", "download_month"),
+    ]
+
+    hash_rows(connection, slow, staged)
+    check_month(connection, slow)
+    assert merge_month(connection, slow) == Published(40, 0, 0)
+    assert query(connection, "SELECT state, rows_read FROM taxiway.loads WHERE run_id = 'slow' ORDER BY load_id") == [
+        ("abandoned", 40),
+        ("published", 40),
+    ]
+
+
+def test_a_step_that_goes_on_does_not_bring_its_ended_attempt_back(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    """A worker that was given up, and lives."""
+    connection, other = connect(), connect()
+    load = tables(green)
+    with ledger.step(other, load, "stage_month") as given_up:
+        stage_month(connection, load, file)
+        with transaction(other) as cursor:
+            given_up.record(cursor, rows_read=1)
+
+    assert query(connection, "SELECT attempt, state FROM taxiway.loads ORDER BY load_id") == [
+        (1, "abandoned"),
+        (2, "running"),
+    ]
+
+
+def test_a_main_table_of_somebody_elses_is_entered(connect: Connect, green: Source, file: Download) -> None:
+    connection = connect()
+    with connection.transaction():
+        connection.execute("CREATE TABLE public.green_tripdata (a integer)")
+
+    with pytest.raises(errors.MainTableError):
+        fetch_month(connection, tables(green), lambda: file)
+    with pytest.raises(errors.MainTableError):
+        stage_month(connection, tables(green, "manual__2"), file)
+
+    found = query(connection, "SELECT run_id, step, state, error FROM taxiway.loads ORDER BY load_id")
+    assert [entry[:3] for entry in found] == [
+        ("scheduled__1", "download_month", "failed"),
+        ("manual__2", "stage_month", "failed"),
+    ]
+    assert all("the table public.green_tripdata is there" in entry[3] for entry in found)
+
+
+def test_rejected_rows_belong_to_the_attempt_that_publishes(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """One is rejected by stage_month, one by hash_rows; check_month fails and is tried again."""
+    connection = connect()
+    row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
+    bad = ["1,2,3", row.replace("1.68", "far")]
+    header = ",".join(column.header for column in green.columns)
+    file = source_file(write_gzip(tmp_path / "x.csv.gz", [header, row, *bad]))
+    load = tables(replace(green, max_rejected_share=1.0, checks=()))
+    hash_rows(connection, load, stage_month(connection, load, file))
+    with pytest.raises(errors.WarehouseBusyError), ledger.step(connection, load, "check_month"):
+        raise errors.WarehouseBusyError("green 2019-01: the server is shutting down")
+    check_month(connection, load)
+    merge_month(connection, load)
+    joined = (
+        "SELECT loads.attempt, loads.state, loads.rows_rejected, array_agg(line_number ORDER BY line_number)"
+        " FROM taxiway.loads JOIN taxiway.rejected_rows USING (load_id) GROUP BY loads.load_id"
+    )
+
+    assert query(connection, joined) == [(2, "published", 2, [3, 4])]
+
+    # Whoever stages it again rejects anew; what is published keeps its own.
+    staged = stage_month(connection, load, file)
+    assert query(connection, joined) == [(2, "published", 2, [3, 4]), (3, "running", 1, [3])]
+    hash_rows(connection, load, staged)
+    assert query(connection, joined) == [(2, "published", 2, [3, 4]), (3, "running", 2, [3, 4])]

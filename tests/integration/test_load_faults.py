@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,8 +18,10 @@ from taxiway.core.row_identity import digest, unique_row_ids
 from taxiway.core.sources import Column, Source
 from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
+from taxiway.postgres import ledger
 from taxiway.postgres.check import check_month
 from taxiway.postgres.cleanup import sweep_staging
+from taxiway.postgres.fetch import fetch_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import merge_month
@@ -112,6 +115,80 @@ def test_of_two_runs_the_file_of_the_later_one_stays(
         merge_month(first, old)
 
     assert table_digest(second, green) == published
+
+
+@pytest.fixture
+def corrected(green: Source, tmp_path: Path) -> Path:
+    path = tmp_path / "corrected" / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=60, revision=1)
+    return path
+
+
+def fail(connection: psycopg.Connection[Any], run: LoadTables, step: str) -> None:
+    """Begin a step and let it fail for a reason that passes."""
+    with pytest.raises(errors.WarehouseBusyError), ledger.step(connection, run, step):
+        raise errors.WarehouseBusyError("green 2019-01: the server is shutting down")
+
+
+def test_of_two_runs_the_file_of_the_later_one_stays_when_the_earlier_one_is_tried_again(
+    connect: Connect, green: Source, file: Download, corrected: Path
+) -> None:
+    """Another try is another attempt, with a higher number; its file is as old as it was."""
+    connection = connect()
+    old = tables(green, "scheduled__1")
+    fetch_month(connection, old, lambda: file)
+    staged = stage_month(connection, old, file)
+    hash_rows(connection, old, staged)
+    check_month(connection, old)
+    load(connection, green, "2019-01", corrected, run_id="manual__2")
+    published = table_digest(connection, green)
+    fail(connection, old, "merge_month")
+
+    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+        merge_month(connection, old)
+    # Staging it again changes nothing about that.
+    hash_rows(connection, old, stage_month(connection, old, file))
+    check_month(connection, old)
+    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+        merge_month(connection, old)
+
+    assert table_digest(connection, green) == published
+
+
+def test_a_file_that_is_fetched_again_is_a_new_one(
+    connect: Connect, green: Source, file: Download, corrected: Path
+) -> None:
+    connection = connect()
+    first = tables(green, "scheduled__1")
+    fetch_month(connection, first, lambda: file)
+    load(connection, green, "2019-01", corrected, run_id="manual__2")
+
+    fetch_month(connection, first, lambda: file)
+    hash_rows(connection, first, stage_month(connection, first, file))
+    check_month(connection, first)
+    merge_month(connection, first)
+
+    expected = unique_row_ids(green.columns, [line.split(",") for line in lines_of(Path(file.path))[1:]])
+    assert table_digest(connection, green) == digest(expected)
+
+
+def test_what_is_published_is_the_later_file_whatever_its_attempts_number(
+    connect: Connect, green: Source, file: Download, corrected: Path
+) -> None:
+    """The earlier run publishes on its second try, and the later one behind it on its first."""
+    connection = connect()
+    earlier, later = tables(green, "scheduled__1"), tables(green, "manual__2")
+    for run, its_file in ((earlier, file), (later, source_file(corrected))):
+        fetch_month(connection, run, lambda: its_file)  # noqa: B023
+        hash_rows(connection, run, stage_month(connection, run, its_file))
+        check_month(connection, run)
+    fail(connection, earlier, "merge_month")
+    merge_month(connection, earlier)
+    merge_month(connection, later)
+
+    assert query(connection, "SELECT sha256 FROM taxiway.months") == [(source_file(corrected).sha256,)]
+    again = fetch_month(connection, tables(green, "manual__3"), lambda: source_file(corrected))
+    assert again.nothing_to_do is not None
 
 
 def test_publishing_is_not_believed_without_looking(connect: Connect, green: Source, file: Download) -> None:
@@ -267,16 +344,46 @@ def test_rejected_lines_come_from_the_file_that_was_staged(connect: Connect, gre
         hash_rows(connection, run, staged)
 
 
-def test_what_runs_that_are_over_left_behind_is_swept(connect: Connect, green: Source, file: Download) -> None:
+@pytest.mark.parametrize(
+    ("ended", "swept"),
+    [
+        ("state = 'published', finished_at = now()", True),
+        ("state = 'failed', finished_at = now() - interval '9 hours'", True),
+        ("state = 'abandoned', finished_at = now() - interval '9 hours'", True),
+        ("state = 'failed', finished_at = now() - interval '7 hours'", False),
+        ("state = 'abandoned', finished_at = now()", False),
+        ("started_at = now() - interval '25 hours'", True),
+        ("started_at = now() - interval '23 hours'", False),
+    ],
+)
+def test_what_runs_that_are_over_left_behind_is_swept(
+    ended: str, swept: bool, connect: Connect, green: Source, file: Download
+) -> None:
+    """A run whose step has failed may only wait for another try."""
     connection = connect()
-    for run_id in ("over", "going on"):
+    for run_id in ("asked about", "going on"):
         stage_month(connection, tables(green, run_id), file)
     with connection.transaction():
-        connection.execute("UPDATE taxiway.loads SET state = 'failed', finished_at = now() WHERE run_id = %s", ["over"])
+        connection.execute(f"UPDATE taxiway.loads SET {ended} WHERE run_id = 'asked about'")
 
     sweep_staging(connection, tables(green, "mine"))
 
-    assert staging_tables(connection) == [tables(green, "going on").staging_table.partition(".")[2]]
+    left = {"going on"} if swept else {"going on", "asked about"}
+    assert set(staging_tables(connection)) == {tables(green, run_id).staging_table.partition(".")[2] for run_id in left}
+
+
+def test_a_run_that_waits_for_its_retry_keeps_its_rows(
+    connect: Connect, green: Source, path: Path, file: Download
+) -> None:
+    connection = connect()
+    waiting = tables(green, "scheduled__1")
+    hash_rows(connection, waiting, stage_month(connection, waiting, file))
+    check_month(connection, waiting)
+    fail(connection, waiting, "merge_month")
+
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(60, 0, 0)
+
+    assert merge_month(connection, waiting) == Published(0, 0, 60)
 
 
 @pytest.mark.parametrize("row_factory", [dict_row, namedtuple_row])

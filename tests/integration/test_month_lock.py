@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from taxiway.compare.postgres_months import PostgresMonths
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -82,3 +83,19 @@ def test_two_runs_of_a_month_at_the_same_moment_load_it_once(connect: Connect, g
     assert len(set(ids(gate, green))) == len(ids(gate, green)) == 200
     assert query(gate, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
     assert staging_tables(gate) == []
+
+
+def test_a_comparison_does_not_wait_without_an_end(
+    connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, reader = connect(), connect()
+    load(holder, green, "2019-03", path)
+    months = PostgresMonths(reader)
+    assert months.sums(green, MONTH)["row_count"] == "200"
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "100ms")
+
+    with holder.transaction():
+        holder.execute("LOCK TABLE public.green_tripdata")
+
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            months.sums(green, MONTH)

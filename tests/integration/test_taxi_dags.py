@@ -203,8 +203,8 @@ def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> Non
     """The month of ``-c`` counts, and one that is none is refused before anything runs."""
     assert taxi.backfill("2019-05-01", "2019-05-31", "taxi_green")[0] == 0
     code, said = taxi.backfill("2019-06-01", "2019-06-30", "taxi_green", "-c", '{"month": "2019-07"}')
-    assert code == 1, "a run of a range stands for its own month"
-    assert "the parameter month is for runs that are triggered by hand" in said
+    assert code == 2, "a run of a range stands for its own month"
+    assert "--conf names month, which is for runs that are triggered by hand" in said
     refused = taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"month": "2019-13"}')
     assert refused.returncode != 0
     assert "month" in refused.stdout + refused.stderr

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     run_id text NOT NULL,
     attempt integer NOT NULL CHECK (attempt > 0),
     try_number integer NOT NULL DEFAULT 1 CHECK (try_number > 0),
+    fetched_load_id bigint,
     step text NOT NULL,
     state text NOT NULL CHECK (
         state IN ('running', 'published', 'unchanged', 'skipped', 'failed', 'abandoned')
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     rows_unchanged bigint,
     warnings text[] NOT NULL DEFAULT '{}',
     started_at timestamptz NOT NULL,
+    at_work_since timestamptz,
     finished_at timestamptz,
     error text,
     UNIQUE (source, month, destination, run_id, attempt),
@@ -51,6 +53,8 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
 
 -- A ledger of an earlier version gets what it lacks.
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS try_number integer NOT NULL DEFAULT 1 CHECK (try_number > 0);
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS fetched_load_id bigint;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS at_work_since timestamptz;
 
 COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
@@ -58,6 +62,8 @@ COMMENT ON COLUMN taxiway.loads.destination IS 'The warehouse: postgres';
 COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id';
 COMMENT ON COLUMN taxiway.loads.attempt IS 'Which attempt of the run: a step that is tried again begins another';
 COMMENT ON COLUMN taxiway.loads.try_number IS 'Airflow''s try of the task that began the attempt';
+COMMENT ON COLUMN taxiway.loads.fetched_load_id IS
+'load_id of the attempt that fetched the file, where this one went on with it; NULL: this one itself';
 COMMENT ON COLUMN taxiway.loads.step IS 'The last step that was begun';
 COMMENT ON COLUMN taxiway.loads.state IS
 'running; published; unchanged: the same bytes were published before; skipped: the month is not available; '
@@ -73,6 +79,7 @@ COMMENT ON COLUMN taxiway.loads.rows_deleted IS 'Rows that the month held before
 COMMENT ON COLUMN taxiway.loads.rows_unchanged IS 'Published rows that the month held before';
 COMMENT ON COLUMN taxiway.loads.warnings IS 'Messages of the checks that warn';
 COMMENT ON COLUMN taxiway.loads.started_at IS 'When the attempt began; the first one with its run';
+COMMENT ON COLUMN taxiway.loads.at_work_since IS 'When the step at work began; NULL between two steps, and at the end';
 COMMENT ON COLUMN taxiway.loads.finished_at IS 'When the attempt ended';
 
 CREATE TABLE IF NOT EXISTS taxiway.rejected_rows (
@@ -86,6 +93,7 @@ CREATE TABLE IF NOT EXISTS taxiway.rejected_rows (
 );
 
 COMMENT ON TABLE taxiway.rejected_rows IS 'Lines of a file that could not be read, and why';
+COMMENT ON COLUMN taxiway.rejected_rows.load_id IS 'The attempt that rejected them, or the last one that went on with it';
 COMMENT ON COLUMN taxiway.rejected_rows.line_number IS 'Line of the file; its header is line 1';
 COMMENT ON COLUMN taxiway.rejected_rows.raw_line IS
 'The line as it stands there; bytes that are no UTF-8 text, and NUL, as backslash escapes';
@@ -121,7 +129,7 @@ LEFT JOIN LATERAL (
         AND earlier.destination = loads.destination
         AND earlier.month = loads.month
         AND earlier.state = 'published'
-    ORDER BY earlier.load_id DESC
+    ORDER BY COALESCE(earlier.fetched_load_id, earlier.load_id) DESC, earlier.load_id DESC
     LIMIT 1
 ) AS published ON TRUE
 ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;

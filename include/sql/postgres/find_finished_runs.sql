@@ -1,14 +1,24 @@
--- Finds other runs of a month that are over, or began so long ago that they can't go on.
+-- Finds other runs of a month that are over.
 -- Grain: one row per run.
--- Parameters: bound: source, month, destination, run_id (the run that asks), hours.
+-- Parameters: bound: source, month, destination, run_id (the run that asks), hours (after which a run that hasn't
+-- ended can't go on), hours_to_retry (after which one that failed can't come back).
 -- Twice: safe, it only reads.
-SELECT loads.run_id
-FROM taxiway.loads
+SELECT latest.run_id
+FROM (
+    SELECT DISTINCT ON (loads.run_id)
+        loads.run_id,
+        loads.state,
+        GREATEST(loads.started_at, loads.at_work_since) AS begun_at,
+        loads.finished_at
+    FROM taxiway.loads
+    WHERE
+        loads.source = %(source)s
+        AND loads.month = %(month)s
+        AND loads.destination = %(destination)s
+        AND loads.run_id <> %(run_id)s
+    ORDER BY loads.run_id, loads.attempt DESC
+) AS latest
 WHERE
-    loads.source = %(source)s
-    AND loads.month = %(month)s
-    AND loads.destination = %(destination)s
-    AND loads.run_id <> %(run_id)s
-GROUP BY loads.run_id
-HAVING
-    BOOL_AND(loads.state <> 'running' OR loads.started_at < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours)s))
+    latest.state IN ('published', 'unchanged', 'skipped')
+    OR latest.finished_at < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours_to_retry)s)
+    OR latest.begun_at < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours)s)

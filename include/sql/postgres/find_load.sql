@@ -4,6 +4,7 @@
 -- Twice: safe, it only reads.
 SELECT
     load_id,
+    COALESCE(fetched_load_id, load_id) AS fetched_load_id,
     attempt,
     step,
     state,

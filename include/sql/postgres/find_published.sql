@@ -1,10 +1,10 @@
--- Finds the newest published load of a month, whatever run it was.
+-- Finds the published load of a month that has the newest file, whatever run it was.
 -- Grain: one row, or none.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
 -- By key and not by time: a clock may go back between two loads.
 SELECT
-    load_id,
+    COALESCE(fetched_load_id, load_id) AS fetched_load_id,
     sha256,
     rows_read,
     rows_rejected,
@@ -15,5 +15,5 @@ WHERE
     AND month = %(month)s
     AND destination = %(destination)s
     AND state = 'published'
-ORDER BY load_id DESC
+ORDER BY COALESCE(fetched_load_id, load_id) DESC, load_id DESC
 LIMIT 1

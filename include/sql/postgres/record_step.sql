@@ -2,11 +2,14 @@
 -- Grain: one row of the ledger.
 -- Parameters: columns (those of the ledger that the step knows); bound: load_id, state and the columns' values.
 -- Twice: safe.
+-- What has ended doesn't come back: a worker that was given up, and lives, may only still publish the month, or say
+-- why it couldn't. And a month that was published stays so, whatever becomes of the step that published it.
 UPDATE taxiway.loads
 SET
 {%- for column in columns %}
     {{ column }} = %({{ column }})s,
 {%- endfor %}
-    finished_at = CASE WHEN %(state)s <> 'running' THEN CLOCK_TIMESTAMP() END,
-    state = %(state)s
-WHERE load_id = %(load_id)s
+    at_work_since = CASE WHEN %(state)s = 'running' THEN at_work_since END,
+    finished_at = CASE WHEN %(state)s = 'running' THEN finished_at ELSE CLOCK_TIMESTAMP() END,
+    state = CASE WHEN %(state)s = 'running' THEN state ELSE %(state)s END
+WHERE load_id = %(load_id)s AND state <> 'published'

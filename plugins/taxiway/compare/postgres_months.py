@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.core.sql import render
+from taxiway.postgres.session import transaction
 
 
 @dataclass(frozen=True)
@@ -54,5 +54,7 @@ class PostgresMonths:
         return [row["unique_row_id"] for row in rows]
 
     def _rows(self, statement: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
-        with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, values).fetchall()
+        with transaction(self.connection) as cursor:
+            found = cursor.execute(statement, values)
+            names = [column.name for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

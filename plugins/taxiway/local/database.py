@@ -26,6 +26,15 @@ database; the loader has its own schemas and tables in the warehouse, and no mor
 METADATA_DRIVER = "postgresql+psycopg2"
 """How Airflow reaches its metadata."""
 
+CONNECT_TIMEOUT = 10
+"""Longest wait for the server to answer, in seconds."""
+
+LOCK_TIMEOUT = "60s"
+"""Longest wait for a lock that another session holds."""
+
+STATEMENT_TIMEOUT = "5min"
+"""Longest run of one statement; the longest copies an empty database."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -54,16 +63,21 @@ class Server:
         }
 
     def connect(self, database: str, *, user: str | None = None) -> psycopg.Connection[tuple[object, ...]]:
-        """Open a connection, by default as the database's role."""
+        """Open a connection, by default as the database's role; nothing in it waits without an end."""
         return psycopg.connect(
-            host=str(self.socket_folder), dbname=database, user=user or DATABASES[database], autocommit=True
+            host=str(self.socket_folder),
+            dbname=database,
+            user=user or DATABASES[database],
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
+            options=f"-c lock_timeout={LOCK_TIMEOUT} -c statement_timeout={STATEMENT_TIMEOUT}",
         )
 
 
 def start(home: Home) -> Server:
     """Start the server where it doesn't run; create its databases and grant rights where they are absent.
 
-    :raises ServerError: it can't be started
+    :raises ServerError: it can't be started, or another command is at it for too long
     """
     server = Server(postgres_server.start(home))
     _create_databases(server)
@@ -109,7 +123,13 @@ def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"])
 def _create_databases(server: Server) -> None:
     with server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
         # Two commands may start at the same moment; the second finds everything there.
-        admin.execute("SELECT pg_advisory_lock(hashtextextended('taxiway/databases', 0))")
+        try:
+            admin.execute("SELECT pg_advisory_lock(hashtextextended('taxiway/databases', 0))")
+        except psycopg.errors.LockNotAvailable as error:
+            raise postgres_server.ServerError(
+                f"another command has been setting the databases of embedded Postgres up for longer than "
+                f"{LOCK_TIMEOUT}: look for it with ps, end it if it hangs, and try again"
+            ) from error
         for database, role in DATABASES.items():
             if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
                 admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))

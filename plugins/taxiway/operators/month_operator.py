@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
+from psycopg.pq import TransactionStatus
 
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
@@ -69,8 +70,10 @@ class MonthOperator(BaseOperator):
         with closing(self._connect()) as connection:
             try:
                 return self.run_step(connection, tables, context)
-            except Exception as error:
-                if connection.broken or connection.closed:
+            except BaseException as error:  # Airflow's own timeout is no Exception
+                if connection.info.transaction_status != TransactionStatus.IDLE:
+                    # The server then looks within a second whether anybody is still there, and gives its locks free.
+                    connection.close()
                     self._record_failure(tables, error)
                 raise
 
@@ -100,11 +103,11 @@ class MonthOperator(BaseOperator):
     def _connect(self) -> psycopg.Connection[Any]:
         return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
 
-    def _record_failure(self, tables: LoadTables, error: Exception) -> None:
-        """Enter a failure in the ledger over another connection, where the step's own was lost."""
+    def _record_failure(self, tables: LoadTables, error: BaseException) -> None:
+        """Enter a failure in the ledger over another connection, where the step's own was lost or is busy."""
         try:
             with closing(self._connect()) as connection:
-                ledger.fail_open_attempt(connection, tables, f"{self.task_id}: {error}")
+                ledger.fail_open_attempt(connection, tables, f"{self.task_id}: {ledger.message_of(error)}")
         except psycopg.Error as unrecorded:
             # The step's own error is the one to show; the next attempt marks this one abandoned.
             self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

@@ -11,9 +11,6 @@ from taxiway.core.tables import STAGING_SCHEMA, LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.session import transaction
 
-LONGEST_RUN = 24
-"""Hours after which a run that hasn't ended in the ledger is over all the same."""
-
 
 def drop_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> None:
     """Drop what a run left in the staging schema; nothing there is fine."""
@@ -34,7 +31,7 @@ def sweep_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> No
         ).fetchone()
         if left == (0,):
             return
-        for run_id in ledger.finished_runs(cursor, tables, hours=LONGEST_RUN):
+        for run_id in ledger.finished_runs(cursor, tables):
             _drop(cursor, LoadTables(tables.source, tables.month, run_id))
 
 

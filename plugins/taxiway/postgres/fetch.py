@@ -52,9 +52,9 @@ def fetch_month(
     :raises TaxiwayError: what the download raises
     """
     source, month = tables.source, tables.month
-    with transaction(connection) as cursor:
-        ensure_tables(cursor, source)
     with ledger.step(connection, tables, "download_month", started_at) as attempt:
+        with transaction(connection) as cursor:
+            ensure_tables(cursor, source)
         if reason := source.why_unavailable(month):
             with transaction(connection) as cursor:
                 attempt.record(cursor, "skipped", error=reason)

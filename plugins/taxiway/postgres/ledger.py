@@ -9,10 +9,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from taxiway.core.download import Download
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.main_table import ensure_ledger
 from taxiway.postgres.session import transaction
 
 DESTINATION = "postgres"
@@ -20,6 +22,13 @@ DESTINATION = "postgres"
 
 STEPS = ("download_month", "stage_month", "hash_rows", "check_month", "merge_month")
 """The steps that enter what they do, in their order."""
+
+LONGEST_RUN = 24
+"""Hours after which an attempt that hasn't ended is over all the same: twice what Airflow gives a run."""
+
+LONGEST_PAUSE = 8
+"""Hours after a failure in which its run may come back: three more tries, each of two hours at the most, that don't get
+as far as the ledger, and the waits between."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +49,14 @@ class Published:
 class PublishedFile:
     """What a month's published rows were loaded from.
 
-    :param load_id: the attempt that published them
+    :param fetched_load_id: the attempt that fetched the file
     :param sha256: of the file, in hexadecimal
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that were published
     """
 
-    load_id: int
+    fetched_load_id: int
     sha256: str
     rows_read: int
     rows_rejected: int
@@ -59,6 +68,7 @@ class Attempt:
     """One attempt to load a month, as the ledger has it.
 
     :param load_id: its key
+    :param fetched_load_id: the attempt of this run that fetched the file, this one or an earlier one
     :param number: which attempt of the run it is, from 1
     :param step: the last step that was begun
     :param state: running, published, unchanged, skipped, failed or abandoned
@@ -71,6 +81,7 @@ class Attempt:
     """
 
     load_id: int
+    fetched_load_id: int
     number: int
     step: str
     state: str
@@ -84,7 +95,7 @@ class Attempt:
     def record(self, cursor: psycopg.Cursor[Any], state: str = "running", **values: object) -> None:
         """Record what a step found, in the step's own transaction, or how the attempt ended.
 
-        :param state: the attempt's state from now on
+        :param state: how the attempt ended; one that is running stays as it is
         :param values: columns of the ledger and their values, for example ``rows_read=5000``
         """
         statement = render("postgres/record_step.sql", columns=list(values))
@@ -113,7 +124,12 @@ class Attempt:
             rows_inserted=counts.inserted,
             rows_deleted=counts.deleted,
             rows_unchanged=counts.unchanged,
+            error=None,
         )
+
+    def end_step(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Record that no step is at work any more."""
+        cursor.execute(render("postgres/end_step.sql"), {"load_id": self.load_id})
 
 
 @contextmanager
@@ -124,28 +140,40 @@ def step(
 
     A step goes on with the attempt of the step before it. One that is begun again, after a failure
     or because its worker was killed, begins another attempt; an attempt that nobody ended is
-    marked abandoned.
+    marked abandoned, and so are those of other runs of the month that nobody works on any more.
+    The ledger is created first, where it is absent.
 
     :param connection: the warehouse, with no transaction open
     :param name: one of :data:`STEPS`
     :param started_at: when the run began, for its first attempt; now where it isn't given
     :return: the attempt; a step of a month that its run has published finds it published
+    :raises WarehouseError: the server is too old, or not UTF-8
     """
     with transaction(connection) as cursor:
+        ensure_ledger(cursor, tables.source)
         attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
+        cursor.execute(render("postgres/begin_step.sql"), {"load_id": attempt.load_id, "step": name})
     try:
         yield attempt
+        with transaction(connection) as cursor:
+            attempt.end_step(cursor)
     except BaseException as error:  # Airflow's own timeout is no Exception
-        # A published month stays published in the ledger, whatever becomes of a step that comes back to it.
-        if attempt.published is None:
-            # What the step's connection can't say any more is said over another one: fail_open_attempt.
+        # What the step's connection can't say any more, because it is lost or still busy, is said over another one:
+        # fail_open_attempt.
+        if connection.info.transaction_status == TransactionStatus.IDLE:
             with suppress(psycopg.Error), transaction(connection) as cursor:
-                attempt.record(cursor, "failed", error=f"{name}: {str(error) or type(error).__name__}")
+                attempt.record(cursor, "failed", error=f"{name}: {message_of(error)}")
+                attempt.end_step(cursor)
         raise
 
 
+def message_of(error: BaseException) -> str:
+    """Say what an error says, or what it is where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 def fail_open_attempt(connection: psycopg.Connection[Any], tables: LoadTables, error: str) -> None:
-    """Record a failure over another connection, where the step's own was lost.
+    """Record a failure over another connection, where the step's own was lost or is busy.
 
     :param error: the error's message
     """
@@ -175,13 +203,15 @@ def rows_of_neighbours(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[
     return [row[0] for row in cursor.fetchall()]
 
 
-def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables, *, hours: int) -> list[str]:
-    """Find other runs of the month that are over.
+def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[str]:
+    """Find other runs of the month that are over: ended well, or too long ago to come back.
 
-    :param hours: how long ago a run that hasn't ended must have begun to count as over
     :return: their run ids
     """
-    cursor.execute(render("postgres/find_finished_runs.sql"), {**_key(tables), "hours": hours})
+    cursor.execute(
+        render("postgres/find_finished_runs.sql"),
+        {**_key(tables), "hours": LONGEST_RUN, "hours_to_retry": LONGEST_PAUSE},
+    )
     return [row[0] for row in cursor.fetchall()]
 
 
@@ -193,7 +223,6 @@ def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, started_a
         return before
     begun_earlier = STEPS.index(before.step) < STEPS.index(name)
     if before.state == "running" and begun_earlier:
-        before.record(cursor, step=name)
         return before
     if before.state == "running":
         before.record(cursor, "abandoned", error=f"{before.step}: its worker ended without a word")
@@ -210,6 +239,7 @@ def _enter(
     *,
     takes_over: bool = False,
 ) -> Attempt:
+    cursor.execute(render("postgres/abandon_loads.sql"), {**_key(tables), "hours": LONGEST_RUN})
     cursor.execute(
         render("postgres/start_load.sql"),
         {
@@ -232,9 +262,11 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
     if row is None:
         return None
-    load_id, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, started_at = row
+    load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, started_at = (
+        row
+    )
     published = Published(inserted, deleted, unchanged) if state == "published" else None
-    return Attempt(load_id, number, name, state, sha256, read, rejected, staged, published, started_at)
+    return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published, started_at)
 
 
 def _month_key(tables: LoadTables) -> dict[str, Any]:

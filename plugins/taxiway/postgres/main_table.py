@@ -20,6 +20,21 @@ LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
 _TYPE_NAMES = {"timestamp": "timestamp without time zone"}
 
 
+def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Create the ledger where it is absent; one of an earlier version gets what it lacks.
+
+    :raises WarehouseError: the server is too old, or not UTF-8
+    """
+    if _has_current_ledger(cursor):
+        return
+    _require_server(cursor, source)
+    # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
+    lock(cursor, "definitions")
+    if not _has_current_ledger(cursor):
+        cursor.execute(render("postgres/create_ledger.sql"))
+        let_reader_read(cursor, *LEDGER)
+
+
 def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """Create the ledger and the source's main table where they are absent.
 
@@ -29,10 +44,8 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     :raises MainTableError: a table of that name exists and has other columns, or isn't partitioned
     """
     _require_server(cursor, source)
-    # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
+    ensure_ledger(cursor, source)
     lock(cursor, "definitions")
-    if not _has_current_ledger(cursor):
-        cursor.execute(render("postgres/create_ledger.sql"))
     _ensure_main_table(cursor, source)
     let_reader_read(cursor, *LEDGER, f"public.{source.main_table}")
 
@@ -48,7 +61,7 @@ def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
 def _has_current_ledger(cursor: psycopg.Cursor[Any]) -> bool:
     """Say whether the ledger is there, with the column that came last: an earlier version's lacks it."""
     cursor.execute(
-        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'try_number'"
+        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'at_work_since'"
     )
     return cursor.fetchone() is not None
 

@@ -85,9 +85,9 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | Non
 
 
 def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
-    """Of two runs of a month, the file of the one that began later stays."""
+    """Of two runs of a month, the file of the one that fetched it later stays: another try makes a file no newer."""
     published = ledger.find_published(cursor, tables)
-    if published is None or published.load_id < attempt.load_id or published.sha256 == attempt.sha256:
+    if published is None or published.fetched_load_id <= attempt.fetched_load_id or published.sha256 == attempt.sha256:
         return
     raise OvertakenError(
         f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, from another "

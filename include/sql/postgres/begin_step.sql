@@ -1,0 +1,11 @@
+-- Enters that a step of an attempt is at work, and takes the lock that proves it: held as long as its session lives.
+-- Grain: one row of the ledger, where the attempt hasn't ended.
+-- Parameters: bound: load_id, step.
+-- Twice: safe; end_step.sql lets go of one lock each. The lock is shared, so nobody ever waits for it.
+SELECT PG_ADVISORY_LOCK_SHARED(HASHTEXTEXTENDED('taxiway/load/' || %(load_id)s, 0));
+
+UPDATE taxiway.loads
+SET
+    step = %(step)s,
+    at_work_since = CLOCK_TIMESTAMP()
+WHERE load_id = %(load_id)s AND state = 'running'
