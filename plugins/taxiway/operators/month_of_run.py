@@ -44,5 +44,5 @@ def _refuse_another_month(month: Month, context: Context) -> None:
     if own != month:
         raise InvalidMonthError(
             f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
-            f"expected none. Run it again without"
+            f"expected none. airflow dags backfill --reprocess-behavior completed runs it for its own month"
         )

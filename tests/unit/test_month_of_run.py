@@ -1,0 +1,32 @@
+"""A run of the schedule or of a backfill stands for the month of its logical date."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.core.months import Month
+from taxiway.operators.month_of_run import source_and_month
+
+MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
+
+
+def context(run_type: str, logical_date: datetime | None) -> Any:
+    return {"dag_run": SimpleNamespace(run_type=run_type, logical_date=logical_date)}
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_it_loads_no_other_one(run_type: str) -> None:
+    assert source_and_month("green", "2019-03", context(run_type, MARCH))[1] == Month(2019, 3)
+
+    with pytest.raises(AirflowFailException, match="found 2019-04 on the run of 2019-03, expected none"):
+        source_and_month("green", "2019-04", context(run_type, MARCH))
+
+
+@pytest.mark.parametrize("logical_date", [MARCH, None])
+def test_one_that_was_triggered_by_hand_loads_what_it_is_told(logical_date: datetime | None) -> None:
+    assert source_and_month("green", "2019-04", context("manual", logical_date))[1] == Month(2019, 4)
