@@ -37,6 +37,8 @@ test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they
 	@$(BIN)/pytest
 
 test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/bigquery.md says what they need and cost)
+	@[ -n "$$TAXIWAY_TEST_GCP_PROJECT" ] || { \
+	    echo "make test-gcp: TAXIWAY_TEST_GCP_PROJECT is not set: expected the id of a Google Cloud project, see docs/bigquery.md" >&2; exit 2; }
 	@TAXIWAY_TEST_GCP=1 $(BIN)/pytest tests/gcp
 
 bench: ROWS ?= 1000000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -17,3 +18,19 @@ def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str,
     ).stdout
 
     assert printed.strip().splitlines()[-1].rstrip().endswith(called)
+
+
+def test_the_cloud_is_not_tested_without_one() -> None:
+    """A run that skips everything would look like one that has passed."""
+    environment = {name: value for name, value in os.environ.items() if name != "TAXIWAY_TEST_GCP_PROJECT"}
+    done = subprocess.run(
+        ["make", "--assume-old=.venv/.development", "test-gcp"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "TAXIWAY_TEST_GCP_PROJECT is not set" in done.stderr
