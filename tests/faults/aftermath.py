@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import psycopg
 from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source
 from tests.conftest import PostgresServer
+from tests.faults.served_months import ServedMonth
 from tests.integration.airflow_environment import wait_until
 from tests.loading import ids, load, query, staging_tables, table_digest
 
@@ -24,6 +25,11 @@ LOCKS = (
     " AND (locktype = 'advisory' OR database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 )
 LEDGER = "SELECT to_char(month, 'YYYY-MM'), state, step, error FROM taxiway.loads ORDER BY load_id"
+KEPT = "SELECT line_number, raw_line FROM taxiway.rejected_rows WHERE load_id = %s ORDER BY line_number"
+PUBLISHED = """
+SELECT DISTINCT ON (month) to_char(month, 'YYYY-MM'), load_id, rows_read, rows_staged, rows_rejected
+FROM taxiway.loads WHERE state = 'published' ORDER BY month, load_id DESC
+"""
 
 
 def clean_ids(server: PostgresServer, source: Source, files: Iterable[tuple[str, Path]]) -> dict[str, str]:
@@ -71,3 +77,21 @@ def assert_survived(
     last = {month: state for month, state, _, _ in ledger}
     assert set(last.values()) <= set(last_states), ledger
     return ledger
+
+
+def assert_rejected(connection: psycopg.Connection[Any], served: Mapping[str, ServedMonth]) -> None:
+    """Compare rejected lines and counts of what is published with what was served.
+
+    :param served: months (``YYYY-MM``), and what was published of each at last
+    """
+    published = {month: tuple(counts) for month, *counts in query(connection, PUBLISHED)}
+    for month, file in served.items():
+        load_id, *counts = published[month]
+        rejected = len(file.rejects)
+        assert counts == [file.rows + rejected, file.rows, rejected], month
+        kept = query(
+            connection, "SELECT line_number, raw_line FROM taxiway.rejected_rows WHERE load_id = %s", [load_id]
+        )
+        assert sorted(kept) == sorted(file.rejects.items()), month
+        shown = "SELECT row_count, rows_rejected FROM taxiway.months WHERE to_char(month, 'YYYY-MM') = %s"
+        assert query(connection, shown, [month]) == [(file.rows, rejected)], month

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from taxiway.core.sources import Source
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.sources import load_source
 from tests.conftest import PostgresServer
 from tests.faults.cutting_proxy import CuttingProxy
 from tests.faults.killable_server import LOGIN, KillableServer
 from tests.faults.loading_by_operators import Loading
+from tests.faults.served_months import ServedMonths
 from tests.mirror_faults import FaultyMirror
 
 
@@ -26,16 +29,39 @@ def killable_server(postgres_server: PostgresServer) -> Iterator[KillableServer]
         server.close()
 
 
+@pytest.fixture(scope="session")
+def served_months(tmp_path_factory: pytest.TempPathFactory) -> ServedMonths:
+    """The files that tests put on mirrors."""
+    return ServedMonths(tmp_path_factory.mktemp("months"))
+
+
 @pytest.fixture
 def loading(
-    tmp_path: Path, killable_server: KillableServer, green: Source, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, killable_server: KillableServer, served_months: ServedMonths, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Loading]:
     """A fresh warehouse behind a proxy, and a mirror; Airflow's connections name both."""
+    with loading_on(killable_server, tmp_path, served_months, monkeypatch) as loading:
+        yield loading
+
+
+@contextmanager
+def loading_on(
+    server: KillableServer, folder: Path, files: ServedMonths, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Loading]:
+    """Lay out what :func:`loading` is on any server."""
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
-    database = killable_server.create_database()
+    from taxiway.operators import download_month, month_of_run
+
+    sources = folder / "sources"
+    sources.mkdir()
+    lenient = (SOURCES_FOLDER / "green.yaml").read_text() + "max_rejected_share: 0.01\n"
+    (sources / "green.yaml").write_text(lenient)
+    for module in (download_month, month_of_run):
+        monkeypatch.setattr(module, "SOURCES_FOLDER", sources)
+    database = server.create_database()
     try:
-        with FaultyMirror() as mirror, CuttingProxy(killable_server.socket_folder / ".s.PGSQL.5432") as proxy:
+        with FaultyMirror() as mirror, CuttingProxy(server.socket_folder / ".s.PGSQL.5432") as proxy:
             warehouse = {
                 "conn_type": "postgres",
                 "host": "127.0.0.1",
@@ -46,9 +72,10 @@ def loading(
             }
             monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(warehouse))
             monkeypatch.setenv("AIRFLOW_CONN_TLC_MIRROR", json.dumps({"conn_type": "http", "host": mirror.url}))
-            monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
+            monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(folder / "cache"))
             # The steps are run one by one here, and not by Airflow's task runner.
             monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
-            yield Loading(killable_server, database, proxy, mirror, green, tmp_path)
+            source = load_source(sources / "green.yaml")
+            yield Loading(server, database, proxy, mirror, source, sources, files)
     finally:
-        killable_server.drop_database(database)
+        server.drop_database(database)

@@ -21,12 +21,15 @@ class Cut:
     :param unit: ``bytes``, or ``messages``: what came in one piece, of either side
     :param lost: whether what made it full is lost, too; else it still arrives, and its answer is lost
     :param reset: cut by a reset rather than by an orderly end
+    :param behind: what a client must have said before, one after another, in messages of their own; only what
+        passes behind them is counted
     """
 
     after: int
     unit: str
     lost: bool
     reset: bool
+    behind: tuple[bytes, ...] = ()
 
 
 class CuttingProxy:
@@ -40,6 +43,7 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._cut: Cut | None = None
+        self._awaited: list[bytes] = []
         self._instead: Callable[[], None] | None = None
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads = [threading.Thread(target=self._accept)]
@@ -57,6 +61,7 @@ class CuttingProxy:
         """
         with self._lock:
             self._cut, self._instead = cut, instead
+            self._awaited = list(cut.behind) if cut else []
             self.passed = {"bytes": 0, "messages": 0}
 
     def __enter__(self) -> CuttingProxy:
@@ -94,7 +99,7 @@ class CuttingProxy:
     def _pump(self, source: socket.socket, to: socket.socket, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while block := source.recv(BLOCK):
-                cut = self._count(block)
+                cut = self._count(block, of_client=source is client)
                 if cut is None or not cut.lost:
                     to.sendall(block)
                 if cut is not None:
@@ -105,8 +110,12 @@ class CuttingProxy:
                     break
         _close(client, server)
 
-    def _count(self, block: bytes) -> Cut | None:
+    def _count(self, block: bytes, *, of_client: bool) -> Cut | None:
         with self._lock:
+            if self._awaited:
+                if of_client and self._awaited[0] in block:
+                    del self._awaited[0]
+                return None
             self.passed["bytes"] += len(block)
             self.passed["messages"] += 1
             cut = self._cut

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from taxiway.local.postgres_server import binary
 from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import wait_until
 
 SYSTEM_USER = "pgserver"
 """Postgres refuses to run as root; the wheel makes this user for its own servers."""
@@ -33,59 +35,82 @@ class KillableServer(PostgresServer):
 
     def __init__(self) -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="taxiway-killable-")))
+        # Started by this process and not by pg_ctl, so that one that was killed is gone at once and not a zombie.
+        self._postmasters: list[subprocess.Popen[bytes]]
+        object.__setattr__(self, "_postmasters", [])  # the class that this one extends is frozen
         if os.geteuid() == 0:
             shutil.chown(self.socket_folder, SYSTEM_USER, SYSTEM_USER)
-        self._run("initdb", "--auth=trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", "data")
+        initdb = self._popen("initdb", "--auth=trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", "data")
+        assert initdb.wait() == 0, self._said("initdb")
         (self.socket_folder / "data" / "pg_hba.conf").write_text(HBA)
         self.start()
         with self.connect(autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {LOGIN[0]} SUPERUSER LOGIN PASSWORD '{LOGIN[1]}'")
 
     @property
-    def pid(self) -> int:
-        """The postmaster's."""
-        return int((self.socket_folder / "data" / "postmaster.pid").read_text().split()[0])
-
-    @property
     def is_running(self) -> bool:
-        try:
-            return psutil.pid_exists(self.pid)
-        except FileNotFoundError:
-            return False
+        return bool(self._postmasters) and self._postmasters[-1].poll() is None
 
-    def start(self) -> None:
-        """Start, and wait until it answers: a recovery is over then."""
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start, and wait until it answers: a recovery is over then.
+
+        :param environment: what the server has in its environment besides this process's
+        """
         # Only processes are killed here: what they had written is there, flushed to the disk or not.
-        listening = f"-h '' -k {self.socket_folder} -F"
-        self._run("pg_ctl", "start", "-w", "-t", "60", "-D", "data", "-l", "log", "-o", listening)
+        arguments = ("-D", "data", "-h", "", "-k", str(self.socket_folder), "-F")
+        self._postmasters.append(self._popen("postgres", *arguments, environment=environment))
+        wait_until(self._answers, timeout=60, what="Postgres to answer", interval=0.02)
 
     def kill(self) -> None:
         """Kill the postmaster and every process of its own, as a power cut would."""
-        postmaster = psutil.Process(self.pid)
-        family = [postmaster, *postmaster.children(recursive=True)]
-        for process in family:
+        postmaster = self._postmasters[-1]
+        children = psutil.Process(postmaster.pid).children(recursive=True)
+        postmaster.kill()
+        for process in children:
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        _, left = psutil.wait_procs(family, timeout=10)
-        assert left == []
+                process.kill()
+        postmaster.wait(10)
+        wait_until(lambda: not any(map(_is_alive, children)), timeout=10, what="Postgres to be gone", interval=0.005)
 
     def close(self) -> None:
         """Stop, and remove the data."""
-        with suppress(FileNotFoundError, psutil.NoSuchProcess, subprocess.CalledProcessError):
-            self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-t", "30", "-D", "data")
+        if self.is_running:
+            self.kill()
         shutil.rmtree(self.socket_folder, ignore_errors=True)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _answers(self) -> bool:
+        assert self.is_running, self._said("postgres")
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _said(self, program: str) -> str:
+        return (self.socket_folder / f"{program}.out").read_text(errors="replace")[-2000:]
+
+    def _popen(
+        self, program: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             as_user = {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []}
         with (self.socket_folder / f"{program}.out").open("ab") as output:
-            subprocess.run(
+            return subprocess.Popen(
                 [binary(program), *arguments],
-                check=True,
                 cwd=self.socket_folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
                 **as_user,
             )
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Say whether a process does anything still; one whose parent has yet to notice its end doesn't."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from taxiway.core.months import Month
-from taxiway.core.row_identity import digest, unique_row_ids
 from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.check_month import CheckMonthOperator
-from taxiway.operators.drop_staging import DropStagingOperator
-from taxiway.operators.fetch_month import FetchMonthOperator
-from taxiway.operators.hash_rows import HashRowsOperator
-from taxiway.operators.merge_month import MergeMonthOperator
-from taxiway.operators.stage_month import StageMonthOperator
 from tests.conftest import PostgresServer
 from tests.faults.cutting_proxy import CuttingProxy
-from tests.loading import lines_of
+from tests.faults.served_months import ServedMonth, ServedMonths
+from tests.faults.task_runner import execute_task
 from tests.mirror_faults import FaultyMirror
 
 RETRIES = 3
@@ -35,9 +26,12 @@ RETRIES = 3
 class Loading:
     """A warehouse behind a proxy, a mirror, and the months that were served and loaded.
 
+    :param source: the source of the files; a copy of green that allows one bad line in a hundred
+    :param sources: the folder of its YAML file
+    :param execute: runs a task, as :func:`execute_task` does
     :param before_retry: called before a step is tried again
     :param tried_again: steps that were, and why
-    :param expected: file names, and the digest of the ids that the specification gives their rows
+    :param served: the months on the mirror
     """
 
     server: PostgresServer
@@ -45,46 +39,68 @@ class Loading:
     proxy: CuttingProxy
     mirror: FaultyMirror
     source: Source
-    folder: Path
+    sources: Path
+    files: ServedMonths
+    execute: Callable[..., Any] = execute_task
     before_retry: Callable[[], None] = lambda: None
     tried_again: list[tuple[str, Exception]] = field(default_factory=list)
-    expected: dict[str, str] = field(default_factory=dict)
+    served: dict[str, ServedMonth] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """File names, and the digest of the ids that the specification gives their rows."""
+        return {month.path.name: month.ids_digest for month in self.served.values()}
 
     def connect(self) -> psycopg.Connection[Any]:
         """Connect without the proxy."""
         return self.server.connect(self.database)
 
-    def serve(self, month: Month, *, rows: int, revision: int) -> Path:
-        """Put a month on the mirror, and say what it must come to."""
-        path = self.folder / str(revision) / self.source.filename(month)
-        write_sample_month(self.source, month, path, rows=rows, revision=revision)
-        self.mirror.put(f"/{self.source.file_path(month)}", path.read_bytes())
-        lines = [line.split(",") for line in lines_of(path)[1:]]
-        self.expected[path.name] = digest(unique_row_ids(self.source.columns, lines))
-        return path
+    def serve(self, month: Month, *, rows: int, revision: int = 0, kind: str = "plain") -> ServedMonth:
+        """Put a month on the mirror, and say what it must come to.
+
+        :param kind: plain, text or rejects
+        """
+        file = self.files.get(self.source, month, kind, rows=rows, revision=revision)
+        assert (file.outcome, len(file.rejects)) == ("loads", 4 if kind == "rejects" else 0)
+        self.put(month, file)
+        self.served[str(month)] = file
+        return file
+
+    def put(self, month: Month, file: ServedMonth) -> None:
+        """Put a file on the mirror."""
+        self.mirror.put(f"/{self.source.file_path(month)}", file.path.read_bytes())
 
     def load(self, month: Month, run_id: str) -> None:
-        """Run the DAG's tasks one after another."""
-        of_month = {"source_name": self.source.name, "month": str(month)}
-        download = self._run(FetchMonthOperator(task_id="download_month", **of_month), run_id)
-        staged = self._run(StageMonthOperator(task_id="stage_month", download=download, **of_month), run_id)
-        self._run(HashRowsOperator(task_id="hash_rows", staged=staged, **of_month), run_id)
-        self._run(CheckMonthOperator(task_id="check_month", **of_month), run_id)
-        self._run(MergeMonthOperator(task_id="merge_month", **of_month), run_id)
-        self._run(DropStagingOperator(task_id="drop_staging", **of_month), run_id)
+        """Run the DAG's tasks one after another, the teardown as soon as there is something to tear down."""
+        staged = self.stage(month, run_id)
+        try:
+            self.run("hash_rows", month, run_id, staged=staged)
+            self.publish(month, run_id)
+        finally:
+            self.run("drop_staging", month, run_id)
 
-    def _run(self, operator: Any, run_id: str) -> Any:
-        run = SimpleNamespace(
-            run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc)
-        )
+    def stage(self, month: Month, run_id: str) -> Any:
+        """Run the tasks up to ``stage_month``, and return what it leaves in XCom."""
+        return self.run("stage_month", month, run_id, download=self.run("download_month", month, run_id))
+
+    def publish(self, month: Month, run_id: str) -> None:
+        """Run the tasks behind ``hash_rows`` that publish the month."""
+        self.run("check_month", month, run_id)
+        self.run("merge_month", month, run_id)
+
+    def run(self, task_id: str, month: Month, run_id: str, **values: Any) -> Any:
+        """Run a task, and try it again as Airflow would.
+
+        :param values: what the tasks before it have left in XCom
+        """
         for try_number in range(1, RETRIES + 2):
             try:
-                return operator.execute({"dag_run": run, "ti": SimpleNamespace(try_number=try_number)})
-            except AirflowFailException:
+                return self.execute(task_id, self.source.name, str(month), run_id, try_number, values)
+            except (AirflowFailException, DownstreamTasksSkipped):
                 raise
             except Exception as error:
                 if try_number > RETRIES:
                     raise
-                self.tried_again.append((operator.task_id, error))
+                self.tried_again.append((task_id, error))
                 self.before_retry()
         raise AssertionError

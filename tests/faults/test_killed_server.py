@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,16 +11,19 @@ import pytest
 
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from tests.faults.aftermath import assert_survived, clean_ids
+from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps
 from tests.faults.killable_server import KillableServer
+from tests.faults.served_months import describe, write_month
 from tests.integration.airflow_environment import wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import query
 from tests.mirror_faults import FaultyMirror, good, held
 
-ROWS = {"2019-01": 3_000, "2019-02": 150_000, "2019-03": 3_000, "2019-04": 3_000}
+ROWS = {"2019-01": 3_000, "2019-02": 150_000, "2019-03": 4_000, "2019-04": 4_000}
+BAD_LINES = ("2019-03", "2019-04")
+"""Months that are staged as text, in an unlogged table, with as many bad lines as the source allows."""
+
 COPYING = "SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 1000"
 
 
@@ -29,10 +31,7 @@ COPYING = "SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 1000"
 def month_files(tmp_path: Path, green: Source) -> dict[str, Path]:
     paths = {month: tmp_path / green.file_path(Month.parse(month)) for month in ROWS}
     for month, path in paths.items():
-        write_sample_month(green, Month.parse(month), path, rows=ROWS[month])
-    # A quotation mark: the file isn't written plainly, so its rows are staged as text, in an unlogged table.
-    text = paths["2019-03"]
-    text.write_bytes(gzip.compress(gzip.decompress(text.read_bytes()).replace(b",N,", b',"N",', 1)))
+        write_month(green, Month.parse(month), path, "rejects" if month in BAD_LINES else "plain", rows=ROWS[month])
     return paths
 
 
@@ -96,6 +95,9 @@ def test_killed_while_downloading_staging_hashing_and_merging(
     expected = clean_ids(killable_server, green, month_files.items())
     with closing(taxi.connect()) as connection:
         ledger = assert_survived(connection, green, expected)
+        assert_rejected(
+            connection, {month: describe(green, Month.parse(month), month_files[month]) for month in BAD_LINES}
+        )
     ends = {month: [(state, step) for its, state, step, _ in ledger if its == month] for month in ROWS}
     published = ("published", "merge_month")
     assert ends["2019-01"] == [("abandoned", "download_month"), published]

@@ -13,16 +13,19 @@ import pytest
 
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
 from tests.conftest import PostgresServer
-from tests.faults.aftermath import assert_survived, clean_ids
+from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps
+from tests.faults.served_months import describe, write_month
 from tests.integration.airflow_environment import wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import query
 from tests.mirror_faults import FaultyMirror, good, held
 
-ROWS = {"2019-01": 60_000, "2019-02": 150_000, "2019-03": 3_000, "2019-04": 3_000, "2019-05": 3_000}
+ROWS = {"2019-01": 60_000, "2019-02": 150_000, "2019-03": 4_000, "2019-04": 4_000, "2019-05": 3_000}
+BAD_LINES = ("2019-03", "2019-04")
+"""Months that are staged as text, with as many bad lines as the source allows."""
+
 COPYING = (
     "SELECT 1 FROM pg_stat_progress_copy"
     " WHERE datid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND tuples_processed > 1000"
@@ -34,7 +37,7 @@ TASK = "SELECT pid FROM task_instance WHERE task_id = %s AND run_id LIKE %s AND 
 def month_files(tmp_path: Path, green: Source) -> dict[str, Path]:
     paths = {month: tmp_path / green.file_path(Month.parse(month)) for month in ROWS}
     for month, path in paths.items():
-        write_sample_month(green, Month.parse(month), path, rows=ROWS[month])
+        write_month(green, Month.parse(month), path, "rejects" if month in BAD_LINES else "plain", rows=ROWS[month])
     return paths
 
 
@@ -119,6 +122,9 @@ def test_killed_while_downloading_staging_hashing_and_merging(
         assert "5 of 5 months succeeded" in said
         expected = clean_ids(postgres_server, green, month_files.items())
         ledger = assert_survived(connection, green, expected, ours=[holds.backend_pid])
+        assert_rejected(
+            connection, {month: describe(green, Month.parse(month), month_files[month]) for month in BAD_LINES}
+        )
         assert sorted((month, state, step) for month, state, step, _ in ledger) == [
             ("2019-01", "abandoned", "download_month"),
             ("2019-01", "published", "merge_month"),

@@ -1,6 +1,7 @@
 """Connections cut, workers and the server killed at seeded random moments of a load; retries finish every month.
 
-A moment is a number of messages or bytes that have passed between a step and the warehouse.
+A moment is a number of messages or bytes that have passed between a step and the warehouse. Of three months one is
+written plainly, one has quotation marks, and one has lines that can't be read, too.
 """
 
 from __future__ import annotations
@@ -8,60 +9,89 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import psycopg
+import pytest
+
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from tests.faults.aftermath import assert_survived
+from tests.faults.aftermath import assert_rejected, assert_survived
 from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN, KillableServer
 from tests.faults.loading_by_operators import Loading
+from tests.faults.served_months import KINDS, ServedMonth
 from tests.loading import load, staging_tables, table_digest
 
 STEPS = {"download_month", "stage_month", "hash_rows", "check_month", "merge_month"}
 CUTS = 50
-ROWS = 800
+ROWS = 500
 WORKERS_KILLED = 10
 SERVERS_KILLED = 10
+NEW, CORRECTED = 0, 1
 
 LOAD = """
 import sys
 from pathlib import Path
 import psycopg
-from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import load_source
 from tests.loading import load
 connection = psycopg.connect(host="127.0.0.1", port=sys.argv[1], user=sys.argv[2], password=sys.argv[3],
                              dbname=sys.argv[4])
-load(connection, load_source(SOURCES_FOLDER / "green.yaml"), sys.argv[5], Path(sys.argv[6]))
+load(connection, load_source(Path(sys.argv[5])), sys.argv[6], Path(sys.argv[7]))
 """
 
-
-def months(cases: int) -> list[tuple[Month, int]]:
-    """Each month twice: as a new one, and corrected."""
-    return [(Month(2019 + case // 24, case // 2 % 12 + 1), case % 2) for case in range(cases)]
+Passed = dict[tuple[str, int], dict[str, int]]
+"""What passes while a month is loaded undisturbed, by its kind: as a new one, and corrected."""
 
 
-def measured(loading: Loading) -> list[dict[str, int]]:
-    """Say what passes while a month is loaded undisturbed: as a new one, and corrected."""
-    passed = []
-    for case, (month, revision) in enumerate([(Month(2021, 6), 0), (Month(2021, 7), 0), (Month(2021, 7), 1)]):
-        loading.proxy.arm(None)
-        loading.serve(month, rows=ROWS, revision=revision)
-        loading.load(month, f"undisturbed {case}")
-        passed.append(loading.proxy.passed)
-    return passed[1:]  # the first has created the tables
+def cases(count: int) -> list[tuple[Month, int, str]]:
+    """Each month twice: as a new one, and corrected; in turn of every kind."""
+    return [(Month(2019 + case // 24, case // 2 % 12 + 1), case % 2, KINDS[case % len(KINDS)]) for case in range(count)]
 
 
-def test_connections_cut(loading: Loading) -> None:
-    draw, passed = Random(50), measured(loading)
-    for case, (month, revision) in enumerate(months(CUTS)):
-        path = loading.serve(month, rows=ROWS, revision=revision)
+def measured(loading: Loading, load_it: Callable[[Month, ServedMonth, str], object]) -> Passed:
+    """Say what passes while months are loaded undisturbed.
+
+    :param load_it: loads a month, for a run id
+    """
+    loading.proxy.arm(None)
+    file = loading.serve(Month(2021, 4), rows=10)
+    load_it(Month(2021, 4), file, "creates the tables")
+    passed: Passed = {}
+    for number, kind in enumerate(KINDS):
+        for revision in (NEW, CORRECTED):
+            month = Month(2021, 5 + number)
+            loading.proxy.arm(None)
+            file = loading.serve(month, rows=ROWS, revision=revision, kind=kind)
+            load_it(month, file, f"undisturbed {kind} {revision}")
+            passed[kind, revision] = dict(loading.proxy.passed)
+    return passed
+
+
+@pytest.fixture(scope="module")
+def known() -> Passed:
+    """What one test has measured, the next one needs not."""
+    return {}
+
+
+def of_operators(loading: Loading, known: Passed) -> Passed:
+    if not known:
+        known.update(measured(loading, lambda month, _, run_id: loading.load(month, run_id)))
+    return known
+
+
+def test_connections_cut(loading: Loading, known: Passed) -> None:
+    draw, passed = Random(50), of_operators(loading, known)
+    undisturbed = 1 + len(passed)
+    for case, (month, revision, kind) in enumerate(cases(CUTS)):
+        file = loading.serve(month, rows=ROWS, revision=revision, kind=kind)
         unit = "messages" if draw.random() < 0.7 else "bytes"
-        after = draw.randrange(1, int(0.97 * passed[revision][unit]))
+        after = draw.randrange(1, int(0.97 * passed[kind, revision][unit]))
         cut = Cut(after, unit, lost=draw.random() < 0.5, reset=draw.random() < 0.5)
         loading.proxy.arm(cut)
 
@@ -69,19 +99,21 @@ def test_connections_cut(loading: Loading) -> None:
 
         loading.proxy.arm(None)
         with closing(loading.connect()) as connection:
-            assert table_digest(connection, loading.source, path.name) == loading.expected[path.name], (case, cut)
+            assert table_digest(connection, loading.source, file.path.name) == file.ids_digest, (case, cut)
             assert staging_tables(connection) == [], (case, cut)
+            assert_rejected(connection, {str(month): file})
     assert loading.proxy.cuts == CUTS
-    assert set(dict(loading.tried_again)) >= STEPS
+    assert {step for step, _ in loading.tried_again} >= STEPS
     assert {type(error) for _, error in loading.tried_again} == {WarehouseBusyError}
     assert all(f"{loading.source.name} 20" in str(error) for _, error in loading.tried_again)
     with closing(loading.connect()) as connection:
         ledger = assert_survived(connection, loading.source, loading.expected)
-    assert sum(state == "published" for _, state, _, _ in ledger) == CUTS + 3
+        assert_rejected(connection, loading.served)
+    assert sum(state == "published" for _, state, _, _ in ledger) == CUTS + undisturbed
 
 
-def test_servers_killed(loading: Loading, killable_server: KillableServer) -> None:
-    draw, passed = Random(10), measured(loading)
+def test_servers_killed(loading: Loading, killable_server: KillableServer, known: Passed) -> None:
+    draw, passed = Random(10), of_operators(loading, known)
     going_down = threading.Lock()
     killed = []
 
@@ -96,10 +128,10 @@ def test_servers_killed(loading: Loading, killable_server: KillableServer) -> No
                 killable_server.start()
 
     loading.before_retry = start_again
-    for case, (month, revision) in enumerate(months(SERVERS_KILLED)):
-        loading.serve(month, rows=ROWS, revision=revision)
+    for case, (month, revision, kind) in enumerate(cases(SERVERS_KILLED)):
+        loading.serve(month, rows=ROWS, revision=revision, kind=kind)
         # In every part of a load: one case each.
-        part = passed[revision]["messages"] * 0.97 / SERVERS_KILLED
+        part = passed[kind, revision]["messages"] * 0.97 / SERVERS_KILLED
         loading.proxy.arm(Cut(1 + int((case + draw.random()) * part), "messages", lost=False, reset=False), kill)
 
         loading.load(month, f"case {case}")
@@ -107,6 +139,7 @@ def test_servers_killed(loading: Loading, killable_server: KillableServer) -> No
         loading.proxy.arm(None)
         with closing(loading.connect()) as connection:
             assert_survived(connection, loading.source, loading.expected)
+            assert_rejected(connection, loading.served)
     assert killed == list(range(SERVERS_KILLED))
     assert {type(error) for _, error in loading.tried_again} == {WarehouseBusyError}
 
@@ -114,23 +147,25 @@ def test_servers_killed(loading: Loading, killable_server: KillableServer) -> No
 def test_workers_killed(loading: Loading) -> None:
     """Staging, hashing, checking and merging run in a process of their own, and it is gone."""
     draw, source = Random(10), loading.source
+    user, password = LOGIN
+    warehouse = {"host": "127.0.0.1", "user": user, "password": password, "dbname": loading.database}
+
+    def load_here(month: Month, file: ServedMonth, _: str) -> None:
+        with closing(psycopg.connect(port=loading.proxy.port, **warehouse)) as connection:
+            load(connection, source, str(month), file.path)
 
     def work(month: Month, path: Path) -> subprocess.Popen[bytes]:
+        at = (str(loading.proxy.port), user, password, loading.database, str(loading.sources / "green.yaml"))
         return subprocess.Popen(
-            [sys.executable, "-c", LOAD, str(loading.proxy.port), *LOGIN, loading.database, str(month), str(path)],
+            [sys.executable, "-c", LOAD, *at, str(month), str(path)],
             cwd=ROOT,
             env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": ""},
         )
 
-    passed = []
-    for case, (month, revision) in enumerate([(Month(2021, 6), 0), (Month(2021, 7), 0), (Month(2021, 7), 1)]):
-        loading.proxy.arm(None)
-        with work(month, loading.serve(month, rows=ROWS, revision=revision)) as worker:
-            assert worker.wait(60) == 0, case
-        passed.append(loading.proxy.passed["messages"])
-    for case, (month, revision) in enumerate(months(WORKERS_KILLED)):
-        path = loading.serve(month, rows=ROWS, revision=revision)
-        part = passed[1 + revision] * 0.97 / WORKERS_KILLED
+    passed = measured(loading, load_here)
+    for case, (month, revision, kind) in enumerate(cases(WORKERS_KILLED)):
+        file = loading.serve(month, rows=ROWS, revision=revision, kind=kind)
+        part = passed[kind, revision]["messages"] * 0.97 / WORKERS_KILLED
         cut = Cut(1 + int((case + draw.random()) * part), "messages", lost=False, reset=False)
         started = threading.Event()
 
@@ -139,11 +174,12 @@ def test_workers_killed(loading: Loading) -> None:
             worker.kill()
 
         loading.proxy.arm(cut, kill)
-        with work(month, path) as worker:
+        with work(month, file.path) as worker:
             started.set()
             assert worker.wait(60) == -9, (case, cut)
         loading.proxy.arm(None)
 
         with closing(loading.connect()) as connection:
-            load(connection, source, str(month), path)
+            load(connection, source, str(month), file.path)
             assert_survived(connection, source, loading.expected)
+            assert_rejected(connection, loading.served)

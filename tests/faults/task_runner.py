@@ -1,0 +1,87 @@
+"""Runs tasks of the DAG one by one; as a program, each in a process of its own, as a line of JSON orders it.
+
+The program answers with a line for the process's id, and one for what the task leaves, or its error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from taxiway.operators import download_month, month_of_run
+from taxiway.operators.check_month import CheckMonthOperator
+from taxiway.operators.drop_staging import DropStagingOperator
+from taxiway.operators.fetch_month import FetchMonthOperator
+from taxiway.operators.hash_rows import HashRowsOperator
+from taxiway.operators.merge_month import MergeMonthOperator
+from taxiway.operators.stage_month import StageMonthOperator
+
+OPERATORS: dict[str, type[BaseOperator]] = {
+    "download_month": FetchMonthOperator,
+    "stage_month": StageMonthOperator,
+    "hash_rows": HashRowsOperator,
+    "check_month": CheckMonthOperator,
+    "merge_month": MergeMonthOperator,
+    "drop_staging": DropStagingOperator,
+}
+
+
+def execute_task(task_id: str, source: str, month: str, run_id: str, try_number: int, values: dict[str, Any]) -> Any:
+    """Run one task of the DAG in this process.
+
+    :param values: what the tasks before it have left in XCom
+    """
+    operator: Any = OPERATORS[task_id](task_id=task_id, source_name=source, month=month, **values)
+    run = SimpleNamespace(run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc))
+    return operator.execute({"dag_run": run, "ti": SimpleNamespace(try_number=try_number)})
+
+
+def _run_task(order: list[Any]) -> dict[str, Any]:
+    try:
+        return {"result": execute_task(*order)}
+    except DownstreamTasksSkipped as skipped:
+        return {"skipped": list(skipped.tasks)}
+    except Exception as error:
+        return {"error": [type(error).__name__, str(error)]}
+
+
+def _answer_order(settings: dict[str, str], sources: str, order: list[Any], answers: Any) -> None:
+    reading, writing = os.pipe()
+    task = os.fork()
+    if task == 0:
+        os.close(reading)
+        os.environ.update(settings)
+        for module in (download_month, month_of_run):
+            module.SOURCES_FOLDER = Path(sources)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(_run_task(order), pipe)
+        os._exit(0)
+    os.close(writing)
+    print(task, file=answers, flush=True)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(task, 0)
+    print(answer or "null", file=answers, flush=True)
+
+
+def main() -> None:
+    """Run tasks until there are no more orders."""
+    # Its output is for answers; what tasks print goes elsewhere.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    ExecutorSafeguard.test_mode = True
+    for line in sys.stdin:
+        _answer_order(*json.loads(line), answers)
+
+
+if __name__ == "__main__":
+    main()
