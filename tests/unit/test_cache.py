@@ -94,6 +94,19 @@ def test_longest_unused_go_until_the_rest_fits(cache: Cache, caplog: pytest.LogC
     assert caplog.messages == [f"Removed {path} from the cache, longest unused" for path in evicted]
 
 
+def test_a_use_that_lies_in_the_future_is_of_now(cache: Cache) -> None:
+    """The clock was a year ahead: the file would stay for that year and an hour."""
+    ahead, other = store(cache, "a", hours=-8760), store(cache, "b", size=2000, hours=0)
+
+    assert cache.evict() == ()
+    assert ahead.path.stat().st_mtime <= time.time()
+
+    for slot in (ahead, other):
+        _age(slot.path, 2)
+    assert set(cache.evict()) <= {ahead.path, other.path}
+    assert not ahead.path.exists() or not other.path.exists()
+
+
 def test_records_count(cache: Cache) -> None:
     slots = [store(cache, name, 1000) for name in "ab"]
     on_disk = sum(path.stat().st_size for path in cache.folder.rglob("*") if path.is_file())

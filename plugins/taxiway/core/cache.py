@@ -18,7 +18,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -230,14 +230,19 @@ class Cache:
 
         :return: what was deleted
         """
-        unused_since = time.time() - self.keep_seconds
+        now = time.time()
+        unused_since = now - self.keep_seconds
         total = 0
         candidates: list[tuple[bool, float, CacheSlot]] = []
         for slot in self._slots():
             for whole in (False, True):
                 stats = [_stat(file) for file in (slot.stored_files if whole else slot.part_files)]
                 total += sum(stat.st_size for stat in stats if stat is not None)
-                if stats[0] is not None and stats[0].st_mtime <= unused_since:
+                if stats[0] is not None and stats[0].st_mtime > now:
+                    # The clock has gone back since: the file would count as used until it is there again.
+                    with suppress(FileNotFoundError):
+                        os.utime(slot.stored_files[0] if whole else slot.part_files[0])
+                elif stats[0] is not None and stats[0].st_mtime <= unused_since:
                     candidates.append((whole, stats[0].st_mtime, slot))
         evicted = []
         for whole, _, slot in sorted(candidates, key=lambda candidate: candidate[:2]):
