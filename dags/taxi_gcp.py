@@ -3,10 +3,7 @@
 Airflow looks only into files whose text has the words airflow and dag: these are they.
 """
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_sources
-from taxiway.gcp_dags import compare_dag, gcp_dag, setup_dag
+from taxiway.gcp_dags import gcp_dags
 
-sources = load_sources(SOURCES_FOLDER)
-for dag in (*map(gcp_dag, sources), setup_dag(), compare_dag(sources)):
+for dag in gcp_dags():
     globals()[dag.dag_id] = dag

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from taxiway.bigquery import rejects
 from taxiway.bigquery.check import check_month
 from taxiway.bigquery.cleanup import drop_staging
 from taxiway.bigquery.fetch import Fetched, fetch_month
@@ -15,9 +13,9 @@ from taxiway.bigquery.hash import finish_hashing, start_hashing
 from taxiway.bigquery.ledger import Entry, find_loads
 from taxiway.bigquery.load import Load
 from taxiway.bigquery.main_table import ensure_main_table
-from taxiway.bigquery.month_file import examine
 from taxiway.bigquery.places import Places
 from taxiway.bigquery.publish import Counts, finish_publishing, start_publishing
+from taxiway.bigquery.send import send_month
 from taxiway.bigquery.settings import GcpSettings
 from taxiway.bigquery.stage import finish_staging, start_staging
 from taxiway.bigquery.statements import Statement
@@ -78,28 +76,12 @@ class Cloud:
         return fetch_month(self.warehouse(), tables, lambda: file, lambda load: None, force=force)
 
     def upload(self, tables: CloudTables, load: Load) -> Load:
-        with tempfile.TemporaryDirectory() as folder:
-            clean = Path(folder) / tables.filename
-            found = examine(load.download, tables.source, tables.month, clean)
-            rejects.keep(self.warehouse(), tables, load.load_id, found.rejects)
-            rejects.check_limit(tables, found.rejects, found.rows_read)
-            loaded = self.lake().upload(Path(load.download.path), tables.object_name)
-            if not found.sound:
-                loaded = self.lake().upload(clean, tables.clean_object_name)
-        return replace(
-            load,
-            rows_read=found.rows_read,
-            rows_rejected=len(found.rejects),
-            file_columns=tuple(column.name for column in found.columns),
-            uri=tables.uri(loaded.name),
-            object_name=loaded.name,
-            generation=loaded.generation,
-        )
+        return send_month(self.warehouse(), self.lake(), tables, load, lambda load: None)[0]
 
-    def stage(self, tables: CloudTables, load: Load, try_number: int = 1) -> Load:
+    def stage(self, tables: CloudTables, load: Load) -> Load:
         warehouse = self.warehouse()
         ensure_main_table(warehouse, tables)
-        job = warehouse.wait(start_staging(warehouse, tables, load, try_number))
+        job = warehouse.wait(start_staging(warehouse, tables, load))
         finish_staging(warehouse, self.lake(), tables, load, job)
         return replace(load, staged_by=job.job_id)
 
@@ -115,7 +97,9 @@ class Cloud:
 
     def publish(self, tables: CloudTables, load: Load) -> Counts:
         warehouse = self.warehouse()
-        job = warehouse.wait(start_publishing(warehouse, tables, load))
+        while not (found := start_publishing(warehouse, tables, load)).own:
+            warehouse.wait(found.job)
+        job = warehouse.wait(found.job)
         return finish_publishing(warehouse, tables, load, job)
 
     def load(self, source: Source, month: str, path: Path, run_id: str = "manual__1") -> Counts:

@@ -7,6 +7,9 @@ under its name stays inactive until a scheduler has run, and a task that updates
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from airflow.sdk import Asset
 
 from taxiway.core.sources import Source
@@ -20,6 +23,38 @@ def postgres_asset(source: Source) -> Asset:
 def bigquery_asset(source: Source) -> Asset:
     """Return what the BigQuery DAG of a source updates."""
     return _asset("bigquery", source)
+
+
+def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: str, month: str) -> None:
+    """Say with a task's Assets which month it has published.
+
+    :param outlets: the task's
+    :param context: Airflow's context of the task
+    :param source_name: the month's source
+    :param month: as ``YYYY-MM``
+    """
+    for asset in outlets:
+        context["outlet_events"][asset].extra.update({"source": source_name, "month": month})
+
+
+def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:
+    """Return which months the Assets' events that set a run off are about, by source; nothing for any other run.
+
+    :param context: Airflow's context of the task
+    :return: months as ``YYYY-MM``; None where an event of the source doesn't say
+    """
+    found: dict[str, set[str] | None] = {}
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            source, month = event.extra.get("source"), event.extra.get("month")
+            if not isinstance(source, str):
+                continue
+            months = found.setdefault(source, set())
+            if not isinstance(month, str):
+                found[source] = None
+            elif months is not None:
+                months.add(month)
+    return found
 
 
 def _asset(warehouse: str, source: Source) -> Asset:

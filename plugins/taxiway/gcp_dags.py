@@ -6,16 +6,25 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, get_parsing_context
 
 from taxiway.assets import bigquery_asset, postgres_asset
 from taxiway.core.sources import Source
-from taxiway.dag_template import DAGRUN_TIMEOUT, MONTH, USE_CACHE, default_args, month_dag, month_param
+from taxiway.dag_template import (
+    DAGRUN_TIMEOUT,
+    MONTH,
+    USE_CACHE,
+    default_args,
+    month_dag,
+    month_param,
+    sources_to_build,
+)
 from taxiway.operators.compare_months import CompareMonthsOperator
 from taxiway.operators.create_main_table import CreateMainTableOperator
 from taxiway.operators.gcp_check_month import GcpCheckMonthOperator
 from taxiway.operators.gcp_create_bucket import GcpCreateBucketOperator
 from taxiway.operators.gcp_create_dataset import GcpCreateDatasetOperator
+from taxiway.operators.gcp_create_ledger import GcpCreateLedgerOperator
 from taxiway.operators.gcp_drop_staging import GcpDropStagingOperator
 from taxiway.operators.gcp_fetch_month import GcpFetchMonthOperator
 from taxiway.operators.gcp_hash_rows import GcpHashRowsOperator
@@ -49,8 +58,9 @@ _SETUP_DOC = """\
 ## Google Cloud, once
 
 Creates the bucket of the Variable `GCP_BUCKET_NAME` (in `GCP_LOCATION`, closed to the public, with a lifecycle rule
-for what runs leave behind) and the dataset of `GCP_DATASET`. What exists stays as it is. Run it by hand before the
-first month, as often as you like: `airflow dags trigger gcp_setup`. The roles it needs: docs/bigquery.md.
+for what runs leave behind), the dataset of `GCP_DATASET` and the ledger in it. What exists stays as it is. Run it by
+hand before the first month, as often as you like: `airflow dags trigger gcp_setup`. The roles it needs:
+docs/bigquery.md.
 """
 
 _COMPARE_DOC = """\
@@ -59,15 +69,34 @@ _COMPARE_DOC = """\
 Compares the published months of both warehouses, month by month: rows, the sum of every numeric column, and a digest
 of the row ids. Where they differ, the task fails and names the first ids that one of them lacks.
 
-It runs when both loads of a source have published something since the last time, or by hand:
+It runs when both loads of a source have published something since the last time, and then compares the months that
+were published; or by hand:
 `airflow dags trigger taxi_compare -c '{"source": "green", "month": "2019-03"}'`. Without a month, every month
 that both have is compared; without a source, every source.
 """
 
 
-def gcp_dag_id(source: Source) -> str:
+SETUP_DAG_ID = "gcp_setup"
+COMPARE_DAG_ID = "taxi_compare"
+
+
+def gcp_dag_id(source_name: str) -> str:
     """Return the id of the DAG that loads a source into BigQuery."""
-    return f"taxi_{source.name}_gcp"
+    return f"taxi_{source_name}_gcp"
+
+
+def gcp_dags() -> tuple[DAG, ...]:
+    """Build the DAGs of Google Cloud; in a task's process, only that task's."""
+    wanted = get_parsing_context().dag_id
+    if wanted == SETUP_DAG_ID:
+        return (setup_dag(),)
+    sources = sources_to_build(gcp_dag_id)
+    if wanted == COMPARE_DAG_ID:
+        return (compare_dag(sources),)
+    dags = tuple(map(gcp_dag, sources))
+    if any(dag.dag_id == wanted for dag in dags):
+        return dags
+    return (*dags, setup_dag(), compare_dag(sources))
 
 
 def gcp_dag(source: Source) -> DAG:
@@ -77,7 +106,7 @@ def gcp_dag(source: Source) -> DAG:
     """
     with month_dag(
         source,
-        gcp_dag_id(source),
+        gcp_dag_id(source.name),
         warehouse="bigquery",
         description=f"{source.title} into BigQuery, through Cloud Storage, month by month",
         doc=_DOC,
@@ -104,10 +133,10 @@ def gcp_dag(source: Source) -> DAG:
 
 
 def setup_dag() -> DAG:
-    """Build the DAG that creates the bucket and the dataset."""
+    """Build the DAG that creates the bucket, the dataset and the ledger."""
     with DAG(
-        dag_id="gcp_setup",
-        description="Creates the bucket and the dataset that the taxi months go to, where they are absent",
+        dag_id=SETUP_DAG_ID,
+        description="Creates the bucket, the dataset and the ledger that the taxi months go to, where they are absent",
         doc_md=_SETUP_DOC,
         schedule=None,
         start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
@@ -118,7 +147,8 @@ def setup_dag() -> DAG:
         default_args=default_args("taxiway"),
     ) as dag:
         GcpCreateBucketOperator(task_id="create_bucket")
-        GcpCreateDatasetOperator(task_id="create_dataset")
+        dataset = GcpCreateDatasetOperator(task_id="create_dataset")
+        dataset >> GcpCreateLedgerOperator(task_id="create_ledger")
     return dag
 
 
@@ -132,7 +162,7 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
     for pair in both[1:]:
         schedule = schedule | pair
     with DAG(
-        dag_id="taxi_compare",
+        dag_id=COMPARE_DAG_ID,
         description="Compares the published months of Postgres and of BigQuery",
         doc_md=_COMPARE_DOC,
         schedule=schedule,

@@ -51,6 +51,7 @@ class Catalog:
             " (project VARCHAR, dataset VARCHAR, name VARCHAR, storage VARCHAR, resource VARCHAR);"
             " CREATE SEQUENCE IF NOT EXISTS storage_names"
         )
+        self.is_sandbox = False
         self.datasets: dict[tuple[str, str], dict[str, Any]] = {}
         self.tables: dict[TableName, Table] = {}
         self._before: tuple[dict[tuple[str, str], dict[str, Any]], dict[TableName, Table]] | None = None
@@ -115,8 +116,11 @@ class Catalog:
             if (project, name) in self.datasets:
                 raise BigQueryError("duplicate", f"Already Exists: Dataset {project}:{name}")
             now = _now()
+            limit = str(60 * 86_400_000)
+            limits = {"defaultTableExpirationMs": limit, "defaultPartitionExpirationMs": limit}
             stored = {
                 **without_nulls(resource),
+                **(limits if self.is_sandbox else {}),
                 "kind": "bigquery#dataset",
                 "id": f"{project}:{name}",
                 "datasetReference": {"projectId": project, "datasetId": name},
@@ -204,6 +208,10 @@ class Catalog:
                 expiration = str(int(now) + int(dataset["defaultTableExpirationMs"]))
             if expiration is not None and int(expiration) <= int(now):
                 raise BigQueryError("invalid", "Invalid value for expirationTime: it lies in the past")
+            partitioning = resource.get("timePartitioning")
+            if partitioning and not partitioning.get("expirationMs") and dataset.get("defaultPartitionExpirationMs"):
+                kept = {"expirationMs": dataset["defaultPartitionExpirationMs"]}
+                resource = {**resource, "timePartitioning": {**partitioning, **kept}}
             stored = without_nulls(
                 {
                     "type": "TABLE",

@@ -10,6 +10,7 @@ from tests.bigquery_stand_in.allowed import check
 from tests.bigquery_stand_in.context import Context
 from tests.bigquery_stand_in.errors import BigQueryError, RefusedError
 from tests.bigquery_stand_in.execution import Prepared, Result, charge, execute_select, prepare, written_name
+from tests.bigquery_stand_in.snapshots import conflict, has_changed
 from tests.bigquery_stand_in.statements import Statement
 from tests.bigquery_stand_in.tables import Table, quote
 
@@ -30,6 +31,7 @@ def _writable(prepared: Prepared, node: exp.Table) -> Table:
     table = prepared.tables[written_name(node)]
     if table.is_external or table.is_view:
         raise BigQueryError("invalidQuery", f"DML over {table.name} is not supported: it is no ordinary table", "query")
+    table.require_permanence()
     return table
 
 
@@ -112,6 +114,9 @@ def merge(context: Context, statement: Statement) -> Result:
     if context.dry_run:
         return result
     on_tree = _hashable(tree.args["on"], tree.this.alias or tree.this.name)
+    seen = context.seen.get(table.name)
+    if seen is not None and has_changed(context.catalog, table, seen):
+        return _merge_what_was_seen(prepared, table, seen, clauses, on_tree, result)
     target, using, on = (prepared.sql_of(each) for each in (tree.this, tree.args["using"], on_tree))
     with context.catalog.unit():
         if any(when.args.get("matched") for when in tree.args["whens"].expressions):
@@ -120,6 +125,28 @@ def merge(context: Context, statement: Statement) -> Result:
         context.catalog.touch(table)
     counts = Counter(row[0] for row in made)
     result.inserted, result.deleted, result.updated = counts["INSERT"], counts["DELETE"], counts["UPDATE"]
+    return result
+
+
+def _merge_what_was_seen(
+    prepared: Prepared, table: Table, seen: str, clauses: list[str], on: exp.Expression, result: Result
+) -> Result:
+    """Others have changed the table since the statement began: rows are added all the same, others not touched."""
+    tree, catalog = prepared.tree, prepared.context.catalog
+    prepared.tables[written_name(tree.this)] = Table(table.name, "merged", table.resource)
+    target, using, matches = (prepared.sql_of(each) for each in (tree.this, tree.args["using"], on))
+    with catalog.unit():
+        catalog.execute(f"CREATE OR REPLACE TEMP TABLE merged AS SELECT * FROM {seen}")
+        made = prepared.run(
+            f"MERGE INTO {target} USING {using} ON {matches} {' '.join(clauses)} RETURNING merge_action"
+        )
+        counts = Counter(row[0] for row in made)
+        if set(counts) - {"INSERT"}:
+            raise conflict(table)
+        catalog.execute(f"INSERT INTO {table.storage} SELECT * FROM merged EXCEPT ALL SELECT * FROM {seen}")
+        catalog.execute("DROP TABLE merged")
+        catalog.touch(table)
+    result.inserted = counts["INSERT"]
     return result
 
 

@@ -19,6 +19,7 @@ class Context:
     :param parameters: of each query parameter, in lower case, its type and value
     :param variables: the same of a script's variables
     :param temporary: a script's own tables
+    :param seen: DuckDB's copies of tables as they were when the job began, where they may have changed since
     """
 
     catalog: Catalog
@@ -31,6 +32,7 @@ class Context:
     temporary: dict[str, Table] = field(default_factory=dict)
     row_count: int = 0
     maximum_bytes_billed: int = 0
+    seen: dict[TableName, str] = field(default_factory=dict)
 
     def name_of(self, node: exp.Table) -> TableName:
         """A table's full name, with the defaults of the job."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,7 @@ class _Answer:
 @dataclass
 class _Hold:
     containing: str
+    after: int
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -106,9 +108,12 @@ class Faults:
         """The next job runs, and its insert's answer is lost: a client that tries again meets 409 duplicate."""
         self.answer("drop", method="POST", path_containing="/jobs", times=times)
 
-    def hold_next_job(self, containing: str = "") -> HeldJob:
-        """Keep a job RUNNING, before it does anything, until it is released."""
-        hold = _Hold(containing)
+    def hold_next_job(self, containing: str = "", *, after: int = 0) -> HeldJob:
+        """Keep a job RUNNING until it is released. A MERGE works then on the table that it saw when it was held.
+
+        :param after: how many of its statements, for a script, are done before; without it, it hasn't done anything
+        """
+        hold = _Hold(containing, after)
         with self._lock:
             self._holds.append(hold)
             self._all_holds.append(hold)
@@ -147,12 +152,22 @@ class Faults:
                     return answer.kind
         return None
 
-    def wait_where_held(self, configuration: str, held: threading.Event, cancelled: threading.Event) -> None:
+    def wait_where_held(
+        self,
+        configuration: str,
+        held: threading.Event,
+        cancelled: threading.Event,
+        *,
+        done: int = 0,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
         with self._lock:
-            hold = next((each for each in self._holds if each.containing in configuration), None)
+            found = (each for each in self._holds if each.containing in configuration and each.after == done)
+            hold = next(found, None)
             if hold is None:
                 return
             self._holds.remove(hold)
+        before()
         held.set()
         hold.reached.set()
         while not hold.released.wait(0.05):

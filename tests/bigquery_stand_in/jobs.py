@@ -14,6 +14,8 @@ from tests.bigquery_stand_in.errors import BigQueryError, RefusedError, check_fi
 from tests.bigquery_stand_in.faults import Faults
 from tests.bigquery_stand_in.loads import run_load
 from tests.bigquery_stand_in.queries import QueryOutcome, run_query
+from tests.bigquery_stand_in.snapshots import forget_seen, targets_seen
+from tests.bigquery_stand_in.tables import TableName
 
 _EVERYWHERE = {"us", "eu"}
 # Seconds in which an insert waits for its job: most are done by then, and the client needn't poll.
@@ -79,6 +81,7 @@ class Jobs:
         self._faults = faults
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str], Job] = {}
+        self._hidden: set[str] = set()
 
     def insert(self, project: str, body: dict[str, Any]) -> Job:
         """Begin a job.
@@ -129,7 +132,14 @@ class Jobs:
             or (location is None and job.location.lower() not in _EVERYWHERE)
         ):
             raise BigQueryError("notFound", f"Not found: Job {project}:{location or 'US'}.{job_id}")
+        if job_id in self._hidden:
+            what = f"Permission bigquery.jobs.get denied on job {project}:{job.location}.{job_id}"
+            raise BigQueryError("accessDenied", f"Access Denied: Job {project}:{job.location}.{job_id}: {what}")
         return job
+
+    def give_to_another_account(self, job_id: str) -> None:
+        """Let a job be another account's: its id is taken, and nobody here may look at it."""
+        self._hidden.add(job_id)
 
     def children(self, project: str, parent: str) -> list[Job]:
         return [job for job in self._jobs.values() if job.project == project and job.parent == parent]
@@ -153,6 +163,7 @@ class Jobs:
         self.join()
         with self._lock:
             self._jobs.clear()
+            self._hidden.clear()
 
     def join(self, timeout: float = 10) -> None:
         deadline = time.monotonic() + timeout
@@ -179,10 +190,20 @@ class Jobs:
 
     def _run(self, job: Job, kind: str, text: str) -> None:
         job.started = _now()
-        try:
-            self._faults.wait_where_held(text, job.held, job.cancelled)
+        seen: dict[TableName, str] = {}
+
+        def look() -> None:
+            if kind == "query":
+                seen.update(targets_seen(self._catalog, job.project, job.configuration["query"]))
+
+        def hold(done: int) -> None:
+            before = look if not done else lambda: None
+            self._faults.wait_where_held(text, job.held, job.cancelled, done=done, before=before)
             if job.cancelled.is_set():
                 raise BigQueryError("stopped", "Job execution was cancelled: User requested cancellation")
+
+        try:
+            hold(0)
             failure = self._faults.take_failure(text, at_insert=False)
             if failure is not None:
                 raise failure
@@ -191,7 +212,14 @@ class Jobs:
                     loaded = run_load(self._catalog, job.location, job.configuration["load"])
                 job.statistics = {"load": loaded}
             else:
-                outcome = run_query(self._catalog, job.project, job.location, job.configuration["query"])
+                outcome = run_query(
+                    self._catalog,
+                    job.project,
+                    job.location,
+                    job.configuration["query"],
+                    seen=seen,
+                    between=lambda done: hold(done) if done else None,
+                )
                 job.outcome = outcome
                 job.statistics = outcome.statistics()
                 self._add_children(job, outcome)
@@ -207,6 +235,7 @@ class Jobs:
             job.error_result = BigQueryError("notImplemented", message).entry()
             job.errors = [job.error_result]
         finally:
+            forget_seen(self._catalog, seen)
             job.ended = _now()
             job.done.set()
 

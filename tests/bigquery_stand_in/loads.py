@@ -115,6 +115,7 @@ def run_load(catalog: Catalog, location: str, configuration: dict[str, Any]) -> 
     contents = [(uri, *_unpacked(uri, configuration)) for uri in configuration["sourceUris"]]
     with catalog.unit():
         table = _destination(catalog, name, configuration)
+        table.require_permanence()
         before, size_before = catalog.measure(table, list(table.columns))
         bad: list[dict[str, Any]] = []
         for uri, content, _ in contents:

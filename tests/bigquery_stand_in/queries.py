@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,11 +100,20 @@ class QueryOutcome:
 
 
 def run_query(
-    catalog: Catalog, project: str, location: str, configuration: dict[str, Any], *, dry_run: bool = False
+    catalog: Catalog,
+    project: str,
+    location: str,
+    configuration: dict[str, Any],
+    *,
+    dry_run: bool = False,
+    seen: Mapping[TableName, str] | None = None,
+    between: Callable[[int], None] = lambda _: None,
 ) -> QueryOutcome:
     """Carry out a query job.
 
     :param configuration: of the API, ``configuration.query``
+    :param seen: copies of tables as they were when the job began
+    :param between: is called between two statements of a script, with how many are done: others may work then
     :param dry_run: only check it and say how many bytes it would process
     :raises BigQueryError: where it fails; then nothing of a transaction has happened
     """
@@ -113,48 +124,62 @@ def run_query(
         raise RefusedError("sessions")
     parameters = _parameters(configuration)
     context = Context(catalog, project, location, configuration.get("defaultDataset"), parameters, dry_run=dry_run)
+    context.seen.update(seen or {})
     context.maximum_bytes_billed = int(configuration.get("maximumBytesBilled") or 0)
     statements = split(configuration["query"])
-    with catalog.lock, told_as_bigquery_does():
+    with told_as_bigquery_does():
         if len(statements) == 1 and statements[0].word not in ("DECLARE", "SET", "BEGIN", "COMMIT", "ROLLBACK"):
-            result = execute(context, statements[0])
-            outcome = QueryOutcome.of(statements[0].sql, result)
-            if not dry_run and configuration.get("destinationTable"):
-                _keep(context, outcome, configuration)
+            with catalog.lock:
+                result = execute(context, statements[0])
+                outcome = QueryOutcome.of(statements[0].sql, result)
+                if not dry_run and configuration.get("destinationTable"):
+                    _keep(context, outcome, configuration)
             return outcome
         if configuration.get("destinationTable"):
             raise BigQueryError("invalid", "configuration.query.destinationTable cannot be set for scripts")
-        return _run_script(context, statements, configuration)
+        return _run_script(context, statements, configuration, between)
 
 
-def _run_script(context: Context, statements: list[Statement], configuration: dict[str, Any]) -> QueryOutcome:
+def _run_script(
+    context: Context, statements: list[Statement], configuration: dict[str, Any], between: Callable[[int], None]
+) -> QueryOutcome:
     outcome = QueryOutcome(configuration["query"], "SCRIPT")
     catalog = context.catalog
+    # A transaction has the database to itself; without one, other jobs see what a script has done so far.
+    transaction = ExitStack()
+    is_open = False
     try:
         for number, statement in enumerate(statements):
-            if statement.word == "DECLARE":
-                if any(each.word != "DECLARE" for each in statements[:number]):
-                    raise BigQueryError("invalidQuery", "Variable declarations are allowed only at the start", "query")
-                declare(context, statement)
-            elif statement.word == "SET":
-                assign(context, statement)
-            elif statement.word in ("BEGIN", "COMMIT", "ROLLBACK"):
-                _control(context, statement)
-            else:
-                result = execute(context, statement)
-                child = QueryOutcome.of(statement.sql, result)
-                context.row_count = child.affected if child.affected is not None else context.row_count
-                outcome.children.append(child)
-                outcome.bytes_processed += child.bytes_processed
-    except BaseException:
-        if catalog.in_transaction:
-            catalog.rollback()
-        raise
+            if not is_open:
+                between(number)
+            with catalog.lock:
+                if statement.word == "DECLARE":
+                    if any(each.word != "DECLARE" for each in statements[:number]):
+                        message = "Variable declarations are allowed only at the start"
+                        raise BigQueryError("invalidQuery", message, "query")
+                    declare(context, statement)
+                elif statement.word == "SET":
+                    assign(context, statement)
+                elif statement.word in ("BEGIN", "COMMIT", "ROLLBACK"):
+                    _control(context, statement)
+                    if catalog.in_transaction and not is_open:
+                        transaction.enter_context(catalog.lock)
+                    is_open = catalog.in_transaction
+                    if not is_open:
+                        transaction.close()
+                else:
+                    result = execute(context, statement)
+                    child = QueryOutcome.of(statement.sql, result)
+                    context.row_count = child.affected if child.affected is not None else context.row_count
+                    outcome.children.append(child)
+                    outcome.bytes_processed += child.bytes_processed
     finally:
-        if catalog.in_transaction:
-            # BigQuery rolls a transaction back that its script leaves open.
+        if is_open:
+            # BigQuery rolls a transaction back that its script leaves open, or that fails.
             catalog.rollback()
-        context.drop_temporary()
+        with catalog.lock:
+            context.drop_temporary()
+        transaction.close()
     last = next((child for child in reversed(outcome.children) if child.columns), None)
     if last is not None and last is outcome.children[-1]:
         outcome.columns, outcome.rows = last.columns, last.rows

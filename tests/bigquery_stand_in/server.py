@@ -15,6 +15,8 @@ from tests.bigquery_stand_in.errors import BigQueryError
 from tests.bigquery_stand_in.faults import Faults, RecordedRequest
 from tests.bigquery_stand_in.jobs import Jobs
 
+_MOST_BYTES = 10 * 1024 * 1024
+
 
 class StandIn:
     """BigQuery on a free port of the loopback interface. Use it as a context manager.
@@ -28,6 +30,8 @@ class StandIn:
         self.catalog = Catalog(path)
         self.jobs = Jobs(self.catalog, self.faults)
         self._requests: list[RecordedRequest] = []
+        self._answered: list[tuple[RecordedRequest, int]] = []
+        self._answering = threading.Condition()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
         self._server.api = Api(self.catalog, self.jobs)
@@ -48,6 +52,31 @@ class StandIn:
 
     def forget_requests(self) -> None:
         self._requests.clear()
+        with self._answering:
+            self._answered.clear()
+
+    def note_answer(self, request: RecordedRequest, status: int) -> None:
+        with self._answering:
+            self._answered.append((request, status))
+            self._answering.notify_all()
+
+    def wait_until_answered(self, status: int, *, path_ending: str, timeout: float = 30) -> RecordedRequest:
+        """Wait until a request was answered with a status.
+
+        :param path_ending: how its path ends
+        :return: the first such request
+        """
+
+        def found() -> RecordedRequest | None:
+            each = (request for request, code in self._answered if code == status)
+            return next((request for request in each if request.path.endswith(path_ending)), None)
+
+        with self._answering:
+            if not self._answering.wait_for(found, timeout):
+                raise TimeoutError(f"no request to {path_ending} was answered with {status} within {timeout} s")
+            request = found()
+        assert request is not None
+        return request
 
     def reset(self) -> None:
         """Forget everything: faults, jobs, datasets, what was asked."""
@@ -110,17 +139,19 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(content) if content else None
         except ValueError:
             body = None
-        stand_in.record(
-            RecordedRequest(
-                method=self.command,
-                path=split.path,
-                query=query,
-                body=body,
-                authorized="Authorization" in self.headers,
-                user_agent=self.headers.get("User-Agent", ""),
-            )
+        request = RecordedRequest(
+            method=self.command,
+            path=split.path,
+            query=query,
+            body=body,
+            authorized="Authorization" in self.headers,
+            user_agent=self.headers.get("User-Agent", ""),
         )
+        stand_in.record(request)
         try:
+            if len(content) > _MOST_BYTES:
+                message = f"Request payload size exceeds the limit: {_MOST_BYTES} bytes."
+                raise BigQueryError("requestTooLarge", message)
             answer = self.server.api.answer(Request(self.command, urllib.parse.unquote(split.path), query, body or {}))
             status, made = (204, None) if answer is None else (200, answer)
         except BigQueryError as error:
@@ -128,6 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception as error:
             failed = BigQueryError("notImplemented", f"The BigQuery stand-in failed: {type(error).__name__}: {error}")
             status, made = failed.code, failed.body()
+        stand_in.note_answer(request, status)
         self._answer_or_fail(split.path, status, made)
 
     def _answer_or_fail(self, path: str, status: int, made: dict[str, Any] | None) -> None:

@@ -58,6 +58,11 @@ class Table:
     def partition_column(self) -> str | None:
         return (self.resource.get("timePartitioning") or {}).get("field")
 
+    def require_permanence(self) -> None:
+        """Refuse to keep rows in a table whose partitions expire: that isn't done here."""
+        if (self.resource.get("timePartitioning") or {}).get("expirationMs"):
+            raise RefusedError(f"rows of {self.name}, whose partitions expire")
+
     @property
     def is_external(self) -> bool:
         return bool(self.resource.get("type") == "EXTERNAL")
@@ -104,7 +109,7 @@ def check_layout(table: Table) -> None:
     partitioning = table.resource.get("timePartitioning")
     if partitioning is not None:
         check_fields(partitioning, {"type", "field", "expirationMs", "requirePartitionFilter"}, "timePartitioning")
-        if partitioning.get("expirationMs") or partitioning.get("type") not in ("DAY", "MONTH", "YEAR"):
+        if partitioning.get("type") not in ("DAY", "MONTH", "YEAR"):
             raise RefusedError(f"the partitioning {partitioning}")
         if table.columns.get(partitioning.get("field") or "") != "DATE":
             raise RefusedError("a partitioning that isn't by a DATE column")

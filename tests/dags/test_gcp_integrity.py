@@ -139,6 +139,26 @@ def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
     assert gcp_dag(lime).dag_id == "taxi_lime_gcp"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "built"),
+    [
+        ("taxi_green_gcp", ["taxi_green_gcp"]),
+        ("gcp_setup", ["gcp_setup"]),
+        ("taxi_compare", ["taxi_compare"]),
+        (None, sorted([*(f"taxi_{source.name}_gcp" for source in SOURCES), "gcp_setup", "taxi_compare"])),
+    ],
+)
+def test_a_task_builds_its_own_dag_only(wanted: str | None, built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
+
+    from taxiway.gcp_dags import gcp_dags
+
+    if wanted is not None:
+        monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, wanted)  # as Airflow's task runner does
+
+    assert sorted(dag.dag_id for dag in gcp_dags()) == built
+
+
 def test_jobs_wait_where_the_settings_say(bag: Any) -> None:
     code = (
         "from taxiway.gcp_dags import gcp_dag; from taxiway.core.sources import load_source;"

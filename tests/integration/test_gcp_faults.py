@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from taxiway.bigquery.cleanup import drop_staging
+from taxiway.bigquery.load import Load
+from taxiway.bigquery.publish import finish_publishing, start_publishing
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
@@ -37,6 +42,7 @@ from tests.loading import lines_of
 from tests.mirror_faults import FaultyMirror
 
 ROWS = 40
+TIMEOUT = timedelta(hours=2)
 RETRIES = 3
 """As the DAG has it."""
 STEPS: list[tuple[str, type[Any]]] = [
@@ -57,6 +63,7 @@ class Loading:
 
     :param published: ids that the table held before
     :param tried_again: steps that were, and why
+    :param timeouts: of the waits in the triggerer
     """
 
     cloud: Cloud
@@ -68,6 +75,7 @@ class Loading:
     folder: Path
     published: list[str] = field(default_factory=list)
     tried_again: list[tuple[str, str]] = field(default_factory=list)
+    timeouts: set[timedelta | None] = field(default_factory=set)
 
     def serve(self, revision: int) -> list[str]:
         """Put the month on the mirror; return the ids that it must come to."""
@@ -84,21 +92,19 @@ class Loading:
             for task_id, operator in STEPS:
                 options: dict[str, Any] = {} if load is None else {"load": load}
                 if operator in (GcpStageMonthOperator, GcpHashRowsOperator, GcpMergeMonthOperator):
-                    options |= {"deferrable": deferrable, "poll_interval": 0.01}
+                    options |= {"deferrable": deferrable, "poll_interval": 0.01, "execution_timeout": TIMEOUT}
                 load = self._run(operator(task_id=task_id, **of_month, **options), run_id)
         finally:
             self._run(GcpDropStagingOperator(task_id="drop_staging", **of_month), run_id)
 
     def _run(self, operator: Any, run_id: str) -> Any:
-        run = SimpleNamespace(
-            run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc)
-        )
         for try_number in range(1, RETRIES + 2):
-            context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=try_number)}
+            context = context_of(run_id, try_number)
             try:
                 try:
                     return operator.execute(context)
                 except TaskDeferred as deferred:
+                    self.timeouts.add(deferred.timeout)
                     (event,) = asyncio.run(events(deferred.trigger))
                     resume: Callable[..., Any] = getattr(operator, deferred.method_name)
                     return resume(context, event=event, **(deferred.kwargs or {}))
@@ -114,6 +120,11 @@ class Loading:
 
     def states(self) -> list[str]:
         return [entry.state for entry in self.cloud.loads(self.source, str(self.month))]
+
+
+def context_of(run_id: str, try_number: int = 1) -> Any:
+    run = SimpleNamespace(run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc))
+    return {"dag_run": run, "ti": SimpleNamespace(try_number=try_number)}
 
 
 async def events(trigger: Any) -> list[Any]:
@@ -170,6 +181,7 @@ def loading(
         yield loading
     finally:
         bigquery.faults.clear()
+        assert loading.timeouts <= {TIMEOUT}, "Airflow bounds by itself only what runs on a worker"
         assert loading.cloud.staging_tables() == []
         said = capfd.readouterr()
         key = service_account_key(bigquery.url, SETTINGS.project)["private_key"].splitlines()[5]
@@ -254,6 +266,78 @@ def test_a_lost_poll_is_asked_again(loading: Loading, kind: str, deferrable: boo
         if request.method == "POST" and "taxiway_publish_" in json.dumps(request.body)
     ]
     assert len(merges) == 1
+
+
+def merging(loading: Loading, load: Load) -> GcpMergeMonthOperator:
+    return GcpMergeMonthOperator(
+        task_id="merge_month",
+        source_name=loading.source.name,
+        month=str(loading.month),
+        load=load.to_dict(),
+        deferrable=True,
+        poll_interval=0.01,
+    )
+
+
+@contextmanager
+def ready(loading: Loading, run_id: str) -> Iterator[Load]:
+    """The month's corrected file, ready to be published."""
+    loading.serve(revision=1)
+    tables = loading.cloud.tables(loading.source, str(loading.month), run_id)
+    try:
+        yield loading.cloud.ready(tables, loading.folder / "1" / tables.filename)
+    finally:
+        drop_staging(loading.cloud.warehouse(), loading.cloud.lake(), tables)
+
+
+def test_another_runs_publication_is_waited_for_in_the_triggerer(loading: Loading) -> None:
+    """No worker is held by it, and the month is published next."""
+    with ready(loading, "manual__first") as first, ready(loading, "manual__second") as second:
+        tables = loading.cloud.tables(loading.source, str(loading.month), "manual__first")
+        held = loading.bigquery.faults.hold_next_job(containing="MERGE")
+        theirs = start_publishing(loading.cloud.warehouse(), tables, first).job
+        operator, context = merging(loading, second), context_of("manual__second")
+
+        with pytest.raises(TaskDeferred) as waits:
+            operator.execute(context)
+        assert (waits.value.method_name, waits.value.trigger.job_id) == ("start_again", theirs.job_id)
+        assert waits.value.trigger.cancel_on_kill is False, "the job is not ours to cancel"
+        held.release()
+        (event,) = asyncio.run(events(waits.value.trigger))
+        counts = operator.start_again(context, event=event, **(waits.value.kwargs or {}))
+
+        assert (counts["inserted"], counts["deleted"]) == (0, 0), "the first one has published the same file"
+        warehouse = loading.cloud.warehouse()
+        finish_publishing(warehouse, tables, first, warehouse.wait(theirs))
+    assert loading.states() == ["published", "published", "published"]
+
+
+def test_whoever_waits_again_after_the_triggerer_can_be_stopped(loading: Loading) -> None:
+    """The triggerer gave up while the job went on; then the task is killed."""
+    with ready(loading, "manual__killed") as load:
+        held = loading.bigquery.faults.hold_next_job(containing="MERGE")
+        operator, context = merging(loading, load), context_of("manual__killed")
+        with pytest.raises(TaskDeferred) as waits:
+            operator.execute(context)
+        held.wait_until_running()
+        found: list[BaseException] = []
+
+        def resume() -> None:
+            try:
+                operator.resume(context, {"status": "error", "message": "lost"}, **(waits.value.kwargs or {}))
+            except BaseException as error:
+                found.append(error)
+
+        waiting = threading.Thread(target=resume)
+        waiting.start()
+        for _ in range(300):
+            operator.on_kill()
+            waiting.join(0.1)
+            if not waiting.is_alive():
+                break
+
+    assert "(stopped)" in str(found[0])
+    assert loading.ids() == loading.published
 
 
 MONTHS_THAT_ARE_NONE = ["../2019-01", "2019-01'; DROP TABLE x; --", "{{ 7*7 }}", "2019-01\n", "2019-13", "", "2019-1"]

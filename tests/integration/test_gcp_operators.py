@@ -20,6 +20,7 @@ from tests.bigquery_stand_in import StandIn, service_account_key
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
+from tests.integration.gcp_airflow import google_connection
 from tests.loading import load, query
 
 VARIABLES = {
@@ -35,11 +36,12 @@ ROWS = 50
 def settings(bigquery: StandIn, cloud_storage: CloudStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(f"AIRFLOW_VAR_{name}", value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("AIRFLOW_CONN_TAXI_GCP", connection(service_account_key(bigquery.url, SETTINGS.project)))
 
 
 def connection(key: dict[str, str]) -> str:
-    return json.dumps({"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}})
+    return google_connection(keyfile_dict=json.dumps(key))
 
 
 def run(operator: Any) -> Any:
@@ -106,6 +108,72 @@ def test_a_key_that_does_not_work_is_told_without_quoting_it(
     secret = key["private_key"].splitlines()[5]
     assert len(secret) > 40
     assert secret not in str(found.value) + caplog.text + said.out + said.err
+
+
+def by_key_file(file: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("AIRFLOW_CONN_TAXI_GCP", google_connection(key_path=str(file)))
+
+
+def by_default_credentials(file: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("AIRFLOW_CONN_TAXI_GCP", google_connection())
+    patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+
+
+WAYS = pytest.mark.parametrize("way", [by_key_file, by_default_credentials])
+
+
+@WAYS
+def test_requests_are_made_with_a_key_in_a_file(
+    way: Callable[[Path, pytest.MonkeyPatch], None],
+    bigquery: StandIn,
+    cloud_storage: CloudStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "key.json"
+    key = service_account_key(bigquery.url, SETTINGS.project)
+    file.write_text(json.dumps(key))
+    way(file, monkeypatch)
+
+    assert set_up() == [True, True]
+
+    # There are no other credentials from which Google's library could get a token.
+    assert {request.authorized for request in bigquery.requests} == {True}
+    assert {request.authorized for request in cloud_storage.requests} == {True}
+    said = capfd.readouterr()
+    assert not any(line in caplog.text + said.out + said.err for line in key["private_key"].splitlines() if line)
+
+
+@WAYS
+@pytest.mark.parametrize("content", [None, "{}", '{"type": "service_account", "private_key": "SECRET"}', "SECRET"])
+def test_a_key_file_that_is_missing_or_no_key_is_told_without_quoting_it(
+    content: str | None,
+    way: Callable[[Path, pytest.MonkeyPatch], None],
+    bigquery: StandIn,
+    cloud_storage: CloudStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "key.json"
+    if content is not None:
+        file.write_text(content)
+    way(file, monkeypatch)
+
+    for operator in (GcpCreateBucketOperator(task_id="a"), GcpCreateDatasetOperator(task_id="b")):
+        with pytest.raises(AirflowFailException) as found:
+            run(operator)
+        assert "the connection taxi_gcp can't be used" in str(found.value)
+        assert "expected a key file (key_path) that the worker can read" in str(found.value)
+        if way is by_key_file and content is None:
+            assert f"(FileNotFoundError: {file})" in str(found.value)
+        said = capfd.readouterr()
+        assert "SECRET" not in str(found.value) + caplog.text + said.out + said.err
+    assert bigquery.requests == []
+    assert cloud_storage.requests == []
 
 
 def test_a_bucket_of_someone_else_is_told(cloud_storage: CloudStorage) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from taxiway.bigquery.main_table import ensure_main_table
 from taxiway.bigquery.places import Places
-from taxiway.core.errors import SettingError, WarehouseBusyError
+from taxiway.core.errors import MainTableError, SettingError, WarehouseBusyError
+from taxiway.core.sources import Source
 from tests.bigquery_stand_in import StandIn
 from tests.cloud_loading import SETTINGS, Cloud
 
@@ -24,6 +26,7 @@ class Buckets:
 
     found: tuple[int, dict[str, Any]]
     made: tuple[int, dict[str, Any]] = (200, {})
+    found_then: tuple[int, dict[str, Any]] | None = None
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -38,6 +41,7 @@ def cloud_storage(buckets: Buckets, patch: pytest.MonkeyPatch) -> Iterator[Cloud
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             buckets.asked.append(("POST", self.path, body))
             self._answer(buckets.made[0], buckets.made[1] or body)
+            buckets.found = buckets.found_then or buckets.found
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:
             data = json.dumps(body).encode()
@@ -99,7 +103,11 @@ def test_a_bucket_that_is_there_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) 
     "buckets",
     [
         Buckets(error(403, "taxi@x.iam.gserviceaccount.com does not have storage.buckets.get access")),
-        Buckets(NOT_FOUND, error(409, "The requested bucket name is not available.")),
+        Buckets(
+            NOT_FOUND,
+            error(409, "The requested bucket name is not available."),
+            error(403, "taxi@x.iam.gserviceaccount.com does not have storage.buckets.get access"),
+        ),
     ],
     ids=["403", "409"],
 )
@@ -110,6 +118,35 @@ def test_a_name_that_belongs_to_someone_else_is_told(buckets: Buckets, monkeypat
     said = str(found.value)
     assert f"the bucket's name {SETTINGS.bucket} belongs to someone else" in said
     assert "set the Variable GCP_BUCKET_NAME" in said
+
+
+def test_a_bucket_that_is_made_meanwhile_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two set-ups at once, or one whose first answer was lost."""
+    ours = (200, {"name": SETTINGS.bucket, "location": "EUROPE-WEST1"})
+    buckets = Buckets(NOT_FOUND, error(409, "Your previous request to create the named bucket succeeded."), ours)
+    with cloud_storage(buckets, monkeypatch) as cloud:
+        assert Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is False
+    assert [method for method, _, _ in buckets.asked] == ["GET", "POST", "GET"]
+
+    gone = Buckets(NOT_FOUND, error(409, "The requested bucket name is not available."))
+    with cloud_storage(gone, monkeypatch) as cloud, pytest.raises(WarehouseBusyError, match="is tried again"):
+        Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+
+
+def test_a_bucket_without_the_lifecycle_rule_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"action": {"type": "Delete"}, "condition": {"age": 3650}}
+    rule = {"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": ["taxiway_staging/"]}}
+    for rules, warned in (([own], True), ([own, rule], False)):
+        caplog.clear()
+        found = {"name": SETTINGS.bucket, "location": "EUROPE-WEST1", "lifecycle": {"rule": rules}}
+        with cloud_storage(Buckets((200, found)), monkeypatch) as cloud:
+            Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+        assert ("gcloud storage buckets update" in caplog.text) is warned
+        if warned:
+            shown = caplog.text.split("echo '")[1].split("'")[0]
+            assert json.loads(shown) == {"rule": [own, rule]}, "the bucket's own rules are kept"
 
 
 def test_a_bucket_somewhere_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +175,33 @@ def test_a_dataset_is_made_once_where_it_belongs(bigquery: StandIn) -> None:
     dataset = cloud.bigquery.get_dataset(SETTINGS.dataset_name)
     assert dataset.location == SETTINGS.location
     assert "Taxiway" in dataset.description
+
+
+@pytest.mark.parametrize("limit", ["default_table_expiration", "default_partition_expiration"])
+def test_a_dataset_that_deletes_its_tables_is_refused(limit: str, bigquery: StandIn, green: Source) -> None:
+    """As a sandbox does after 60 days; also where the table was made by then, or the set-up passed over."""
+    from google.cloud.bigquery import Dataset
+
+    cloud = Cloud.connect()
+    dataset = Dataset(SETTINGS.dataset_name)
+    dataset.location = SETTINGS.location
+    setattr(dataset, f"{limit}_ms", 60 * 86_400_000)
+    cloud.bigquery.create_dataset(dataset)
+
+    with pytest.raises(SettingError, match=rf"has a {limit} of 60 days.*bq update --{limit}=0 taxi-project:taxi,"):
+        Places(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)
+
+    for made in (", created just now, ", " "):
+        with pytest.raises(MainTableError, match=f"green_tripdata{made}(is deleted at|loses its months 60 days)"):
+            ensure_main_table(cloud.warehouse(), cloud.tables(green, "2019-01"))
+
+
+def test_a_sandbox_is_told(bigquery: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives every new dataset such limits by itself."""
+    monkeypatch.setattr(bigquery.catalog, "is_sandbox", True)
+
+    with pytest.raises(SettingError, match="A project without a billing account"):
+        Places(SETTINGS, "create_dataset").ensure_dataset(Cloud.connect().bigquery)
 
 
 def test_a_dataset_somewhere_else_is_told(bigquery: StandIn) -> None:

@@ -6,7 +6,6 @@ import base64
 import gzip
 import hashlib
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from taxiway.core.errors import (
     HeaderError,
     InvalidFileError,
     MainTableError,
-    OvertakenError,
     RejectLimitError,
     StagingMissingError,
     TaxiwayError,
@@ -286,7 +284,7 @@ def test_rows_that_cannot_be_read_are_kept_with_their_lines_and_the_others_load(
     for number, (_, _, reason) in BAD_FIELDS.items():
         assert reason in reasons[number]
     assert reasons[11] == "3 fields, expected 20"
-    assert reasons[12] == "a quotation mark that isn't closed"
+    assert reasons[12] == "a quotation mark that isn't closed in its line"
     (entry,) = cloud.loads(green, january)
     assert (entry.rows_read, entry.rows_rejected, entry.rows_staged) == (ROWS - 1, 7, len(good))
     # The lake has the file with its bad lines; the copy without them is gone.
@@ -398,7 +396,7 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
 
     fails("Creates the staging table", lambda: cloud.stage(tables, load))
     fails('"load"', lambda: cloud.stage(tables, load))
-    staged = cloud.stage(tables, load, 2)
+    staged = cloud.stage(tables, load)
     fails("Gives every staged row", lambda: cloud.hash(tables, staged))
     hashed = cloud.hash(tables, staged)
     fails("MERGE", lambda: cloud.publish(tables, hashed))
@@ -415,12 +413,12 @@ def test_a_worker_that_is_lost_after_publishing_finds_its_job_again(
     tables = cloud.tables(green, january)
     load = cloud.ready(tables, samples(january))
     warehouse = cloud.warehouse()
-    first = warehouse.wait(start_publishing(warehouse, tables, load))  # and the worker is gone
+    first = warehouse.wait(start_publishing(warehouse, tables, load).job)  # and the worker is gone
 
     counts = cloud.publish(tables, load)
 
     assert counts == Counts(ROWS, 0, 0)
-    assert start_publishing(warehouse, tables, replace(load, hashed_by="another")).job_id != first.job_id
+    assert start_publishing(warehouse, tables, replace(load, hashed_by="another")).job.job_id != first.job_id
 
 
 def test_a_lost_answer_runs_nothing_twice(
@@ -453,45 +451,6 @@ def test_a_lost_answer_runs_nothing_twice(
 
 def _starts_a_job(request: Any) -> bool:
     return bool(request.method == "POST" and request.path.endswith("/jobs") and request.body)
-
-
-def test_two_runs_that_publish_a_month_at_once_do_not_double_it(
-    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
-) -> None:
-    """The month is empty, so that both only add rows, which BigQuery would let them do at the same time."""
-    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
-    loads = [cloud.ready(tables, samples(january)) for tables in runs]
-    held = bigquery.faults.hold_next_job(containing="MERGE")
-    found: dict[int, Counts] = {}
-
-    def publish(number: int) -> None:
-        found[number] = Cloud.connect().publish(runs[number], loads[number])
-
-    threads = [threading.Thread(target=publish, args=(number,)) for number in (0, 1)]
-    threads[0].start()
-    held.wait_until_running()
-    threads[1].start()
-    held.release()
-    for thread in threads:
-        thread.join(60)
-
-    assert found == {0: Counts(ROWS, 0, 0), 1: Counts(0, 0, ROWS)}
-    assert len(cloud.ids(green, january)) == ROWS
-
-
-def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
-    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
-) -> None:
-    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.ready(early, samples(january))
-    newer = cloud.ready(late, samples(january, revision=1))
-    cloud.publish(late, newer)
-    before = sorted(cloud.ids(green, january))
-
-    with pytest.raises(OvertakenError, match="a run that began later"):
-        cloud.publish(early, older)
-
-    assert sorted(cloud.ids(green, january)) == before
 
 
 def clock_goes_back(cloud: Cloud, month: str) -> None:

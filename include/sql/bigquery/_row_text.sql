@@ -13,7 +13,7 @@ NULLIF(staged.`{{ column.name }}`, '')
 
 {%- macro as_type(column) -%}
 {%- if column.type == 'integer' -%}
-SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'^ *([+-]?[0-9]{1,18})(?:[.]0*)? *$') AS INT64)
+SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'^ *([+-]?0*[0-9]{1,18})(?:[.]0*)? *$') AS INT64)
 {%- elif column.type == 'numeric' -%}
 SAFE_CAST(`{{ column.name }}` AS NUMERIC)
 {%- elif column.type == 'timestamp' -%}

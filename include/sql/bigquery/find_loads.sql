@@ -8,6 +8,7 @@ SELECT
     publication,
     run_id,
     attempt,
+    fetched_load_id,
     step,
     state,
     sha256,

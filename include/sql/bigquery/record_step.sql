@@ -1,14 +1,14 @@
 -- Enters in the ledger what became of an attempt.
 -- Grain: one row of load_events.
--- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, step, state,
--- filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted,
--- rows_unchanged, publication, warnings, started_at, error.
+-- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, fetched_load_id,
+-- step, state, filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted,
+-- rows_deleted, rows_unchanged, publication, warnings, started_at, error.
 -- Twice: safe, the view loads shows the last event of an attempt.
 -- An attempt's number is one more than the greatest of its month when it is first entered: clocks may go back.
 INSERT INTO `{{ dataset }}.load_events` (
-    load_id, load_number, source, month, destination, run_id, attempt, step, state, filename, url, etag, last_modified,
-    bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged, publication,
-    warnings, started_at, finished_at, error, recorded_at
+    load_id, load_number, source, month, destination, run_id, attempt, fetched_load_id, step, state, filename, url, etag,
+    last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged,
+    publication, warnings, started_at, finished_at, error, recorded_at
 )
 SELECT
     @load_id AS load_id,
@@ -18,6 +18,7 @@ SELECT
     @destination AS destination,
     @run_id AS run_id,
     @attempt AS attempt,
+    @fetched_load_id AS fetched_load_id,
     @step AS step,
     @state AS state,
     @filename AS filename,

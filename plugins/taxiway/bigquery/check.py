@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taxiway.bigquery import ledger
+from taxiway.bigquery import ledger, rejects
 from taxiway.bigquery.hash import require_table
 from taxiway.bigquery.load import Load
 from taxiway.bigquery.statements import statement
@@ -23,6 +23,7 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
     :return: the load, with the warnings
     :raises StagingMissingError: the rows are not there
     :raises BalanceError: the counts disagree
+    :raises RejectLimitError: more rows were rejected than the source allows
     :raises CheckFailedError: names every check that fails the month
     """
     source, month = tables.source, tables.month
@@ -50,6 +51,7 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
             f"them of {tables.filename}, with {distinct} different ids), {rejected} rejected; expected read = ready + "
             f"rejected, and an id for each. Nothing was published: clear the task stage_month to stage the file again"
         )
+    rejects.check_limit(tables, rejected, read)
     measured: dict[str, float | None] = {
         check.name: counted[f"check_{number}"] / ready if ready else None for number, check in enumerate(of_columns, 1)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 PASSING_REASONS = frozenset(
     {
         "backendError",
+        "duplicate",
         "internalError",
         "jobBackendError",
         "jobInternalError",
@@ -46,14 +48,20 @@ FINAL_REASONS = frozenset(
 PASSING_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
 """HTTP statuses that trying again may mend."""
 
+# BigQuery calls it invalidQuery where two statements change a table at the same time: what it says tells them apart.
+_CONFLICT = re.compile(r"could not serialize access|due to concurrent|aborted due to", re.IGNORECASE)
+
+# Another run may be at work on the ledger right now.
+_NO_LEDGER = re.compile(r"Not found: Table [^ ]+[.:](load_events|rejected_rows|loads|months)\b")
+
 _ADVICE = {
     "accessDenied": (
         "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
-        "dataset and Storage Object User on the bucket: docs/bigquery.md"
+        "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
     ),
     "forbidden": (
         "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
-        "dataset and Storage Object User on the bucket: docs/bigquery.md"
+        "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
     ),
     "billingNotEnabled": "give the project a billing account, or stay within the sandbox's limits",
     "bytesBilledLimitExceeded": (
@@ -88,9 +96,18 @@ def explains(act: F) -> F:
             found = explained(error, self.where, self.settings)
             if found is None:
                 raise
+            if isinstance(error, _credentials_error()):
+                # What the library says of a key may quote it, and a log prints what an error comes from.
+                raise found from None
             raise found from error
 
     return explaining  # type: ignore[return-value]
+
+
+def _credentials_error() -> type[Exception]:
+    from google.auth.exceptions import GoogleAuthError
+
+    return GoogleAuthError
 
 
 def explained(error: BaseException, where: str, settings: GcpSettings) -> TaxiwayError | None:
@@ -103,6 +120,10 @@ def explained(error: BaseException, where: str, settings: GcpSettings) -> Taxiwa
     import google.auth.exceptions
     import requests
     from google.api_core.exceptions import GoogleAPICallError, RetryError
+    from google.cloud.storage.exceptions import (  # type: ignore[import-untyped]
+        DataCorruption,
+        InvalidResponse,
+    )
 
     if isinstance(error, RetryError) and error.cause is not None:
         error = error.cause
@@ -117,6 +138,15 @@ def explained(error: BaseException, where: str, settings: GcpSettings) -> Taxiwa
         return WarehouseBusyError(
             f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one; the task is tried again"
         )
+    if isinstance(error, DataCorruption):
+        return WarehouseBusyError(
+            f"{where}: bytes were changed on their way to or from Cloud Storage: expected the checksum of what was "
+            f"sent; the task is tried again"
+        )
+    if isinstance(error, InvalidResponse):
+        status = int(getattr(error.response, "status_code", 0) or 0)
+        said = str(error.args[-1]) if error.args else ""
+        return failure(where, _REASON_OF_CODE.get(status, ""), said, settings, code=status)
     if isinstance(error, RetryError):
         return WarehouseBusyError(f"{where}: Google Cloud did not answer in time; the task is tried again")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
@@ -142,6 +172,14 @@ def failure(where: str, reason: str, message: str, settings: GcpSettings, *, cod
     # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
     passing = reason in PASSING_REASONS or (code in PASSING_CODES and reason not in FINAL_REASONS)
     advice = _ADVICE.get(reason)
+    if _CONFLICT.search(said):
+        passing, advice = True, "another statement was changing the table; the task is tried again"
+    elif _NO_LEDGER.search(said):
+        passing = True
+        advice = (
+            "the ledger isn't there, or not all of it; the task is tried again. Where that goes on failing, run the "
+            "DAG gcp_setup, which creates what is absent"
+        )
     if advice is None:
         advice = "the task is tried again" if passing else "correct that, and clear the task"
     kind = WarehouseBusyError if passing else WarehouseError

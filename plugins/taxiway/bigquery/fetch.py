@@ -50,7 +50,7 @@ def fetch_month(
     :raises TaxiwayError: what the download raises
     """
     source, month = tables.source, tables.month
-    ledger.ensure_ledger(warehouse, tables)
+    ledger.ensure_ledger(warehouse)
     entries = ledger.find_loads(warehouse, tables)
     load = ledger.begin(warehouse, tables, entries, STEP, started_at)
     entered(load)

@@ -35,7 +35,12 @@ def start_hashing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
         return warehouse.start_query(hashing, job_id)
 
     staged_by = hashlib.sha256(load.staged_by.encode()).hexdigest()[:8]
-    return first_usable_job(start, f"taxiway_{load.load_id}_hash_rows_{staged_by}")
+    return first_usable_job(
+        warehouse,
+        start,
+        f"taxiway_{load.load_id}_hash_rows_{staged_by}",
+        lambda: warehouse.find_table(tables.rows_table) is not None,
+    )
 
 
 def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: Any) -> Load:
@@ -59,10 +64,10 @@ def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: A
         tables.source.columns,
         reasons,
     )
-    rejects.keep(warehouse, tables, load.load_id, found)
-    rejects.check_limit(tables, found, load.rows_read or 0, before)
-    rejects.require_all_found(tables, found, missing)
-    return replace(load, rows_staged=hashed, rows_rejected=before + len(found))
+    rejects.keep(warehouse, tables, load.load_id, found.kept)
+    rejects.check_limit(tables, before + missing, load.rows_read or 0, found.kept)
+    rejects.require_all_found(tables, found.count, missing, kinds=len(reasons))
+    return replace(load, rows_staged=hashed, rows_rejected=before + missing)
 
 
 def require_table(warehouse: Warehouse, tables: CloudTables, table: str, left_by: str) -> int:

@@ -25,6 +25,7 @@ class Entry:
     :param publication: which publication of the month it was, from 1; None where it published nothing
     :param run_id: Airflow's run id
     :param attempt: which attempt of the run it is, from 1
+    :param fetched_load_id: the attempt that downloaded the file, where this one went on with it
     :param step: the step of its last event
     :param state: running, published, unchanged, skipped, failed or abandoned
     :param sha256: of the file, where that is known
@@ -43,6 +44,7 @@ class Entry:
     publication: int | None
     run_id: str
     attempt: int
+    fetched_load_id: str | None
     step: str
     state: str
     sha256: str | None
@@ -56,10 +58,20 @@ class Entry:
     finished_at: datetime | None
 
 
-def ensure_ledger(warehouse: Warehouse, tables: CloudTables) -> None:
-    """Create the ledger, the rejects and their views where they are absent."""
-    if warehouse.find_table(f"{tables.dataset}.load_events") is None:
-        warehouse.run(statement("create_ledger", dataset=tables.dataset))
+def is_complete(warehouse: Warehouse) -> bool:
+    """Say whether the whole ledger is there: the view ``months`` is made last, of all the others."""
+    return warehouse.find_table(f"{warehouse.settings.dataset_name}.months") is not None
+
+
+def ensure_ledger(warehouse: Warehouse) -> None:
+    """Create the ledger, the rejects and their views where one of them is absent."""
+    if not is_complete(warehouse):
+        create_ledger(warehouse)
+
+
+def create_ledger(warehouse: Warehouse) -> None:
+    """Create the ledger, the rejects and their views, one after another; what is there keeps its rows."""
+    warehouse.run(statement("create_ledger", dataset=warehouse.settings.dataset_name))
 
 
 def find_loads(warehouse: Warehouse, tables: CloudTables) -> list[Entry]:
@@ -86,27 +98,35 @@ def rows_of_neighbours(warehouse: Warehouse, tables: CloudTables) -> list[int]:
 
 
 def begin(
-    warehouse: Warehouse, tables: CloudTables, entries: Sequence[Entry], step: str, started_at: datetime | None
+    warehouse: Warehouse,
+    tables: CloudTables,
+    entries: Sequence[Entry],
+    step: str,
+    started_at: datetime | None,
+    fetched_load_id: str = "",
 ) -> Load:
     """Enter a new attempt of the run; one of the run that nobody ended is marked abandoned.
 
     :param entries: what :func:`find_loads` returned
     :param step: the step that begins it
     :param started_at: when the run began; counts for its first attempt
+    :param fetched_load_id: the attempt whose file it goes on with; without it, it fetches one itself
     """
     now = datetime.now(timezone.utc)
     own = [entry for entry in entries if entry.run_id == tables.run_id]
     if own and own[-1].state == "running":
         left = own[-1]
-        abandoned = Load(left.load_id, left.attempt, left.started_at.isoformat())
+        abandoned = Load(left.load_id, left.attempt, left.started_at.isoformat(), left.fetched_load_id or "")
         record(
             warehouse, tables, abandoned, left.step, "abandoned", error=f"{left.step}: its worker ended without a word"
         )
     attempt = own[-1].attempt + 1 if own else 1
+    load_id = f"{tables.month_name}_{now:%Y%m%dt%H%M%S%f}_{tables.run_key}_{attempt}"
     load = Load(
-        load_id=f"{tables.month_name}_{now:%Y%m%dt%H%M%S%f}_{tables.run_key}_{attempt}",
+        load_id=load_id,
         attempt=attempt,
         started_at=(now if own or started_at is None else started_at).isoformat(),
+        fetched_load_id=fetched_load_id or load_id,
     )
     record(warehouse, tables, load, step, "running")
     return load
@@ -122,7 +142,7 @@ def resume(warehouse: Warehouse, tables: CloudTables, load: Load, step: str) -> 
     last = own[-1] if own else None
     if last is not None and last.state == "running":
         return replace(load, load_id=last.load_id, attempt=last.attempt, started_at=last.started_at.isoformat())
-    begun = begin(warehouse, tables, own, step, None)
+    begun = begin(warehouse, tables, own, step, None, load.fetched_load_id)
     return replace(load, load_id=begun.load_id, attempt=begun.attempt, started_at=begun.started_at)
 
 
@@ -149,6 +169,7 @@ def record(
         "load_id": load.load_id,
         "run_id": tables.run_id,
         "attempt": load.attempt,
+        "fetched_load_id": load.fetched_load_id if load.fetched_load_id not in ("", load.load_id) else None,
         "step": step,
         "state": state,
         "filename": tables.filename,
@@ -160,7 +181,7 @@ def record(
         "rows_read": load.rows_read,
         "rows_rejected": load.rows_rejected,
         "rows_staged": load.rows_staged,
-        "publication": None,
+        "publication": load.publication,
         "rows_inserted": None,
         "rows_deleted": None,
         "rows_unchanged": None,

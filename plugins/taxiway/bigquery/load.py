@@ -17,6 +17,7 @@ class Load:
     :param load_id: the attempt's key in the ledger
     :param attempt: which attempt of the run it is, from 1
     :param started_at: when it began, ISO 8601
+    :param fetched_load_id: the attempt that downloaded the file: of two files, its number says which is the later one
     :param file: the downloaded file, as :meth:`taxiway.core.download.Download.to_dict` gives it
     :param uri: address of the object that is loaded
     :param object_name: name of that object in the bucket
@@ -28,11 +29,13 @@ class Load:
     :param warnings: messages of the checks that warn
     :param staged_by: id of the job that staged the rows
     :param hashed_by: id of the job that gave them their ids
+    :param publication: number of a publication that failed; nobody else needs to look at its job
     """
 
     load_id: str
     attempt: int
     started_at: str
+    fetched_load_id: str = ""
     file: Mapping[str, Any] | None = None
     uri: str = ""
     object_name: str = ""
@@ -44,6 +47,7 @@ class Load:
     warnings: tuple[str, ...] = ()
     staged_by: str = ""
     hashed_by: str = ""
+    publication: int | None = None
 
     @property
     def began(self) -> datetime:

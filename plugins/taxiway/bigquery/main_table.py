@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import Warehouse
-from taxiway.core.errors import MainTableError
+from taxiway.core.errors import MainTableError, WarehouseBusyError
 from taxiway.core.sources import ADDED_COLUMNS, Source
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 MONTH_COLUMN = "source_month"
 """The column that the table is partitioned by."""
@@ -20,10 +25,12 @@ _API_NAMES = {"INTEGER": "INT64"}
 def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
     """Create the source's main table where it is absent.
 
-    :raises MainTableError: a table of that name exists and has other columns or partitions
+    :raises MainTableError: a table of that name exists and has other columns or partitions; or BigQuery deletes it, or
+        its months, after a time
     """
     source = tables.source
     found = warehouse.find_table(tables.main_table)
+    created = found is None
     if found is None:
         warehouse.run(
             statement(
@@ -34,7 +41,13 @@ def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
                 cluster_by=cluster_column(source),
             )
         )
-        return
+        found = warehouse.find_table(tables.main_table)
+    if found is None:
+        raise WarehouseBusyError(
+            f"{source.name}: the table {tables.main_table} is gone again, expected what was created just now; the task "
+            f"is tried again"
+        )
+    _require_permanence(tables, found, created=created)
     expected = [f"{name} {kind}" for name, kind in main_columns(source)]
     columns = [f"{field.name} {_API_NAMES.get(field.field_type, field.field_type)}" for field in found.schema]
     partition = found.time_partitioning
@@ -47,6 +60,24 @@ def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
             f"{', '.join(expected)}. Rename it (ALTER TABLE … RENAME TO …), or give the source another main_table in "
             f"include/sources/{source.name}.yaml"
         )
+
+
+def _require_permanence(tables: CloudTables, table: bigquery.Table, *, created: bool) -> None:
+    """Make sure that BigQuery doesn't delete what is loaded: a dataset's defaults go over to its new tables."""
+    partitions = table.time_partitioning.expiration_ms if table.time_partitioning is not None else None
+    if table.expires is None and not partitions:
+        return
+    found = f"is deleted at {table.expires}" if table.expires is not None else ""
+    if partitions:
+        days = f"loses its months {int(partitions) / 86_400_000:g} days after their date"
+        found = f"{found} and {days}" if found else days
+    raise MainTableError(
+        f"{tables.source.name}: the table {tables.main_table}{', created just now,' if created else ''} {found}, as "
+        f"its dataset has it; expected one that stays. ALTER TABLE `{tables.main_table}` SET OPTIONS "
+        f"(expiration_timestamp = NULL, partition_expiration_days = NULL), and take the default away from the dataset: "
+        f"bq update --default_table_expiration=0 --default_partition_expiration=0 {tables.settings.project}:"
+        f"{tables.settings.dataset}"
+    )
 
 
 def main_columns(source: Source) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from taxiway.core.header import match_header, split_header
 from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
 from taxiway.core.month_file import unpacked_month
 from taxiway.core.months import Month
-from taxiway.core.rejects import MOST_KEPT, Reject
+from taxiway.core.rejects import Reject, RejectedLines
 from taxiway.core.sources import Column, Source
 
 _PLAIN = b"0123456789.,-: \r\nNY"
@@ -35,12 +35,14 @@ class MonthFile:
 
     :param columns: the source's columns in the order of the file
     :param rows_read: rows, without the header
-    :param rejects: lines that are no row
+    :param rows_rejected: how many lines are no row
+    :param rejects: the first of them
     :param sound: whether the file can be loaded as it is
     """
 
     columns: tuple[Column, ...]
     rows_read: int
+    rows_rejected: int
     rejects: tuple[Reject, ...]
     sound: bool
 
@@ -83,12 +85,12 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         rows += len(lines)
         plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
         sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
-    return MonthFile(columns, rows, (), sound=True) if sound else None
+    return MonthFile(columns, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
     """Look at the lines one by one, and write those that are rows to a copy."""
-    rejects: list[Reject] = []
+    rejects = RejectedLines()
     rows_read, changed = 0, False
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
         lines = numbered_lines(unpacked_month(source, month, file))
@@ -105,12 +107,12 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
                 plainly = _plainly(line)
                 changed = changed or plainly != line
                 copy.write(plainly + b"\n")
-            elif len(rejects) <= MOST_KEPT:
-                rejects.append(Reject(number, line, reason))
-    sound = not rejects and not changed
+            else:
+                rejects.add(number, line, reason)
+    sound = not rejects.count and not changed
     if sound:
         clean_copy.unlink()
-    return MonthFile(columns, rows_read, tuple(rejects), sound)
+    return MonthFile(columns, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
 def _plainly(line: bytes) -> bytes:

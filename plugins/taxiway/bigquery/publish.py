@@ -3,23 +3,23 @@
 BigQuery doesn't let two statements that only add rows wait for each other, so two runs of an empty month could both add
 theirs. What makes them wait is the id of the job, which can be used once: the n-th publication of a month is
 the job of number n, and who finds that number taken waits for its job to end before trying the next.
+The ledger has the number of every publication that ended, failed ones too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.hash import require_table
-from taxiway.bigquery.ledger import Entry
 from taxiway.bigquery.load import Load
+from taxiway.bigquery.precedence import overtaken, require_latest
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import MOST_NUMBERS, Warehouse
-from taxiway.core.errors import BalanceError, OvertakenError, StagingMissingError, WarehouseBusyError
+from taxiway.core.errors import BalanceError, StagingMissingError, WarehouseBusyError
 
 STEP = "merge_month"
 
@@ -49,12 +49,25 @@ def merging(tables: CloudTables) -> Any:
     )
 
 
-def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
-    """Start the job that publishes the month, once no other publication of the month is under way.
+@dataclass(frozen=True)
+class Publication:
+    """The job of a publication of the month.
 
-    :return: the job
+    :param job: the job
+    :param own: whether it publishes this load; else another run's, which is under way
+    """
+
+    job: Any
+    own: bool
+
+
+def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Publication:
+    """Start the job that publishes the month, or find the one of another run that has to end first.
+
+    :return: the load's own job; or another run's that isn't done: wait for it, and ask again
     :raises StagingMissingError: the rows are not there
     :raises OvertakenError: a run that began later has published the month from another file
+    :raises WarehouseBusyError: a publication is another account's, and nothing says yet what became of it
     """
     require_table(warehouse, tables, tables.rows_table, left_by="hash_rows")
     main_table = warehouse.find_table(tables.main_table)
@@ -64,27 +77,44 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> A
             f"that task with its downstream tasks"
         )
     entries = ledger.find_loads(warehouse, tables)
-    load_number = _number_of(tables, load, entries)
-    before = ledger.published(entries)
-    if before and before[-1].load_number > load_number and before[-1].sha256 != load.download.sha256:
-        raise _overtaken(tables, load, str(before[-1].sha256))
+    file_number = require_latest(tables, load, entries)
     created = int(main_table.created.timestamp() * 1000)
     name = f"taxiway_publish_{tables.settings.dataset}_{tables.month_name}_{created}"
-    labels = _labels(load, load_number)
-    first = (before[-1].publication or 0) + 1 if before else 1
+    labels = _labels(load, file_number)
+    before = ledger.published(entries)
+    first = 1 + ((before[-1].publication or 0) if before else 0)
+    failed_before = {entry.publication for entry in entries}
     for number in range(first, first + MOST_NUMBERS):
+        if number in failed_before:
+            continue
         started = warehouse.start_query(merging(tables), f"{name}_{number}", labels)
         job = started.job
+        if job is None:
+            raise _of_another_account(tables, f"{name}_{number}")
         if not started.found:
-            return job
+            return Publication(job, own=True)
         theirs = dict(job.labels or {})
-        if theirs.get("taxiway_rows") == labels["taxiway_rows"] and not (job.state == "DONE" and job.error_result):
-            return job
-        if warehouse.wait(job).error_result:
+        failed = job.state == "DONE" and job.error_result
+        if theirs.get("taxiway_rows") == labels["taxiway_rows"] and not failed:
+            return Publication(job, own=True)
+        if job.state != "DONE":
+            return Publication(job, own=False)
+        if failed:
             continue
-        if int(theirs.get("taxiway_load", 0)) > load_number and theirs.get("taxiway_file") != labels["taxiway_file"]:
-            raise _overtaken(tables, load, str(theirs.get("taxiway_file")))
+        if int(theirs.get("taxiway_load", 0)) > file_number and theirs.get("taxiway_file") != labels["taxiway_file"]:
+            their_file = f"(SHA-256 {theirs.get('taxiway_file')}…)"
+            raise overtaken(tables, load, f"published the month meanwhile, from another file {their_file}")
     raise WarehouseBusyError(f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number")
+
+
+def with_failed_publication(load: Load, job: Any) -> Load:
+    """Note the number of a publication that failed, for the ledger: an account that may not look at the job reads it.
+
+    :param job: of the publication
+    """
+    if job.state != "DONE" or not job.error_result:
+        return load
+    return replace(load, publication=_publication(job)[1])
 
 
 def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job: Any) -> Counts:
@@ -126,34 +156,29 @@ def _publication(job: Any) -> tuple[str, int]:
 
 
 def _is_followed(warehouse: Warehouse, job: Any) -> bool:
-    """Whether another publication of the month has begun since: then the rows may be of that one."""
+    """Whether another publication of the month has begun since, and hasn't failed: the rows may be of that one."""
     name, number = _publication(job)
-    return warehouse.job_exists(f"{name}_{number + 1}")
+    while following := warehouse.look_up(f"{name}_{(number := number + 1)}"):
+        theirs = following.job
+        if theirs is None or theirs.state != "DONE" or not theirs.error_result:
+            return True
+    return False
 
 
-def _number_of(tables: CloudTables, load: Load, entries: Sequence[Entry]) -> int:
-    """Find the attempt's number in the ledger, which tells what began later, whatever the clocks say."""
-    for entry in entries:
-        if entry.load_id == load.load_id:
-            return entry.load_number
-    raise StagingMissingError(
-        f"{tables.where}: the attempt {load.load_id} is gone from {tables.dataset}.load_events, expected what "
-        f"download_month entered there: clear that task with its downstream tasks"
+def _of_another_account(tables: CloudTables, job_id: str) -> WarehouseBusyError:
+    return WarehouseBusyError(
+        f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
+        f"was lost before it could enter in the ledger how it ended. This account may not look at it: expected the "
+        f"permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: the task is "
+        f"tried again. Where that goes on failing, run the month again under that account, or give this one a role "
+        f"with that permission: docs/bigquery.md"
     )
 
 
-def _labels(load: Load, load_number: int) -> dict[str, str]:
+def _labels(load: Load, file_number: int) -> dict[str, str]:
     """Labels of the job, by which another run knows what it publishes."""
     return {
         "taxiway_rows": hashlib.sha256(load.hashed_by.encode()).hexdigest()[:32],
         "taxiway_file": load.download.sha256[:60],
-        "taxiway_load": str(load_number),
+        "taxiway_load": str(file_number),
     }
-
-
-def _overtaken(tables: CloudTables, load: Load, sha256: str) -> OvertakenError:
-    return OvertakenError(
-        f"{tables.where}: a run that began later has published the month meanwhile, from another file (SHA-256 "
-        f"{sha256}…); expected to publish {load.download.sha256}. Nothing was changed: run the month again if this "
-        f"file is the right one"
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from taxiway.bigquery.csv_fields import fields_of
 from taxiway.bigquery.statements import statement
@@ -11,14 +12,14 @@ from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core import rejects as core_rejects
 from taxiway.core.errors import BalanceError
 from taxiway.core.lines import numbered_lines, reason_against
-from taxiway.core.rejects import MOST_KEPT, Reject, reason_against_field
+from taxiway.core.rejects import MOST_KEPT, Reject, RejectedLines, reason_against_field
 from taxiway.core.sources import Column
 
 MOST_AT_ONCE = 500
 """Rejected lines that one statement keeps."""
 
-LONGEST_KEPT = 10_000
-"""Characters of a rejected line that are kept: a request holds 10 MB at most."""
+MOST_BYTES_AT_ONCE = 4_000_000
+"""Bytes of rejected lines, as JSON, that one statement keeps: a request holds 10 MB at most."""
 
 EXPECTED = {
     **core_rejects.EXPECTED,
@@ -28,13 +29,11 @@ EXPECTED = {
 
 
 def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Sequence[Reject]) -> None:
-    """Keep rejected lines, at most :data:`MOST_KEPT`.
+    """Keep rejected lines.
 
     :param load_id: the attempt that rejects them
     """
-    kept = rejects[:MOST_KEPT]
-    for begin in range(0, len(kept), MOST_AT_ONCE):
-        chunk = kept[begin : begin + MOST_AT_ONCE]
+    for chunk in _chunks(rejects):
         warehouse.run(
             statement(
                 "keep_rejects",
@@ -43,7 +42,7 @@ def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Seque
                     "source": tables.source.name,
                     "month": tables.month.first_day,
                     "line_numbers": [reject.line_number for reject in chunk],
-                    "raw_lines": [reject.printable_line[:LONGEST_KEPT] for reject in chunk],
+                    "raw_lines": [reject.printable_line for reject in chunk],
                     "reasons": [reject.reason for reject in chunk],
                 },
                 dataset=tables.dataset,
@@ -51,20 +50,36 @@ def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Seque
         )
 
 
-def check_limit(tables: CloudTables, rejects: Sequence[Reject], rows_read: int, rejected_before: int = 0) -> None:
+def _chunks(rejects: Sequence[Reject]) -> Iterator[list[Reject]]:
+    """Cut rejected lines into what one request each can carry."""
+    chunk: list[Reject] = []
+    size = 0
+    for reject in rejects:
+        # Beside the texts: the number, and the JSON around the three.
+        own = len(json.dumps([reject.printable_line, reject.reason])) + 100
+        if chunk and (len(chunk) == MOST_AT_ONCE or size + own > MOST_BYTES_AT_ONCE):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(reject)
+        size += own
+    if chunk:
+        yield chunk
+
+
+def check_limit(tables: CloudTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> None:
     """Make sure that no more lines are rejected than the source allows.
 
-    :param rejects: the rejected lines of this step
+    :param rejected: how many lines of the file are
     :param rows_read: rows of the file
-    :param rejected_before: how many lines a step before has rejected
+    :param named: rejected lines, the first of which the message names
     :raises RejectLimitError: names the first of them, and the limit
     """
     core_rejects.check_limit(
         tables.source,
         tables.month,
-        len(rejects) + rejected_before,
+        rejected,
         rows_read,
-        named=rejects,
+        named=named,
         kept_in=f"{tables.dataset}.rejected_rows",
     )
 
@@ -97,7 +112,7 @@ def with_line_numbers(
     file_columns: Sequence[Column],
     columns: Sequence[Column],
     reasons: Mapping[tuple[str, ...], str],
-) -> list[Reject]:
+) -> RejectedLines:
     """Find the lines of unreadable rows again: BigQuery keeps no line numbers, but the file is at hand.
 
     Rows with the same fields are unreadable alike, so each of their lines is one.
@@ -109,26 +124,28 @@ def with_line_numbers(
     """
     position = {column.name: number for number, column in enumerate(file_columns)}
     order = [position[column.name] for column in columns]
-    rejects = []
+    rejects = RejectedLines()
     for number, line in numbered_lines(blocks):
         if number == 1 or reason_against(line, len(order)) is not None:
             continue  # what is no row was rejected before
         fields = fields_of(line.decode())
         reason = reasons.get(tuple(fields[place] for place in order))
         if reason is not None:
-            rejects.append(Reject(number, line, reason))
+            rejects.add(number, line, reason)
     return rejects
 
 
-def require_all_found(tables: CloudTables, rejects: Sequence[Reject], missing: int) -> None:
+def require_all_found(tables: CloudTables, found: int, missing: int, kinds: int) -> None:
     """Make sure that the lines that were found are those that BigQuery couldn't read.
 
+    :param found: lines
     :param missing: staged rows that have no id
+    :param kinds: how many different rows were looked for; where there are more than can be, nothing is known
     :raises BalanceError: there are more or fewer
     """
-    if len(rejects) != missing and len(rejects) <= MOST_KEPT:
+    if found != missing and kinds <= MOST_KEPT:
         raise BalanceError(
-            f"{tables.where}: {tables.filename}: {missing} staged rows can't be read, but {len(rejects)} lines of the "
+            f"{tables.where}: {tables.filename}: {missing} staged rows can't be read, but {found} lines of the "
             f"file are such ones; expected as many. Nothing was published: clear the task stage_month to stage the "
             f"file again"
         )

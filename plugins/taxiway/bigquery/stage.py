@@ -42,19 +42,25 @@ def file_columns(tables: CloudTables, load: Load) -> list[Column]:
     return [columns[name] for name in load.file_columns]
 
 
-def start_staging(warehouse: Warehouse, tables: CloudTables, load: Load, try_number: int) -> Any:
+def start_staging(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
     """Create the staging table, and start the job that loads the object into it.
 
-    :param try_number: which try of the task it is; each has a job of its own
+    Where a worker was lost that had started it, the job is found again, and its table left alone.
+
     :return: the job
     """
     columns = file_columns(tables, load)
-    warehouse.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 
     def start(job_id: str) -> Started:
+        warehouse.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
         return warehouse.start_load(load.uri, tables.staging_table, load_configuration(columns), job_id)
 
-    return first_usable_job(start, f"taxiway_{load.load_id}_stage_month_{try_number}")
+    return first_usable_job(
+        warehouse,
+        start,
+        f"taxiway_{load.load_id}_stage_month_{load.generation}",
+        lambda: warehouse.find_table(tables.staging_table) is not None,
+    )
 
 
 def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: Load, job: Any) -> None:

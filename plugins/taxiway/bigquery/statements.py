@@ -17,6 +17,7 @@ PARAMETER_TYPES = {
     "destination": "STRING",
     "error": "STRING",
     "etag": "STRING",
+    "fetched_load_id": "STRING",
     "filename": "STRING",
     "first_moment": "DATETIME",
     "last_modified": "STRING",

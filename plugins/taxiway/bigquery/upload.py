@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/gzip"
 """The objects are gzip files. Not ``Content-Encoding: gzip``, which would have them unpacked on the way out."""
+
+FETCHED_BY = "taxiway_fetched_load_id"
+"""Metadata of an object: the attempt that downloaded its bytes."""
 
 REQUEST_SECONDS = 120.0
 """Longest wait for one answer."""
@@ -52,13 +56,17 @@ class Lake:
     where: str
 
     @explains
-    def upload(self, path: Path, name: str) -> Uploaded:
+    def upload(
+        self, path: Path, name: str, fetched_load_id: str, refuse_later: Callable[[str], None] = lambda _: None
+    ) -> Uploaded:
         """Upload a file, unless the object is there with the same size and checksum.
 
         A reader sees the object whole, or the one before. Nobody's newer version is overwritten unseen.
 
         :param path: the file
         :param name: the object's name
+        :param fetched_load_id: the attempt that downloaded the file
+        :param refuse_later: is told the attempt that downloaded what is there, and raises where that is a later file
         :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
         :raises StagingMissingError: the file is gone
         """
@@ -75,7 +83,10 @@ class Lake:
         found = bucket.get_blob(name, timeout=REQUEST_SECONDS)
         if found is not None and (found.size, found.md5_hash) == (size, md5):
             return Uploaded(name, int(found.generation or 0), skipped=True)
+        if found is not None and (theirs := (found.metadata or {}).get(FETCHED_BY)):
+            refuse_later(theirs)
         blob = bucket.blob(name)
+        blob.metadata = {FETCHED_BY: fetched_load_id}
         try:
             blob.upload_from_filename(
                 str(path),

@@ -29,11 +29,11 @@ MOST_NUMBERS = 1000
 class Started:
     """A job that was started, or found under its id.
 
-    :param job: as Google's client has it
+    :param job: as Google's client has it; None where it is another account's, which this one may not look at
     :param found: whether it was there already
     """
 
-    job: Any
+    job: Any | None
     found: bool
 
 
@@ -127,12 +127,12 @@ class Warehouse:
         )
 
     @explains
-    def job_exists(self, job_id: str) -> bool:
-        """Say whether a job id is taken."""
-        from google.api_core.exceptions import NotFound
+    def look_up(self, job_id: str) -> Started | None:
+        """Return the job that has an id; None where the id is free."""
+        from google.api_core.exceptions import Forbidden, NotFound
 
         try:
-            self.client.get_job(
+            job = self.client.get_job(
                 job_id,
                 project=self.settings.project,
                 location=self.settings.location,
@@ -140,8 +140,12 @@ class Warehouse:
                 timeout=REQUEST_SECONDS,
             )
         except NotFound:
-            return False
-        return True
+            return None
+        except Forbidden as error:
+            if (error.errors or [{}])[0].get("reason") != "accessDenied":
+                raise
+            return Started(None, found=True)
+        return Started(job, found=True)
 
     @explains
     def wait(self, job: Any) -> Any:
@@ -156,8 +160,10 @@ class Warehouse:
             try:
                 job.result(timeout=None, retry=self._retry)
             except GoogleAPICallError:
-                if job.state != "DONE":
+                ended = self.find_job(job.job_id)
+                if ended.state != "DONE":
                     raise
+                return ended
         return self.find_job(job.job_id)
 
     def require_success(self, job: Any) -> None:
@@ -219,21 +225,35 @@ class Warehouse:
         try:
             return Started(start(), found=False)
         except Conflict:
-            return Started(self.find_job(job_id), found=True)
+            found = self.look_up(job_id)
+        if found is None:
+            raise WarehouseBusyError(
+                f"{self.where}: the job id {job_id} is taken, but there is no such job in {self.settings.location}, "
+                f"expected one; the task is tried again"
+            )
+        return found
 
 
-def first_usable_job(start: Callable[[str], Started], name: str) -> Any:
-    """Start a job under the first number that no failed job has.
+def first_usable_job(
+    warehouse: Warehouse, start: Callable[[str], Started], name: str, is_there: Callable[[], bool]
+) -> Any:
+    """Start a job under the first number that is free, or return the one that has done the work, or is at it.
 
     A job id can be used once. Where the same work was begun before (a worker was lost, or the answer
-    to the request), its job is found again rather than started twice; one that failed is passed over.
+    to the request), its job is found again rather than started twice; one that failed is passed over, and one whose
+    table is gone.
 
-    :param start: starts, or finds, the job of an id
+    :param start: starts the job of an id, or finds it where it was begun this very moment
     :param name: what the ids begin with
+    :param is_there: whether the table that the job leaves is there
     :return: the job
     """
     for number in range(1, MOST_NUMBERS):
-        started = start(f"{name}_{number}")
-        if not (started.found and started.job.state == "DONE" and started.job.error_result):
-            return started.job
+        job_id = f"{name}_{number}"
+        started = warehouse.look_up(job_id) or start(job_id)
+        job = started.job
+        if not started.found:
+            return job
+        if job is not None and not (job.state == "DONE" and (job.error_result or not is_there())):
+            return job
     raise WarehouseBusyError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")

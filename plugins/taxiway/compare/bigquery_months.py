@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taxiway.bigquery import ledger
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.months import Month
@@ -25,7 +26,7 @@ class BigQueryMonths:
     def months(self, source: Source) -> Mapping[Month, str]:
         """Return the published months of a source, each with the SHA-256 of its file."""
         dataset = self.warehouse.settings.dataset_name
-        if self.warehouse.find_table(f"{dataset}.load_events") is None:
+        if not ledger.is_complete(self.warehouse):
             return {}
         values = {"source": source.name, "destination": "bigquery"}
         rows = self.warehouse.run(statement("find_published_months", values, dataset=dataset))

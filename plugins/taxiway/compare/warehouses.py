@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -117,7 +118,7 @@ def _differing_ids(
         ours, theirs = left.ids(source, month, part), right.ids(source, month, part)
         only[left.name] += sorted(set(ours) - set(theirs))
         only[right.name] += sorted(set(theirs) - set(ours))
-        repeated = [row_id for ids in (ours, theirs) for row_id in ids if ids.count(row_id) > 1][:1]
+        repeated = [row_id for ids in (ours, theirs) for row_id, times in Counter(ids).items() if times > 1]
         if repeated:
             return f"the id {repeated[0]} stands more than once in one of them"
         if any(len(ids) >= MOST_IDS for ids in only.values()):

@@ -67,8 +67,11 @@ def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exce
     known = explained(error, gcp_conn_id, settings)
     if isinstance(known, WarehouseBusyError):
         return known
+    found = type(error).__name__
+    if isinstance(error, OSError) and error.filename:
+        found = f"{found}: {error.filename}"
     return SettingError(
-        f"the connection {gcp_conn_id} can't be used ({type(error).__name__}): expected a key file (key_path) that the "
+        f"the connection {gcp_conn_id} can't be used ({found}): expected a key file (key_path) that the "
         f"worker can read, a whole key (keyfile_dict), or neither, for application default credentials "
         f"('gcloud auth application-default login'): docs/bigquery.md"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.configuration import conf
 
@@ -55,7 +55,7 @@ class GcpJobOperator(GcpMonthOperator):
         job = self.start(step, context)
         self.log.info("%s: job %s is %s", step.tables.where, job.job_id, job.state)
         if self.deferrable and job.state != "DONE":
-            self._defer(step, job)
+            self.defer_until_done(step, job, method_name="resume", job_id=job.job_id)
         self._cancel = job.cancel
         return self.finish(step, step.warehouse.wait(job))
 
@@ -80,6 +80,7 @@ class GcpJobOperator(GcpMonthOperator):
             job = step.warehouse.find_job(job_id)
             if job.state != "DONE":
                 self.log.info("%s: the triggerer stopped waiting: %s", step.tables.where, event.get("message"))
+            self._cancel = job.cancel
             return self.finish(step, step.warehouse.wait(job))
 
         return self.guarded(context, load or self.load, run)
@@ -89,7 +90,13 @@ class GcpJobOperator(GcpMonthOperator):
         if self._cancel is not None:
             self._cancel()
 
-    def _defer(self, step: Step, job: Any) -> None:
+    def defer_until_done(self, step: Step, job: Any, method_name: str, *, own: bool = True, **kwargs: Any) -> NoReturn:
+        """Wait in the triggerer until a job is done, no longer than a try of the task may take.
+
+        :param job: the job
+        :param method_name: what goes on then; is given the event, the load and ``kwargs``
+        :param own: whether the job ends with the task where that is killed; another run's goes on
+        """
         from airflow.providers.google.cloud.triggers.bigquery import BigQueryInsertJobTrigger
 
         settings = step.warehouse.settings
@@ -100,7 +107,10 @@ class GcpJobOperator(GcpMonthOperator):
                 project_id=settings.project,
                 location=settings.location,
                 poll_interval=self.poll_interval,
+                cancel_on_kill=own,
             ),
-            method_name="resume",
-            kwargs={"load": step.load.to_dict(), "job_id": job.job_id},
+            method_name=method_name,
+            kwargs={"load": step.load.to_dict(), **kwargs},
+            # Airflow bounds what runs on a worker only: without this, a try could wait for ever.
+            timeout=self.execution_timeout,
         )

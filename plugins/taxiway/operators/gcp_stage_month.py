@@ -18,7 +18,7 @@ class GcpStageMonthOperator(GcpJobOperator):
 
     def start(self, step: Step, context: Context) -> Any:
         """Start the load job."""
-        return start_staging(step.warehouse, step.tables, step.load, context["ti"].try_number)
+        return start_staging(step.warehouse, step.tables, step.load)
 
     def finish(self, step: Step, job: Any) -> dict[str, Any]:
         """Count the rows."""

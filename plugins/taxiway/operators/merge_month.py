@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from taxiway.assets import announce
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_operator import MonthOperator
 from taxiway.postgres.publish import merge_month
@@ -24,6 +25,7 @@ class MergeMonthOperator(MonthOperator):
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, int]:
         """Publish the month."""
         counts = merge_month(connection, tables)
+        announce(self.outlets, context, tables.source.name, str(tables.month))
         self.log.info(
             "%s %s: published in %s: %d rows inserted, %d deleted, %d unchanged",
             tables.source.name,

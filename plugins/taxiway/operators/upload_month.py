@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxiway.bigquery import rejects
-from taxiway.bigquery.month_file import examine
+from taxiway.bigquery.load import Load
+from taxiway.bigquery.send import send_month
 from taxiway.bigquery.step import Step
 from taxiway.operators.gcp_month_operator import GcpMonthOperator
 
@@ -25,29 +22,17 @@ class UploadMonthOperator(GcpMonthOperator):
 
     def run_step(self, step: Step, context: Context) -> dict[str, Any]:
         """Upload the file."""
-        tables, load = step.tables, step.load
-        with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
-            clean_copy = Path(folder) / tables.filename
-            found = examine(load.download, tables.source, tables.month, clean_copy)
-            load = step.known_load = replace(
-                load,
-                rows_read=found.rows_read,
-                rows_rejected=len(found.rejects),
-                file_columns=tuple(column.name for column in found.columns),
-            )
-            rejects.keep(step.warehouse, tables, load.load_id, found.rejects)
-            rejects.check_limit(tables, found.rejects, found.rows_read)
-            loaded = uploaded = step.lake.upload(Path(load.download.path), tables.object_name)
-            if not found.sound:
-                loaded = step.lake.upload(clean_copy, tables.clean_object_name)
+
+        def entered(load: Load) -> None:
+            step.known_load = load
+
+        load, uploaded = send_month(step.warehouse, step.lake, step.tables, step.load, entered)
         self.log.info(
             "%s: %s %s: %d rows, %d lines rejected",
-            tables.where,
-            tables.uri(uploaded.name),
+            step.tables.where,
+            step.tables.uri(uploaded.name),
             "is there already" if uploaded.skipped else "uploaded",
-            found.rows_read,
-            len(found.rejects),
+            load.rows_read,
+            load.rows_rejected,
         )
-        return replace(
-            load, uri=tables.uri(loaded.name), object_name=loaded.name, generation=loaded.generation
-        ).to_dict()
+        return load.to_dict()

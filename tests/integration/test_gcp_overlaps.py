@@ -1,0 +1,344 @@
+"""Loads into BigQuery that overlap: side by side, one behind another, and with themselves after a worker was lost."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.bigquery import ledger
+from taxiway.bigquery.places import Places
+from taxiway.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
+from taxiway.bigquery.stage import finish_staging, start_staging
+from taxiway.core.errors import BalanceError, OvertakenError, WarehouseBusyError
+from taxiway.core.months import Month
+from taxiway.core.row_identity import unique_row_ids
+from taxiway.core.sources import Source
+from taxiway.local.samples import write_sample_month
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_storage import CloudStorage
+from tests.loading import lines_of
+
+ROWS = 60
+YEARS = itertools.count(2022)
+CONFLICT = "Could not serialize access to table taxi-project:taxi.green_tripdata due to concurrent update"
+
+
+@pytest.fixture(scope="module")
+def green(green: Source) -> Source:
+    """Green taxis without an end, for each test has a month of its own."""
+    return replace(green, last_month=None)
+
+
+@pytest.fixture(scope="module")
+def shared_cloud() -> Iterator[tuple[Cloud, StandIn]]:
+    with CloudStorage() as storage, StandIn() as bigquery, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        yield Cloud.connect().set_up(), bigquery
+
+
+@pytest.fixture
+def cloud(shared_cloud: tuple[Cloud, StandIn]) -> Cloud:
+    return shared_cloud[0]
+
+
+@pytest.fixture
+def bigquery(shared_cloud: tuple[Cloud, StandIn]) -> Iterator[StandIn]:
+    shared_cloud[1].forget_requests()
+    yield shared_cloud[1]
+    shared_cloud[1].faults.clear()
+
+
+@pytest.fixture
+def january() -> str:
+    return f"{next(YEARS)}-01"
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Callable[..., Path]:
+    folder = tmp_path_factory.mktemp("samples")
+
+    def sample(month: str, revision: int = 0) -> Path:
+        path = folder / str(revision) / green.filename(Month.parse(month))
+        write_sample_month(green, Month.parse(month), path, rows=ROWS, revision=revision)
+        return path
+
+    return sample
+
+
+def specified(source: Source, path: Path) -> list[str]:
+    return sorted(unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]]))
+
+
+class Thread(threading.Thread):
+    """A thread whose failure isn't lost."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._act = act
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._result = self._act()
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Any:
+        self.join(60)
+        assert not self.is_alive()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+# The ledger
+
+
+def test_months_that_begin_on_an_empty_dataset_make_the_ledger_together(
+    bigquery: StandIn, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The ledger is made by four statements: whoever comes between the first and the last one finds half of it."""
+    empty = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="side_by_side"))
+    Places(empty.settings, "test").ensure_dataset(cloud.bigquery)
+    held = bigquery.faults.hold_next_job("load_events", after=1)
+    first = Thread(lambda: empty.load(green, january, samples(january)))
+    held.wait_until_running()
+    february = january.replace("-01", "-02")
+
+    second = empty.load(green, february, samples(february))
+    held.release()
+
+    assert second == first.result() == Counts(ROWS, 0, 0)
+
+
+def test_a_ledger_that_was_left_half_made_is_completed(
+    bigquery: StandIn, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    half = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="half_made"))
+    Places(half.settings, "test").ensure_dataset(cloud.bigquery)
+    bigquery.faults.hold_next_job("load_events", after=1)
+    job = half.warehouse().start_query(ledger.statement("create_ledger", dataset=half.settings.dataset_name), "half")
+    half.bigquery.cancel_job("half", location=SETTINGS.location)
+    assert half.warehouse().wait(job.job).error_result["reason"] == "stopped"
+    assert half.warehouse().find_table(f"{half.settings.dataset_name}.load_events") is not None
+    with pytest.raises(WarehouseBusyError, match="run the DAG gcp_setup"):
+        half.loads(green, january)
+
+    assert half.load(green, january, samples(january)) == Counts(ROWS, 0, 0)
+
+
+# Which file is the later one
+
+
+def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """Also where the earlier one is tried again: that makes its attempt the later one, not its file."""
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.ready(early, samples(january))
+    cloud.publish(late, cloud.ready(late, samples(january, revision=1)))
+
+    for number in range(2):
+        with pytest.raises(OvertakenError, match="a run that began later has published the month"):
+            cloud.publish(early, older)
+        ledger.record(cloud.warehouse(), early, older, "merge_month", "failed", error="a quota")
+        again = ledger.resume(cloud.warehouse(), early, older, "merge_month")
+        assert again.load_id != older.load_id
+        older = again
+        assert cloud.loads(green, january)[-1].load_number == 3 + number
+
+    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+    # A new download of the same run is the later file again.
+    anew = cloud.ready(early, samples(january))
+    assert cloud.publish(early, anew).inserted > 0
+    assert sorted(cloud.ids(green, january)) == specified(green, samples(january))
+
+
+def test_a_file_that_was_fetched_later_replaces_one_whose_publication_took_several_tries(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.ready(early, samples(january))
+    newer = cloud.ready(late, samples(january, revision=1))
+    ledger.record(cloud.warehouse(), early, older, "merge_month", "failed", error="a quota")
+    cloud.publish(early, ledger.resume(cloud.warehouse(), early, older, "merge_month"))
+
+    cloud.publish(late, newer)
+
+    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_an_older_file_does_not_come_back_into_the_lake(
+    published: bool, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.fetch(early, samples(january), force=True).load
+    if published:
+        cloud.load(green, january, samples(january, revision=1), "manual__2")
+    else:
+        cloud.upload(late, cloud.fetch(late, samples(january, revision=1), force=True).load)
+
+    with pytest.raises(OvertakenError, match="published the month" if published else "another file into gs://"):
+        cloud.upload(early, older)
+
+    blob = cloud.storage.bucket(SETTINGS.bucket).get_blob(early.object_name)
+    assert blob.download_as_bytes(raw_download=True) == samples(january, revision=1).read_bytes()
+
+
+# Two publications at once
+
+
+def test_two_runs_that_publish_a_month_at_once_do_not_double_it(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The month is empty, so that both only add rows, which BigQuery lets them do at the same time."""
+    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
+    loads = [cloud.ready(tables, samples(january)) for tables in runs]
+    held = bigquery.faults.hold_next_job(containing="MERGE")
+
+    first = Thread(lambda: Cloud.connect().publish(runs[0], loads[0]))
+    held.wait_until_running()
+    second = Thread(lambda: Cloud.connect().publish(runs[1], loads[1]))
+    refused = bigquery.wait_until_answered(409, path_ending="/jobs")
+    held.release()
+
+    assert (first.result(), second.result()) == (Counts(ROWS, 0, 0), Counts(0, 0, ROWS))
+    assert len(cloud.ids(green, january)) == ROWS
+    assert refused.body is not None
+    name = refused.body["jobReference"]["jobId"]
+    assert name.endswith("_1")
+    merges = [job.job_id for job in cloud.bigquery.list_jobs() if job.job_id.startswith(name[:-1])]
+    assert sorted(merges) == [name, f"{name[:-1]}2"]
+
+
+def test_what_the_numbers_prevent(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """Under an id of its own, a publication beside another one adds its rows, too: so the test above can fail."""
+    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
+    loads = [cloud.ready(tables, samples(january)) for tables in runs]
+    held = bigquery.faults.hold_next_job(containing="MERGE")
+    without_number = Thread(lambda: Cloud.connect().warehouse().run(merging(runs[0])))
+    held.wait_until_running()
+    cloud.publish(runs[1], loads[1])
+    held.release()
+    without_number.result()
+
+    assert len(cloud.ids(green, january)) == 2 * ROWS
+
+
+def test_a_conflict_with_another_statement_is_tried_again(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    tables = cloud.tables(green, january)
+    load = cloud.ready(tables, samples(january))
+    bigquery.faults.fail_next_job("invalidQuery", CONFLICT, containing="MERGE")
+
+    with pytest.raises(WarehouseBusyError, match="another statement was changing the table"):
+        cloud.publish(tables, load)
+
+    assert cloud.publish(tables, load) == Counts(ROWS, 0, 0)
+
+
+def test_rows_that_change_under_a_merge_are_a_conflict(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    cloud.load(green, january, samples(january))
+    tables = cloud.tables(green, january, "manual__2")
+    load = cloud.ready(tables, samples(january, revision=1))
+    held = bigquery.faults.hold_next_job(containing="MERGE")
+    publishing = Thread(lambda: Cloud.connect().publish(tables, load))
+    held.wait_until_running()
+    cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'")
+    held.release()
+
+    with pytest.raises(WarehouseBusyError, match="due to concurrent update"):
+        publishing.result()
+    assert cloud.ids(green, january) == []
+    cloud.publish(tables, load)
+    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+
+
+# Jobs of another account
+
+
+def test_a_publication_that_failed_under_another_account_blocks_nobody(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """Who may run jobs may not look at those of others: that one failed, the ledger says."""
+    first, second = (cloud.tables(green, january, f"manual__{number}") for number in (1, 2))
+    load = cloud.ready(first, samples(january))
+    bigquery.faults.fail_next_job("quotaExceeded", containing="MERGE")
+    warehouse = cloud.warehouse()
+    failed = warehouse.wait(start_publishing(warehouse, first, load).job)
+    bigquery.jobs.give_to_another_account(failed.job_id)
+    other = cloud.ready(second, samples(january))
+    # Until the ledger knows, nobody can tell whether that job is at it still.
+    with pytest.raises(WarehouseBusyError, match=r"is another account's.*bigquery\.jobs\.get"):
+        cloud.publish(second, other)
+    ledger.record(warehouse, first, with_failed_publication(load, failed), "merge_month", "failed", error="a quota")
+
+    assert cloud.publish(second, other) == Counts(ROWS, 0, 0)
+    assert [entry.publication for entry in cloud.loads(green, january)] == [1, 2]
+
+
+def test_a_publication_that_failed_does_not_excuse_wrong_rows(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    tables = cloud.tables(green, january)
+    load = cloud.ready(tables, samples(january))
+    warehouse = cloud.warehouse()
+    job = warehouse.wait(start_publishing(warehouse, tables, load).job)
+    bigquery.faults.fail_next_job("quotaExceeded", containing="MERGE")
+    name = job.job_id.rpartition("_")[0]
+    warehouse.wait(warehouse.start_query(merging(tables), f"{name}_2").job)
+    cloud.query(
+        "INSERT INTO `$taxi.green_tripdata` (unique_row_id, filename, source_month) "
+        "SELECT unique_row_id, filename, source_month FROM `$taxi.green_tripdata` "
+        f"WHERE source_month = DATE '{january}-01'"
+    )
+
+    with pytest.raises(BalanceError, match="something beside Taxiway has written there"):
+        cloud.publish(tables, load)
+
+
+# A worker that is lost
+
+
+def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    tables = cloud.tables(green, january)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    warehouse = cloud.warehouse()
+    held = bigquery.faults.hold_next_job(containing='"load"')
+    first = start_staging(warehouse, tables, load)
+    held.wait_until_running()  # and the worker is gone
+    created = warehouse.find_table(tables.staging_table)
+
+    load = ledger.resume(warehouse, tables, load, "stage_month")
+    again = start_staging(warehouse, tables, load)
+    held.release()
+    finish_staging(warehouse, cloud.lake(), tables, load, warehouse.wait(again))
+
+    assert again.job_id == first.job_id
+    table = warehouse.find_table(tables.staging_table)
+    assert table is not None
+    assert created is not None
+    assert table.created == created.created, "the table is not replaced under the job"
+    assert table.expires is not None
+    assert table.num_rows == ROWS
+    # Where the job is done and its table gone, the month is staged anew.
+    cloud.query(f"DROP TABLE `{tables.staging_table}`")
+    assert start_staging(warehouse, tables, load).job_id != first.job_id
