@@ -10,11 +10,20 @@ import pytest
 from taxiway.core.paths import ROOT
 
 
+def environment() -> dict[str, str]:
+    """That of a shell: a make that runs this test would have its own go on, and print where it goes."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MAKE") and name not in {"MFLAGS", "TAXIWAY_TEST_GCP_PROJECT"}
+    }
+
+
 @pytest.mark.parametrize(("given", "called"), [((), "taxiway.local.psql"), (("AS=postgres",), '--as "postgres"')])
 def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str, ...], called: str) -> None:
     """GNU make has a variable AS of its own: the assembler."""
     printed = subprocess.run(
-        ["make", "--dry-run", "psql", *given], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "psql", *given], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
     ).stdout
 
     assert printed.strip().splitlines()[-1].rstrip().endswith(called)
@@ -22,11 +31,10 @@ def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str,
 
 def test_the_cloud_is_not_tested_without_one() -> None:
     """A run that skips everything would look like one that has passed."""
-    environment = {name: value for name, value in os.environ.items() if name != "TAXIWAY_TEST_GCP_PROJECT"}
     done = subprocess.run(
         ["make", "--assume-old=.venv/.development", "test-gcp"],
         cwd=ROOT,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
