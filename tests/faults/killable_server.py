@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -64,6 +65,8 @@ class KillableServer(PostgresServer):
     def kill(self) -> None:
         """Kill the postmaster and every process of its own, as a power cut would."""
         postmaster = self._postmasters[-1]
+        # One that it forks while its children are listed would outlive it, and keep its shared memory from the next.
+        postmaster.send_signal(signal.SIGSTOP)
         children = psutil.Process(postmaster.pid).children(recursive=True)
         postmaster.kill()
         for process in children:

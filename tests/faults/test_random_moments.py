@@ -25,6 +25,7 @@ from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN, KillableServer
 from tests.faults.loading_by_operators import Loading
 from tests.faults.served_months import KINDS, ServedMonth
+from tests.integration.airflow_environment import wait_until
 from tests.loading import load, staging_tables, table_digest
 
 STEPS = {"download_month", "stage_month", "hash_rows", "check_month", "merge_month"}
@@ -136,6 +137,9 @@ def test_servers_killed(loading: Loading, killable_server: KillableServer, known
 
         loading.load(month, f"case {case}")
 
+        # What a load says last may still pass while its server is being killed: nothing is left to be tried again.
+        wait_until(lambda: killed[-1:] == [case], timeout=10, what="the server to be killed")  # noqa: B023
+        start_again()
         loading.proxy.arm(None)
         with closing(loading.connect()) as connection:
             assert_survived(connection, loading.source, loading.expected)
