@@ -5,7 +5,8 @@
 -- Parameters: staging_table, columns; bound: most (rows to return at the most), longest (characters
 -- of a field to return).
 -- Twice: safe, it only reads.
--- Rows are looked at first, on all cores; only where one is unreadable, all of them are numbered.
+-- Rows are looked at first, on all cores; only where one is unreadable, all of them are numbered, and only the fields
+-- of unreadable rows are looked at again: the planner would look at those of every row before it joins.
 WITH unreadable AS MATERIALIZED (
     SELECT ctid AS _row_address
     FROM {{ staging_table }}
@@ -24,26 +25,36 @@ numbered AS (
 {%- endfor %}
     FROM {{ staging_table }} AS staged
     WHERE EXISTS (SELECT unreadable._row_address FROM unreadable)
+),
+
+located AS MATERIALIZED (
+    SELECT
+        numbered._row_address,
+        numbered._line
+{%- for column in columns %},
+        numbered.{{ column.name | identifier }}
+{%- endfor %}
+    FROM numbered
+    INNER JOIN unreadable ON numbered._row_address = unreadable._row_address
 )
 
 SELECT
-    numbered._row_address::text AS row_address,
-    numbered._line AS line_number,
+    located._row_address::text AS row_address,
+    located._line AS line_number,
     field.column_name,
     field.column_type,
     LEFT(field.value, %(longest)s) AS value
-FROM numbered
-INNER JOIN unreadable ON numbered._row_address = unreadable._row_address
+FROM located
 CROSS JOIN LATERAL (
     VALUES
 {%- for column in columns %}
     (
         '{{ column.header }}',
         '{{ column.type }}',
-        numbered.{{ column.name | identifier }},
+        located.{{ column.name | identifier }},
         {{ is_readable(column) }}
     ){{ "," if not loop.last }}
 {%- endfor %}
 ) AS field (column_name, column_type, value, is_readable)
 WHERE NOT field.is_readable
-ORDER BY numbered._line, field.column_name
+ORDER BY located._line, field.column_name

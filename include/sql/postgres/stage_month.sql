@@ -2,7 +2,8 @@
 -- Grain: one row per row of the file.
 -- Parameters: staging_table, file_columns (the source's columns in the order of this file), numbered (whether each
 -- line begins with its number).
--- Twice: runs in the transaction that creates the staging table, so always on an empty one.
+-- Twice: rows would be there twice, so never on a table with rows. With numbered lines it runs in the transaction that
+-- creates the table; else over two sessions, once the table is there, and the rows are counted behind it.
 -- An empty field is NULL, quoted or not.
 COPY {{ staging_table }} (
 {%- if numbered %}

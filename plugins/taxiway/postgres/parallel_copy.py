@@ -43,8 +43,10 @@ def copy_in_parallel(connection: psycopg.Connection[Any], statement: str, blocks
         sessions = (connection, second)
         queue: _Queue = Queue(_WAITING)
         with ThreadPoolExecutor(len(sessions)) as threads:
-            copying = [threads.submit(_copy, session, statement, queue) for session in sessions]
+            copying: list[Future[int]] = []
             try:
+                for session in sessions:
+                    copying.append(threads.submit(_copy, session, statement, queue))
                 for block in blocks:
                     queue.put(block)
                 for _ in sessions:
@@ -70,7 +72,7 @@ def _end(
     for _ in sessions:
         queue.put(error)
     wait(copying, timeout=_END_SECONDS)
-    for done, session in zip(copying, sessions, strict=True):
+    for done, session in zip(copying, sessions, strict=False):  # the second may not have begun
         if not done.done():
             _interrupt(session)
 
