@@ -4,94 +4,142 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from bench import machine, month_files, report, warehouse
+from bench import machine, mirror, month_files, report, warehouse
 from bench.airflow_home import AirflowHome
 from bench.contenders import Contenders
+from bench.disk import is_enough
 from bench.rounds import run_rounds
+from bench.run_folder import Say, clear_leftovers, stand_alone
 from bench.scale import Scale
 from taxiway.core.paths import ROOT
+
+WARM_UP = Scale(rows=300, months=2, rounds=1, tiny_months=1, side_months=2, transfer_bytes=100_000)
+"""What everything is run at once before it is measured: imports, caches and compiled templates are there then."""
+
+PROGRAMS = ("curl", "gzip")
+"""What the download is compared with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the results.
 
     :param arguments: what follows the command's name; the process's own where none are given
-    :return: the exit code: 0 whatever the figures, for they are a measurement, not a test
+    :return: the exit code: 0 whatever the figures, for they are a measurement, not a test; 2 where it can't begin
     """
+    whole = Scale()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a month (default: %(default)s)")
-    parser.add_argument("--months", type=int, default=24, help="months in one table (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
-    parser.add_argument("--tiny-months", type=int, default=12, help="months of 100 rows (default: %(default)s)")
-    parser.add_argument("--side-months", type=int, default=4, help="months side by side (default: %(default)s)")
-    parser.add_argument("--transfer-mb", type=float, default=100, help="size of the downloaded file, in MB")
-    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results.json", help="where the results go")
+    parser.add_argument("--rows", type=int, default=whole.rows, help="rows of a month (default: %(default)s)")
+    parser.add_argument("--months", type=int, default=whole.months, help="months in one table (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=whole.rounds, help="how often all is measured (%(default)s)")
+    parser.add_argument("--tiny-months", type=int, default=whole.tiny_months, help="months of 100 rows (%(default)s)")
+    parser.add_argument("--side-months", type=int, default=whole.side_months, help="months side by side (%(default)s)")
     parser.add_argument(
-        "--document", type=Path, help="where the tables go, between marks (docs/performance.md, for a whole run only)"
+        "--transfer-mb", type=float, default=whole.transfer_bytes / 1e6, help="size of the downloaded file, in MB"
     )
-    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (default: .taxiway)")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="where the results go (.taxiway/benchmark.json, and bench/results.json if it is a whole run)",
+    )
+    parser.add_argument(
+        "--document", type=Path, help="where the tables go, between marks (docs/performance.md, if it is a whole run)"
+    )
+    parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to measure")
     options = parser.parse_args(arguments)
-    counts = (options.rows, options.months, options.rounds, options.tiny_months, options.side_months)
-    if min(*counts, options.transfer_mb) <= 0:
-        parser.error("rows, months, rounds and sizes must be above 0")
-    if options.rows < 100:
-        parser.error("rows: expected 100 or more, for one row of a hundred is corrected")
-    scale = Scale(
-        rows=options.rows,
-        months=options.months,
-        rounds=options.rounds,
-        tiny_months=options.tiny_months,
-        side_months=options.side_months,
-        transfer_bytes=int(options.transfer_mb * 1e6),
-    )
+    try:
+        scale = Scale(
+            rows=options.rows,
+            months=options.months,
+            rounds=options.rounds,
+            tiny_months=options.tiny_months,
+            side_months=options.side_months,
+            transfer_bytes=int(options.transfer_mb * 1e6),
+        )
+        document = options.document or (report.DOCUMENT if scale.is_whole else None)
+        require_ready(document)
+    except ValueError as error:
+        parser.error(str(error))
+    places = report.places(scale, options.results)
     stand_alone()
     console = Console(highlight=False, width=120)
-    found = measure(scale, console, options.folder)
-    report.write_results(found, options.results)
-    document = options.document or (report.DOCUMENT if scale.is_whole else None)
-    if document is not None:
-        report.write_document(found, document)
-    report.show(found, console)
-    written = ", ".join(str(path) for path in (options.results, document) if path is not None)
-    console.print(f"Written: {written}", markup=False, soft_wrap=True)
-    return 0
-
-
-def measure(scale: Scale, console: Console, folder: Path | None) -> dict[str, object]:
-    """Run all rounds on a server and an Airflow of their own.
-
-    :param folder: a folder on the disk to measure
-    :return: what goes into ``bench/results.json``
-    """
     began = time.monotonic()
 
     def say(line: str) -> None:
         console.print(f"{time.monotonic() - began:6.0f} s  {line}", markup=False, soft_wrap=True)
 
-    with warehouse.running(folder) as server:
-        say(f"making months of {scale.rows:,} rows")
-        files = month_files.write_months(server.home.root / "months", scale)
+    clear_leftovers(options.folder, say)
+    if not is_enough(options.folder, scale.disk_bytes, console):
+        return 2
+    found = measure(scale, say, options.folder, lambda found: report.write_results(found, places[0]))
+    report.show(found, console)
+    for place in places[1:]:
+        report.write_results(found, place)
+    if document is not None:
+        report.write_document(found, document)
+    written = [*places, *([document] if document is not None else [])]
+    console.print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+    return 0
+
+
+def require_ready(document: Path | None) -> None:
+    """Make sure that nothing is missed when all is measured.
+
+    :param document: where the tables go
+    :raises ValueError: a program is absent, or the tables can't be written into the document
+    """
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            raise ValueError(f"{program} is not here, and the download is compared with it: install it")
+    if document is not None:
+        report.require_marks(document, report.MARKS)
+        if not os.access(document, os.W_OK):
+            raise ValueError(f"{document} can't be written to, expected that it can: the results go there")
+
+
+def measure(scale: Scale, say: Say, folder: Path, keep: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Run all rounds on a server and an Airflow of their own.
+
+    :param say: is told how it goes
+    :param folder: a folder on the disk to measure
+    :param keep: is given the results after each round
+    :return: what goes into ``bench/results.json``
+    """
+    found: dict[str, Any] = {}
+    with warehouse.running(folder, say) as server:
+        root = server.home.root / "months"
+        say(f"making {scale.files} months of {scale.rows:,} rows")
+        files = month_files.write_months(root / "measured", scale)
         say("setting Airflow up")
         airflow = AirflowHome.create(server)
-        with month_files.mirror(files.folder) as mirror:
-            contenders = Contenders(scale, server, files, airflow, mirror)
-            measured = run_rounds(contenders.all(), scale.rounds, say)
-        return report.results(scale, machine.describe(server.version()), measured, contenders.contents.to_dict())
+        with mirror.serving(root) as address:
+            warm_up(server, airflow, root / "warm-up", f"{address}/warm-up", say)
+            contenders = Contenders(scale, server, files, airflow, f"{address}/measured")
+            for measured in run_rounds(contenders.all(), scale.rounds, say):
+                described = machine.describe(server.version())
+                found = report.results(scale, described, measured, contenders.contents.to_dict())
+                keep(found)
+    return found
 
 
-def stand_alone() -> None:
-    """Keep this machine's Airflow out of it, and stop the servers when the benchmark is told to end."""
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
-        del os.environ[name]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def warm_up(server: warehouse.Warehouse, airflow: AirflowHome, folder: Path, address: str, say: Say) -> None:
+    """Run every contender once on a few rows, and forget what it measured; of Airflow, only read its DAG files."""
+    say(f"warming up on {WARM_UP.rows} rows")
+    files = month_files.write_months(folder, WARM_UP)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(airflow.warm_up)
+        for contender in Contenders(WARM_UP, server, files, airflow, address).without_airflow().values():
+            contender()
+        reading.result()
 
 
 if __name__ == "__main__":

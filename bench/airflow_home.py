@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.warehouse import Warehouse
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from taxiway.local.setup import airflow_command, airflow_environment, setup
+from taxiway.local.setup import airflow_command, airflow_environment, run_airflow, setup
 
 TAXIWAY_DAG = "taxi_yellow"
 TRIVIAL_DAG = "trivial"
@@ -57,6 +57,10 @@ class AirflowHome:
         )
         return home
 
+    def warm_up(self) -> None:
+        """Let Airflow read the DAG files once, outside every measurement."""
+        run_airflow(self.warehouse.home, "dags", "reserialize")
+
     def use_mirror(self, address: str) -> None:
         """Give the connection ``tlc_mirror`` an address."""
         self.warehouse.query(
@@ -86,7 +90,9 @@ class AirflowHome:
         began = time.perf_counter()
         process = subprocess.Popen(
             command,
-            env=airflow_environment(self.warehouse.home),
+            # The second one keeps the environment readable, by which the processes of a killed run are known.
+            env={**airflow_environment(self.warehouse.home), "SPT_NOENV": "1"},
+            start_new_session=True,  # on Ctrl-C, or where a terminal closes, it is we who end it
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

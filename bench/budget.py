@@ -17,7 +17,7 @@ class Budget:
     :param to: what it is compared with
     :param must: the limit
     :param bound: whether the limit is the most or the least that is right
-    :param aim: what is aimed at, where that differs
+    :param aim: what is aimed at, where that is more
     :param unit: of a budget that is a difference, not a ratio
     """
 
@@ -41,6 +41,29 @@ class Budget:
     def holds(self, median: float) -> bool:
         """Say whether a median is within the limit."""
         return median <= self.must if self.bound == "at most" else median >= self.must
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A ratio that stands beside the budget, to understand it.
+
+    :param key: its name in ``bench/results.json``
+    :param what: what is compared, in words
+    :param measure: what is measured
+    :param to: what it is compared with
+    """
+
+    key: str
+    what: str
+    measure: str
+    to: str
+
+    def ratio(self, measures: Mapping[str, float]) -> float:
+        """Return the ratio of one round.
+
+        :param measures: what the round measured
+        """
+        return measures[self.measure] / measures[self.to]
 
 
 BUDGET = (
@@ -78,7 +101,14 @@ BUDGET = (
         "one_by_one",
         0.75,
     ),
-    Budget("download_to_curl", "download's speed to curl's, to the last byte", "curl", "transfer", 0.8, "at least"),
+    Budget(
+        "download_to_curl",
+        "download's speed to curl's, until the last byte is written",
+        "curl",
+        "transfer",
+        0.8,
+        "at least",
+    ),
     Budget(
         "peak_mib",
         "peak memory of a task above that of an empty task",
@@ -90,9 +120,25 @@ BUDGET = (
     Budget(
         "disk_to_published",
         "disk beyond file and table while loading, to the table",
-        "disk_beyond",
-        "disk_published",
+        "beyond_mib",
+        "published_mib",
         1.2,
     ),
 )
 """The budget, in the order in which it is shown."""
+
+BESIDE = (
+    Beside(
+        "steps_at_once_to_one_by_one",
+        "the same months by the steps alone, without Airflow: side by side to one after another",
+        "steps_at_once",
+        "steps_one_by_one",
+    ),
+    Beside(
+        "disk_with_wal_to_published",
+        "disk beyond file and table while loading, with its write-ahead log, to the table",
+        "beyond_with_wal_mib",
+        "published_mib",
+    ),
+)
+"""What stands beside it."""

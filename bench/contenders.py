@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,14 @@ from bench import course_flow, dlt_load, pandas_load
 from bench import taxiway_load as taxiway
 from bench.airflow_home import TAXIWAY_DAG, TRIVIAL_DAG, AirflowHome
 from bench.contents import Contents
-from bench.month_files import MonthFiles
+from bench.month_files import REAL, TINY, TRANSFER, MonthFiles
+from bench.rounds import Contender
 from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
-from bench.warehouse import Warehouse, folder_bytes
+from bench.warehouse import Warehouse, folder_bytes, require_durability
 from bench.watch import PeakWatch
 from bench.without_rejects import trusting
 from taxiway.core.months import Month
+from taxiway.postgres.session import transaction
 
 DATABASE = "contender"
 MIB = 1 << 20
@@ -44,10 +47,25 @@ class Contenders:
     files: MonthFiles
     airflow: AirflowHome
     mirror: str
-    contents: Contents = field(default_factory=Contents)
+    contents: Contents = field(init=False)
 
-    def all(self) -> dict[str, Callable[[], Measures]]:
+    def __post_init__(self) -> None:
+        """Begin with nothing loaded."""
+        self.contents = Contents(self.files.source)
+
+    def all(self) -> dict[str, Contender]:
         """Return the contenders by name; each measures once when it is called."""
+        return {
+            **self.without_airflow(),
+            "airflow_month": self.airflow_month,
+            "trivial_backfill": self.trivial_backfill,
+            "tiny_backfill": self.tiny_backfill,
+            "four_at_once": partial(self.side_by_side, "four_at_once", self.scale.side_months),
+            "one_by_one": partial(self.side_by_side, "one_by_one", 1),
+        }
+
+    def without_airflow(self) -> dict[str, Contender]:
+        """Return those that Airflow has no part in."""
         return {
             "copy": self.copy,
             "steps": self.steps,
@@ -57,14 +75,10 @@ class Contenders:
             "dlt_append": partial(self.dlt, "append"),
             "dlt_merge": partial(self.dlt, "merge"),
             "growth": self.growth,
+            "steps_at_once": self.steps_at_once,
             "disk": self.disk,
             "curl": self.curl,
             "download": self.download,
-            "airflow_month": self.airflow_month,
-            "trivial_backfill": self.trivial_backfill,
-            "tiny_backfill": self.tiny_backfill,
-            "four_at_once": partial(self.side_by_side, "four_at_once", self.scale.side_months),
-            "one_by_one": partial(self.side_by_side, "one_by_one", 1),
         }
 
     @property
@@ -73,7 +87,7 @@ class Contenders:
 
     @property
     def _month(self) -> Path:
-        return self.files.path("real", FIRST_MONTH)
+        return self.files.path(REAL, FIRST_MONTH)
 
     def copy(self) -> Measures:
         """The limit: COPY into a bare table."""
@@ -86,9 +100,11 @@ class Contenders:
         """A first load, a reload of the same bytes, a reload of a corrected file."""
         source, cache = self.files.source, self._empty("steps-cache")
         corrected, changed = self.files.corrected, self.files.corrected_rows
-        fetch = partial(taxiway.download, f"{self.mirror}/real", source, FIRST_MONTH, cache)
+        fetch = partial(taxiway.download, f"{self.mirror}/{REAL}", source, FIRST_MONTH, cache)
         file = fetch()
         with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            with transaction(connection):  # with the settings of the steps
+                require_durability(connection)
             first = taxiway.load(connection, source, FIRST_MONTH, file, "first")
             self.contents.look(connection, "steps", self._main, self.scale.rows)
             self.contents.look_at_ids(connection, "steps", self._main)
@@ -113,7 +129,7 @@ class Contenders:
 
     def steps_without_rejects(self) -> Measures:
         """A first load by steps that trust every row."""
-        file = self.files.download("real", FIRST_MONTH)
+        file = self.files.download(REAL, FIRST_MONTH)
         with self.warehouse.fresh(DATABASE) as own, own.connect() as connection, trusting(self.scale.rows):
             seconds = taxiway.load(connection, self.files.source, FIRST_MONTH, file, "first").total
             self.contents.look_at_ids(connection, "steps_without_rejects", self._main)
@@ -125,7 +141,7 @@ class Contenders:
         with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
             course_flow.make_tables(connection, source)
             for number, month in enumerate(months_from(FIRST_MONTH, COURSE_MONTHS)):
-                path = self.files.path("real", month)
+                path = self.files.path(REAL, month)
                 seconds.append(course_flow.load(connection, source, month, path, self.files.folder))
                 if number == 0:
                     self.contents.look(connection, "course", course_flow.MAIN, self.scale.rows)
@@ -150,19 +166,39 @@ class Contenders:
 
     def growth(self) -> Measures:
         """Many months into one table, the first and the last of which are compared."""
-        source = self.files.source
-        months = months_from(FIRST_MONTH, self.scale.months)
-        files = [self.files.download("growth", month) for month in months]
+        source, seconds = self.files.source, []
         with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
             taxiway.make_tables(connection, source)
-            seconds = [
-                taxiway.load(connection, source, month, file, "first").total
-                for month, file in zip(months, files, strict=True)
-            ]
-        return {"first_month": seconds[0], "last_month": seconds[-1]}
+            for month in months_from(FIRST_MONTH, max(self.scale.months, self.scale.side_months)):
+                file = self.files.download(REAL, month)
+                self.warehouse.query("CHECKPOINT")  # as before the first one
+                seconds.append(taxiway.load(connection, source, month, file, "first").total)
+        return {
+            "first_month": seconds[0],
+            "last_month": seconds[self.scale.months - 1],
+            "steps_one_by_one": sum(seconds[: self.scale.side_months]),
+        }
+
+    def steps_at_once(self) -> Measures:
+        """As many months as go side by side, all at once, without Airflow: a thread and a connection each."""
+        source, count = self.files.source, self.scale.side_months
+        files = {month: self.files.download(REAL, month) for month in months_from(FIRST_MONTH, count)}
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+            taxiway.make_tables(connection, source)
+
+            def load(month: Month) -> None:
+                with own.connect() as session:
+                    taxiway.load(session, source, month, files[month], "first")
+
+            with ThreadPoolExecutor(count) as threads:
+                began = time.perf_counter()
+                list(threads.map(load, files))
+                seconds = time.perf_counter() - began
+            self._require(own, count * self.scale.rows)
+        return {"steps_at_once": seconds}
 
     def disk(self) -> Measures:
-        """A month from the mirror to the table, with an eye on the disk. Write-ahead log is the server's own affair."""
+        """A month from the mirror to the table, with an eye on the disk, and on the write-ahead log by itself."""
         source, cache = self.files.source, self._empty("disk-cache")
         file_bytes = self._month.stat().st_size
         with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
@@ -175,29 +211,27 @@ class Contenders:
 
             before, wal_before = used(), own.wal_bytes()
             with PeakWatch(used) as watch:
-                fetch = partial(taxiway.download, f"{self.mirror}/real", source, FIRST_MONTH, cache)
+                fetch = partial(taxiway.download, f"{self.mirror}/{REAL}", source, FIRST_MONTH, cache)
                 fetched = taxiway.fetch(connection, source, FIRST_MONTH, "first", fetch)
                 assert fetched.file is not None  # noqa: S101 - the mirror has it
                 taxiway.load(connection, source, FIRST_MONTH, fetched.file, "first")
             published = used() - before
             wal = own.wal_bytes() - wal_before
         shutil.rmtree(cache)
+        beyond = watch.peak - before - published
         return {
-            "disk_beyond": watch.peak - before - published,
-            "disk_published": published,
+            "beyond_mib": beyond / MIB,
+            "beyond_with_wal_mib": (beyond + wal) / MIB,
             "published_mib": published / MIB,
             "wal_mib": wal / MIB,
         }
 
     def curl(self) -> Measures:
         """What curl takes for a big file, and what it takes to test it as the download does."""
-        program = shutil.which("curl")
-        if program is None:
-            raise RuntimeError("curl is not here, and the download is compared with it: install it")
         folder = self._empty("curl")
-        address = f"{self.mirror}/transfer/{self.files.source.file_path(FIRST_MONTH)}"
+        address = f"{self.mirror}/{TRANSFER}/{self.files.source.file_path(FIRST_MONTH)}"
         began = time.perf_counter()
-        subprocess.run([program, "--silent", "--show-error", "--fail", "-o", str(folder / "file"), address], check=True)
+        subprocess.run(["curl", "--silent", "--show-error", "--fail", "-o", str(folder / "file"), address], check=True)
         seconds = time.perf_counter() - began
         tested = time.perf_counter()
         with (folder / "file").open("rb") as file:
@@ -208,13 +242,13 @@ class Contenders:
     def download(self) -> Measures:
         """What Taxiway's download takes for the same file."""
         cache = self._empty("download-cache")
-        transfer, verified = taxiway.transfer(f"{self.mirror}/transfer", self.files.source, FIRST_MONTH, cache)
+        transfer, verified = taxiway.transfer(f"{self.mirror}/{TRANSFER}", self.files.source, FIRST_MONTH, cache)
         shutil.rmtree(cache)
         return {"transfer": transfer, "download": verified}
 
     def airflow_month(self) -> Measures:
         """The same month through Airflow."""
-        self._serve("real")
+        self._serve(REAL)
         seconds = self.airflow.backfill(TAXIWAY_DAG, [FIRST_MONTH])
         with self.warehouse.connect() as connection:
             self.contents.look(connection, "airflow", self._main, self.scale.rows)
@@ -229,18 +263,18 @@ class Contenders:
 
     def tiny_backfill(self) -> Measures:
         """A backfill of as many months of 100 rows."""
-        self._serve("tiny")
+        self._serve(TINY)
         seconds = self.airflow.backfill(TAXIWAY_DAG, self._tiny_months)
-        self._require(TINY_ROWS * self.scale.tiny_months)
+        self._require(self.warehouse, TINY_ROWS * self.scale.tiny_months)
         return {"tiny_backfill": seconds, "peak_of_100_rows": self.airflow.peak_mib(TAXIWAY_DAG)}
 
     def side_by_side(self, name: str, runs: int) -> Measures:
         """Four months, so many at a time."""
-        self._serve("side")
+        self._serve(REAL)
         seconds = self.airflow.backfill(
             TAXIWAY_DAG, months_from(FIRST_MONTH, self.scale.side_months), max_active_runs=runs
         )
-        self._require(self.scale.side_months * self.scale.side_rows)
+        self._require(self.warehouse, self.scale.side_months * self.scale.rows)
         return {name: seconds}
 
     def _serve(self, name: str) -> None:
@@ -248,8 +282,8 @@ class Contenders:
         self.airflow.forget()
         self.airflow.use_mirror(f"{self.mirror}/{name}")
 
-    def _require(self, rows: int) -> None:
-        with self.warehouse.connect() as connection:
+    def _require(self, warehouse: Warehouse, rows: int) -> None:
+        with warehouse.connect() as connection:
             if (found := taxiway.count_rows(connection, self._main)) != rows:
                 raise RuntimeError(f"{self._main} holds {found} rows, expected {rows}")
 

@@ -1,17 +1,18 @@
-"""The months that are loaded: made once, outside every measurement, and served by a mirror of its own process."""
+"""The months that are loaded: made once, outside every measurement."""
 
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+import multiprocessing
+import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
+from bench.scale import FIRST_MONTH, TINY_ROWS, Scale, months_from
 from taxiway.core.download import Download
 from taxiway.core.gzip_file import check_gzip
 from taxiway.core.months import Month
@@ -19,8 +20,9 @@ from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
 from taxiway.local.samples import write_sample_month
 
-SETS = ("real", "growth", "side", "tiny", "transfer")
-"""Sets of months, each in a folder that is laid out as a mirror is."""
+REAL, TINY, TRANSFER = "real", "tiny", "transfer"
+"""Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
+load big months; those that are nothing but orchestration; and the one that is only downloaded."""
 
 CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
@@ -53,8 +55,12 @@ class MonthFiles:
         return downloaded(self.path(name, month))
 
 
+@cache
 def downloaded(path: Path) -> Download:
-    """Describe a file as if it had just been downloaded and verified."""
+    """Describe a file as if it had just been downloaded and verified.
+
+    :param path: of a file that doesn't change any more
+    """
     contents = check_gzip(path)
     return Download(
         path=str(path),
@@ -80,23 +86,42 @@ def write_months(folder: Path, scale: Scale) -> MonthFiles:
     """
     source = yellow()
     wanted = {
-        "real": (months_from(FIRST_MONTH, COURSE_MONTHS), scale.rows),
-        "growth": (months_from(FIRST_MONTH, scale.months), scale.growth_rows),
-        "side": (months_from(FIRST_MONTH, scale.side_months), scale.side_rows),
-        "tiny": (months_from(FIRST_MONTH, scale.tiny_months), TINY_ROWS),
-        "transfer": ([FIRST_MONTH], scale.transfer_bytes // _BYTES_A_ROW),
+        REAL: (months_from(FIRST_MONTH, scale.files), scale.rows),
+        TINY: (months_from(FIRST_MONTH, scale.tiny_months), TINY_ROWS),
+        TRANSFER: ([FIRST_MONTH], scale.transfer_bytes // _BYTES_A_ROW),
     }
-    with ProcessPoolExecutor() as pool:
-        jobs = [
-            pool.submit(write_sample_month, source, month, folder / name / source.file_path(month), rows=rows)
-            for name, (months, rows) in wanted.items()
-            for month in months
-        ]
-        for job in jobs:
-            job.result()
+    with ProcessPoolExecutor(initializer=_end_with_parent) as pool:
+        try:
+            jobs = [
+                pool.submit(write_sample_month, source, month, folder / name / source.file_path(month), rows=rows)
+                for name, (months, rows) in wanted.items()
+                for month in months
+            ]
+            for job in jobs:
+                job.result()
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
     real = source.file_path(FIRST_MONTH)
-    changed = _correct(folder / "real" / real, folder / "corrected" / real)
+    changed = _correct(folder / REAL / real, folder / "corrected" / real)
     return MonthFiles(folder, source, downloaded(folder / "corrected" / real), changed)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when it is told to, and when its parent is gone: else it would wait for work for ever."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_parent, name="end with parent", daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _correct(path: Path, corrected: Path) -> int:
@@ -112,24 +137,3 @@ def _correct(path: Path, corrected: Path) -> int:
             else:
                 target.write(line)
     return changed
-
-
-@contextmanager
-def mirror(folder: Path) -> Iterator[str]:
-    """Serve a folder on the loopback address, in a process of its own, while the block runs.
-
-    :return: its address
-    """
-    command: Sequence[str] = (sys.executable, "-m", "taxiway.local.mirror", "--folder", str(folder), "--quiet")
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError(f"the mirror of {folder} did not start")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-        if process.stdout is not None:
-            process.stdout.close()

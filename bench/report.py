@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.budget import BUDGET, Budget
+from bench.budget import BESIDE, BUDGET, Beside, Budget
 from bench.rounds import Spread, sum_up
 from bench.scale import COURSE_MONTHS, TINY_ROWS, Scale
 from taxiway.core.paths import ROOT
@@ -18,14 +18,23 @@ from taxiway.core.paths import ROOT
 DOCUMENT = ROOT / "docs" / "performance.md"
 """What the project says of its figures."""
 
+RESULTS = ROOT / "bench" / "results.json"
+"""The project's own results, those of a whole run."""
+
+LATEST = ROOT / ".taxiway" / "benchmark.json"
+"""Where any run leaves its results, after each round: they outlive what goes wrong in the next one."""
+
 MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
 """What stands around the tables in ``docs/performance.md``."""
+
+BUDGET_HEADINGS = ("what", "median", "range", "must", "aim", "ok")
+HEADINGS = ("what", "median", "range")
 
 SECONDS = {
     "copy": "bare COPY of the file: the limit",
     "steps": "Taxiway's steps, file to published month",
-    "stage": "of these: stage",
-    "hash": "of these: hash",
+    "stage": "of these: stage (of a plain file: with its ids)",
+    "hash": "of these: hash (of a plain file: its unique index, and the search for rows that repeat)",
     "check": "of these: check",
     "merge": "of these: merge",
     "steps_without_rejects": "the steps, trusting every row",
@@ -41,12 +50,14 @@ SECONDS = {
     "last_month": "last of many months",
     "trivial_backfill": "backfill of a DAG of four empty tasks",
     "tiny_backfill": f"backfill of months of {TINY_ROWS} rows",
-    "one_by_one": "months one after another",
-    "four_at_once": "months side by side",
+    "one_by_one": "backfill of months one after another",
+    "four_at_once": "backfill of months side by side",
+    "steps_one_by_one": "the same months by the steps alone, one after another",
+    "steps_at_once": "the same months by the steps alone, side by side",
     "curl": "curl",
     "curl_and_test": "curl, then gzip --test",
-    "transfer": "Taxiway's download, to the last byte",
-    "download": "Taxiway's download, verified and in its place",
+    "transfer": "Taxiway's download, until the last byte is written",
+    "download": "Taxiway's download, verified, on the disk and in its place",
 }
 """What is measured in seconds, in the order in which it is shown."""
 
@@ -55,6 +66,7 @@ SIZES = {
     "peak_of_100_rows": f"peak memory of a task's process, {TINY_ROWS} rows",
     "peak_of_month": "peak memory of a task's process, whole month",
     "published_mib": "the published month, with its index",
+    "beyond_mib": "disk beyond file and table while the month loads",
     "wal_mib": "write-ahead log of a month",
 }
 """What is measured in MiB."""
@@ -76,36 +88,63 @@ def results(
     return {
         "machine": dict(machine),
         "rows": scale.rows,
-        "rounds": scale.rounds,
-        "months_in_one_table": {"months": scale.months, "rows": scale.growth_rows},
-        "months_side_by_side": {"months": scale.side_months, "rows": scale.side_rows},
+        "rounds": len(measured),
+        "months_in_one_table": scale.months,
+        "months_side_by_side": scale.side_months,
         "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
-        "ratios": {budget.key: _ratio(budget, measured) for budget in BUDGET},
+        "ratios": {budget.key: _judged(budget, measured) for budget in BUDGET},
+        "beside": {beside.key: _rounded(_spread(beside, measured)) for beside in BESIDE},
         "seconds": {name: _rounded(spreads[name]) for name in SECONDS},
         "mib": {name: _rounded(spreads[name]) for name in SIZES},
         "loaded": {name: dict(contents) for name, contents in loaded.items()},
     }
 
 
-def _ratio(budget: Budget, measured: Sequence[Mapping[str, float]]) -> dict[str, object]:
-    spread = Spread.of([budget.ratio(measures) for measures in measured])
-    return {**_rounded(spread), "must": budget.must, "bound": budget.bound, "ok": budget.holds(spread.median)}
+def _spread(compared: Budget | Beside, measured: Sequence[Mapping[str, float]]) -> Spread:
+    return Spread.of([compared.ratio(measures) for measures in measured])
+
+
+def _judged(budget: Budget, measured: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    spread = _spread(budget, measured)
+    return {
+        **_rounded(spread),
+        "must": budget.must,
+        "aim": budget.aim,
+        "bound": budget.bound,
+        "ok": budget.holds(spread.median),
+    }
 
 
 def _rounded(spread: Spread) -> dict[str, float]:
     return {"median": round(spread.median, 4), "min": round(spread.least, 4), "max": round(spread.most, 4)}
 
 
+def places(scale: Scale, asked: Path | None) -> list[Path]:
+    """Return where the results go, the first of them after each round already.
+
+    A run that is smaller than a whole one leaves the project's own results as they are.
+
+    :param asked: the only place, where one is given
+    """
+    if asked is not None:
+        return [asked]
+    return [LATEST, RESULTS] if scale.is_whole else [LATEST]
+
+
 def write_results(found: Mapping[str, Any], path: Path) -> None:
-    """Write ``bench/results.json``."""
+    """Write the results as JSON.
+
+    :param path: such as ``bench/results.json``
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Print the budget's table, and the seconds behind it."""
     for title, headings, rows in (
-        ("Budget", ("what", "median", "range", "must", "ok"), budget_rows(found)),
-        (_scale_words(found), ("what", "median", "range"), value_rows(found)),
+        ("Budget", BUDGET_HEADINGS, budget_rows(found)),
+        (_scale_words(found), HEADINGS, value_rows(found)),
     ):
         table = Table(*headings, title=title)
         for row in rows:
@@ -120,9 +159,9 @@ def write_document(found: Mapping[str, Any], path: Path) -> None:
     """
     parts = [
         f"{_scale_words(found)}. {machine_words(found['machine'])}.",
-        markdown(("what", "median", "range", "must", "ok"), budget_rows(found)),
+        markdown(BUDGET_HEADINGS, budget_rows(found)),
         "What lies behind:",
-        markdown(("what", "median", "range"), value_rows(found)),
+        markdown(HEADINGS, value_rows(found)),
     ]
     write_between(path, MARKS, parts)
 
@@ -132,12 +171,28 @@ def write_between(path: Path, marks: tuple[str, str], parts: Sequence[str]) -> N
 
     :raises ValueError: the file lacks a mark
     """
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(marks[0])
+    before, after = _around(path, marks)
+    path.write_text("\n\n".join([before, *parts, after]), encoding="utf-8")
+
+
+def require_marks(path: Path, marks: tuple[str, str]) -> None:
+    """Make sure, before anything is measured, that the results can be written into a Markdown file.
+
+    :raises ValueError: the file can't be read, or lacks a mark
+    """
+    try:
+        _around(path, marks)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}, expected a Markdown file with {' … '.join(marks)}") from error
+
+
+def _around(path: Path, marks: tuple[str, str]) -> tuple[str, str]:
+    """Return what stands before and after the place between two marks, the marks included."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
     _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"{path.name}: found no {' … '.join(marks)}, expected both around the results")
-    path.write_text("\n\n".join([before + begin, *parts, end + after]), encoding="utf-8")
+        raise ValueError(f"{path}: found no {' … '.join(marks)}, expected both around the results")
+    return before + begin, end + after
 
 
 def machine_words(machine: Mapping[str, object]) -> str:
@@ -153,16 +208,23 @@ def budget_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for budget in BUDGET:
         ratio = found["ratios"][budget.key]
-        limit = f"{'≤' if budget.bound == 'at most' else '≥'} {budget.must:g} {budget.unit}".rstrip()
-        rows.append((budget.what, *_texts(ratio, budget.unit), limit, "yes" if ratio["ok"] else "**no**"))
+        must, aim = (_limit(budget, value) for value in (budget.must, budget.aim))
+        rows.append((budget.what, *_texts(ratio, budget.unit), must, aim, "yes" if ratio["ok"] else "**no**"))
     return rows
+
+
+def _limit(budget: Budget, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{'≤' if budget.bound == 'at most' else '≥'} {value:g} {budget.unit}".rstrip()
 
 
 def value_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return what was measured line by line, as texts."""
+    ratios = {beside.key: beside.what for beside in BESIDE}
     return [
         (what, *_texts(found[section][name], unit))
-        for section, unit, names in (("seconds", "s", SECONDS), ("mib", "MiB", SIZES))
+        for section, unit, names in (("seconds", "s", SECONDS), ("mib", "MiB", SIZES), ("beside", "", ratios))
         for name, what in names.items()
     ]
 
@@ -177,12 +239,16 @@ def _text(value: float) -> str:
 
 
 def _scale_words(found: Mapping[str, Any]) -> str:
-    many, tiny, side = found["months_in_one_table"], found["tiny_months"], found["months_side_by_side"]
+    tiny = found["tiny_months"]
     return (
-        f"Months of {found['rows']:,} rows, {found['rounds']} rounds; {many['months']} months of {many['rows']:,} rows "
-        f"in one table; {side['months']} months of {side['rows']:,} rows side by side; {tiny['months']} months of "
-        f"{tiny['rows']} rows"
+        f"Months of {found['rows']:,} rows, {_count(found['rounds'], 'round')}; "
+        f"{_count(found['months_in_one_table'], 'month')} in one table, {found['months_side_by_side']} side by side; "
+        f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

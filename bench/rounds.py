@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+
+Contender = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -23,27 +25,39 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
+def order(names: Sequence[str], number: int, rounds: int) -> list[str]:
+    """Return the order of one round: each begins with another contender, every second one goes backwards.
+
+    So none always runs after the same other one.
+
+    :param number: of the round, from 0
+    :param rounds: how many there are
+    """
+    first = number * len(names) // rounds
+    turned = [*names[first:], *names[:first]]
+    return turned if number % 2 == 0 else turned[::-1]
+
+
 def run_rounds(
-    contenders: Mapping[str, Callable[[], Mapping[str, float]]], rounds: int, say: Callable[[str], None]
-) -> list[dict[str, float]]:
-    """Let every contender run once a round; each round begins with another one.
+    contenders: Mapping[str, Contender], rounds: int, say: Callable[[str], None]
+) -> Iterator[list[dict[str, float]]]:
+    """Let every contender run once a round.
 
     :param contenders: by name; each returns what it measured
     :param rounds: how many
     :param say: is told how it goes
-    :return: what each round measured
+    :return: after each round, what each of the rounds so far has measured
     """
-    names, measured = list(contenders), []
+    measured = []
     for number in range(rounds):
-        first = number * len(names) // rounds
         measures: dict[str, float] = {}
-        for name in names[first:] + names[:first]:
+        for name in order(list(contenders), number, rounds):
             gc.collect()
             began = time.perf_counter()
             measures.update(contenders[name]())
             say(f"round {number + 1} of {rounds}: {name}, {time.perf_counter() - began:.1f} s with all around it")
         measured.append(measures)
-    return measured
+        yield measured
 
 
 def sum_up(measured: Sequence[Mapping[str, float]]) -> dict[str, Spread]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from bench import disk
 from taxiway.core.months import Month
 
 FIRST_MONTH = Month(2019, 2)
@@ -15,10 +16,15 @@ COURSE_MONTHS = 3
 TINY_ROWS = 100
 """Rows of a month whose load is nothing but orchestration."""
 
+_LEAST = {"rows": 100, "months": 2, "rounds": 1, "tiny_months": 1, "side_months": 2, "transfer_bytes": 1000}
+
+_LOADED_A_ROUND = 40
+# Months that a round writes besides those of one table, roughly: the contenders, and the months side by side.
+
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of a run.
+    """The size of a run; the defaults are that of a whole one.
 
     :param rows: rows of a month
     :param months: months that are loaded into one table, the last of which is compared with the first
@@ -28,27 +34,42 @@ class Scale:
     :param transfer_bytes: least size of the file that is downloaded, in bytes
     """
 
-    rows: int
-    months: int
-    rounds: int
+    rows: int = 1_000_000
+    months: int = 24
+    rounds: int = 5
     tiny_months: int = 12
     side_months: int = 4
     transfer_bytes: int = 100_000_000
 
+    def __post_init__(self) -> None:
+        """Refuse what compares nothing.
+
+        :raises ValueError: a size is too small; says which, and what is expected
+        """
+        for name, least in _LEAST.items():
+            if (size := getattr(self, name)) < least:
+                reason = {
+                    "rows": ", for one row of a hundred is corrected",
+                    "months": ", for the last one is compared with the first",
+                    "side_months": ", for they are loaded side by side",
+                }.get(name, "")
+                raise ValueError(f"{name.replace('_', ' ')}: found {size}, expected {least} or more{reason}")
+
     @property
     def is_whole(self) -> bool:
-        """Whether it is big enough for its figures to be told: the budget is meant for a million rows."""
-        return self.rows >= 1_000_000 and self.rounds >= 5
+        """Whether its figures are to be told: the budget is meant for a run that is nowhere smaller than by default."""
+        return all(getattr(self, field.name) >= field.default for field in fields(self))
 
     @property
-    def growth_rows(self) -> int:
-        """Rows of each of the many months: a tenth, so that a round stays short."""
-        return max(100, self.rows // 10)
+    def files(self) -> int:
+        """How many months of :attr:`rows` rows are made; all that load big months share them."""
+        return max(self.months, self.side_months, COURSE_MONTHS)
 
     @property
-    def side_rows(self) -> int:
-        """Rows of each of the months that are loaded side by side: a quarter."""
-        return max(100, self.rows // 4)
+    def disk_bytes(self) -> int:
+        """The disk that the run takes at its peak, in bytes."""
+        written = self.rounds * (self.months + _LOADED_A_ROUND)
+        return disk.needed(self.rows, max(self.months, self.side_months), self.files, written) + 3 * self.transfer_bytes
 
 
 def months_from(first: Month, count: int) -> list[Month]:

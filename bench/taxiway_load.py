@@ -92,11 +92,9 @@ def fetch(
     month: Month,
     run_id: str,
     download: Callable[[], Download],
-    *,
-    force: bool = False,
 ) -> Fetched:
     """Run the step that downloads a month and finds out whether there is anything to do."""
-    return fetch_month(connection, LoadTables(source, month, run_id), download, force=force)
+    return fetch_month(connection, LoadTables(source, month, run_id), download, force=False)
 
 
 def download(address: str, source: Source, month: Month, cache: Path) -> Download:
@@ -114,15 +112,17 @@ def transfer(address: str, source: Source, month: Month, cache: Path) -> tuple[f
 
     :param address: the mirror's
     :param cache: the cache's folder
-    :return: seconds until the last byte was there, and until the file was verified and in its place
+    :return: seconds from before the session is made until the last byte is written, and until the file is verified,
+        on the disk and in its place
     """
+    began = time.perf_counter()
     with requests.Session() as session:
         mirror = Mirror(session, address, "benchmark", (), connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
         slot = Cache(cache, CACHE_BYTES).slot(mirror.base_url, source.file_path(month))
         slot.path.parent.mkdir(parents=True)
-        began = time.perf_counter()
+        asked = time.perf_counter()
         arrival = Transfer(source, mirror, mirror.url(source.file_path(month)), slot).run(None)
-        return arrival.seconds, time.perf_counter() - began
+        return asked - began + arrival.seconds, time.perf_counter() - began
 
 
 def copy_bare(connection: psycopg.Connection[Any], source: Source, path: Path) -> float:

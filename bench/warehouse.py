@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import psutil
 import psycopg
 from psycopg import sql
 
-from taxiway.core.paths import ROOT
+from bench.run_folder import Say, run_folder
 from taxiway.local import database, postgres_server
 from taxiway.local.home import Home
 
@@ -62,42 +60,37 @@ class Warehouse:
 
         :param name: the database, dropped at the end
         """
-        self.recreate(name)
+        self._drop(name)
+        own, owner = replace(self, name=name), database.DATABASES["taxi"]
+        self.query(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
         try:
-            yield replace(self, name=name)
+            own.require_durability()
+            self.query("CHECKPOINT")
+            yield own
         finally:
             self._drop(name)
-
-    def recreate(self, name: str) -> None:
-        """Drop a database and create it anew, then write everything out."""
-        self._drop(name)
-        owner = database.DATABASES["taxi"]
-        with self.server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
-            admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
-            admin.execute("CHECKPOINT")
 
     def renew(self) -> None:
         """Make the warehouse that Airflow loads anew, with the roles and rights that the setup gives it."""
         self._drop("taxi")
         database.start(self.home)
+        self.require_durability()
         self.query("CHECKPOINT")
 
     def _drop(self, name: str) -> None:
-        with self.server.connect("postgres", user=postgres_server.SUPERUSER) as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self.query(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def version(self) -> str:
         """Return the server's version, such as ``18.4``."""
         return str(self.query("SHOW server_version")[0][0]).split(maxsplit=1)[0]
 
     def require_durability(self) -> None:
-        """Make sure that the server keeps what it has committed.
+        """Make sure that the server keeps what a session like the contenders' has committed.
 
-        :raises RuntimeError: a setting is off
+        :raises RuntimeError: a setting is off, for the server, the database, the role or this process
         """
-        for setting in DURABILITY:
-            if (value := self.query(f"SHOW {setting}")[0][0]) != "on":
-                raise RuntimeError(f"{setting} is {value}, expected on: no figure may come from a weaker guarantee")
+        with self.connect() as connection:
+            require_durability(connection)
 
     def wal_bytes(self) -> int:
         """Return how much write-ahead log the server has written since it was made."""
@@ -126,25 +119,31 @@ class Warehouse:
         return float(seconds)
 
 
+def require_durability(connection: psycopg.Connection[Any]) -> None:
+    """Make sure that a session keeps what it commits.
+
+    :raises RuntimeError: a setting is off, for the server, the database, the role or this process
+    """
+    for setting in DURABILITY:
+        ((value,),) = connection.execute("SELECT current_setting(%s)", [setting])
+        if value != "on":
+            raise RuntimeError(
+                f"{setting} is {value} in sessions of the database {connection.info.dbname}, expected on: no figure "
+                f"may come from a weaker guarantee. Look at PGOPTIONS and at pg_db_role_setting"
+            )
+
+
 @contextmanager
-def running(parent: Path | None = None) -> Iterator[Warehouse]:
+def running(parent: Path, say: Say) -> Iterator[Warehouse]:
     """Run a server while the block runs, and remove all its files afterwards.
 
-    :param parent: folder on the disk that is measured; by default that of the repository's local state
+    :param parent: folder on the disk that is measured
+    :param say: is told what stays
     """
-    parent = parent or ROOT / ".taxiway"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix="bench-", dir=parent))
-    home = Home(folder)
-    try:
-        try:
-            warehouse = Warehouse(home, database.start(home))
-            warehouse.require_durability()
-            yield warehouse
-        finally:
-            database.stop(home)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with run_folder(parent, say) as home:
+        warehouse = Warehouse(home, database.start(home))
+        warehouse.require_durability()
+        yield warehouse
 
 
 def folder_bytes(folder: Path) -> int:

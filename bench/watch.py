@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -11,6 +12,7 @@ class PeakWatch:
     """Asks for a size again and again in a thread, and remembers the greatest.
 
     :ivar peak: the greatest size so far
+    :ivar cpu_seconds: processor time of the thread, known when the watch has ended
     """
 
     def __init__(self, size: Callable[[], int], seconds: float = 0.02) -> None:
@@ -25,6 +27,7 @@ class PeakWatch:
         self._thread = threading.Thread(target=self._watch, name="peak watch", daemon=True)
         self._error: BaseException | None = None
         self.peak = size()
+        self.cpu_seconds = 0.0
 
     def _watch(self) -> None:
         try:
@@ -32,6 +35,8 @@ class PeakWatch:
                 self.peak = max(self.peak, self._size())
         except BaseException as error:  # raised again where the watch ends
             self._error = error
+        finally:
+            self.cpu_seconds = time.thread_time()
 
     def __enter__(self) -> PeakWatch:
         """Begin to watch."""

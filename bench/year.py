@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import machine, month_files, warehouse
+from bench import disk, machine, month_files, warehouse
 from bench import taxiway_load as taxiway
-from bench.__main__ import stand_alone
-from bench.report import DOCUMENT, machine_words, markdown, write_between
+from bench.report import DOCUMENT, machine_words, markdown, require_marks, write_between
+from bench.run_folder import clear_leftovers, stand_alone
 from bench.scale import FIRST_MONTH, months_from
 from bench.watch import PeakWatch
 from taxiway.core.months import Month
@@ -29,16 +28,7 @@ REAL_ROWS, REAL_MONTHS = 7_000_000, 12
 MARKS = ("<!-- year: written by make bench-year -->", "<!-- end of year -->")
 """What stands around the year's table in ``docs/performance.md``."""
 
-BYTES_A_ROW = 260
-"""What a published row takes up with its part of the index, and a little more."""
-
-STAGED_BYTES_A_ROW = 260
-"""What a staged row takes up while its month loads."""
-
-WAL_BYTES = 6 << 30
-"""What the server may keep of its write-ahead log: ``max_wal_size`` is 4 GB, and it may run over."""
-
-MIB, GIB = 1 << 20, 1 << 30
+MIB, GIB = 1 << 20, disk.GIB
 
 
 @dataclass(frozen=True)
@@ -67,14 +57,6 @@ class MonthCost:
     published: int
 
 
-def disk_needed(rows: int, months: int) -> int:
-    """Return the disk that a run takes at its peak: all months published, one staged, one file, the log.
-
-    :return: bytes
-    """
-    return rows * (months * BYTES_A_ROW + STAGED_BYTES_A_ROW + 2 * 25) + WAL_BYTES
-
-
 def load_year(server: warehouse.Warehouse, rows: int, months: Sequence[Month], console: Console) -> list[MonthCost]:
     """Load months one after another into one table; each file is made before its month and deleted after it.
 
@@ -93,15 +75,17 @@ def load_year(server: warehouse.Warehouse, rows: int, months: Sequence[Month], c
             write_sample_month(source, month, path, rows=rows)
             file = month_files.downloaded(path)
             server.query("CHECKPOINT")
-            before, wal, server_cpu, client_cpu = used(), own.wal_bytes(), own.cpu_seconds(), time.process_time()
+            before, wal, server_cpu = used(), own.wal_bytes(), own.cpu_seconds()
             with PeakWatch(used, seconds=0.1) as watch:
+                client_cpu = time.process_time()
                 times = taxiway.load(connection, source, month, file, "year")
+                client_cpu = time.process_time() - client_cpu
             published = used() - before
             costs.append(
                 MonthCost(
                     month=month,
                     times=times,
-                    client_cpu=time.process_time() - client_cpu,
+                    client_cpu=client_cpu - watch.cpu_seconds,
                     server_cpu=own.cpu_seconds() - server_cpu,
                     wal=own.wal_bytes() - wal,
                     wal_folder=own.wal_folder_bytes(),
@@ -168,23 +152,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if min(options.rows, options.months) < 1:
         parser.error("rows and months must be above 0")
+    real_size = options.rows >= REAL_ROWS and options.months >= REAL_MONTHS
+    document = options.document or (DOCUMENT if real_size else None)
+    try:
+        if document is not None:
+            require_marks(document, MARKS)
+    except ValueError as error:
+        parser.error(str(error))
     stand_alone()
     console = Console(highlight=False, width=120)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    needed, free = disk_needed(options.rows, options.months), shutil.disk_usage(options.folder).free
-    console.print(f"Needs about {needed / GIB:.1f} GiB of disk in {options.folder}; {free / GIB:.1f} GiB are free.")
-    if needed > free:
-        console.print("That is not enough: name another folder, or fewer rows or months.", style="red")
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    clear_leftovers(options.folder, say)
+    needed = disk.needed(options.rows, options.months, files=2, written=options.months)
+    if not disk.is_enough(options.folder, needed, console):
         return 2
-    with warehouse.running(options.folder) as server:
+    with warehouse.running(options.folder, say) as server:
         costs = load_year(server, options.rows, months_from(FIRST_MONTH, options.months), console)
         words = machine_words(machine.describe(server.version()))
     table = Table(*HEADINGS, title=summary(costs, options.rows))
     for row in table_rows(costs):
         table.add_row(*row)
     console.print(table)
-    real_size = options.rows >= REAL_ROWS and options.months >= REAL_MONTHS
-    document = options.document or (DOCUMENT if real_size else None)
     if document is not None:
         write_between(
             document, MARKS, [f"{summary(costs, options.rows)}. {words}.", markdown(HEADINGS, table_rows(costs))]

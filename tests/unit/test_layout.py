@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,27 @@ def test_core_and_steps_know_no_airflow(folder: str, forbidden: list[str]) -> No
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_the_benchmark_imports_what_its_row_says() -> None:
+    ours = {"bench", "taxiway.core", "taxiway.postgres", "taxiway.local"}
+    libraries = {"psycopg", "psutil", "rich", "requests", "pandas", "sqlalchemy", "dlt", "pyarrow"}
+    (row,) = [
+        line for line in (ROOT / "docs" / "architecture.md").read_text().splitlines() if line.startswith("| `bench/`")
+    ]
+    assert sorted(name for name in libraries if name not in row.lower()) == []
+
+    imported = set()
+    for path in (ROOT / "bench").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                parent = node.module or ""
+                imported |= {f"{parent}.{name.name}" for name in node.names} if parent == "taxiway" else {parent}
+    tops = {".".join(name.split(".")[: 2 if name.startswith("taxiway") else 1]) for name in imported}
+
+    assert tops - set(sys.stdlib_module_names) == ours | libraries
 
 
 def test_no_module_is_a_drawer_for_anything() -> None:
