@@ -191,6 +191,29 @@ def test_what_is_published_is_the_later_file_whatever_its_attempts_number(
     assert again.nothing_to_do is not None
 
 
+def test_a_later_run_that_finds_its_file_published_keeps_an_earlier_file_out(
+    connect: Connect, green: Source, file: Download, corrected: Path
+) -> None:
+    """Its publisher took the corrected file back, and the mirror has the first one again."""
+    connection = connect()
+    load(connection, green, "2019-01", Path(file.path))
+    earlier = tables(green, "scheduled__1")
+    fetch_month(connection, earlier, lambda: source_file(corrected))
+    hash_rows(connection, earlier, stage_month(connection, earlier, source_file(corrected)))
+    check_month(connection, earlier)
+    assert fetch_month(connection, tables(green, "manual__3"), lambda: file).nothing_to_do is not None
+    published = table_digest(connection, green)
+
+    with pytest.raises(errors.OvertakenError, match=r"green 2019-01: a run that began later .* found it published"):
+        merge_month(connection, earlier)
+
+    assert table_digest(connection, green) == published
+    assert query(connection, "SELECT last_state, sha256 FROM taxiway.months") == [("unchanged", file.sha256)]
+    # What is fetched from now on is the newest file, whichever it is.
+    load(connection, green, "2019-01", corrected, run_id="manual__4")
+    assert query(connection, "SELECT sha256 FROM taxiway.months") == [(source_file(corrected).sha256,)]
+
+
 def test_publishing_is_not_believed_without_looking(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     run = tables(green, "manual__1")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,11 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from taxiway.postgres import session
 from taxiway.postgres.parallel_copy import copy_in_parallel
 from tests.conftest import Connect
+from tests.integration.airflow_environment import wait_until
 from tests.loading import query
 
 STATEMENT = "COPY public.numbers FROM STDIN WITH (FORMAT csv)"
+WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'public.numbers'::regclass AND NOT granted"
 
 
 @pytest.fixture
@@ -29,19 +32,34 @@ def connection(connect: Connect) -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """As Airflow's timeout: an exception in the main thread, once, wherever it is."""
+def time_is_up_in_a_wait(connect: Connect, holder: psycopg.Connection[Any]) -> Iterator[None]:
+    """As Airflow's timeout: an exception in the main thread, once; it comes as soon as both sessions wait for a lock.
+
+    The lock stays held: whoever comes back has not waited for it. Only so that a hang is an error, and no endless
+    test, it is let go after a time that no machine needs.
+    """
+    watcher, over, hung = connect(), threading.Event(), []
 
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError("the task's time is over")
 
+    def watch() -> None:
+        wait_until(lambda: query(watcher, WAITING) == [(2,)], timeout=60, what="both sessions to wait")
+        os.kill(os.getpid(), signal.SIGALRM)
+        if not over.wait(60):
+            hung.append(True)
+            holder.close()
+
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    thread = threading.Thread(target=watch)
+    thread.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        over.set()
+        thread.join()
         signal.signal(signal.SIGALRM, before)
+    assert not hung, "the sessions went on waiting for the lock"
 
 
 def test_blocks_arrive_over_both_sessions(connection: psycopg.Connection[Any]) -> None:
@@ -72,6 +90,7 @@ def test_an_error_of_the_file_ends_both(connection: psycopg.Connection[Any]) -> 
 def test_a_timeout_ends_sessions_that_wait_for_a_lock(
     length: int,
     reachable: bool,
+    connect: Connect,
     connection: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -80,17 +99,34 @@ def test_a_timeout_ends_sessions_that_wait_for_a_lock(
 
     if not reachable:
         monkeypatch.setattr(psycopg.Connection, "cancel_safe", refuse)
-    with psycopg.connect(connection.info.dsn) as other:
-        other.execute("LOCK TABLE public.numbers")
-        threads, began = threading.active_count(), time.monotonic()
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "0")  # without an end
+    threads = threading.active_count()
+    with connect() as holder:
+        holder.execute("LOCK TABLE public.numbers")
 
-        with alarm(0.5), pytest.raises(TimeoutError, match="time is over"):
+        with time_is_up_in_a_wait(connect, holder), pytest.raises(TimeoutError, match="time is over"):
             copy_in_parallel(connection, STATEMENT, (b"1\n" for _ in range(length)))
 
-        assert time.monotonic() - began < 20
-        assert threading.active_count() == threads
-    assert query(connect_anew(connection), "SELECT count(*) FROM numbers") == [(0,)]
+    assert threading.active_count() == threads
+    assert query(connect(), "SELECT count(*) FROM numbers") == [(0,)]
 
 
-def connect_anew(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    return psycopg.connect(connection.info.dsn)
+def test_a_thread_that_cannot_be_started_leaves_no_other_waiting(
+    connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a limit of processes: the first session's is there then, and waits for blocks."""
+    before = set(threading.enumerate())
+    start = threading.Thread.start
+
+    def start_one(thread: threading.Thread) -> None:
+        if set(threading.enumerate()) - before:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        copy_in_parallel(connection, STATEMENT, [b"1\n"])
+
+    assert set(threading.enumerate()) == before
+    assert query(connection, "SELECT count(*) FROM numbers") == [(0,)]

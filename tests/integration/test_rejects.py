@@ -227,7 +227,20 @@ def test_more_bad_rows_than_are_kept_are_counted_all_the_same(connect: Connect, 
     load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [*good, *["1,2"] * many, *[odd] * many]))
 
     assert query(connection, RESULT) == [("published", 50 + 2 * many, 2 * many, 50, 50)]
-    assert query(connection, "SELECT count(*) FROM taxiway.rejected_rows") == [(2 * MOST_KEPT,)]
+    assert query(connection, "SELECT count(*) FROM taxiway.rejected_rows") == [(MOST_KEPT,)]
+
+
+def test_two_steps_together_keep_no_more_lines_than_one(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that finds lines that are no rows is first; the one that finds fields fills up what is left."""
+    monkeypatch.setattr("taxiway.postgres.rejects.MOST_KEPT", 5)
+    connection = connect()
+
+    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [GOOD, *[BAD["word"][0], "1,2"] * 3]))
+
+    assert query(connection, RESULT) == [("published", 7, 6, 1, 1)]
+    assert [line for line, _, _ in query(connection, KEPT)] == [3, 4, 5, 6, 8]
 
 
 def test_a_step_that_failed_behind_its_commit_finds_the_limit_again(

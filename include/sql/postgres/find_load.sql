@@ -14,8 +14,7 @@ SELECT
     rows_staged,
     rows_inserted,
     rows_deleted,
-    rows_unchanged,
-    started_at
+    rows_unchanged
 FROM taxiway.loads
 WHERE
     source = %(source)s

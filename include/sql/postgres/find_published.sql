@@ -1,10 +1,11 @@
--- Finds the published load of a month that has the newest file, whatever run it was.
+-- Finds what a month's published rows were loaded from, and the last attempt that fetched that file: to publish it, or
+-- to find it published already.
 -- Grain: one row, or none.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
 -- By key and not by time: a clock may go back between two loads.
 SELECT
-    COALESCE(fetched_load_id, load_id) AS fetched_load_id,
+    MAX(COALESCE(fetched_load_id, load_id)) OVER () AS fetched_load_id,
     sha256,
     rows_read,
     rows_rejected,
@@ -14,6 +15,6 @@ WHERE
     source = %(source)s
     AND month = %(month)s
     AND destination = %(destination)s
-    AND state = 'published'
-ORDER BY COALESCE(fetched_load_id, load_id) DESC, load_id DESC
+    AND state IN ('published', 'unchanged')
+ORDER BY state = 'published' DESC, COALESCE(fetched_load_id, load_id) DESC, load_id DESC
 LIMIT 1

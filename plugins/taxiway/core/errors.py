@@ -89,7 +89,7 @@ class InvalidArgumentError(TaxiwayError):
 
 
 class OvertakenError(TaxiwayError):
-    """A run that began later has published the month from another file."""
+    """A run that began later has published the month from another file, or found it published from that."""
 
 
 class WarehouseError(TaxiwayError):

@@ -19,7 +19,7 @@ LONGEST_KEPT = 10_000
 """Bytes of a rejected line that are kept."""
 
 MOST_BYTES_KEPT = 16 * 1024 * 1024
-"""Bytes of an attempt's rejected lines that are kept, and that they may take up in memory."""
+"""Bytes of the lines that a step rejects that are kept, and that they may take up in memory."""
 
 LONGEST_SHOWN = 100
 """Characters of a field that a reason quotes; the line itself is kept."""

@@ -22,6 +22,8 @@ class MergeMonthOperator(MonthOperator):
     Returns ``{"inserted": int, "deleted": int, "unchanged": int}``.
     """
 
+    so_far_unanswered = "The month may be published or not, which taxiway.loads says and the next try finds out"
+
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, int]:
         """Publish the month."""
         counts = merge_month(connection, tables)

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
-from psycopg.pq import TransactionStatus
 
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
 from taxiway.operators.warehouse_hook import WarehouseHook
-from taxiway.postgres import ledger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,6 +36,10 @@ class MonthOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("month",)
     ui_color = "#f6d55c"
+    so_far = "Nothing was published"
+    """What an error says that the step has come to, where Postgres refused something."""
+    so_far_unanswered = so_far
+    """The same where Postgres may have given no answer, and the step be done all the same."""
 
     def __init__(self, *, source_name: str, month: str, postgres_conn_id: str = "taxi_postgres", **kwargs: Any) -> None:
         """Assign the parameters; all else waits for :meth:`execute`."""
@@ -55,7 +57,8 @@ class MonthOperator(BaseOperator):
         source, month = source_and_month(self.source_name, self.month, context)
         tables = LoadTables(source, month, context["dag_run"].run_id, context["ti"].try_number)
         try:
-            return self._run(tables, context)
+            with closing(WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()) as connection:
+                return self.run_step(connection, tables, context)
         except psycopg.Error as error:
             found = self._explained(tables, error)
             if isinstance(found, PASSING_ERRORS):
@@ -66,29 +69,18 @@ class MonthOperator(BaseOperator):
         except TaxiwayError as error:
             raise AirflowFailException(str(error)) from error
 
-    def _run(self, tables: LoadTables, context: Context) -> Any:
-        with closing(self._connect()) as connection:
-            try:
-                return self.run_step(connection, tables, context)
-            except BaseException as error:  # Airflow's own timeout is no Exception
-                if connection.info.transaction_status != TransactionStatus.IDLE:
-                    # The server then looks within a second whether anybody is still there, and gives its locks free.
-                    connection.close()
-                    self._record_failure(tables, error)
-                raise
-
     def _explained(self, tables: LoadTables, error: psycopg.Error) -> TaxiwayError:
         """Say where Postgres found what, and what to do."""
         where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
         said = (error.diag.message_primary or str(error)).strip().splitlines()[0]
         if error.sqlstate is None or error.sqlstate.startswith(PASSING_STATES):
             return WarehouseBusyError(
-                f"{where}: Postgres says: {said}. Nothing was published; the task is tried again, and where that goes "
-                f"on failing, look whether the server runs and what holds its locks"
+                f"{where}: Postgres says: {said}. {self.so_far_unanswered}; the task is tried again, and where that "
+                f"goes on failing, look whether the server runs and what holds its locks"
             )
         return WarehouseError(
-            f"{where}: Postgres says: {said} (SQLSTATE {error.sqlstate}). Nothing was published: correct that, and "
-            f"clear the task"
+            f"{where}: Postgres says: {said} (SQLSTATE {error.sqlstate}). {self.so_far}: correct that, and clear "
+            f"the task"
         )
 
     @abstractmethod
@@ -99,15 +91,3 @@ class MonthOperator(BaseOperator):
         :param tables: the tables of this load
         :param context: Airflow's context of the task
         """
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
-
-    def _record_failure(self, tables: LoadTables, error: BaseException) -> None:
-        """Enter a failure in the ledger over another connection, where the step's own was lost or is busy."""
-        try:
-            with closing(self._connect()) as connection:
-                ledger.fail_open_attempt(connection, tables, f"{self.task_id}: {ledger.message_of(error)}")
-        except psycopg.Error as unrecorded:
-            # The step's own error is the one to show; the next attempt marks this one abandoned.
-            self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

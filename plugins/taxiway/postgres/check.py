@@ -13,6 +13,7 @@ from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
+from taxiway.postgres.published import rows_of_neighbours
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import transaction
 
@@ -83,7 +84,7 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
         )
     # A step that failed on the limit, and was tried again, finds its rejected rows gone.
     rejects.check_limit(tables, rejected, read)
-    to_neighbours = rows_to_neighbours(ready, ledger.rows_of_neighbours(cursor, tables))
+    to_neighbours = rows_to_neighbours(ready, rows_of_neighbours(cursor, tables))
     measured = {check.name: to_neighbours for check in source.checks if check.column is None}
     measured.update(zip((check.name for check in of_columns), shares, strict=True))
     return ready, judge(source.checks, measured)

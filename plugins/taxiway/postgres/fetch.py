@@ -14,7 +14,8 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.main_table import ensure_tables
 from taxiway.postgres.publish import find_partition
-from taxiway.postgres.session import transaction
+from taxiway.postgres.published import PublishedFile, find_published
+from taxiway.postgres.session import lock, transaction
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,14 @@ def fetch_month(
         file = download()
         with transaction(connection) as cursor:
             attempt.record_file(cursor, file)
-            published = ledger.find_published(cursor, tables)
-            if force or published is None or published.sha256 != file.sha256 or find_partition(cursor, tables) is None:
+            if force or _published_from(cursor, tables, file) is None:
+                return Fetched(file, None)
+        with transaction(connection) as cursor:
+            # Whoever publishes the month holds the lock, too, and looks under it for what is entered here: a run with
+            # an earlier file has either done so by now, or finds that it came too late.
+            lock(cursor, "month", source.name, str(month), holder=tables.load_name)
+            published = _published_from(cursor, tables, file)
+            if published is None:
                 return Fetched(file, None)
             attempt.record(
                 cursor,
@@ -76,3 +83,11 @@ def fetch_month(
                 rows_unchanged=published.rows_staged,
             )
         return Fetched(file, f"{source.name} {month}: {source.filename(month)} is published with the same bytes")
+
+
+def _published_from(cursor: psycopg.Cursor[Any], tables: LoadTables, file: Download) -> PublishedFile | None:
+    """Say what the ledger knows of the published month; None where it isn't published, or from other bytes."""
+    published = find_published(cursor, tables)
+    if published is None or published.sha256 != file.sha256 or find_partition(cursor, tables) is None:
+        return None
+    return published

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -15,7 +16,7 @@ from taxiway.core.download import Download
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.main_table import ensure_ledger
-from taxiway.postgres.session import transaction
+from taxiway.postgres.session import connector_of, transaction
 
 DESTINATION = "postgres"
 """What the ledger calls this warehouse."""
@@ -29,6 +30,8 @@ LONGEST_RUN = 24
 LONGEST_PAUSE = 8
 """Hours after a failure in which its run may come back: three more tries, each of two hours at the most, that don't get
 as far as the ledger, and the waits between."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,6 @@ class Published:
 
 
 @dataclass(frozen=True)
-class PublishedFile:
-    """What a month's published rows were loaded from.
-
-    :param fetched_load_id: the attempt that fetched the file
-    :param sha256: of the file, in hexadecimal
-    :param rows_read: rows in the file
-    :param rows_rejected: rows that could not be read
-    :param rows_staged: rows that were published
-    """
-
-    fetched_load_id: int
-    sha256: str
-    rows_read: int
-    rows_rejected: int
-    rows_staged: int
-
-
-@dataclass(frozen=True)
 class Attempt:
     """One attempt to load a month, as the ledger has it.
 
@@ -77,7 +62,6 @@ class Attempt:
     :param rows_rejected: rows that could not be read, where that is known
     :param rows_staged: rows that have an id and are ready to be published, where that is known
     :param published: the counts, where the month is published
-    :param started_at: when it began
     """
 
     load_id: int
@@ -90,7 +74,10 @@ class Attempt:
     rows_rejected: int | None
     rows_staged: int | None
     published: Published | None
-    started_at: datetime
+
+    def goes_on_with(self, step: str) -> bool:
+        """Say whether a step belongs to this attempt: it hasn't ended, and the step hasn't begun in it."""
+        return self.state == "running" and STEPS.index(self.step) < STEPS.index(step)
 
     def record(self, cursor: psycopg.Cursor[Any], state: str = "running", **values: object) -> None:
         """Record what a step found, in the step's own transaction, or how the attempt ended.
@@ -149,58 +136,74 @@ def step(
     :return: the attempt; a step of a month that its run has published finds it published
     :raises WarehouseError: the server is too old, or not UTF-8
     """
-    with transaction(connection) as cursor:
-        ensure_ledger(cursor, tables.source)
-        attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
-        cursor.execute(render("postgres/begin_step.sql"), {"load_id": attempt.load_id, "step": name})
+    connect_again = connector_of(connection)
+    attempt: Attempt | None = None
     try:
+        with transaction(connection) as cursor:
+            ensure_ledger(cursor, tables.source)
+            attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
+            cursor.execute(render("postgres/begin_step.sql"), {"load_id": attempt.load_id, "step": name})
         yield attempt
         with transaction(connection) as cursor:
             attempt.end_step(cursor)
     except BaseException as error:  # Airflow's own timeout is no Exception
-        # What the step's connection can't say any more, because it is lost or still busy, is said over another one:
-        # fail_open_attempt.
-        if connection.info.transaction_status == TransactionStatus.IDLE:
-            with suppress(psycopg.Error), transaction(connection) as cursor:
-                attempt.record(cursor, "failed", error=f"{name}: {message_of(error)}")
-                attempt.end_step(cursor)
+        _enter_failure(connection, connect_again, tables, name, attempt, error)
         raise
 
 
-def message_of(error: BaseException) -> str:
-    """Say what an error says, or what it is where it says nothing."""
-    return str(error) or type(error).__name__
+def _enter_failure(
+    connection: psycopg.Connection[Any],
+    connect_again: Callable[[], psycopg.Connection[Any]],
+    tables: LoadTables,
+    name: str,
+    attempt: Attempt | None,
+    error: BaseException,
+) -> None:
+    """Record that a step has failed; over another connection, where its own is lost or still busy.
 
+    Whatever happens to that, the step's own error is the one to show.
 
-def fail_open_attempt(connection: psycopg.Connection[Any], tables: LoadTables, error: str) -> None:
-    """Record a failure over another connection, where the step's own was lost or is busy.
-
-    :param error: the error's message
+    :param attempt: the step's; None where it failed before it had one
     """
-    with transaction(connection) as cursor:
-        attempt = _find(cursor, tables)
-        if attempt is not None and attempt.state == "running":
-            attempt.record(cursor, "failed", error=error)
+    said = f"{name}: {str(error) or type(error).__name__}"
+    try:
+        if _is_idle(connection):
+            try:
+                with transaction(connection) as cursor:
+                    _fail(cursor, tables, name, attempt, said)
+                    if attempt is not None:
+                        attempt.end_step(cursor)
+            except psycopg.Error:
+                if _is_idle(connection):
+                    raise
+            else:
+                return
+        # The server then looks within a second whether anybody is still there, and gives its locks free.
+        connection.close()
+        with closing(connect_again()) as another, transaction(another) as cursor:
+            _fail(cursor, tables, name, attempt, said)
+    except Exception as unrecorded:
+        # The next attempt marks this one abandoned.
+        where = f"{tables.source.name} {tables.month}: {name}"
+        log.warning("%s: the failure could not be entered in the ledger: %s", where, unrecorded)
 
 
-def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> PublishedFile | None:
-    """Find what a month's published rows were loaded from; None where nothing was published."""
-    row = cursor.execute(render("postgres/find_published.sql"), _month_key(tables)).fetchone()
-    return PublishedFile(*row) if row else None
+def _is_idle(connection: psycopg.Connection[Any]) -> bool:
+    return connection.info.transaction_status == TransactionStatus.IDLE
 
 
-def rows_of_neighbours(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[int]:
-    """Count the rows of the month before and the month after, as far as they are published."""
-    month = tables.month
-    cursor.execute(
-        render("postgres/find_neighbours.sql"),
-        {
-            **_month_key(tables),
-            "month_before": month.previous().first_day,
-            "month_after": month.next().first_day,
-        },
-    )
-    return [row[0] for row in cursor.fetchall()]
+def _fail(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, attempt: Attempt | None, error: str) -> None:
+    """Record a failure in the step's attempt; where it has none yet, in the one that it would have gone on with."""
+    if attempt is None:
+        found = _find(cursor, tables)
+        attempt = found if found is not None and found.goes_on_with(name) else None
+    if attempt is not None:
+        attempt.record(cursor, "failed", error=error)
+
+
+def month_key(tables: LoadTables) -> dict[str, Any]:
+    """Return what the ledger finds a month by, as parameters of a statement."""
+    return {"source": tables.source.name, "month": tables.month.first_day, "destination": DESTINATION}
 
 
 def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[str]:
@@ -221,8 +224,7 @@ def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, started_a
         return _enter(cursor, tables, name, started_at, None)
     if before.state == "published" and name == STEPS[-1]:
         return before
-    begun_earlier = STEPS.index(before.step) < STEPS.index(name)
-    if before.state == "running" and begun_earlier:
+    if before.goes_on_with(name):
         return before
     if before.state == "running":
         before.record(cursor, "abandoned", error=f"{before.step}: its worker ended without a word")
@@ -262,16 +264,10 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
     if row is None:
         return None
-    load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, started_at = (
-        row
-    )
+    load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged = row
     published = Published(inserted, deleted, unchanged) if state == "published" else None
-    return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published, started_at)
-
-
-def _month_key(tables: LoadTables) -> dict[str, Any]:
-    return {"source": tables.source.name, "month": tables.month.first_day, "destination": DESTINATION}
+    return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published)
 
 
 def _key(tables: LoadTables) -> dict[str, Any]:
-    return {**_month_key(tables), "run_id": tables.run_id}
+    return {**month_key(tables), "run_id": tables.run_id}

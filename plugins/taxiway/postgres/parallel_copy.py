@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from taxiway.postgres.session import transaction
+from taxiway.postgres.session import connector_of, transaction
 
 _Queue: TypeAlias = "Queue[bytes | BaseException | None]"
 
@@ -38,8 +38,7 @@ def copy_in_parallel(connection: psycopg.Connection[Any], statement: str, blocks
     :return: rows that arrived
     :raises psycopg.Error: what either session ran into
     """
-    info = connection.info
-    with closing(psycopg.connect(info.dsn, password=info.password or None)) as second:
+    with closing(connector_of(connection)()) as second:
         sessions = (connection, second)
         queue: _Queue = Queue(_WAITING)
         with ThreadPoolExecutor(len(sessions)) as threads:

@@ -12,6 +12,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
+from taxiway.postgres.published import find_published
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import lock, transaction
 
@@ -27,7 +28,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :return: rows that came, went and stayed
     :raises StagingMissingError: the rows are not there
     :raises BalanceError: the main table would not hold the rows that were staged
-    :raises OvertakenError: a run that began later has published the month from another file
+    :raises OvertakenError: a run that began later has published the month from another file, or found it published
     :raises MainTableError: a table that isn't the month's partition has its name
     """
     source, month = tables.source, tables.month
@@ -86,13 +87,13 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | Non
 
 def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
     """Of two runs of a month, the file of the one that fetched it later stays: another try makes a file no newer."""
-    published = ledger.find_published(cursor, tables)
+    published = find_published(cursor, tables)
     if published is None or published.fetched_load_id <= attempt.fetched_load_id or published.sha256 == attempt.sha256:
         return
     raise OvertakenError(
-        f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, from another "
-        f"file (SHA-256 {published.sha256}); expected to publish {attempt.sha256}. Nothing was changed: run the month "
-        f"again if this file is the right one"
+        f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, or found it "
+        f"published, from another file (SHA-256 {published.sha256}); expected to publish {attempt.sha256}. Nothing was "
+        f"changed: run the month again if this file is the right one"
     )
 
 

@@ -9,7 +9,7 @@ import psycopg
 
 from taxiway.core import rejects
 from taxiway.core.lines import numbered_lines
-from taxiway.core.rejects import Reject, RejectedLines
+from taxiway.core.rejects import MOST_KEPT, Reject, RejectedLines
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.ledger import Attempt
@@ -19,7 +19,11 @@ REJECTED_ROWS = "taxiway.rejected_rows"
 
 
 def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, lines: Sequence[Reject]) -> None:
-    """Keep rejected lines."""
+    """Keep rejected lines: the first ones, as far as those of the step before leave room for them."""
+    row = cursor.execute(
+        "SELECT greatest(%s - count(*), 0) FROM taxiway.rejected_rows WHERE load_id = %s", [MOST_KEPT, attempt.load_id]
+    ).fetchone()
+    room = row[0] if row else 0
     statement = render("postgres/keep_rejects.sql")
     cursor.executemany(
         statement,
@@ -32,7 +36,7 @@ def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, line
                 "raw_line": reject.printable_line,
                 "reason": reject.reason,
             }
-            for reject in lines
+            for reject in lines[:room]
         ],
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -52,6 +53,15 @@ def transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientC
     with connection.transaction(), psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(_SETTINGS.format(lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT))
         yield cursor
+
+
+def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Connection[Any]]:
+    """Note how a connection was made, which one that is lost doesn't say any more.
+
+    :return: makes another one like it
+    """
+    info = connection.info
+    return partial(psycopg.connect, info.dsn, password=info.password or None)
 
 
 def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> None:
