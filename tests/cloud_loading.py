@@ -73,7 +73,7 @@ class Cloud:
 
     def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> Fetched:
         file = source_file(path)
-        return fetch_month(self.warehouse(), tables, lambda: file, lambda load: None, force=force)
+        return fetch_month(self.warehouse(), self.lake, tables, lambda: file, lambda load: None, force=force)
 
     def upload(self, tables: CloudTables, load: Load) -> Load:
         return send_month(self.warehouse(), self.lake(), tables, load, lambda load: None)[0]
@@ -114,6 +114,14 @@ class Cloud:
         """Ask BigQuery; ``$taxi`` stands for the dataset."""
         statement = Statement("test", sql.replace("$taxi", self.settings.dataset_name))
         return [tuple(row.values()) for row in self.warehouse().run(statement)]
+
+    def bytes_read_by(self, statement: Statement) -> int:
+        """Say how many bytes a statement would read, by a dry run, which costs nothing."""
+        from google.cloud.bigquery import QueryJobConfig
+
+        resource = {**statement.configuration(self.settings.maximum_bytes_billed, {}), "dryRun": True}
+        config = QueryJobConfig.from_api_repr(resource)
+        return int(self.bigquery.query(statement.sql, job_config=config, job_retry=None).total_bytes_processed)
 
     def ids(self, source: Source, month: str) -> list[str]:
         """Return the ids of a published month."""

@@ -26,7 +26,7 @@ from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 
 _BUCKET = re.compile(r"^(?:/upload|/download)?/storage/v1/b/([^/]+)(?:/o(?:/(.+))?)?$")
-_PRECONDITIONS = {"ifGenerationNotMatch", "ifMetagenerationMatch", "ifMetagenerationNotMatch"}
+_PRECONDITIONS = {"ifGenerationNotMatch", "ifMetagenerationNotMatch"}
 _MULTI_REGIONS = {"US", "EU", "ASIA"}
 
 
@@ -183,9 +183,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             self._refuse(501, "notImplemented", f"The stand-in refuses the precondition {min(unknown)}")
             return True
         name = name or query.get("name", "") or self._name_in(query, content)
-        expected = query.get("ifGenerationMatch")
-        generation = self._generation(bucket, name)
-        if expected is not None and expected != generation:
+        generation, metageneration = self._versions(bucket, name)
+        expected = {"ifGenerationMatch": generation, "ifMetagenerationMatch": metageneration}
+        if any(query.get(condition, version) != version for condition, version in expected.items()):
             self._refuse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
             return True
         if query.get("generation") and query.get("softDeleted") != "true" and query["generation"] != generation:
@@ -206,11 +206,13 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             return str(json.loads(re.split(rb"\r?\n\r?\n", content, maxsplit=1)[1].split(b"\n--")[0])["name"])
         return ""
 
-    def _generation(self, bucket: str, name: str) -> str:
+    def _versions(self, bucket: str, name: str) -> tuple[str, str]:
+        """Generation and metageneration of an object; zeros where there is none."""
         try:
-            return str(self.storage.get_file_obj(bucket, name)["generation"]) if name else "0"
+            found = self.storage.get_file_obj(bucket, name) if name else {}
         except NotFound:
-            return "0"
+            found = {}
+        return str(found.get("generation", "0")), str(found.get("metageneration", "0"))
 
     def _insert_bucket(self, wanted: dict[str, Any]) -> None:
         name = wanted["name"]

@@ -40,20 +40,27 @@ def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: st
 def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:
     """Return which months the Assets' events that set a run off are about, by source; nothing for any other run.
 
+    Airflow gives a run the events up to the one that set it off. Those that come between that one and the run set off
+    nothing of their own, and belong to no run before the next one: so they are looked up among the task's inlets.
+
     :param context: Airflow's context of the task
     :return: months as ``YYYY-MM``; None where an event of the source doesn't say
     """
+    events = [event for of_asset in (context.get("triggering_asset_events") or {}).values() for event in of_asset]
+    if events:
+        since = min(event.timestamp for event in events).isoformat()
+        inlets = context.get("inlet_events") or {}
+        events += [event for asset in inlets for event in inlets[asset].after(since)]
     found: dict[str, set[str] | None] = {}
-    for events in (context.get("triggering_asset_events") or {}).values():
-        for event in events:
-            source, month = event.extra.get("source"), event.extra.get("month")
-            if not isinstance(source, str):
-                continue
-            months = found.setdefault(source, set())
-            if not isinstance(month, str):
-                found[source] = None
-            elif months is not None:
-                months.add(month)
+    for event in events:
+        source, month = event.extra.get("source"), event.extra.get("month")
+        if not isinstance(source, str):
+            continue
+        months = found.setdefault(source, set())
+        if not isinstance(month, str):
+            found[source] = None
+        elif months is not None:
+            months.add(month)
     return found
 
 

@@ -21,6 +21,8 @@ _MOST_BYTES = 10 * 1024 * 1024
 class StandIn:
     """BigQuery on a free port of the loopback interface. Use it as a context manager.
 
+    ``access_token`` is what whoever asks for a token is given; ``assertions`` are what they have signed to get it.
+
     :param path: file of the database; in memory without one
     :param port: of the server; a free one without it
     """
@@ -29,6 +31,8 @@ class StandIn:
         self.faults = Faults()
         self.catalog = Catalog(path)
         self.jobs = Jobs(self.catalog, self.faults)
+        self.access_token = "stand-in"
+        self.assertions: list[str] = []
         self._requests: list[RecordedRequest] = []
         self._answered: list[tuple[RecordedRequest, int]] = []
         self._answering = threading.Condition()
@@ -131,10 +135,16 @@ class _Handler(BaseHTTPRequestHandler):
         split = urllib.parse.urlsplit(self.path)
         query = {key: values[-1] for key, values in urllib.parse.parse_qs(split.query).items()}
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if split.path == "/token":
-            self._answer(200, {"access_token": "stand-in", "expires_in": 3600, "token_type": "Bearer"})
-            return
         stand_in = self.server.stand_in
+        if split.path in ("/token", "/token/refused"):
+            signed = urllib.parse.parse_qs(content.decode()).get("assertion", [])
+            stand_in.assertions.extend(signed)
+            if split.path == "/token":
+                given = {"access_token": stand_in.access_token, "expires_in": 3600, "token_type": "Bearer"}
+                self._answer(200, given)
+            else:
+                self._answer(400, {"error": "invalid_grant", "error_description": f"Refused: {signed}"})
+            return
         try:
             body = json.loads(content) if content else None
         except ValueError:

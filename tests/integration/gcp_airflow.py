@@ -29,6 +29,17 @@ def stand_ins(bigquery: StandIn, storage: CloudStorage, settings: GcpSettings = 
     }
 
 
+def gcp_variables(settings: GcpSettings) -> dict[str, str]:
+    """The settings as Airflow's Variables, in the environment."""
+    return {
+        "AIRFLOW_VAR_GCP_PROJECT_ID": settings.project,
+        "AIRFLOW_VAR_GCP_LOCATION": settings.location,
+        "AIRFLOW_VAR_GCP_BUCKET_NAME": settings.bucket,
+        "AIRFLOW_VAR_GCP_DATASET": settings.dataset,
+        "AIRFLOW_VAR_GCP_MAXIMUM_BYTES_BILLED": str(settings.maximum_bytes_billed),
+    }
+
+
 def gcp_airflow(
     server: PostgresServer,
     home: Path,
@@ -47,15 +58,7 @@ def gcp_airflow(
     """
     taxi = TaxiAirflow.create(server, home, mirror)
     taxi.airflow.variables.update(
-        {
-            "AIRFLOW_VAR_GCP_PROJECT_ID": settings.project,
-            "AIRFLOW_VAR_GCP_LOCATION": settings.location,
-            "AIRFLOW_VAR_GCP_BUCKET_NAME": settings.bucket,
-            "AIRFLOW_VAR_GCP_DATASET": settings.dataset,
-            "AIRFLOW_VAR_GCP_MAXIMUM_BYTES_BILLED": str(settings.maximum_bytes_billed),
-            "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": str(deferrable),
-            **cloud,
-        }
+        {**gcp_variables(settings), "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": str(deferrable), **cloud}
     )
     return taxi
 

@@ -1,22 +1,30 @@
-"""Which months the comparison reads, and what sets it off."""
+"""Which months the comparison reads, what sets it off, and what it says of a month that a load changes."""
 
 from __future__ import annotations
 
+import itertools
 import json
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.api.datamodels._generated import AssetReferenceAssetEventDagRun
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
 
 from taxiway.assets import announce, announced, bigquery_asset, postgres_asset
-from taxiway.compare.warehouses import compare_months
+from taxiway.bigquery.publish import finish_publishing, start_publishing
+from taxiway.compare.bigquery_months import BigQueryMonth, BigQueryMonths
+from taxiway.compare.postgres_months import PostgresMonths
+from taxiway.compare.warehouses import compare_months, require_agreement
+from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.local.samples import write_sample_month
@@ -25,13 +33,17 @@ from tests.bigquery_stand_in import StandIn, service_account_key
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
-from tests.loading import load
+from tests.integration.airflow_environment import free_port
+from tests.loading import lines_of, load
 
 ROWS = 30
-MONTHS = ("2019-01", "2019-02", "2019-03")
+MONTHS = ("2019-01", "2019-02")
+RUNS = map("manual__{}".format, itertools.count(1))
+
+Event = tuple[Asset, dict[str, Any]]
 
 
-def events(*published: tuple[Asset, dict[str, Any]]) -> dict[str, Any]:
+def events(*published: Event) -> dict[str, Any]:
     """Airflow's context of a run that Assets have set off."""
     found = [
         AssetEventDagRunReferenceResult(
@@ -49,7 +61,7 @@ def events(*published: tuple[Asset, dict[str, Any]]) -> dict[str, Any]:
     return {"triggering_asset_events": TriggeringAssetEventsAccessor.build(found)}
 
 
-def month(source: str, month: str) -> dict[str, str]:
+def about(source: str, month: str) -> dict[str, str]:
     return {"source": source, "month": month}
 
 
@@ -58,88 +70,249 @@ def test_an_event_says_which_month_it_is_about(green: Source) -> None:
     outlets = OutletEventAccessors()
     announce([asset], {"outlet_events": outlets}, "green", "2019-03")
 
-    assert outlets[asset].extra == month("green", "2019-03")
+    assert outlets[asset].extra == about("green", "2019-03")
     assert announced(events((asset, outlets[asset].extra))) == {"green": {"2019-03"}}
     assert announced({}) == {}
-    assert announced(events((asset, month("green", "2019-03")), (asset, {"source": "green"}))) == {"green": None}
+    assert announced(events((asset, about("green", "2019-03")), (asset, {"source": "green"}))) == {"green": None}
     assert announced(events((asset, {}))) == {}, "an event of somebody else's: every month is compared"
 
 
+@dataclass
+class Both:
+    """Both warehouses, and what compares them."""
+
+    source: Source
+    postgres: psycopg.Connection[Any]
+    cloud: Cloud
+    bigquery: StandIn
+    folder: Path
+
+    def file(self, name: str, revision: int = 0) -> Path:
+        path = self.folder / str(revision) / self.source.filename(Month.parse(name))
+        if not path.exists():
+            write_sample_month(self.source, Month.parse(name), path, rows=ROWS, revision=revision)
+        return path
+
+    def rows(self, name: str, revision: int = 0) -> int:
+        return len(lines_of(self.file(name, revision))) - 1
+
+    def into_postgres(self, name: str, revision: int = 0) -> Event:
+        """Load a month, and return the event of its Asset."""
+        load(self.postgres, self.source, name, self.file(name, revision), run_id=next(RUNS))
+        return postgres_asset(self.source), about(self.source.name, name)
+
+    def into_bigquery(self, name: str, revision: int = 0) -> Event:
+        """Load a month, and return the event of its Asset."""
+        self.cloud.load(self.source, name, self.file(name, revision), run_id=next(RUNS))
+        return bigquery_asset(self.source), about(self.source.name, name)
+
+    def compare(self, *published: Event, **asked: str) -> tuple[dict[str, int], set[str]]:
+        """Compare as a task does whose run these events have set off; return what agrees, and which months it read."""
+        self.bigquery.forget_requests()
+        operator = CompareMonthsOperator(task_id="compare", source_names=["green", "yellow"], **asked)
+        agreed: dict[str, int] = operator.execute(events(*published))
+        return agreed, self.read()
+
+    def read(self) -> set[str]:
+        """The months whose rows BigQuery was asked for."""
+        bodies = [request.body for request in self.bigquery.requests if request.body]
+        queries = [body["configuration"]["query"] for body in bodies if "query" in body.get("configuration", {})]
+        return {
+            parameter["parameterValue"]["value"][:7]
+            for query in queries
+            for parameter in query.get("queryParameters", [])
+            if parameter["name"] == "month" and "FROM `taxi-project.taxi.green_tripdata`" in query["query"]
+        }
+
+
 @pytest.fixture
-def compare(
-    bigquery: StandIn, cloud_storage: CloudStorage, connect: Connect, green: Source, tmp_path: Path
-) -> Iterator[Callable[..., tuple[dict[str, int], set[str]]]]:
-    """Both warehouses with three months, and what compares them and says which months it has read."""
+def both(
+    bigquery: StandIn,
+    cloud_storage: CloudStorage,
+    connect: Connect,
+    green: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Both:
     postgres = connect()
     parameters = postgres.info.get_parameters()
-    cloud = Cloud.connect().set_up()
-    for name in MONTHS:
-        path = tmp_path / green.filename(Month.parse(name))
-        write_sample_month(green, Month.parse(name), path, rows=ROWS)
-        load(postgres, green, name, path)
-        cloud.load(green, name, path)
-
-    def run(context: dict[str, Any], **asked: str) -> tuple[dict[str, int], set[str]]:
-        bigquery.forget_requests()
-        operator = CompareMonthsOperator(task_id="compare", source_names=["green", "yellow"], **asked)
-        agreed: dict[str, int] = operator.execute(context)
-        queries = [request.body for request in bigquery.requests if request.body and "query" in str(request.body)]
-        read = {
-            parameter["parameterValue"]["value"][:7]
-            for body in queries
-            for parameter in body.get("configuration", {}).get("query", {}).get("queryParameters", [])
-            if parameter["name"] == "month"
-        }
-        return agreed, read
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (
-            ("AIRFLOW_VAR_GCP_PROJECT_ID", SETTINGS.project),
-            ("AIRFLOW_VAR_GCP_LOCATION", SETTINGS.location),
-            ("AIRFLOW_VAR_GCP_BUCKET_NAME", SETTINGS.bucket),
-            ("AIRFLOW_VAR_GCP_DATASET", SETTINGS.dataset),
-        ):
-            patch.setenv(name, value)
-        key = json.dumps(service_account_key(bigquery.url, SETTINGS.project))
-        google = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": key}}
-        patch.setenv("AIRFLOW_CONN_TAXI_GCP", json.dumps(google))
-        warehouse = {"host": parameters["host"], "login": parameters["user"], "schema": parameters["dbname"]}
-        patch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({"conn_type": "postgres", **warehouse}))
-        yield run
+    key = json.dumps(service_account_key(bigquery.url, SETTINGS.project))
+    google = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": key}}
+    warehouse = {"host": parameters["host"], "login": parameters["user"], "schema": parameters["dbname"]}
+    for name, value in (
+        ("AIRFLOW_VAR_GCP_PROJECT_ID", SETTINGS.project),
+        ("AIRFLOW_VAR_GCP_LOCATION", SETTINGS.location),
+        ("AIRFLOW_VAR_GCP_BUCKET_NAME", SETTINGS.bucket),
+        ("AIRFLOW_VAR_GCP_DATASET", SETTINGS.dataset),
+        ("AIRFLOW_CONN_TAXI_GCP", json.dumps(google)),
+        ("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({"conn_type": "postgres", **warehouse})),
+    ):
+        monkeypatch.setenv(name, value)
+    return Both(green, postgres, Cloud.connect().set_up(), bigquery, tmp_path)
 
 
-def test_what_loads_set_off_reads_the_months_that_they_name(
-    compare: Callable[..., tuple[dict[str, int], set[str]]], green: Source
+def test_months_that_reach_one_warehouse_after_the_other_are_each_compared_once(
+    both: Both, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours, theirs = postgres_asset(green), bigquery_asset(green)
-    about = events(
-        (ours, month("green", "2019-02")), (theirs, month("green", "2019-02")), (ours, month("green", "2019-04"))
-    )
+    rows, corrected = both.rows("2019-02"), both.rows("2019-02", 1)
+    assert corrected != rows == ROWS
+    into_postgres = [both.into_postgres(name) for name in MONTHS]
+    with pytest.raises(AirflowSkipException, match="nothing to compare yet"):
+        both.compare(*into_postgres)
+    said = capsys.readouterr().out
+    assert [name for name in MONTHS if f"green {name}: not published in BigQuery" in said] == list(MONTHS)
 
-    assert compare(about) == ({"green 2019-02": ROWS}, {"2019-02"})
-    assert compare(about, source_name="green", month="2019-01") == ({"green 2019-01": ROWS}, {"2019-01"})
-    every = {f"green {name}": ROWS for name in MONTHS}, set(MONTHS)
-    assert compare({}) == every
-    assert compare(events((ours, {}), (theirs, {}))) == every
+    # A corrected file reaches Postgres while BigQuery is at another month: it waits for its own.
+    late = both.into_postgres("2019-02", 1)
+    assert both.compare(both.into_bigquery("2019-01"), late) == ({"green 2019-01": ROWS}, {"2019-01"})
+    assert "green 2019-02: not published in BigQuery" in capsys.readouterr().out
+
+    with pytest.raises(AirflowSkipException):
+        both.compare(both.into_bigquery("2019-02"))
+    said = capsys.readouterr().out
+    assert "green 2019-02: waits until both have published the same file: found in Postgres the file" in said
+    assert both.compare(both.into_bigquery("2019-02", 1)) == ({"green 2019-02": corrected}, {"2019-02"})
+
+    # By hand, or by an event that says nothing, it is every month, or the one that is asked for.
+    every = {"green 2019-01": ROWS, "green 2019-02": corrected}, set(MONTHS)
+    assert both.compare() == every
+    assert both.compare((postgres_asset(both.source), {})) == every
+    assert both.compare(late, source_name="green", month="2019-01") == ({"green 2019-01": ROWS}, {"2019-01"})
+
+    # Asked by hand, different files are a difference; to the loads they aren't one yet.
+    into_postgres = [both.into_postgres("2019-01", 1)]
+    with pytest.raises(AirflowFailException, match=r"green 2019-01: rows: .* in Postgres, 30 in BigQuery.*older one"):
+        both.compare()
+    with pytest.raises(AirflowSkipException):
+        both.compare(*into_postgres)
+    every_other = {"green 2019-02": corrected}, {"2019-02"}
+    assert both.compare((postgres_asset(both.source), {"source": "green"})) == every_other
+
+
+@dataclass(frozen=True)
+class Meanwhile(BigQueryMonths):
+    """BigQuery, while other things happen: one before each reading of a month."""
+
+    happens: list[Callable[[], object]] = field(default_factory=list)
+
+    @contextmanager
+    def reading(self, source: Source, month: Month) -> Iterator[BigQueryMonth]:
+        if self.happens:
+            self.happens.pop(0)()
+        with super().reading(source, month) as found:
+            yield found
+
+
+def test_a_load_that_publishes_while_months_are_compared_makes_no_difference(both: Both, connect: Connect) -> None:
+    january = Month(2019, 1)
+    reading = connect()
+    corrected = both.rows("2019-01", 1)
+    assert corrected != ROWS
+    both.into_postgres("2019-01")
+    both.into_bigquery("2019-01")
+
+    # Read again, until both ledgers say what they said before.
+    happens: list[Callable[[], object]] = [
+        lambda: both.into_bigquery("2019-01", 1),
+        lambda: both.into_postgres("2019-01", 1),
+    ]
+    found = compare_months(
+        PostgresMonths(reading), Meanwhile(both.cloud.warehouse(), happens=happens), both.source, [january]
+    )
+    assert (found.same, found.differences, found.unsettled) == ({"green 2019-01": corrected}, [], [])
+    assert happens == []
+
+    # Postgres is read in one state.
+    with PostgresMonths(reading).reading(both.source, january) as month:
+        rows = month.sums()["row_count"]
+        both.into_postgres("2019-01")
+        digests = month.digests()
+        listed = [row_id for part in digests for row_id in month.ids(part)]
+    assert rows == str(sum(count for count, _ in digests.values())) == str(len(listed)) == str(corrected)
+
+    # BigQuery's rows are published a moment before its ledger says so.
+    tables = both.cloud.tables(both.source, "2019-01", next(RUNS))
+    ready = both.cloud.ready(tables, both.file("2019-01"))
+    warehouse = both.cloud.warehouse()
+    theirs = BigQueryMonths(warehouse)
+    both.into_postgres("2019-01", 1)
+    job = warehouse.wait(start_publishing(warehouse, tables, ready).job)
+    found = compare_months(PostgresMonths(reading), theirs, both.source, [january])
+    assert found.differences == []
+    with pytest.raises(WarehouseBusyError, match=r"^green 2019-01: rows: .*into BigQuery is under way\. Expected"):
+        require_agreement([found], asked_for=False)
+    finish_publishing(warehouse, tables, ready, job)
+    (difference,) = compare_months(PostgresMonths(reading), theirs, both.source, [january]).differences
+    assert difference.startswith(f"green 2019-01: rows: {corrected} in Postgres, {ROWS} in BigQuery")
+
+
+def test_what_goes_wrong_names_source_month_and_what_a_reader_needs(
+    both: Both, bigquery: StandIn, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.into_postgres("2019-01")
+    both.into_bigquery("2019-01")
+
+    bigquery.faults.fail_next_job("accessDenied", containing="ids_digest", at_insert=True)
+    with pytest.raises(AirflowFailException, match=r"^green 2019-01: compare, project") as refused:
+        both.compare()
+    assert "needs BigQuery Job User on the project and BigQuery Data Viewer on the dataset" in str(refused.value)
+    assert "Storage" not in str(refused.value)
+    assert "published" not in str(refused.value)
+
+    both.postgres.execute("ALTER TABLE green_tripdata RENAME TO gone")
+    both.postgres.commit()
+    with pytest.raises(
+        AirflowFailException,
+        match=r"^green 2019-01: compare, connection taxi_postgres: Postgres says: relation \"public.green_tripdata\" "
+        r"does not exist \(SQLSTATE 42P01\)\. Expected the month that the ledger names",
+    ):
+        both.compare()
+
+    gone = {"conn_type": "postgres", "host": "127.0.0.1", "port": free_port(), "login": "x", "schema": "x"}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(gone))
+    with pytest.raises(WarehouseBusyError, match=r"^green 2019-01: compare, connection taxi_postgres: .* refused"):
+        both.compare(source_name="green", month="2019-01")
+
+
+class Counted(str):
+    """An id that counts how often any is looked at."""
+
+    looks = 0
+
+    def __hash__(self) -> int:
+        Counted.looks += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        Counted.looks += 1
+        return super().__eq__(other)
 
 
 class ManyIds:
-    """A warehouse of one month whose ids all differ from the other one's, with one that stands twice."""
+    """A warehouse of one month whose ids all differ from the other one's."""
 
     def __init__(self, name: str, mark: str) -> None:
         self.name = name
-        self.list = [f"00{mark}{number:029d}" for number in range(40_000)]
+        self.list = [Counted(f"00{mark}{number:029d}") for number in range(2000)]
+        self.files = itertools.repeat("sha")
 
     def months(self, source: Source) -> dict[Month, str]:
-        return {Month(2019, 1): "sha"}
+        return {Month(2019, 1): next(self.files)}
 
-    def sums(self, source: Source, month: Month) -> dict[str, str | None]:
+    @contextmanager
+    def reading(self, source: Source, month: Month) -> Iterator[ManyIds]:
+        yield self
+
+    def is_loading(self, source: Source, month: Month) -> bool:
+        return False
+
+    def sums(self) -> dict[str, str | None]:
         return {"row_count": str(len(self.list))}
 
-    def digests(self, source: Source, month: Month) -> dict[str, tuple[int, str]]:
+    def digests(self) -> dict[str, tuple[int, str]]:
         return {"00": (len(self.list), self.name)}
 
-    def ids(self, source: Source, month: Month, part: str) -> list[str]:
+    def ids(self, part: str) -> list[Counted]:
         return self.list
 
 
@@ -148,8 +321,20 @@ def test_a_large_part_that_differs_is_looked_through_once(green: Source) -> None
     left, right = ManyIds("left", "a"), ManyIds("right", "b")
     right.list[-1] = right.list[0]
 
-    began = time.monotonic()
+    Counted.looks = 0
     (said,) = compare_months(left, right, green).differences
 
-    assert time.monotonic() - began < 10
-    assert f"the id {right.list[0]} stands more than once" in said
+    assert 0 < Counted.looks < 20 * len(left.list)
+    assert f"the id {right.list[0]} stands more than once in right" in said
+
+
+def test_a_month_that_changes_again_and_again_is_left_to_the_next_try(green: Source) -> None:
+    left, right = ManyIds("left", "a"), ManyIds("right", "b")
+    right.files = map(str, itertools.count())
+
+    found = compare_months(left, right, green)
+
+    assert (found.differences, found.unsettled) == (
+        [],
+        ["green 2019-01: it was published anew 3 times while it was compared"],
+    )

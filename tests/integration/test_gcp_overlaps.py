@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from taxiway.bigquery import ledger
+from taxiway.bigquery.fetch import fetch_month
 from taxiway.bigquery.places import Places
 from taxiway.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
 from taxiway.bigquery.stage import finish_staging, start_staging
@@ -23,7 +24,7 @@ from taxiway.local.samples import write_sample_month
 from tests.bigquery_stand_in import StandIn
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.cloud_storage import CloudStorage
-from tests.loading import lines_of
+from tests.loading import lines_of, source_file, write_gzip
 
 ROWS = 60
 YEARS = itertools.count(2022)
@@ -196,6 +197,118 @@ def test_an_older_file_does_not_come_back_into_the_lake(
     assert blob.download_as_bytes(raw_download=True) == samples(january, revision=1).read_bytes()
 
 
+def lake_holds(cloud: Cloud, source: Source, month: str, path: Path) -> bool:
+    blob = cloud.storage.bucket(SETTINGS.bucket).get_blob(cloud.tables(source, month).object_name)
+    return bool(blob.download_as_bytes(raw_download=True) == path.read_bytes())
+
+
+def test_a_file_that_was_found_published_later_stays(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the older one's run has looked at the ledger before, and found nothing against it there."""
+    published, other = samples(january), samples(january, revision=1)
+    cloud.load(green, january, published, "manual__0")
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.ready(early, other)
+    cloud.lake().upload(published, early.object_name, "nobody knows")
+    entries = cloud.loads(green, january)
+    assert cloud.fetch(late, published).unchanged is not None
+
+    with pytest.raises(OvertakenError, match="published the month meanwhile, or found it published"):
+        cloud.publish(early, older)
+    monkeypatch.setattr(ledger, "find_loads", lambda warehouse, tables: entries)
+    with pytest.raises(OvertakenError, match="published the month meanwhile, from another file"):
+        cloud.publish(early, older)
+
+    assert sorted(cloud.ids(green, january)) == specified(green, published)
+
+
+def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    published, other = samples(january), samples(january, revision=1)
+    cloud.load(green, january, published, "manual__0")
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    older = cloud.fetch(early, other).load
+    cloud.upload(late, cloud.fetch(late, published, force=True).load)
+
+    with pytest.raises(OvertakenError, match="another file into gs://"):
+        cloud.upload(early, older)
+
+    assert lake_holds(cloud, green, january, published)
+
+
+def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """A run with a later file finds its bytes there, just when another one is about to replace them."""
+    published, other = samples(january), samples(january, revision=1)
+    cloud.load(green, january, published)
+    name = cloud.tables(green, january).object_name
+
+    def confirmed_meanwhile(_: str) -> bool:
+        assert cloud.lake().confirm(published, name, "another attempt", lambda theirs: False)
+        return False
+
+    with pytest.raises(WarehouseBusyError, match="was changed by another run meanwhile"):
+        cloud.lake().upload(other, name, "an attempt", confirmed_meanwhile)
+
+    assert lake_holds(cloud, green, january, published)
+
+
+def test_a_lake_with_another_file_than_the_table_is_mended_by_the_next_run(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    published, other = samples(january), samples(january, revision=1)
+    cloud.load(green, january, published, "manual__0")
+    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
+    cloud.upload(early, cloud.fetch(early, other).load)
+
+    fetched = cloud.fetch(late, published)
+
+    assert fetched.unchanged is None
+    cloud.upload(late, fetched.load)
+    assert lake_holds(cloud, green, january, published)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
+    when: str, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
+) -> None:
+    """Another file, of as many rows, was published: by a worker that couldn't enter it, or during the download."""
+    published = samples(january)
+    other = write_gzip(tmp_path / published.name, [*lines_of(published)[:-1], lines_of(published)[1]])
+    cloud.load(green, january, published, "manual__0")
+    name = cloud.tables(green, january).object_name
+
+    def publish_another() -> None:
+        tables = cloud.tables(green, january, "manual__1")
+        load = cloud.ready(tables, other)
+        if when == "before":
+            warehouse = cloud.warehouse()
+            warehouse.wait(start_publishing(warehouse, tables, load).job)
+            ledger.record(warehouse, tables, load, "merge_month", "failed", error="time was up")
+        else:
+            cloud.publish(tables, load)
+        cloud.lake().upload(published, name, "nobody knows")  # so that the lake doesn't tell
+
+    def download() -> Any:
+        if when == "meanwhile":
+            publish_another()
+        return source_file(published)
+
+    if when == "before":
+        publish_another()
+    tables = cloud.tables(green, january, "manual__2")
+    fetched = fetch_month(cloud.warehouse(), cloud.lake, tables, download, lambda load: None)
+
+    assert fetched.unchanged is None
+    if when == "before":
+        cloud.publish(tables, cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load))))
+        assert sorted(cloud.ids(green, january)) == specified(green, published)
+        assert cloud.fetch(cloud.tables(green, january, "manual__3"), published).unchanged is not None
+
+
 # Two publications at once
 
 
@@ -316,6 +429,28 @@ def test_a_publication_that_failed_does_not_excuse_wrong_rows(
 # A worker that is lost
 
 
+def test_attempts_of_other_runs_that_cannot_be_at_work_any_more_are_marked_abandoned(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    for run in ("manual__lost", "manual__at_work"):
+        cloud.fetch(cloud.tables(green, january, run), samples(january))
+    cloud.query(
+        "UPDATE `$taxi.load_events` SET started_at = TIMESTAMP_ADD(started_at, INTERVAL -25 HOUR) "
+        f"WHERE month = DATE '{january}-01' AND run_id = 'manual__lost'"
+    )
+
+    cloud.fetch(cloud.tables(green, january, "manual__next"), samples(january))
+
+    found = cloud.query(
+        f"SELECT run_id, state, error FROM `$taxi.loads` WHERE month = DATE '{january}-01' ORDER BY load_number"
+    )
+    assert found == [
+        ("manual__lost", "abandoned", "its worker ended without a word, in download_month or a later step"),
+        ("manual__at_work", "running", None),
+        ("manual__next", "running", None),
+    ]
+
+
 def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
@@ -327,12 +462,21 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     held.wait_until_running()  # and the worker is gone
     created = warehouse.find_table(tables.staging_table)
 
-    load = ledger.resume(warehouse, tables, load, "stage_month")
+    cleared = ledger.resume(warehouse, tables, load, "stage_month", retried=False)
+    assert cleared == load, "no try of it was lost"
+    load = ledger.resume(warehouse, replace(tables, try_number=2), load, "stage_month")
     again = start_staging(warehouse, tables, load)
     held.release()
     finish_staging(warehouse, cloud.lake(), tables, load, warehouse.wait(again))
 
     assert again.job_id == first.job_id
+    assert cloud.query(
+        "SELECT attempt, try_number, step, state, error, sha256 IS NOT NULL, rows_read FROM `$taxi.loads` "
+        f"WHERE month = DATE '{january}-01' ORDER BY attempt"
+    ) == [
+        (1, 1, "stage_month", "abandoned", "stage_month: its worker ended without a word", True, ROWS),
+        (2, 2, "stage_month", "running", None, True, ROWS),
+    ]
     table = warehouse.find_table(tables.staging_table)
     assert table is not None
     assert created is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.bigquery import ledger
 from taxiway.bigquery.check import check_month
 from taxiway.core.errors import RejectLimitError
 from taxiway.core.months import Month
@@ -52,6 +53,7 @@ def written(folder: Path, source: Source, lines: list[bytes]) -> Path:
 BAD: dict[str, Callable[[str, int], str]] = {
     "lines": lambda line, number: f"{number},{line}",
     "fields": lambda line, number: f"x{number},{line.partition(',')[2]}",
+    "both": lambda line, number: BAD["lines" if number % 2 else "fields"](line, number),
 }
 
 
@@ -93,3 +95,22 @@ def test_the_limit_is_found_again_before_the_month_is_published(
 
     with pytest.raises(RejectLimitError, match=f"1 of {ROWS + 1} rows can't be read"):
         check_month(cloud.warehouse(), replace(tables, source=green), load)
+
+
+def test_what_is_published_has_its_rejects_whatever_was_tried_again(
+    cloud: Cloud, tolerant: Source, tmp_path: Path, lines: list[str]
+) -> None:
+    """One line is rejected before the upload, one behind staging; then the month is published at the second try."""
+    bad = [BAD["both"](lines[1], number) for number in range(2)]
+    path = written(tmp_path, tolerant, [line.encode() for line in [*lines, *bad]])
+    tables = cloud.tables(tolerant, MONTH)
+    load = cloud.ready(tables, path)
+    ledger.record(cloud.warehouse(), tables, load, "merge_month", "failed", error="a quota")
+
+    cloud.publish(tables, ledger.resume(cloud.warehouse(), tables, load, "merge_month"))
+
+    found = cloud.query(
+        "SELECT attempt, state, rows_rejected, COUNT(DISTINCT line_number) FROM `$taxi.loads` "
+        "JOIN `$taxi.rejected_rows` USING (load_id) GROUP BY attempt, state, rows_rejected ORDER BY attempt"
+    )
+    assert found == [(1, "failed", 2, 2), (2, "published", 2, 2)]

@@ -15,7 +15,7 @@ import pytest
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.cleanup import drop_staging
-from taxiway.bigquery.publish import Counts, merging, start_publishing
+from taxiway.bigquery.publish import Counts, merging, published_before, start_publishing
 from taxiway.bigquery.stage import file_columns, finish_staging, load_configuration
 from taxiway.bigquery.statements import Statement, statement
 from taxiway.core.errors import (
@@ -204,13 +204,12 @@ def test_publishing_reads_its_own_partition_only(
     tables = cloud.tables(green, january, "manual__1")
     load = cloud.ready(tables, samples(january))
     cloud.publish(tables, load)
-    warehouse = cloud.warehouse()
-    alone = warehouse.bytes_read_by(merging(tables))
+    alone = cloud.bytes_read_by(merging(tables))
 
     cloud.load(green, february, samples(february))
 
     merge = merging(tables)
-    assert warehouse.bytes_read_by(merge) == alone > 0
+    assert cloud.bytes_read_by(merge) == alone > 0
     everywhere = Statement(
         "test",
         merge.sql.replace(f"published.source_month = DATE '{january}-01'\n        AND ", "").replace(
@@ -218,8 +217,8 @@ def test_publishing_reads_its_own_partition_only(
         ),
     )
     assert everywhere.sql != merge.sql
-    assert warehouse.bytes_read_by(everywhere) > alone
-    drop_staging(warehouse, cloud.lake(), tables)
+    assert cloud.bytes_read_by(everywhere) > alone
+    drop_staging(cloud.warehouse(), cloud.lake(), tables)
 
 
 def test_columns_are_matched_by_name_whatever_their_order_and_the_files_line_ends(
@@ -403,7 +402,7 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
     assert cloud.ids(green, january) == []
     fails("Counts the published rows", lambda: cloud.publish(tables, hashed))
 
-    assert cloud.publish(tables, hashed) == Counts(ROWS, 0, 0)
+    assert published_before(cloud.warehouse(), tables, hashed) == Counts(ROWS, 0, 0)
     assert len(cloud.ids(green, january)) == ROWS
 
 
@@ -478,7 +477,7 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
     assert [(entry.load_number, entry.run_id, entry.state, entry.publication) for entry in entries] == [
         (1, "manual__1", "published", 1),
         (2, "manual__2", "published", 2),
-        (3, "manual__3", "unchanged", None),
+        (3, "manual__3", "unchanged", 3),
         (4, "manual__4", "running", None),
     ]
     # The worker of that run is gone, and the clock goes back again: its next attempt is the last one all the same.
@@ -486,11 +485,9 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
     tables = cloud.tables(green, january, "manual__4")
     again = cloud.fetch(tables, first).load
     assert again.attempt == 2
-    assert ledger.resume(cloud.warehouse(), tables, again, "upload_month") == again
-    assert [(entry.load_number, entry.state) for entry in cloud.loads(green, january)[3:]] == [
-        (4, "abandoned"),
-        (5, "running"),
-    ]
+    assert ledger.resume(cloud.warehouse(), tables, again, "upload_month", retried=False) == again
+    entries = cloud.loads(green, january)[3:]
+    assert [(entry.load_number, entry.state) for entry in entries] == [(4, "abandoned"), (5, "running")]
     (month,) = cloud.query(f"SELECT last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
     assert month == ("running",)
 
@@ -531,6 +528,24 @@ def test_what_a_step_needs_and_is_gone_is_told(
     for step in (cloud.hash, cloud.publish):
         with pytest.raises(StagingMissingError, match="clear the task stage_month"):
             step(tables, load)
+
+
+def test_a_staging_table_that_was_emptied_is_filled_again(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """Of two tries of a task at once, the one that comes late makes the table anew, behind the other one's job."""
+    tables = cloud.tables(green, january)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    staged = cloud.stage(tables, load)
+    columns = file_columns(tables, load)
+    cloud.warehouse().run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
+
+    with pytest.raises(WarehouseBusyError, match=f"holds 0 rows, expected the {ROWS} that the job"):
+        finish_staging(cloud.warehouse(), cloud.lake(), tables, load, cloud.warehouse().find_job(staged.staged_by))
+    with pytest.raises(BalanceError, match=f"{ROWS} staged rows can't be read, but 0 lines of the file"):
+        cloud.hash(tables, staged)
+
+    assert cloud.publish(tables, cloud.hash(tables, cloud.stage(tables, load))) == Counts(ROWS, 0, 0)
 
 
 def test_rows_that_something_else_added_are_noticed(

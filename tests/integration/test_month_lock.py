@@ -12,12 +12,14 @@ from taxiway.compare.postgres_months import PostgresMonths
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
+from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
 from taxiway.postgres import session
+from taxiway.postgres.fetch import Fetched, fetch_month
 from taxiway.postgres.session import lock, transaction
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
-from tests.loading import ids, load, query, staging_tables
+from tests.loading import ids, load, query, source_file, staging_tables
 
 MONTH = Month(2019, 3)
 HOLDER = "taxiway green 2019-03 backfill__2019-03-01"
@@ -85,17 +87,50 @@ def test_two_runs_of_a_month_at_the_same_moment_load_it_once(connect: Connect, g
     assert staging_tables(gate) == []
 
 
+def test_a_file_is_not_said_to_be_published_while_another_one_is_being_published(
+    connect: Connect, green: Source, path: Path, tmp_path: Path
+) -> None:
+    """A run waits for the month, to replace it; behind it waits one that has fetched what is published as yet."""
+    gate, publishing, fetching = connect(), connect(), connect()
+    load(gate, green, "2019-03", path)
+    corrected = tmp_path / "corrected" / path.name
+    write_sample_month(green, MONTH, corrected, rows=200, revision=1)
+    found: list[Fetched] = []
+
+    def publish() -> None:
+        load(publishing, green, "2019-03", corrected, run_id="manual__2")
+
+    def fetch() -> None:
+        found.append(fetch_month(fetching, LoadTables(green, MONTH, "manual__3"), lambda: source_file(path)))
+
+    threads = [threading.Thread(target=publish), threading.Thread(target=fetch)]
+    watcher = connect()
+    with transaction(gate) as cursor:
+        lock(cursor, "month", "green", "2019-03", holder=HOLDER)
+        for waiting, thread in enumerate(threads, start=1):
+            thread.start()
+            wait_until(lambda: query(watcher, WAITING) == [(waiting,)], timeout=30, what="it to wait")  # noqa: B023
+    for thread in threads:
+        thread.join()
+
+    assert query(gate, "SELECT sha256 FROM taxiway.months") == [(source_file(corrected).sha256,)]
+    assert [fetched.nothing_to_do for fetched in found] == [None]
+    assert query(gate, "SELECT state FROM taxiway.loads WHERE run_id = 'manual__3'") == [("running",)]
+
+
 def test_a_comparison_does_not_wait_without_an_end(
     connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder, reader = connect(), connect()
     load(holder, green, "2019-03", path)
     months = PostgresMonths(reader)
-    assert months.sums(green, MONTH)["row_count"] == "200"
+    with months.reading(green, MONTH) as month:
+        assert month.sums()["row_count"] == "200"
     monkeypatch.setattr(session, "LOCK_TIMEOUT", "100ms")
 
     with holder.transaction():
         holder.execute("LOCK TABLE public.green_tripdata")
 
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            months.sums(green, MONTH)
+        said = "^green 2019-03: compare, connection taxi_postgres: Postgres says: .* due to lock timeout"
+        with pytest.raises(WarehouseBusyError, match=said), months.reading(green, MONTH) as month:
+            month.sums()

@@ -1,8 +1,9 @@
 """Passwords and keys stay where they belong: every trace of months that load and fail is searched for them.
 
 A real Airflow with its services loads from a mirror that wants a password, a key and a signed
-address, into a warehouse that wants a password, over TCP. Then everything is searched that a
-run leaves: logs, metadata, answers of the API, the ledger, the cache, names of processes. What
+address, into a warehouse that wants a password, over TCP, and into the stand-ins for Google Cloud
+with a service account's key, which gets a token for what it signs. Then everything is searched that
+a run leaves: logs, metadata, answers of the API, the ledgers, the cache, names of processes. What
 must be found there, a word in the mirror's address, shows that the search is able to find.
 """
 
@@ -38,7 +39,11 @@ from taxiway.core.sources import Source
 from taxiway.local import database, postgres_server
 from taxiway.local.home import Home
 from taxiway.local.samples import write_sample_months
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_storage import CloudStorage
 from tests.integration.airflow_environment import AirflowEnvironment, free_port, shared_metadata_server, wait_until
+from tests.integration.secret_cloud import SecretCloud
+from tests.integration.secret_dags.secret_gcp_months import CLOUD_CASES
 from tests.integration.secret_dags.secret_months import CASES
 
 MONTHS = [Month(2019, number) for number in range(1, 12)]
@@ -57,6 +62,7 @@ class Secrets:
     """The tokens that must not be found; a password holds its token between characters that get encoded."""
 
     mirror_password: str = field(default_factory=token)
+    google_token: str = field(default_factory=token)
     mirror_wrong_password: str = field(default_factory=token)
     mirror_key: str = field(default_factory=token)
     mirror_query: str = field(default_factory=token)
@@ -243,9 +249,11 @@ class World:
     """What has happened, and where to look.
 
     :param word: stands in the mirror's address: no secret, and must be found
+    :param of_google: secrets of the way to Google Cloud, by what they are
     """
 
     word: str
+    of_google: dict[str, str]
     known: Secrets
     airflow: AirflowEnvironment
     places: Places
@@ -362,19 +370,28 @@ HOSTILE_MONTHS = [
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[World]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    green: Source,
+    _bigquery_server: StandIn,
+    _cloud_storage_server: CloudStorage,
+) -> Iterator[World]:
     """Load months in every way, with Airflow's services up, and collect what that leaves."""
     known, word, places = Secrets(), token(), Places()
     folder = tmp_path_factory.mktemp("secrets")
     home, dags, mirror_folder = folder / "home", folder / "dags", folder / "mirror"
     dags.mkdir()
     (dags / "taxi.py").symlink_to(ROOT / "dags" / "taxi.py")
-    (dags / "secret_months.py").symlink_to(Path(__file__).parent / "secret_dags" / "secret_months.py")
+    for name in ("secret_months.py", "secret_gcp_months.py"):
+        (dags / name).symlink_to(Path(__file__).parent / "secret_dags" / name)
     write_sample_months([green], MONTHS, mirror_folder, rows=20)
     with contextlib.ExitStack() as stack:
         mirror = stack.enter_context(serve_secrets(mirror_folder, known))
         warehouse = stack.enter_context(run_warehouse(known))
-        variables = environment(word, known, mirror, warehouse, home)
+        cloud = stack.enter_context(
+            SecretCloud.prepared(_bigquery_server, _cloud_storage_server, known.google_token, MONTHS)
+        )
+        variables = {**environment(word, known, mirror, warehouse, home), **cloud.variables}
         airflow = AirflowEnvironment.create(shared_metadata_server(), home, dags=dags, extra=variables)
         stack.callback(airflow.close)
         (home / "passwords.json").write_text(json.dumps({"admin": known.admin_password}), encoding="utf-8")
@@ -386,20 +403,22 @@ def world(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[W
         )
         stack.enter_context(airflow.services())
         api = Api(airflow, known.admin_password)
-        for connection in connections(word, known, mirror, warehouse):
+        for connection in [*connections(word, known, mirror, warehouse), *cloud.connections]:
             status, answer = api.post("/connections", connection)
             assert status == 201, answer
             places.add("API, a connection that was made", answer)
         wait_until(
-            lambda: airflow.query("SELECT count(*) FROM dag") >= [(len(CASES) + 2,)],
+            lambda: airflow.query("SELECT count(*) FROM dag") >= [(len(CASES) + len(CLOUD_CASES) + 2,)],
             timeout=60,
             what="the DAGs to be read",
         )
         backfill = airflow.popen("dags", "backfill", "-s", MISSING[0], "-e", MISSING[1], "taxi_green")
-        for number, name in enumerate(CASES):
-            conf = {"month": str(MONTHS[number])}
-            status, answer = api.post(f"/dags/taxi_{name}/dagRuns", {"logical_date": None, "conf": conf})
-            assert status == 200, answer
+        into_cloud = [f"taxi_{name}_gcp" for name in CLOUD_CASES]
+        for dag_ids in (into_cloud, [f"taxi_{name}" for name in CASES]):
+            for dag_id, loaded in zip(dag_ids, MONTHS, strict=False):
+                body = {"logical_date": None, "conf": {"month": str(loaded)}}
+                status, answer = api.post(f"/dags/{dag_id}/dagRuns", body)
+                assert status == 200, answer
         answers = {}
         for month in HOSTILE_MONTHS:
             body = {"logical_date": None, "conf": {"month": month}}
@@ -436,17 +455,20 @@ def world(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[W
                 for row in metadata.execute(f"SELECT {column} FROM {name}"):
                     places.add(f"metadata, encrypted columns of {name}", repr(row))
         warehouse.dump(places)
+        for row in cloud.ledger():
+            places.add("BigQuery, ledger", row)
         for path in sorted(home.rglob("*")):
             places.add("names of files", str(path.relative_to(home)))
             if path.is_file() and not path.is_symlink() and path.name != "passwords.json":
                 kind = path.relative_to(home).parts[0]
                 places.add(f"files in {kind}", path.read_bytes())
         done = subprocess.CompletedProcess(backfill.args, backfill.returncode, said, "")
-        yield World(word, known, airflow, places, states, done, answers)
+        yield World(word, cloud.secrets(), known, airflow, places, states, done, answers)
 
 
 def test_every_way_was_gone(world: World) -> None:
-    assert world.states == {f"taxi_{name}": "success" if name == "succeeds" else "failed" for name in CASES}
+    dags = [*(f"taxi_{name}" for name in CASES), *(f"taxi_{name}_gcp" for name in CLOUD_CASES)]
+    assert world.states == {dag_id: "success" if "succeeds" in dag_id else "failed" for dag_id in dags}
     assert world.backfill.returncode == 1, world.backfill.stdout
     assert "the answer is 404" in world.backfill.stdout
     logs = b"\n".join(world.places.texts["files in logs"]).decode()
@@ -459,6 +481,9 @@ def test_every_way_was_gone(world: World) -> None:
         "permission denied for database bare",
         "Timeout",
         "the mirror's address is",
+        "needs BigQuery Job User on the project",
+        "the credentials of the connection taxi_gcp don't work (RefreshError)",
+        "the connection cloud_with_a_broken_key can't be used (",
     ):
         assert said in logs, said
 
@@ -470,6 +495,7 @@ def test_every_way_was_gone(world: World) -> None:
         "API, XComs",
         "API, logs",
         "API, task instances",
+        "BigQuery, ledger",
         "command lines of processes",
         "files in cache",
         "files in logs",
@@ -486,6 +512,13 @@ def test_the_search_finds_what_is_there(world: World, place: str) -> None:
 @pytest.mark.parametrize("name", [name for name, _ in Secrets()])
 def test_a_secret_is_nowhere(world: World, name: str) -> None:
     assert world.places.holding(getattr(world.known, name)) == []
+
+
+def test_what_opens_google_cloud_is_nowhere(world: World) -> None:
+    """The key, and what was signed with it, for a token and in vain."""
+    assert {name.split()[0] for name in world.of_google} == {"key", "signature"}
+    assert min(map(len, world.of_google.values())) > 15
+    assert {name: found for name, secret in world.of_google.items() if (found := world.places.holding(secret))} == {}
 
 
 def test_keys_and_tokens_are_nowhere(world: World) -> None:

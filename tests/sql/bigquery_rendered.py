@@ -69,6 +69,7 @@ EVENTS = {
     "destination": "STRING",
     "run_id": "STRING",
     "attempt": "INT64",
+    "try_number": "INT64",
     "fetched_load_id": "STRING",
     "step": "STRING",
     "state": "STRING",

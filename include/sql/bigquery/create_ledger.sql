@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     destination STRING NOT NULL OPTIONS (description = 'The warehouse: bigquery'),
     run_id STRING NOT NULL OPTIONS (description = 'The run id of Airflow'),
     attempt INT64 NOT NULL OPTIONS (description = 'Which attempt of the run: a step that is tried again begins another'),
+    try_number INT64 NOT NULL OPTIONS (description = 'Which try of its task of Airflow began the attempt'),
     fetched_load_id STRING OPTIONS (description = 'load_id of the attempt that fetched the file, where this one went on with it; NULL: this one itself'),
     step STRING NOT NULL OPTIONS (description = 'The step that the event belongs to'),
     state STRING NOT NULL OPTIONS (description = 'running; published; unchanged: the same bytes were published before; skipped: the month is not available; failed; abandoned: the worker was killed'),
@@ -28,7 +29,7 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     rows_inserted INT64 OPTIONS (description = 'Published rows that the month did not hold before'),
     rows_deleted INT64 OPTIONS (description = 'Rows that the month held before and the file no longer has'),
     rows_unchanged INT64 OPTIONS (description = 'Published rows that the month held before'),
-    publication INT64 OPTIONS (description = 'Which publication of the month it was, from 1, also where it failed: the last published one is what the table holds'),
+    publication INT64 OPTIONS (description = 'Which publication of the month it was, from 1, also where it failed, or found the month published: the last published one is what the table holds'),
     warnings ARRAY<STRING> OPTIONS (description = 'Messages of the checks that warn'),
     started_at TIMESTAMP NOT NULL OPTIONS (description = 'When the attempt began; the first one with its run'),
     finished_at TIMESTAMP OPTIONS (description = 'When the attempt ended'),
@@ -39,7 +40,7 @@ CLUSTER BY source, month
 OPTIONS (description = 'Taxiway: what became of every attempt to load a month; the view loads has one row per attempt');
 
 CREATE TABLE IF NOT EXISTS `{{ dataset }}.rejected_rows` (
-    load_id STRING NOT NULL OPTIONS (description = 'The attempt that rejected the line'),
+    load_id STRING NOT NULL OPTIONS (description = 'The attempt that rejected the line, or goes on with what an earlier one of its run rejected'),
     source STRING NOT NULL,
     month DATE NOT NULL,
     line_number INT64 NOT NULL OPTIONS (description = 'Line of the file; its header is line 1'),
@@ -60,6 +61,7 @@ SELECT
     destination,
     run_id,
     attempt,
+    try_number,
     fetched_load_id,
     step,
     state,

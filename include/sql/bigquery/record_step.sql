@@ -1,14 +1,15 @@
 -- Enters in the ledger what became of an attempt.
 -- Grain: one row of load_events.
--- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, fetched_load_id,
--- step, state, filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted,
--- rows_deleted, rows_unchanged, publication, warnings, started_at, error.
+-- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, try_number,
+-- fetched_load_id, step, state, filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged,
+-- rows_inserted, rows_deleted, rows_unchanged, publication, warnings, started_at, error.
 -- Twice: safe, the view loads shows the last event of an attempt.
--- An attempt's number is one more than the greatest of its month when it is first entered: clocks may go back.
+-- An attempt's number is one more than the greatest of its month when it is first entered: clocks may go back. Of its
+-- file and its rows, what an earlier event of the attempt said holds where this one says nothing; its try is the first's.
 INSERT INTO `{{ dataset }}.load_events` (
-    load_id, load_number, source, month, destination, run_id, attempt, fetched_load_id, step, state, filename, url, etag,
-    last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged,
-    publication, warnings, started_at, finished_at, error, recorded_at
+    load_id, load_number, source, month, destination, run_id, attempt, try_number, fetched_load_id, step, state, filename,
+    url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted,
+    rows_unchanged, publication, warnings, started_at, finished_at, error, recorded_at
 )
 SELECT
     @load_id AS load_id,
@@ -18,18 +19,19 @@ SELECT
     @destination AS destination,
     @run_id AS run_id,
     @attempt AS attempt,
+    COALESCE(MAX(IF(load_id = @load_id, try_number, NULL)), @try_number) AS try_number,
     @fetched_load_id AS fetched_load_id,
     @step AS step,
     @state AS state,
     @filename AS filename,
-    @url AS url,
-    @etag AS etag,
-    @last_modified AS last_modified,
-    @bytes AS bytes,
-    @sha256 AS sha256,
-    @rows_read AS rows_read,
-    @rows_rejected AS rows_rejected,
-    @rows_staged AS rows_staged,
+    COALESCE(@url, MAX(IF(load_id = @load_id, url, NULL))) AS url,
+    COALESCE(@etag, MAX(IF(load_id = @load_id, etag, NULL))) AS etag,
+    COALESCE(@last_modified, MAX(IF(load_id = @load_id, last_modified, NULL))) AS last_modified,
+    COALESCE(@bytes, MAX(IF(load_id = @load_id, bytes, NULL))) AS bytes,
+    COALESCE(@sha256, MAX(IF(load_id = @load_id, sha256, NULL))) AS sha256,
+    COALESCE(@rows_read, MAX(IF(load_id = @load_id, rows_read, NULL))) AS rows_read,
+    COALESCE(@rows_rejected, MAX(IF(load_id = @load_id, rows_rejected, NULL))) AS rows_rejected,
+    COALESCE(@rows_staged, MAX(IF(load_id = @load_id, rows_staged, NULL))) AS rows_staged,
     @rows_inserted AS rows_inserted,
     @rows_deleted AS rows_deleted,
     @rows_unchanged AS rows_unchanged,

@@ -54,15 +54,14 @@ _CONFLICT = re.compile(r"could not serialize access|due to concurrent|aborted du
 # Another run may be at work on the ledger right now.
 _NO_LEDGER = re.compile(r"Not found: Table [^ ]+[.:](load_events|rejected_rows|loads|months)\b")
 
+_ROLES = (
+    "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
+    "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
+)
+
 _ADVICE = {
-    "accessDenied": (
-        "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
-        "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
-    ),
-    "forbidden": (
-        "the account of the connection taxi_gcp needs BigQuery Job User on the project, BigQuery Data Editor on the "
-        "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
-    ),
+    "accessDenied": _ROLES,
+    "forbidden": _ROLES,
     "billingNotEnabled": "give the project a billing account, or stay within the sandbox's limits",
     "bytesBilledLimitExceeded": (
         "nothing was billed: raise the Variable GCP_MAXIMUM_BYTES_BILLED if the query may cost that much"
@@ -84,7 +83,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def explains(act: F) -> F:
-    """Decorate a method of what has ``where`` and ``settings``: Google's errors come out as Taxiway's."""
+    """Decorate a method of what has ``where`` and ``settings``: Google's errors come out as Taxiway's.
+
+    Where it also has ``outcome``, the errors say that, too: what had been published when they came.
+    """
 
     @wraps(act)
     def explaining(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -93,7 +95,7 @@ def explains(act: F) -> F:
         except TaxiwayError:
             raise
         except Exception as error:
-            found = explained(error, self.where, self.settings)
+            found = explained(error, self.where, self.settings, getattr(self, "outcome", ""))
             if found is None:
                 raise
             if isinstance(error, _credentials_error()):
@@ -110,12 +112,13 @@ def _credentials_error() -> type[Exception]:
     return GoogleAuthError
 
 
-def explained(error: BaseException, where: str, settings: GcpSettings) -> TaxiwayError | None:
+def explained(error: BaseException, where: str, settings: GcpSettings, outcome: str = "") -> TaxiwayError | None:
     """Say what an exception of Google's clients means; None for any other.
 
     :param error: the exception
     :param where: what was being done, for the message
     :param settings: the settings in force
+    :param outcome: what had been published, for the message; nothing is said of it without
     """
     import google.auth.exceptions
     import requests
@@ -132,23 +135,25 @@ def explained(error: BaseException, where: str, settings: GcpSettings) -> Taxiwa
         first = errors[0] if isinstance(errors[0], Mapping) else {}
         reason = str(first.get("reason") or _REASON_OF_CODE.get(int(error.code or 0), ""))
         message = str(first.get("message") or error.message)
-        return failure(where, reason, message, settings, code=int(error.code or 0))
+        return failure(where, reason, message, settings, code=int(error.code or 0), outcome=outcome)
+    so_far = f" {outcome}." if outcome else ""
     lost = google.auth.exceptions.TransportError | requests.RequestException | ConnectionError | TimeoutError
     if isinstance(error, lost) or getattr(error, "retryable", False):
         return WarehouseBusyError(
-            f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one; the task is tried again"
+            f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one.{so_far} The task is tried "
+            f"again"
         )
     if isinstance(error, DataCorruption):
         return WarehouseBusyError(
             f"{where}: bytes were changed on their way to or from Cloud Storage: expected the checksum of what was "
-            f"sent; the task is tried again"
+            f"sent.{so_far} The task is tried again"
         )
     if isinstance(error, InvalidResponse):
         status = int(getattr(error.response, "status_code", 0) or 0)
         said = str(error.args[-1]) if error.args else ""
-        return failure(where, _REASON_OF_CODE.get(status, ""), said, settings, code=status)
+        return failure(where, _REASON_OF_CODE.get(status, ""), said, settings, code=status, outcome=outcome)
     if isinstance(error, RetryError):
-        return WarehouseBusyError(f"{where}: Google Cloud did not answer in time; the task is tried again")
+        return WarehouseBusyError(f"{where}: Google Cloud did not answer in time.{so_far} The task is tried again")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         # What the library found may quote the key file: only its kind is told.
         return WarehouseError(
@@ -159,7 +164,9 @@ def explained(error: BaseException, where: str, settings: GcpSettings) -> Taxiwa
     return None
 
 
-def failure(where: str, reason: str, message: str, settings: GcpSettings, *, code: int = 0) -> TaxiwayError:
+def failure(
+    where: str, reason: str, message: str, settings: GcpSettings, *, code: int = 0, outcome: str = ""
+) -> TaxiwayError:
     """Make the error for a reason of the API.
 
     :param where: what was being done
@@ -167,6 +174,7 @@ def failure(where: str, reason: str, message: str, settings: GcpSettings, *, cod
     :param message: the API's message
     :param settings: the settings in force
     :param code: the HTTP status, where there is one
+    :param outcome: what had been published, for the message; nothing is said of it without
     """
     said = " ".join(message.split())[:1000]
     # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
@@ -183,7 +191,8 @@ def failure(where: str, reason: str, message: str, settings: GcpSettings, *, cod
     if advice is None:
         advice = "the task is tried again" if passing else "correct that, and clear the task"
     kind = WarehouseBusyError if passing else WarehouseError
+    so_far = f". {outcome}" if outcome else ""
     return kind(
         f"{where}, project {settings.project}, {settings.location}: Google Cloud says: {said} "
-        f"({reason or code or 'no reason'}). Nothing was published: {advice}"
+        f"({reason or code or 'no reason'}){so_far}: {advice}"
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.load import Load
-from taxiway.bigquery.statements import statement
+from taxiway.bigquery.precedence import is_later
+from taxiway.bigquery.publications import confirm_publication
+from taxiway.bigquery.publish import rows_held
 from taxiway.bigquery.tables import CloudTables
+from taxiway.bigquery.upload import Lake
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.download import Download
 
@@ -32,6 +36,7 @@ class Fetched:
 
 def fetch_month(
     warehouse: Warehouse,
+    open_lake: Callable[[], Lake],
     tables: CloudTables,
     download: Callable[[], Download],
     entered: Callable[[Load], None],
@@ -42,6 +47,7 @@ def fetch_month(
     """Begin a load: enter it in the ledger, download its file, compare it with what is published.
 
     :param warehouse: BigQuery
+    :param open_lake: connects to the bucket, which only a file needs that seems to be published
     :param tables: the load's tables
     :param download: fetches the file
     :param entered: is told the attempt as soon as the ledger has it
@@ -51,8 +57,7 @@ def fetch_month(
     """
     source, month = tables.source, tables.month
     ledger.ensure_ledger(warehouse)
-    entries = ledger.find_loads(warehouse, tables)
-    load = ledger.begin(warehouse, tables, entries, STEP, started_at)
+    load = ledger.begin(warehouse, tables, ledger.find_loads(warehouse, tables), STEP, started_at)
     entered(load)
     if reason := source.why_unavailable(month):
         ledger.record(warehouse, tables, load, STEP, "skipped", error=reason)
@@ -60,20 +65,37 @@ def fetch_month(
     file = download()
     load = replace(load, file=file.to_dict())
     entered(load)
-    before = ledger.published(entries)
-    if force or not before or before[-1].sha256 != file.sha256 or not _is_there(warehouse, tables, before[-1]):
+    # The download may have taken long: what counts is what is published now.
+    entries = ledger.find_loads(warehouse, tables)
+    last = next(reversed(ledger.published(entries)), None)
+    if force or last is None or last.sha256 != file.sha256:
         return Fetched(load)
-    last = before[-1]
+    if not _is_there(warehouse, tables, last) or not _is_in_the_lake(open_lake(), tables, load, entries):
+        return Fetched(load)
+    publication = confirm_publication(warehouse, tables, load, entries)
+    if publication is None:
+        return Fetched(load)
     load = replace(load, rows_read=last.rows_read, rows_rejected=last.rows_rejected, rows_staged=last.rows_staged)
     ledger.record(
-        warehouse, tables, load, STEP, "unchanged", rows_inserted=0, rows_deleted=0, rows_unchanged=last.rows_staged
+        warehouse,
+        tables,
+        load,
+        STEP,
+        "unchanged",
+        publication=publication,
+        rows_inserted=0,
+        rows_deleted=0,
+        rows_unchanged=last.rows_staged,
     )
     return Fetched(load, unchanged=f"{tables.where}: {tables.filename} is published with the same bytes")
 
 
 def _is_there(warehouse: Warehouse, tables: CloudTables, last: ledger.Entry) -> bool:
-    """Whether the main table still holds what the ledger says: people drop tables."""
-    if warehouse.find_table(tables.main_table) is None:
-        return False
-    counted = warehouse.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
-    return bool(counted[0]["row_count"] == last.rows_staged)
+    """Whether the main table holds as many rows as the ledger says: people drop tables."""
+    return warehouse.find_table(tables.main_table) is not None and rows_held(warehouse, tables) == last.rows_staged
+
+
+def _is_in_the_lake(lake: Lake, tables: CloudTables, load: Load, entries: Sequence[ledger.Entry]) -> bool:
+    """Whether the lake has the file, too; if so, it is told that this load has fetched it: see :meth:`Lake.confirm`."""
+    path = Path(load.download.path)
+    return lake.confirm(path, tables.object_name, load.fetched_load_id, lambda theirs: is_later(load, theirs, entries))

@@ -34,13 +34,15 @@ def start_hashing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
     def start(job_id: str) -> Started:
         return warehouse.start_query(hashing, job_id)
 
-    staged_by = hashlib.sha256(load.staged_by.encode()).hexdigest()[:8]
     return first_usable_job(
-        warehouse,
-        start,
-        f"taxiway_{load.load_id}_hash_rows_{staged_by}",
-        lambda: warehouse.find_table(tables.rows_table) is not None,
+        warehouse, start, hashing_job_name(load), lambda _: warehouse.find_table(tables.rows_table) is not None
     )
+
+
+def hashing_job_name(load: Load) -> str:
+    """Return what the ids of the jobs begin with that hash what a job has staged."""
+    staged_by = hashlib.sha256(load.staged_by.encode()).hexdigest()[:8]
+    return f"taxiway_{load.fetched_load_id}_hash_rows_{staged_by}"
 
 
 def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: Any) -> Load:
@@ -65,8 +67,9 @@ def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: A
         reasons,
     )
     rejects.keep(warehouse, tables, load.load_id, found.kept)
-    rejects.check_limit(tables, before + missing, load.rows_read or 0, found.kept)
+    # First: what isn't there because the table was emptied is no rejected row.
     rejects.require_all_found(tables, found.count, missing, kinds=len(reasons))
+    rejects.check_limit(tables, before + missing, load.rows_read or 0, found.kept)
     return replace(load, rows_staged=hashed, rows_rejected=before + missing)
 
 

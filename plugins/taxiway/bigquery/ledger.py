@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from taxiway.bigquery.load import Load
@@ -14,6 +14,9 @@ from taxiway.bigquery.warehouse import Warehouse
 
 DESTINATION = "bigquery"
 """What the ledger calls this warehouse."""
+
+LONGEST_AT_WORK = timedelta(hours=24)
+"""An attempt that began longer ago is nobody's any more: twice what Airflow gives a run."""
 
 
 @dataclass(frozen=True)
@@ -98,52 +101,99 @@ def rows_of_neighbours(warehouse: Warehouse, tables: CloudTables) -> list[int]:
 
 
 def begin(
-    warehouse: Warehouse,
-    tables: CloudTables,
-    entries: Sequence[Entry],
-    step: str,
-    started_at: datetime | None,
-    fetched_load_id: str = "",
+    warehouse: Warehouse, tables: CloudTables, entries: Sequence[Entry], step: str, started_at: datetime | None
 ) -> Load:
-    """Enter a new attempt of the run; one of the run that nobody ended is marked abandoned.
+    """Enter a new attempt, which fetches a file; those of the month that nobody ended are marked abandoned.
+
+    Of this run at once. Of another run, nobody can tell whether it is at work, until it can't be any more.
 
     :param entries: what :func:`find_loads` returned
     :param step: the step that begins it
     :param started_at: when the run began; counts for its first attempt
-    :param fetched_load_id: the attempt whose file it goes on with; without it, it fetches one itself
     """
     now = datetime.now(timezone.utc)
     own = [entry for entry in entries if entry.run_id == tables.run_id]
-    if own and own[-1].state == "running":
-        left = own[-1]
-        abandoned = Load(left.load_id, left.attempt, left.started_at.isoformat(), left.fetched_load_id or "")
-        record(
-            warehouse, tables, abandoned, left.step, "abandoned", error=f"{left.step}: its worker ended without a word"
-        )
-    attempt = own[-1].attempt + 1 if own else 1
-    load_id = f"{tables.month_name}_{now:%Y%m%dt%H%M%S%f}_{tables.run_key}_{attempt}"
-    load = Load(
-        load_id=load_id,
-        attempt=attempt,
-        started_at=(now if own or started_at is None else started_at).isoformat(),
-        fetched_load_id=fetched_load_id or load_id,
-    )
+    for entry in entries:
+        if entry.state == "running" and (entry in own or now - entry.started_at > LONGEST_AT_WORK):
+            error = f"its worker ended without a word, in {entry.step} or a later step"
+            record(
+                warehouse, replace(tables, run_id=entry.run_id), _load_of(entry), entry.step, "abandoned", error=error
+            )
+    attempt, load_id = _next(tables, own, now)
+    began = now if own or started_at is None else started_at
+    load = Load(load_id=load_id, attempt=attempt, started_at=began.isoformat(), fetched_load_id=load_id)
     record(warehouse, tables, load, step, "running")
     return load
 
 
-def resume(warehouse: Warehouse, tables: CloudTables, load: Load, step: str) -> Load:
-    """Go on with a load in a step that is tried again: where its attempt has ended, another one begins.
+def resume(
+    warehouse: Warehouse,
+    tables: CloudTables,
+    load: Load,
+    step: str,
+    *,
+    retried: bool = True,
+    keeps_rejects: bool = True,
+) -> Load:
+    """Go on with a load in a step that is tried again: in another attempt, so that each try leaves its trace.
 
     :param load: what the step before returned
     :param step: the step
+    :param retried: whether an earlier try of the step has failed, or was lost; else the step was cleared, and goes on
+        with an attempt that is under way
+    :param keeps_rejects: whether the new attempt goes on with what the earlier ones rejected; else it rejects anew
     """
     own = [entry for entry in find_loads(warehouse, tables) if entry.run_id == tables.run_id]
     last = own[-1] if own else None
     if last is not None and last.state == "running":
-        return replace(load, load_id=last.load_id, attempt=last.attempt, started_at=last.started_at.isoformat())
-    begun = begin(warehouse, tables, own, step, None, load.fetched_load_id)
-    return replace(load, load_id=begun.load_id, attempt=begun.attempt, started_at=begun.started_at)
+        if not retried:
+            return _of_attempt(load, last)
+        error = f"{step}: its worker ended without a word"
+        record(warehouse, tables, _of_attempt(load, last), step, "abandoned", error=error)
+    now = datetime.now(timezone.utc)
+    attempt, load_id = _next(tables, own, now)
+    begun = replace(load, load_id=load_id, attempt=attempt, started_at=now.isoformat())
+    record(warehouse, tables, begun, step, "running")
+    if keeps_rejects and load.rows_rejected:
+        # An attempt that was lost before it had taken them all has some; the others are the earlier one's.
+        earlier = [load.load_id, *(entry.load_id for entry in own if entry.attempt > load.attempt)]
+        warehouse.run(
+            statement("copy_rejects", {"load_id": load_id, "earlier_load_ids": earlier}, dataset=tables.dataset)
+        )
+    return begun
+
+
+def current(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
+    """Return a load as the run's last attempt has it, where that is under way.
+
+    :param load: what the step before returned
+    """
+    own = [entry for entry in find_loads(warehouse, tables) if entry.run_id == tables.run_id]
+    return _of_attempt(load, own[-1]) if own and own[-1].state == "running" else load
+
+
+def published_by(entries: Sequence[Entry], tables: CloudTables, load: Load) -> Entry | None:
+    """Return the last attempt of the run, where it has published the load's file; else None."""
+    own = [entry for entry in entries if entry.run_id == tables.run_id]
+    last = own[-1] if own else None
+    if last is None or last.state != "published":
+        return None
+    return last if (last.fetched_load_id or last.load_id) == load.fetched_load_id else None
+
+
+def _next(tables: CloudTables, own: Sequence[Entry], now: datetime) -> tuple[int, str]:
+    """Number and key of the run's next attempt."""
+    attempt = own[-1].attempt + 1 if own else 1
+    return attempt, f"{tables.month_name}_{now:%Y%m%dt%H%M%S%f}_{tables.run_key}_{attempt}"
+
+
+def _of_attempt(load: Load, entry: Entry) -> Load:
+    return replace(load, load_id=entry.load_id, attempt=entry.attempt, started_at=entry.started_at.isoformat())
+
+
+def _load_of(entry: Entry) -> Load:
+    """What is known of an attempt of which the ledger alone tells; the ledger keeps what it has of its file."""
+    return Load(entry.load_id, entry.attempt, entry.started_at.isoformat(), entry.fetched_load_id or "")
 
 
 def record(
@@ -156,7 +206,7 @@ def record(
     error: str | None = None,
     **counts: Any,
 ) -> None:
-    """Enter what became of an attempt.
+    """Enter what became of an attempt. What the ledger knew of its file before, and the load doesn't, stays known.
 
     :param step: the step that it belongs to
     :param state: running, published, unchanged, skipped, failed or abandoned
@@ -169,6 +219,7 @@ def record(
         "load_id": load.load_id,
         "run_id": tables.run_id,
         "attempt": load.attempt,
+        "try_number": tables.try_number,
         "fetched_load_id": load.fetched_load_id if load.fetched_load_id not in ("", load.load_id) else None,
         "step": step,
         "state": state,

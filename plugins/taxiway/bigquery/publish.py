@@ -1,14 +1,9 @@
-"""Publishes a month: one statement brings its partition to the state of the file.
-
-BigQuery doesn't let two statements that only add rows wait for each other, so two runs of an empty month could both add
-theirs. What makes them wait is the id of the job, which can be used once: the n-th publication of a month is
-the job of number n, and who finds that number taken waits for its job to end before trying the next.
-The ledger has the number of every publication that ended, failed ones too.
-"""
+"""Publishes a month: one statement brings its partition to the state of the file."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +11,17 @@ from taxiway.bigquery import ledger
 from taxiway.bigquery.hash import require_table
 from taxiway.bigquery.load import Load
 from taxiway.bigquery.precedence import overtaken, require_latest
+from taxiway.bigquery.publications import (
+    is_followed,
+    name_and_number,
+    open_numbers,
+    publication_labels,
+    publication_name,
+)
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import MOST_NUMBERS, Warehouse
-from taxiway.core.errors import BalanceError, StagingMissingError, WarehouseBusyError
+from taxiway.core.errors import BalanceError, StagingMissingError, WarehouseBusyError, WarehouseError
 
 STEP = "merge_month"
 
@@ -71,22 +73,16 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
     """
     require_table(warehouse, tables, tables.rows_table, left_by="hash_rows")
     main_table = warehouse.find_table(tables.main_table)
-    if main_table is None or main_table.created is None:
+    if main_table is None:
         raise StagingMissingError(
             f"{tables.where}: the table {tables.main_table} is gone, expected what create_main_table left there: clear "
             f"that task with its downstream tasks"
         )
     entries = ledger.find_loads(warehouse, tables)
-    file_number = require_latest(tables, load, entries)
-    created = int(main_table.created.timestamp() * 1000)
-    name = f"taxiway_publish_{tables.settings.dataset}_{tables.month_name}_{created}"
-    labels = _labels(load, file_number)
-    before = ledger.published(entries)
-    first = 1 + ((before[-1].publication or 0) if before else 0)
-    failed_before = {entry.publication for entry in entries}
-    for number in range(first, first + MOST_NUMBERS):
-        if number in failed_before:
-            continue
+    file_rank = require_latest(tables, load, entries)
+    name = publication_name(tables, main_table)
+    labels = publication_labels(load, file_rank)
+    for number in open_numbers(entries):
         started = warehouse.start_query(merging(tables), f"{name}_{number}", labels)
         job = started.job
         if job is None:
@@ -101,7 +97,8 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
             return Publication(job, own=False)
         if failed:
             continue
-        if int(theirs.get("taxiway_load", 0)) > file_number and theirs.get("taxiway_file") != labels["taxiway_file"]:
+        their_rank = (int(theirs.get("taxiway_load", 0)), theirs.get("taxiway_fetched_by", ""))
+        if their_rank > file_rank and theirs.get("taxiway_file") != labels["taxiway_file"]:
             their_file = f"(SHA-256 {theirs.get('taxiway_file')}…)"
             raise overtaken(tables, load, f"published the month meanwhile, from another file {their_file}")
     raise WarehouseBusyError(f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number")
@@ -114,71 +111,90 @@ def with_failed_publication(load: Load, job: Any) -> Load:
     """
     if job.state != "DONE" or not job.error_result:
         return load
-    return replace(load, publication=_publication(job)[1])
+    return replace(load, publication=name_and_number(job)[1])
 
 
 def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job: Any) -> Counts:
-    """Count what the job changed, compare the published month with what was staged, and enter it in the ledger.
+    """Enter in the ledger what the job changed, then compare the published month with what was staged.
 
+    Once the job has succeeded, the month is published: what goes wrong behind it is tried again, whatever it is.
+
+    :raises WarehouseBusyError: the job failed; or the month is published, and that could not be entered, or counted
+    :raises WarehouseError: the job failed, and would again
     :raises BalanceError: the month doesn't hold the rows of the file
     """
     warehouse.require_success(job)
     stats = job.dml_stats
     inserted, deleted = (int(stats.inserted_row_count), int(stats.deleted_row_count)) if stats else (0, 0)
     staged = load.rows_staged or 0
-    counted = warehouse.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
-    held = counted[0]["row_count"]
-    if held != staged and not _is_followed(warehouse, job):
-        raise BalanceError(
-            f"{tables.where}: {tables.main_table} holds {held} rows of the month, expected the {staged} of the file: "
-            f"something beside Taxiway has written there. Delete the rows where source_month is "
-            f"'{tables.month.first_day}', and run the month again with force"
-        )
     counts = Counts(inserted, deleted, staged - inserted)
-    ledger.record(
-        warehouse,
-        tables,
-        load,
-        STEP,
-        "published",
-        publication=_publication(job)[1],
-        rows_inserted=counts.inserted,
-        rows_deleted=counts.deleted,
-        rows_unchanged=counts.unchanged,
-    )
+    name, number = name_and_number(job)
+    with _tried_again(warehouse, "The month is published, but not yet entered in the ledger") as behind:
+        ledger.record(
+            behind,
+            tables,
+            load,
+            STEP,
+            "published",
+            publication=number,
+            rows_inserted=counts.inserted,
+            rows_deleted=counts.deleted,
+            rows_unchanged=counts.unchanged,
+        )
+    _require_rows(warehouse, tables, staged, name, number)
     return counts
 
 
-def _publication(job: Any) -> tuple[str, int]:
-    """Take the id of a publication's job apart: name and number."""
-    name, _, number = job.job_id.rpartition("_")
-    return name, int(number)
+def published_before(warehouse: Warehouse, tables: CloudTables, load: Load) -> Counts | None:
+    """Return what publishing the load has changed, where the run has entered that; None where it hasn't.
+
+    An answer may be lost behind the entry: then the task is tried again.
+
+    :raises WarehouseBusyError: the month could not be counted
+    :raises BalanceError: the month doesn't hold the rows of the file
+    """
+    entry = ledger.published_by(ledger.find_loads(warehouse, tables), tables, load)
+    main_table = warehouse.find_table(tables.main_table)
+    if entry is None or main_table is None:
+        return None
+    name = publication_name(tables, main_table)
+    _require_rows(warehouse, tables, entry.rows_staged or 0, name, entry.publication or 0)
+    return Counts(entry.rows_inserted or 0, entry.rows_deleted or 0, entry.rows_unchanged or 0)
 
 
-def _is_followed(warehouse: Warehouse, job: Any) -> bool:
-    """Whether another publication of the month has begun since, and hasn't failed: the rows may be of that one."""
-    name, number = _publication(job)
-    while following := warehouse.look_up(f"{name}_{(number := number + 1)}"):
-        theirs = following.job
-        if theirs is None or theirs.state != "DONE" or not theirs.error_result:
-            return True
-    return False
+def rows_held(warehouse: Warehouse, tables: CloudTables) -> int:
+    """Count the month's rows in the main table."""
+    counted = warehouse.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
+    return int(counted[0]["row_count"])
+
+
+def _require_rows(warehouse: Warehouse, tables: CloudTables, staged: int, name: str, number: int) -> None:
+    """Make sure that the month holds the rows that were published, unless another publication has followed."""
+    with _tried_again(warehouse, "The month is published, and entered in the ledger") as behind:
+        held = rows_held(behind, tables)
+        if held == staged or is_followed(behind, name, number, ledger.find_loads(behind, tables)):
+            return
+    raise BalanceError(
+        f"{tables.where}: {tables.main_table} holds {held} rows of the month, expected the {staged} of the file, which "
+        f"was published: something beside Taxiway has written there. Delete the rows where source_month is "
+        f"'{tables.month.first_day}', and run the month again with force"
+    )
+
+
+@contextmanager
+def _tried_again(warehouse: Warehouse, outcome: str) -> Iterator[Warehouse]:
+    """Let every error of what is done behind a publication be one that is tried again, and say what is published."""
+    try:
+        yield replace(warehouse, outcome=outcome)
+    except WarehouseError as error:
+        raise WarehouseBusyError(str(error)) from error
 
 
 def _of_another_account(tables: CloudTables, job_id: str) -> WarehouseBusyError:
     return WarehouseBusyError(
         f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
-        f"was lost before it could enter in the ledger how it ended. This account may not look at it: expected the "
-        f"permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: the task is "
+        f"was stopped or lost before it could enter in the ledger how it ended. This account may not look at it: "
+        f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: the task is "
         f"tried again. Where that goes on failing, run the month again under that account, or give this one a role "
         f"with that permission: docs/bigquery.md"
     )
-
-
-def _labels(load: Load, file_number: int) -> dict[str, str]:
-    """Labels of the job, by which another run knows what it publishes."""
-    return {
-        "taxiway_rows": hashlib.sha256(load.hashed_by.encode()).hexdigest()[:32],
-        "taxiway_file": load.download.sha256[:60],
-        "taxiway_load": str(file_number),
-    }

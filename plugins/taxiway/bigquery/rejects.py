@@ -29,7 +29,7 @@ EXPECTED = {
 
 
 def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Sequence[Reject]) -> None:
-    """Keep rejected lines.
+    """Keep rejected lines, as far as the attempt has room for them.
 
     :param load_id: the attempt that rejects them
     """
@@ -44,6 +44,7 @@ def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Seque
                     "line_numbers": [reject.line_number for reject in chunk],
                     "raw_lines": [reject.printable_line for reject in chunk],
                     "reasons": [reject.reason for reject in chunk],
+                    "most": MOST_KEPT,
                 },
                 dataset=tables.dataset,
             )

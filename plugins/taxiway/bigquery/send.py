@@ -10,7 +10,7 @@ from pathlib import Path
 from taxiway.bigquery import ledger, rejects
 from taxiway.bigquery.load import Load
 from taxiway.bigquery.month_file import examine
-from taxiway.bigquery.precedence import is_later, overtaken, require_latest
+from taxiway.bigquery.precedence import is_later, require_latest
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.upload import Lake, Uploaded
 from taxiway.bigquery.warehouse import Warehouse
@@ -41,12 +41,11 @@ def send_month(
         rejects.check_limit(tables, found.rows_rejected, found.rows_read, found.rejects)
         require_latest(tables, load, ledger.find_loads(warehouse, tables))
 
-        def refuse_later(fetched_load_id: str) -> None:
-            if is_later(load, fetched_load_id, ledger.find_loads(warehouse, tables)):
-                raise overtaken(tables, load, f"put another file into {lake.address(tables.object_name)} meanwhile")
+        def is_theirs_later(fetched_load_id: str) -> bool:
+            return is_later(load, fetched_load_id, ledger.find_loads(warehouse, tables))
 
         path = Path(load.download.path)
-        loaded = uploaded = lake.upload(path, tables.object_name, load.fetched_load_id, refuse_later)
+        loaded = uploaded = lake.upload(path, tables.object_name, load.fetched_load_id, is_theirs_later)
         if not found.sound:
             loaded = lake.upload(clean_copy, tables.clean_object_name, load.fetched_load_id)
     load = replace(load, uri=tables.uri(loaded.name), object_name=loaded.name, generation=loaded.generation)

@@ -10,7 +10,7 @@ from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.upload import Lake
 from taxiway.bigquery.warehouse import Started, Warehouse, first_usable_job
-from taxiway.core.errors import BalanceError
+from taxiway.core.errors import BalanceError, WarehouseBusyError
 from taxiway.core.sources import Column
 
 
@@ -58,15 +58,21 @@ def start_staging(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
     return first_usable_job(
         warehouse,
         start,
-        f"taxiway_{load.load_id}_stage_month_{load.generation}",
-        lambda: warehouse.find_table(tables.staging_table) is not None,
+        staging_job_name(load),
+        lambda job: _rows_there(warehouse, tables) == int(job.output_rows or 0),
     )
+
+
+def staging_job_name(load: Load) -> str:
+    """Return what the ids of a file's staging jobs begin with, whichever attempt goes on with the file."""
+    return f"taxiway_{load.fetched_load_id}_stage_month_{load.generation}"
 
 
 def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: Load, job: Any) -> None:
     """Make sure that the staging table holds every row of the file that was uploaded.
 
     :raises BalanceError: it holds more or fewer
+    :raises WarehouseBusyError: another try of the task has made the table anew meanwhile
     :raises StagingMissingError: another run has changed the object meanwhile
     """
     warehouse.require_success(job)
@@ -78,3 +84,17 @@ def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: 
             f"{tables.where}: BigQuery has staged {staged} rows of {load.uri}, expected the {expected} that the file "
             f"has. Nothing was published: clear the task stage_month to stage the file again"
         )
+    there = _rows_there(warehouse, tables)
+    if there != staged:
+        found = "is gone" if there is None else f"holds {there} rows"
+        raise WarehouseBusyError(
+            f"{tables.where}: the table {tables.staging_table} {found}, expected the {staged} that the job "
+            f"{job.job_id} has staged: another try of the task has made it anew. Nothing was published; the task is "
+            f"tried again"
+        )
+
+
+def _rows_there(warehouse: Warehouse, tables: CloudTables) -> int | None:
+    """How many rows the staging table has; None where it is gone."""
+    table = warehouse.find_table(tables.staging_table)
+    return None if table is None else int(table.num_rows or 0)

@@ -15,6 +15,7 @@ PARAMETER_TYPES = {
     "before": "DATE",
     "bytes": "INT64",
     "destination": "STRING",
+    "earlier_load_ids": "ARRAY<STRING>",
     "error": "STRING",
     "etag": "STRING",
     "fetched_load_id": "STRING",
@@ -42,6 +43,7 @@ PARAMETER_TYPES = {
     "started_at": "TIMESTAMP",
     "state": "STRING",
     "step": "STRING",
+    "try_number": "INT64",
     "url": "STRING",
     "warnings": "ARRAY<STRING>",
 }

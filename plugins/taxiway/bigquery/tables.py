@@ -17,19 +17,21 @@ STAGING_FOLDER = "taxiway_staging"
 class CloudTables:
     """The tables and objects of one load: one source, one month, one run.
 
-    The names depend on nothing else, so every step of the run finds them by
+    The names depend on nothing but source, month and run, so every step of the run finds them by
     itself, and two runs never share a staging table.
 
     :param source: the source
     :param month: the month
     :param run_id: Airflow's run id
     :param settings: project, bucket and dataset
+    :param try_number: which try of Airflow's task is at work, for the ledger
     """
 
     source: Source
     month: Month
     run_id: str
     settings: GcpSettings
+    try_number: int = 1
 
     @property
     def where(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from taxiway.bigquery.errors import explains
 from taxiway.bigquery.settings import GcpSettings
-from taxiway.core.errors import StagingMissingError, WarehouseBusyError
+from taxiway.core.errors import OvertakenError, StagingMissingError, WarehouseBusyError
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -49,15 +49,17 @@ class Lake:
     :param client: Google's client
     :param settings: its name
     :param where: source, month and task, for messages
+    :param outcome: what has been published so far, for messages; nothing is said of it without
     """
 
     client: storage.Client
     settings: GcpSettings
     where: str
+    outcome: str = ""
 
     @explains
     def upload(
-        self, path: Path, name: str, fetched_load_id: str, refuse_later: Callable[[str], None] = lambda _: None
+        self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool] = lambda _: False
     ) -> Uploaded:
         """Upload a file, unless the object is there with the same size and checksum.
 
@@ -66,25 +68,25 @@ class Lake:
         :param path: the file
         :param name: the object's name
         :param fetched_load_id: the attempt that downloaded the file
-        :param refuse_later: is told the attempt that downloaded what is there, and raises where that is a later file
+        :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
+        :raises OvertakenError: another file is there, a later one
         :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
         :raises StagingMissingError: the file is gone
         """
         from google.api_core.exceptions import PreconditionFailed
 
-        try:
-            size, md5 = path.stat().st_size, _md5(path)
-        except FileNotFoundError:
-            raise StagingMissingError(
-                f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
-                f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
-            ) from None
+        size, md5 = self._known_by(path)
         bucket = self.client.bucket(self.settings.bucket)
         found = bucket.get_blob(name, timeout=REQUEST_SECONDS)
         if found is not None and (found.size, found.md5_hash) == (size, md5):
+            self._renew(found, fetched_load_id, is_later)
             return Uploaded(name, int(found.generation or 0), skipped=True)
-        if found is not None and (theirs := (found.metadata or {}).get(FETCHED_BY)):
-            refuse_later(theirs)
+        if found is not None and is_later(_fetched_by(found)):
+            raise OvertakenError(
+                f"{self.where}: a run that began later has put another file into {self.address(name)} meanwhile (MD5 "
+                f"{found.md5_hash}); expected to put the one with {md5} there. Nothing was changed: run the month "
+                f"again if this file is the right one"
+            )
         blob = bucket.blob(name)
         blob.metadata = {FETCHED_BY: fetched_load_id}
         try:
@@ -92,6 +94,8 @@ class Lake:
                 str(path),
                 content_type=CONTENT_TYPE,
                 if_generation_match=int(found.generation or 0) if found is not None else 0,
+                # Whoever finds a later file's bytes there already says so in the metadata alone.
+                if_metageneration_match=int(found.metageneration or 0) if found is not None else None,
                 checksum="md5",
                 timeout=REQUEST_SECONDS,
             )
@@ -100,11 +104,57 @@ class Lake:
             # The answer to an upload that worked may be lost, and the request repeated.
             if now is not None and (now.size, now.md5_hash) == (size, md5):
                 return Uploaded(name, int(now.generation or 0), skipped=False)
-            raise WarehouseBusyError(
-                f"{self.where}: {self.address(name)} was changed by another run meanwhile; expected the version that "
-                f"was there before. The task is tried again"
-            ) from None
+            raise self._changed(name) from None
         return Uploaded(name, int(blob.generation or 0), skipped=False)
+
+    @explains
+    def confirm(self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool]) -> bool:
+        """Say whether the object has the bytes of a file; where it has, note that this attempt has fetched them, too.
+
+        A run with an older file then doesn't replace it.
+
+        :param path: the file
+        :param name: the object's name
+        :param fetched_load_id: the attempt that downloaded the file
+        :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
+        :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
+        :raises StagingMissingError: the file is gone
+        """
+        found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
+        if found is None or (found.size, found.md5_hash) != self._known_by(path):
+            return False
+        self._renew(found, fetched_load_id, is_later)
+        return True
+
+    def _known_by(self, path: Path) -> tuple[int, str]:
+        """Size and checksum of a file."""
+        try:
+            return path.stat().st_size, _md5(path)
+        except FileNotFoundError:
+            raise StagingMissingError(
+                f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
+                f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
+            ) from None
+
+    def _renew(self, found: storage.Blob, fetched_load_id: str, is_later: Callable[[str], bool]) -> None:
+        """Note the attempt that fetched an object's bytes last."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        theirs = _fetched_by(found)
+        if theirs == fetched_load_id or is_later(theirs):
+            return
+        generation, metageneration = int(found.generation or 0), int(found.metageneration or 0)
+        found.metadata = {**(found.metadata or {}), FETCHED_BY: fetched_load_id}
+        try:
+            found.patch(if_generation_match=generation, if_metageneration_match=metageneration, timeout=REQUEST_SECONDS)
+        except (NotFound, PreconditionFailed):
+            raise self._changed(str(found.name)) from None
+
+    def _changed(self, name: str) -> WarehouseBusyError:
+        return WarehouseBusyError(
+            f"{self.where}: {self.address(name)} was changed by another run meanwhile; expected the version that was "
+            f"there before. The task is tried again"
+        )
 
     @explains
     def require_generation(self, name: str, generation: int) -> None:
@@ -133,6 +183,10 @@ class Lake:
     def address(self, name: str) -> str:
         """Return an object's address."""
         return f"gs://{self.settings.bucket}/{name}"
+
+
+def _fetched_by(blob: storage.Blob) -> str:
+    return str((blob.metadata or {}).get(FETCHED_BY) or "")
 
 
 def _md5(path: Path) -> str:

@@ -45,12 +45,14 @@ class Warehouse:
     :param settings: project, location, dataset, and what a query may bill
     :param where: source, month and task, for messages
     :param labels: of every job
+    :param outcome: what has been published so far, for messages; nothing is said of it without
     """
 
     client: bigquery.Client
     settings: GcpSettings
     where: str
     labels: Mapping[str, str]
+    outcome: str = ""
 
     @explains
     def run(self, statement: Statement) -> list[dict[str, Any]]:
@@ -62,24 +64,6 @@ class Warehouse:
         """
         job = self._start_query(statement, None)
         return [dict(row.items()) for row in job.result(timeout=None, retry=self._retry)]
-
-    @explains
-    def bytes_read_by(self, statement: Statement) -> int:
-        """Say how many bytes a statement would read, by a dry run, which costs nothing."""
-        from google.cloud.bigquery import QueryJobConfig
-
-        resource = statement.configuration(self.settings.maximum_bytes_billed, self.labels)
-        config = cast("QueryJobConfig", QueryJobConfig.from_api_repr({**resource, "dryRun": True}))
-        job = self.client.query(
-            statement.sql,
-            job_config=config,
-            location=self.settings.location,
-            project=self.settings.project,
-            retry=self._retry,
-            timeout=REQUEST_SECONDS,
-            job_retry=None,
-        )
-        return int(job.total_bytes_processed or 0)
 
     @explains
     def start_query(self, statement: Statement, job_id: str, labels: Mapping[str, str] | None = None) -> Started:
@@ -166,6 +150,11 @@ class Warehouse:
                 return ended
         return self.find_job(job.job_id)
 
+    @explains
+    def cancel(self, job: Any) -> None:
+        """Ask a job to end; it may go on for a while, or end well."""
+        job.cancel(retry=self._retry, timeout=REQUEST_SECONDS)
+
     def require_success(self, job: Any) -> None:
         """Make sure that a job that is done has done what it should.
 
@@ -180,7 +169,7 @@ class Warehouse:
             details = [str(error.get("message")) for error in job.errors or [] if error.get("message")]
             message = "; ".join(dict.fromkeys([str(job.error_result.get("message")), *details[:3]]))
             where = f"{self.where}, job {job.job_id}"
-            raise failure(where, str(job.error_result.get("reason")), message, self.settings)
+            raise failure(where, str(job.error_result.get("reason")), message, self.settings, outcome=self.outcome)
 
     @explains
     def find_table(self, table: str) -> bigquery.Table | None:
@@ -235,17 +224,17 @@ class Warehouse:
 
 
 def first_usable_job(
-    warehouse: Warehouse, start: Callable[[str], Started], name: str, is_there: Callable[[], bool]
+    warehouse: Warehouse, start: Callable[[str], Started], name: str, is_there: Callable[[Any], bool]
 ) -> Any:
     """Start a job under the first number that is free, or return the one that has done the work, or is at it.
 
     A job id can be used once. Where the same work was begun before (a worker was lost, or the answer
     to the request), its job is found again rather than started twice; one that failed is passed over, and one whose
-    table is gone.
+    table is gone or was made anew.
 
     :param start: starts the job of an id, or finds it where it was begun this very moment
     :param name: what the ids begin with
-    :param is_there: whether the table that the job leaves is there
+    :param is_there: whether what the job has left is there still
     :return: the job
     """
     for number in range(1, MOST_NUMBERS):
@@ -254,6 +243,17 @@ def first_usable_job(
         job = started.job
         if not started.found:
             return job
-        if job is not None and not (job.state == "DONE" and (job.error_result or not is_there())):
+        if job is not None and not (job.state == "DONE" and (job.error_result or not is_there(job))):
             return job
     raise WarehouseBusyError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")
+
+
+def last_job(warehouse: Warehouse, name: str) -> Any | None:
+    """Return the job that :func:`first_usable_job` has started last under a name; None where there is none."""
+    last = None
+    for number in range(1, MOST_NUMBERS):
+        found = warehouse.look_up(f"{name}_{number}")
+        if found is None:
+            break
+        last = found.job
+    return last

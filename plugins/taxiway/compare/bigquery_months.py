@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.warehouse import Warehouse
+from taxiway.core.errors import WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 
@@ -24,33 +26,86 @@ class BigQueryMonths:
     name: str = "BigQuery"
 
     def months(self, source: Source) -> Mapping[Month, str]:
-        """Return the published months of a source, each with the SHA-256 of its file."""
-        dataset = self.warehouse.settings.dataset_name
-        if not ledger.is_complete(self.warehouse):
-            return {}
-        values = {"source": source.name, "destination": "bigquery"}
-        rows = self.warehouse.run(statement("find_published_months", values, dataset=dataset))
+        """Return the published months of a source, each with the SHA-256 of its file.
+
+        :raises WarehouseBusyError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = replace(self.warehouse, where=f"{source.name}: compare, the ledger")
+        with _as_reader(warehouse):
+            if not ledger.is_complete(warehouse):
+                return {}
+            values = {"source": source.name, "destination": ledger.DESTINATION}
+            rows = warehouse.run(statement("find_published_months", values, dataset=warehouse.settings.dataset_name))
         return {Month.of(row["month"]): row["sha256"] for row in rows}
 
-    def sums(self, source: Source, month: Month) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column of a month, as plain decimal numbers."""
-        return self._of_month("compare_month", source, month, columns=source.columns)[0]
+    @contextmanager
+    def reading(self, source: Source, month: Month) -> Iterator[BigQueryMonth]:
+        """Open a month to read it.
 
-    def digests(self, source: Source, month: Month) -> Mapping[str, tuple[int, str]]:
+        :raises WarehouseBusyError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = self._of(source, month)
+        with _as_reader(warehouse):
+            yield BigQueryMonth(warehouse, source, month)
+
+    def is_loading(self, source: Source, month: Month) -> bool:
+        """Say whether a load is under way: a month is published a moment before the ledger says so."""
+        warehouse = self._of(source, month)
+        values = {"source": source.name, "month": month.first_day, "destination": ledger.DESTINATION}
+        with _as_reader(warehouse):
+            attempts = warehouse.run(statement("find_loads", values, dataset=warehouse.settings.dataset_name))
+        return any(attempt["state"] == "running" for attempt in attempts)
+
+    def _of(self, source: Source, month: Month) -> Warehouse:
+        """Return BigQuery whose errors and jobs name a month."""
+        labels = {**self.warehouse.labels, "taxiway_source": source.name, "taxiway_month": str(month)}
+        return replace(self.warehouse, where=f"{source.name} {month}: compare", labels=labels)
+
+
+@dataclass(frozen=True)
+class BigQueryMonth:
+    """A published month of BigQuery.
+
+    :param warehouse: BigQuery
+    :param source: the source
+    :param month: the month
+    """
+
+    warehouse: Warehouse
+    source: Source
+    month: Month
+
+    def sums(self) -> Mapping[str, str | None]:
+        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
+        return self._rows("compare_month", columns=self.source.columns)[0]
+
+    def digests(self) -> Mapping[str, tuple[int, str]]:
         """Return rows and digest of the ids that begin with the same two digits, by these."""
-        rows = self._of_month("digest_ids", source, month)
-        return {row["part"]: (row["row_count"], row["ids_digest"]) for row in rows}
+        return {row["part"]: (row["row_count"], row["ids_digest"]) for row in self._rows("digest_ids")}
 
-    def ids(self, source: Source, month: Month, part: str) -> Sequence[str]:
-        """Return the ids of a month that begin with two digits, sorted."""
-        rows = self._of_month("list_ids", source, month, part=part)
-        return [row["unique_row_id"] for row in rows]
+    def ids(self, part: str) -> Sequence[str]:
+        """Return the ids that begin with two digits, sorted."""
+        return [row["unique_row_id"] for row in self._rows("list_ids", {"part": part})]
 
-    def _of_month(
-        self, name: str, source: Source, month: Month, *, part: str | None = None, **names: Any
-    ) -> list[dict[str, Any]]:
-        values: dict[str, Any] = {"month": month.first_day}
-        if part is not None:
-            values["part"] = part
-        main_table = f"{self.warehouse.settings.dataset_name}.{source.main_table}"
-        return self.warehouse.run(statement(name, values, main_table=main_table, **names))
+    def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
+        main_table = f"{self.warehouse.settings.dataset_name}.{self.source.main_table}"
+        bound = {"month": self.month.first_day, **(values or {})}
+        return self.warehouse.run(statement(name, bound, main_table=main_table, **names))
+
+
+@contextmanager
+def _as_reader(warehouse: Warehouse) -> Iterator[None]:
+    """Name the roles that reading needs where Google refuses it: those of a load are others."""
+    try:
+        yield
+    except WarehouseError as error:
+        refusals = getattr(error.__cause__, "errors", None) or [{}]
+        if refusals[0].get("reason") not in ("accessDenied", "forbidden"):
+            raise
+        raise WarehouseError(
+            f"{warehouse.where}, project {warehouse.settings.project}, {warehouse.settings.location}: Google Cloud "
+            f"says: {refusals[0].get('message')} ({refusals[0]['reason']}). To compare, the account of the connection "
+            f"taxi_gcp needs BigQuery Job User on the project and BigQuery Data Viewer on the dataset: docs/bigquery.md"
+        ) from error.__cause__

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from taxiway.core.errors import ComparisonError
+from taxiway.core.errors import ComparisonError, WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 
 MOST_IDS = 5
 """Ids that a difference names, of each warehouse."""
+
+MOST_READINGS = 3
+"""How often a month is read whose published file changes meanwhile."""
+
+
+class PublishedMonth(Protocol):
+    """A month in a warehouse, as the comparison reads it."""
+
+    def sums(self) -> Mapping[str, str | None]:
+        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
+
+    def digests(self) -> Mapping[str, tuple[int, str]]:
+        """Return rows and digest of the ids that begin with the same two digits, by these."""
+
+    def ids(self, part: str) -> Sequence[str]:
+        """Return the ids that begin with two digits, sorted."""
 
 
 class PublishedMonths(Protocol):
@@ -25,32 +42,36 @@ class PublishedMonths(Protocol):
     def months(self, source: Source) -> Mapping[Month, str]:
         """Return the published months of a source, each with the SHA-256 of its file."""
 
-    def sums(self, source: Source, month: Month) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column of a month, as plain decimal numbers."""
+    def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
+        """Open a month to read it."""
 
-    def digests(self, source: Source, month: Month) -> Mapping[str, tuple[int, str]]:
-        """Return rows and digest of the ids that begin with the same two digits, by these."""
-
-    def ids(self, source: Source, month: Month, part: str) -> Sequence[str]:
-        """Return the ids of a month that begin with two digits, sorted."""
+    def is_loading(self, source: Source, month: Month) -> bool:
+        """Say whether a load is under way that may have published rows of which :meth:`months` doesn't know yet."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Compared:
     """What a comparison found.
 
     :param same: rows of the months that agree, by source and month
     :param differences: what differs, in words, one text a month
-    :param alone: months that one warehouse holds and the other doesn't, in words
+    :param unsettled: what differs while a load changes it, in words
+    :param not_compared: months that only one warehouse holds, or that wait for one of them, in words
     """
 
-    same: Mapping[str, int]
-    differences: tuple[str, ...]
-    alone: tuple[str, ...]
+    same: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
 
 
 def compare_months(
-    left: PublishedMonths, right: PublishedMonths, source: Source, months: Sequence[Month] | None = None
+    left: PublishedMonths,
+    right: PublishedMonths,
+    source: Source,
+    months: Sequence[Month] | None = None,
+    *,
+    same_file_only: bool = False,
 ) -> Compared:
     """Compare the published months of a source.
 
@@ -58,25 +79,35 @@ def compare_months(
     :param right: the other one
     :param source: the source
     :param months: which ones; None for every one that both hold
+    :param same_file_only: whether a month of which the two hold different files waits, and isn't compared
     """
-    held = {warehouse.name: warehouse.months(source) for warehouse in (left, right)}
-    every = sorted(set(held[left.name]) | set(held[right.name]))
-    same: dict[str, int] = {}
-    differences: list[str] = []
-    alone: list[str] = []
-    for month in every if months is None else months:
-        lacking = [name for name, found in held.items() if month not in found]
-        if lacking:
-            alone.append(f"{source.name} {month}: not published in {' and '.join(lacking)}")
-            continue
-        rows, difference = _compare(left, right, source, month)
-        if difference is None:
-            same[f"{source.name} {month}"] = rows
-            continue
-        if held[left.name][month] != held[right.name][month]:
-            difference += "; the two loaded different files, the older one should be loaded again"
-        differences.append(f"{source.name} {month}: {difference}")
-    return Compared(same, tuple(differences), tuple(alone))
+    both = left, right
+    held = _held(both, source)
+    compared = Compared()
+    for month in sorted(set().union(*held)) if months is None else months:
+        title = f"{source.name} {month}"
+        for _ in range(MOST_READINGS):
+            files = [published.get(month) for published in held]
+            if reason := _why_not(both, files, same_file_only=same_file_only):
+                compared.not_compared.append(f"{title}: {reason}")
+                break
+            rows, difference = _compare(left, right, source, month)
+            if difference is None:
+                compared.same[title] = rows
+                break
+            # Asked in this order: a load that ends in between has entered the file that is looked for next.
+            loading = [warehouse.name for warehouse in both if warehouse.is_loading(source, month)]
+            held = _held(both, source)
+            if files == [published.get(month) for published in held]:
+                if loading:
+                    text = f"{title}: {difference}; a load of the month into {loading[0]} is under way"
+                    compared.unsettled.append(text)
+                else:
+                    compared.differences.append(f"{title}: {difference}{_of_files(files)}")
+                break
+        else:
+            compared.unsettled.append(f"{title}: it was published anew {MOST_READINGS} times while it was compared")
+    return compared
 
 
 def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
@@ -85,42 +116,69 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
     :param compared: what was compared, of each source
     :param asked_for: whether somebody named the months, so that one that is missing counts as a difference
     :raises ComparisonError: names every month that differs, and how
+    :raises WarehouseBusyError: months that a load was changing; comparing them again may help
     """
-    wrong = [text for found in compared for text in (*found.differences, *(found.alone if asked_for else ()))]
+    wrong = [text for found in compared for text in (*found.differences, *(found.not_compared if asked_for else ()))]
+    unsettled = [text for found in compared for text in found.unsettled]
     if wrong:
         raise ComparisonError(
-            f"{'; '.join(wrong)}. Expected the same rows in both: look at the ledgers' entries of the month, and "
-            f"load it again with force where its rows are wrong"
+            f"{'; '.join([*wrong, *unsettled])}. Expected the same rows in both: look at the ledgers' entries of the "
+            f"month, and load it again with force where its rows are wrong"
+        )
+    if unsettled:
+        raise WarehouseBusyError(
+            f"{'; '.join(unsettled)}. Expected a month that nobody changes: the task is tried again, and where that "
+            f"goes on failing, look in the ledger which load doesn't end"
         )
 
 
+def _held(warehouses: Sequence[PublishedMonths], source: Source) -> list[Mapping[Month, str]]:
+    return [warehouse.months(source) for warehouse in warehouses]
+
+
+def _why_not(warehouses: Sequence[PublishedMonths], files: Sequence[str | None], *, same_file_only: bool) -> str | None:
+    """Say why a month isn't compared; None where it is."""
+    lacking = [warehouse.name for warehouse, sha256 in zip(warehouses, files, strict=True) if sha256 is None]
+    if lacking:
+        return f"not published in {' and '.join(lacking)}"
+    if same_file_only and len(set(files)) > 1:
+        of_each = (f"{each.name} the file {str(sha256)[:12]}…" for each, sha256 in zip(warehouses, files, strict=True))
+        return f"waits until both have published the same file: found in {', in '.join(of_each)} (SHA-256)"
+    return None
+
+
+def _of_files(files: Sequence[str | None]) -> str:
+    return "; the two loaded different files, the older one should be loaded again" if len(set(files)) > 1 else ""
+
+
 def _compare(left: PublishedMonths, right: PublishedMonths, source: Source, month: Month) -> tuple[int, str | None]:
-    ours, theirs = left.sums(source, month), right.sums(source, month)
-    found = [
-        f"{'rows' if name == 'row_count' else f'sum of {name}'}: {ours[name]} in {left.name}, {theirs[name]} in "
-        f"{right.name}"
-        for name in ours
-        if ours[name] != theirs[name]
-    ]
-    digests = left.digests(source, month), right.digests(source, month)
-    parts = sorted(part for part in {*digests[0], *digests[1]} if digests[0].get(part) != digests[1].get(part))
-    if parts:
-        found.append(_differing_ids(left, right, source, month, parts))
+    """Return how many rows the left one has, and what differs, in words."""
+    with left.reading(source, month) as our_month, right.reading(source, month) as their_month:
+        ours, theirs = our_month.sums(), their_month.sums()
+        found = [
+            f"{'rows' if name == 'row_count' else f'sum of {name}'}: {ours[name]} in {left.name}, {theirs[name]} in "
+            f"{right.name}"
+            for name in ours
+            if ours[name] != theirs[name]
+        ]
+        digests = our_month.digests(), their_month.digests()
+        parts = sorted(part for part in {*digests[0], *digests[1]} if digests[0].get(part) != digests[1].get(part))
+        if parts:
+            found.append(_differing_ids({left.name: our_month, right.name: their_month}, parts))
     return int(ours["row_count"] or 0), "; ".join(found) or None
 
 
-def _differing_ids(
-    left: PublishedMonths, right: PublishedMonths, source: Source, month: Month, parts: Sequence[str]
-) -> str:
+def _differing_ids(months: Mapping[str, PublishedMonth], parts: Sequence[str]) -> str:
     """Name the first ids that one warehouse has and the other lacks; only parts that differ are listed."""
-    only: dict[str, list[str]] = {left.name: [], right.name: []}
+    only: dict[str, list[str]] = {name: [] for name in months}
     for part in parts:
-        ours, theirs = left.ids(source, month, part), right.ids(source, month, part)
-        only[left.name] += sorted(set(ours) - set(theirs))
-        only[right.name] += sorted(set(theirs) - set(ours))
-        repeated = [row_id for ids in (ours, theirs) for row_id, times in Counter(ids).items() if times > 1]
-        if repeated:
-            return f"the id {repeated[0]} stands more than once in one of them"
+        listed = {name: month.ids(part) for name, month in months.items()}
+        for name, ids in listed.items():
+            others = set().union(*(other for another, other in listed.items() if another != name))
+            only[name] += sorted(set(ids) - others)
+            repeated = next((row_id for row_id, times in Counter(ids).items() if times > 1), None)
+            if repeated is not None:
+                return f"the id {repeated} stands more than once in {name}"
         if any(len(ids) >= MOST_IDS for ids in only.values()):
             break
     return "; ".join(f"only in {name}: {', '.join(ids[:MOST_IDS])}" for name, ids in only.items() if ids)

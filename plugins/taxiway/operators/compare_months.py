@@ -7,12 +7,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from taxiway.assets import announced
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.compare.bigquery_months import BigQueryMonths
-from taxiway.compare.postgres_months import PostgresMonths
+from taxiway.compare.postgres_months import PostgresMonths, explained
 from taxiway.compare.warehouses import compare_months, require_agreement
 from taxiway.core.errors import InvalidArgumentError, TaxiwayError, WarehouseBusyError
 from taxiway.core.months import Month
@@ -23,6 +23,7 @@ from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_setting
 from taxiway.operators.warehouse_hook import WarehouseHook
 
 if TYPE_CHECKING:
+    import psycopg
     from airflow.sdk import Context
 
 
@@ -30,7 +31,8 @@ class CompareMonthsOperator(BaseOperator):
     """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails where they differ.
 
     Returns the number of rows of every month that agrees, by source and month. Where the loads' Assets have set the run
-    off, only the months that they name are compared: reading every month each time would cost more with each load.
+    off, only the months that they name are compared (reading every month each time would cost more with each load),
+    and of these the ones that both hold from the same file: the others wait for the event of the other load.
 
     :param source_names: the sources that are compared, where none is asked for
     :param source_name: the source that is; empty for every one (templated)
@@ -63,40 +65,53 @@ class CompareMonthsOperator(BaseOperator):
         """Compare the months.
 
         :raises AirflowFailException: months differ, or the comparison can't be made
+        :raises AirflowSkipException: loads have set it off, and no month of theirs can be compared yet
         """
         try:
-            found = self._compare(announced(context))
+            changed = {} if self.month or self.source_name else announced(context)
+            agreed = self._compare(changed)
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:
             raise AirflowFailException(str(error)) from error
-        return found
+        if changed and not agreed:
+            raise AirflowSkipException(
+                "nothing to compare yet: every month that was published waits for the other load"
+            )
+        return agreed
 
     def _compare(self, changed: Mapping[str, set[str] | None]) -> dict[str, int]:
+        """Compare the months that were asked for, or those that loads have changed.
+
+        :param changed: the months by source; nothing where no load has set the run off
+        """
         months = [Month.parse(self.month)] if self.month else None
         names = [self.source_name] if self.source_name else list(self.source_names)
-        if changed and not (self.month or self.source_name):
-            names = [name for name in names if name in changed]
         if any(name not in self.source_names for name in names):
             raise InvalidArgumentError(
                 f"source is {shown(self.source_name)}: expected one of {', '.join(self.source_names)}, or none for all"
             )
-        sources = [find_source(SOURCES_FOLDER, name) for name in names]
+        sources = [find_source(SOURCES_FOLDER, name) for name in names if not changed or name in changed]
         settings = gcp_settings()
         client = bigquery_client(settings, self.gcp_conn_id)
         cloud = BigQueryMonths(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         found = []
-        with closing(WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()) as connection:
+        with closing(self._connect(names)) as connection:
+            ours = PostgresMonths(connection, self.postgres_conn_id)
             for source in sources:
                 wanted = months or _sorted(changed.get(source.name))
-                found.append(compare_months(PostgresMonths(connection), cloud, source, wanted))
-        agreed = {title: rows for compared in found for title, rows in compared.same.items()}
-        for text in (text for compared in found for text in compared.alone):
-            self.log.info("%s", text)
-        for title, rows in agreed.items():
-            self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
+                found.append(compare_months(ours, cloud, source, wanted, same_file_only=bool(changed)))
+        for compared in found:
+            for text in compared.not_compared:
+                self.log.info("%s", text)
+            for title, rows in compared.same.items():
+                self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
         require_agreement(found, asked_for=bool(self.month and self.source_name))
-        return agreed
+        return {title: rows for compared in found for title, rows in compared.same.items()}
+
+    def _connect(self, names: Sequence[str]) -> psycopg.Connection[Any]:
+        with explained(f"{', '.join(names)} {self.month or '(every month)'}: compare", self.postgres_conn_id):
+            return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
 
 
 def _sorted(months: set[str] | None) -> list[Month] | None:

@@ -57,6 +57,7 @@ class GcpFetchMonthOperator(GcpMonthOperator):
 
         fetched = fetch_month(
             step.warehouse,
+            lambda: step.lake,
             step.tables,
             downloading.download,
             entered,

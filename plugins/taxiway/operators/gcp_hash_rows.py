@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from taxiway.bigquery.hash import finish_hashing, start_hashing
+from taxiway.bigquery.hash import finish_hashing, hashing_job_name, start_hashing
 from taxiway.bigquery.step import Step
+from taxiway.bigquery.warehouse import last_job
 from taxiway.operators.gcp_job_operator import GcpJobOperator
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ class GcpHashRowsOperator(GcpJobOperator):
     def start(self, step: Step, context: Context) -> Any:
         """Start the query."""
         return start_hashing(step.warehouse, step.tables, step.load)
+
+    def find(self, step: Step) -> Any | None:
+        """Find the query's job."""
+        return last_job(step.warehouse, hashing_job_name(step.load))
 
     def finish(self, step: Step, job: Any) -> dict[str, Any]:
         """Count the rows, and keep those that can't be read as rejects."""

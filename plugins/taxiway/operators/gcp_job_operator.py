@@ -6,7 +6,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+from taxiway.bigquery import ledger
 from taxiway.bigquery.step import Step
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.operators.gcp_month_operator import GcpMonthOperator
@@ -42,6 +44,10 @@ class GcpJobOperator(GcpMonthOperator):
 
         :return: the job
         """
+
+    @abstractmethod
+    def find(self, step: Step) -> Any | None:
+        """Return the last job that :meth:`start` has started for this load; None where there is none."""
 
     @abstractmethod
     def finish(self, step: Step, job: Any) -> Any:
@@ -84,6 +90,35 @@ class GcpJobOperator(GcpMonthOperator):
             return self.finish(step, step.warehouse.wait(job))
 
         return self.guarded(context, load or self.load, run)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after waiting in the triggerer; where that has failed, or time is up, no other method is called.
+
+        :param next_method: what goes on, by Airflow's protocol
+        :param next_kwargs: its arguments
+        :raises WarehouseBusyError: nobody waits for the job any more
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            found = str(error) or type(error).__name__
+            return self.guarded(context, self.load, lambda step: self._give_up(step, found))
+
+    def _give_up(self, step: Step, found: str) -> NoReturn:
+        """Ask the job to end, for nobody waits for it."""
+        step.known_load = ledger.current(step.warehouse, step.tables, step.load)
+        job = self.find(step)
+        if job is None:
+            said = "no job of this run has begun"
+        elif job.state == "DONE":
+            said = f"the job {job.job_id} is done, and the next try finds it"
+        else:
+            step.warehouse.cancel(job)
+            said = f"the job {job.job_id} was {job.state}, and was asked to end"
+        raise WarehouseBusyError(
+            f"{step.warehouse.where}: found that waiting in the triggerer ended ({found}), expected the end of the job "
+            f"within {self.execution_timeout}: {said}. The task is tried again"
+        )
 
     def on_kill(self) -> None:
         """Cancel the job: nobody waits for it any more."""

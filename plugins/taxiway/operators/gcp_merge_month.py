@@ -7,7 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from taxiway.assets import announce
-from taxiway.bigquery.publish import finish_publishing, start_publishing, with_failed_publication
+from taxiway.bigquery.publications import find_publication
+from taxiway.bigquery.publish import (
+    finish_publishing,
+    published_before,
+    start_publishing,
+    with_failed_publication,
+)
 from taxiway.bigquery.step import Step
 from taxiway.operators.gcp_job_operator import GcpJobOperator
 
@@ -45,6 +51,18 @@ class GcpMergeMonthOperator(GcpJobOperator):
         counts = super().guarded(context, load, act)
         announce(self.outlets, context, self.source_name, self.month)
         return counts
+
+    def run_again(self, step: Step, context: Context) -> Any:
+        """Publish the month, unless the run has done so: then say again what that changed."""
+        counts = published_before(step.warehouse, step.tables, step.load)
+        if counts is None:
+            return super().run_again(step, context)
+        self.log.info("%s: published before in this run", step.tables.where)
+        return asdict(counts)
+
+    def find(self, step: Step) -> Any | None:
+        """Find the statement's job."""
+        return find_publication(step.warehouse, step.tables, step.load)
 
     def finish(self, step: Step, job: Any) -> dict[str, int]:
         """Count what it changed, and enter it in the ledger."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
-    AirflowException,
     AirflowFailException,
     AirflowSkipException,
     DownstreamTasksSkipped,
@@ -46,6 +45,10 @@ class GcpMonthOperator(BaseOperator):
     template_fields: Sequence[str] = ("month", "load")
     ui_color = "#8ab4f8"
     enters_failures = True
+    keeps_rejects = True
+    """Whether a step that is tried again goes on with the lines that were rejected before."""
+    outcome = "Nothing was published"
+    """What is published where the step fails, for Google's errors."""
 
     def __init__(
         self, *, source_name: str, month: str, load: Any = None, gcp_conn_id: str = CONNECTION, **kwargs: Any
@@ -66,10 +69,25 @@ class GcpMonthOperator(BaseOperator):
 
         def run(step: Step) -> Any:
             if step.known_load is not None and context["ti"].try_number > 1:
-                step.known_load = ledger.resume(step.warehouse, step.tables, step.load, self.task_id)
+                return self.run_again(step, context)
             return self.run_step(step, context)
 
         return self.guarded(context, self.load, run)
+
+    def run_again(self, step: Step, context: Context) -> Any:
+        """Run a step that was tried, or cleared, before: in an attempt of its own, unless that is under way."""
+        ti = context["ti"]
+        # Airflow adds up the tries of a task that is cleared, and lets as many retries follow.
+        first_try = max(1, getattr(ti, "max_tries", 0) - (self.retries or 0) + 1)
+        step.known_load = ledger.resume(
+            step.warehouse,
+            step.tables,
+            step.load,
+            self.task_id,
+            retried=ti.try_number > first_try,
+            keeps_rejects=self.keeps_rejects,
+        )
+        return self.run_step(step, context)
 
     def guarded(self, context: Context, load: Any, act: Callable[[Step], Any]) -> Any:
         """Do something with the clients; enter a failure in the ledger, and tell Airflow whether to try again.
@@ -108,12 +126,12 @@ class GcpMonthOperator(BaseOperator):
             raise
         except TaxiwayError as error:
             raise AirflowFailException(f"{where}: {error}") from error
-        tables = CloudTables(source, month, context["dag_run"].run_id, settings)
+        tables = CloudTables(source, month, context["dag_run"].run_id, settings, context["ti"].try_number)
         labels = {"taxiway_source": source.name, "taxiway_month": str(month), "taxiway_step": self.task_id}
         where = f"{where}: {self.task_id}"
         return Step(
-            Warehouse(bigquery, settings, where, labels),
-            lambda: Lake(storage_client(settings, self.gcp_conn_id), settings, where),
+            Warehouse(bigquery, settings, where, labels, self.outcome),
+            lambda: Lake(storage_client(settings, self.gcp_conn_id), settings, where, self.outcome),
             tables,
             load,
         )
@@ -124,6 +142,6 @@ class GcpMonthOperator(BaseOperator):
         said = f"{self.task_id}: {str(error) or type(error).__name__}"
         try:
             ledger.record(step.warehouse, step.tables, step.load, self.task_id, "failed", error=said)
-        except (TaxiwayError, AirflowException) as unrecorded:
-            # The step's own error is the one to show.
+        except Exception as unrecorded:
+            # Whatever it is: the step's own error is the one to show.
             self.log.warning("The failure could not be entered in the ledger: %s", unrecorded)

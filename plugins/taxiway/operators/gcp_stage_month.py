@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from taxiway.bigquery.stage import finish_staging, start_staging
+from taxiway.bigquery.stage import finish_staging, staging_job_name, start_staging
 from taxiway.bigquery.step import Step
+from taxiway.bigquery.warehouse import last_job
 from taxiway.operators.gcp_job_operator import GcpJobOperator
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ class GcpStageMonthOperator(GcpJobOperator):
     def start(self, step: Step, context: Context) -> Any:
         """Start the load job."""
         return start_staging(step.warehouse, step.tables, step.load)
+
+    def find(self, step: Step) -> Any | None:
+        """Find the load job."""
+        return last_job(step.warehouse, staging_job_name(step.load))
 
     def finish(self, step: Step, job: Any) -> dict[str, Any]:
         """Count the rows."""

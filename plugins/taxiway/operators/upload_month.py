@@ -20,6 +20,8 @@ class UploadMonthOperator(GcpMonthOperator):
     beside the lake, as long as the run lasts.
     """
 
+    keeps_rejects = False
+
     def run_step(self, step: Step, context: Context) -> dict[str, Any]:
         """Upload the file."""
 

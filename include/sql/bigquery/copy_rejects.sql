@@ -1,0 +1,21 @@
+-- Gives an attempt the rejected lines that it goes on with: those of earlier attempts of its run at the same file.
+-- Grain: one row per line of the file.
+-- Parameters: dataset (with its project); bound: load_id, earlier_load_ids (attempts).
+-- Twice: safe, a line that the attempt has already is not copied again.
+-- The earlier attempts keep theirs: rows are only added here, and one of them may be what is published.
+INSERT INTO `{{ dataset }}.rejected_rows` (load_id, source, month, line_number, raw_line, reason)
+SELECT
+    @load_id AS load_id,
+    source,
+    month,
+    line_number,
+    ANY_VALUE(raw_line) AS raw_line,
+    ANY_VALUE(reason) AS reason
+FROM `{{ dataset }}.rejected_rows`
+WHERE
+    load_id IN UNNEST(@earlier_load_ids)
+    AND line_number NOT IN (
+        SELECT kept.line_number FROM `{{ dataset }}.rejected_rows` AS kept
+        WHERE kept.load_id = @load_id
+    )
+GROUP BY source, month, line_number

@@ -1,0 +1,28 @@
+"""The project's Airflow DAG of green months into BigQuery, once to succeed and for every way to fail with a key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.sources import load_source
+from taxiway.gcp_dags import gcp_dag
+
+CLOUD_CASES = {
+    # DAG: the connection to Google Cloud
+    "cloud_succeeds": "taxi_gcp",
+    "cloud_refused": "taxi_gcp",
+    "cloud_without_a_token": "cloud_without_a_token",
+    "cloud_with_a_broken_key": "cloud_with_a_broken_key",
+}
+
+green = load_source(SOURCES_FOLDER / "green.yaml")
+for name, connection in CLOUD_CASES.items():
+    dag = gcp_dag(replace(green, name=name, schedule=None))  # type: ignore[arg-type]  # by hand only
+    dag.is_paused_upon_creation = False
+    for task in dag.tasks:
+        task.source_name = green.name
+        task.gcp_conn_id = connection
+        task.http_conn_id = "mirror_good"
+        task.retries = 0
+    globals()[dag.dag_id] = dag

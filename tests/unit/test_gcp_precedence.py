@@ -1,0 +1,67 @@
+"""Which of two files of a month is the later one, by the ledger of BigQuery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from taxiway.bigquery.ledger import Entry
+from taxiway.bigquery.load import Load
+from taxiway.bigquery.precedence import is_later, require_latest
+from taxiway.core.errors import OvertakenError
+from tests.sql.bigquery_rendered import TABLES
+
+ENTRY = Entry(
+    load_id="",
+    load_number=1,
+    publication=None,
+    run_id="manual__1",
+    attempt=1,
+    fetched_load_id=None,
+    step="download_month",
+    state="running",
+    sha256=None,
+    rows_read=None,
+    rows_rejected=None,
+    rows_staged=None,
+    rows_inserted=None,
+    rows_deleted=None,
+    rows_unchanged=None,
+    started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    finished_at=None,
+)
+
+
+def entry(load_id: str, number: int, state: str = "running", **columns: Any) -> Entry:
+    return replace(ENTRY, load_id=load_id, load_number=number, state=state, **columns)
+
+
+def load(load_id: str, sha256: str) -> Load:
+    file = {"path": "x", "url": "x", "etag": None, "last_modified": None, "size": 1, "sha256": sha256}
+    return Load(load_id, 1, "2026-01-01T00:00:00+00:00", load_id, {**file, "from_cache": False})
+
+
+def test_an_attempt_that_found_its_file_published_has_fetched_it() -> None:
+    entries = [
+        entry("a", 1, "published", sha256="A", publication=1),
+        entry("b", 2),
+        entry("c", 3, "unchanged", sha256="A"),
+    ]
+
+    with pytest.raises(OvertakenError, match=r"another file \(SHA-256 A\)"):
+        require_latest(TABLES, load("b", "B"), entries)
+    assert require_latest(TABLES, load("b", "A"), entries)[0] == 2
+    # What was found published before another file was, counts no more.
+    entries += [entry("d", 4, "published", sha256="D", publication=2, fetched_load_id="b")]
+    assert require_latest(TABLES, load("c", "C"), entries)[0] == 3
+
+
+def test_of_two_attempts_with_one_number_one_is_the_later_one() -> None:
+    entries = [entry("a", 1), entry("b", 1)]
+
+    assert is_later(load("a", "A"), "b", entries) != is_later(load("b", "B"), "a", entries)
+    assert not is_later(load("a", "A"), "a", entries)
+    assert not is_later(load("a", "A"), "unknown", entries)
