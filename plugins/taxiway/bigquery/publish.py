@@ -194,7 +194,7 @@ def _of_another_account(tables: CloudTables, job_id: str) -> WarehouseBusyError:
     return WarehouseBusyError(
         f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
         f"was stopped or lost before it could enter in the ledger how it ended. This account may not look at it: "
-        f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: the task is "
-        f"tried again. Where that goes on failing, run the month again under that account, or give this one a role "
-        f"with that permission: docs/bigquery.md"
+        f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: "
+        f"the task is tried again. Where it keeps failing, run the month again under that account, or give this one "
+        f"a role with that permission: docs/bigquery.md"
     )
