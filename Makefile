@@ -33,9 +33,8 @@ down: ## Stop Airflow and embedded Postgres
 psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),--as "$(AS)")
 
-test: JOBS ?= 2
-test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS files at once)
-	@$(BIN)/pytest --numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=2: two files at once)
+	@$(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
 
 test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/bigquery.md says what they need and cost)
 	@[ -n "$$TAXIWAY_TEST_GCP_PROJECT" ] || { \

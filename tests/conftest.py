@@ -41,13 +41,23 @@ def _isolate_from_this_machine() -> None:
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
-def _end_on_sigterm(_number: int, _frame: object) -> None:
+def _end_once(_number: int, _frame: object) -> None:
+    # pytest-xdist interrupts its processes again while they clean up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def pytest_configure() -> None:
-    """Stop the tests' servers when the tests are told to end, as on Ctrl-C."""
-    signal.signal(signal.SIGTERM, _end_on_sigterm)
+def pytest_configure(config: pytest.Config) -> None:
+    """Stop the tests' servers when the tests are told to end, by Ctrl-C or otherwise."""
+    signal.signal(signal.SIGTERM, _end_once)
+    if hasattr(config, "workerinput"):  # one of several processes
+        signal.signal(signal.SIGINT, _end_once)
+    elif config.pluginmanager.hasplugin("xdist"):
+        from xdist.workermanage import NodeManager
+
+        # Until it kills them: stopping an Airflow takes longer than ten seconds.
+        NodeManager.EXIT_TIMEOUT = 60
 
 
 _isolate_from_this_machine()
