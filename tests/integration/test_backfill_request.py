@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from argparse import Namespace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -102,9 +104,15 @@ def test_the_future_is_refused() -> None:
 
 
 def test_the_command_line_can_be_said_again() -> None:
-    asked = request(max_active_runs=2, run_backwards=True, conf='{"use_cache": false}')
-    assert asked.command("--reprocess-behavior", "failed") == (
-        "airflow dags backfill -s 2019-01-01 -e 2019-12-31 --max-active-runs 2 --run-backwards "
-        "--conf '{\"use_cache\": false}' --reprocess-behavior failed taxi_green"
+    asked = request(
+        max_active_runs=2, run_backwards=True, conf='{"use_cache": false}', reset_dagruns=True, verbose=True
     )
+    command = (
+        "airflow dags backfill -s 2019-01-01 -e 2019-12-31 --max-active-runs 2 --run-backwards "
+        "--conf '{\"use_cache\": false}' --reprocess-behavior completed --verbose taxi_green"
+    )
+    assert asked.command() == command
+    assert asked.command(reprocess="failed") == command.replace("completed", "failed")
+    quoted = request(conf=json.dumps({"why": "it's É; $HOME"})).command()
+    assert json.loads(shlex.split(quoted)[-2]) == {"why": "it's É; $HOME"}
     assert request().command() == "airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def test_settings_that_are_missing_are_told_before_anything_is_made(
             run(operator)
         assert "the Variable GCP_DATASET is not set" in str(found.value)
         assert "the Variable GCP_BUCKET_NAME is 'gs://Lake'" in str(found.value)
+        said = "".join(traceback.format_exception(found.value))
+        assert said.count("the Variable GCP_DATASET is not set") == 1
     assert bigquery.requests == []
 
 

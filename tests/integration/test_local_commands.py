@@ -109,8 +109,21 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
 
 
-def test_the_demo_of_google_cloud_on_a_used_checkout(home: Path) -> None:
+def runs_and_loads(home: Path) -> list[object]:
+    """Return every run of the home's Airflow, and the months of its warehouse."""
+    server = database.find(Home(home))
+    assert server is not None
+    with server.connect("airflow") as metadata, server.connect("taxi") as warehouse:
+        runs = metadata.execute("SELECT dag_id, run_id, start_date FROM dag_run ORDER BY id").fetchall()
+        there = warehouse.execute("SELECT to_regclass('taxiway.months')").fetchone() != (None,)
+        return [runs, warehouse.execute("TABLE taxiway.months").fetchall() if there else []]
+
+
+def test_the_demo_of_google_cloud_leaves_the_checkouts_airflow_alone(home: Path) -> None:
     assert run(home, "setup").returncode == 0
+    before = runs_and_loads(home)
+    # What a demo that was killed has left.
+    (home / ".taxiway" / "demo-gcp" / "logs").mkdir(parents=True)
     done = run(home, "demo_gcp", "--rows", "50")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -129,6 +142,21 @@ def test_the_demo_of_google_cloud_on_a_used_checkout(home: Path) -> None:
     assert "PRIVATE KEY" not in done.stdout + done.stderr
     refused = run(home, "demo_gcp", "--rows", "0")
     assert (refused.returncode, "at least one row" in refused.stdout) == (2, True)
+    assert runs_and_loads(home) == before
+    assert not (home / ".taxiway" / "demo-gcp").exists()
+
+
+def test_ctrl_c_in_the_demo_of_google_cloud_leaves_nothing(home: Path) -> None:
+    process = start_demo(home, "demo_gcp", until="$ airflow dags test gcp_setup")
+    refused = run(home, "demo_gcp", "--rows", "50")
+    assert (refused.returncode, "another make demo-gcp is running" in refused.stdout) == (2, True)
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest
+    assert "nothing of it is left" in rest
+    assert not (home / ".taxiway" / "demo-gcp").exists()
 
 
 @pytest.mark.parametrize(
@@ -166,9 +194,10 @@ def test_a_second_users_leftovers_and_a_deep_folder_do_not_matter(tmp_path_facto
     assert database.find(home) is None
 
 
-def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
+def start_demo(home: Path, module: str, *, until: str) -> subprocess.Popen[str]:
+    """Start a demo as a terminal would, and wait until it has printed something."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "taxiway.local.demo", "--rows", "70"],
+        [sys.executable, "-m", f"taxiway.local.{module}", "--rows", "70"],
         env=environment(home),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -180,15 +209,21 @@ def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
     )
     assert process.stdout is not None
     seen = ""
-    while "running" not in seen:
+    while until not in seen:
         line = process.stdout.readline()
         assert line, seen
         seen += line
+    return process
+
+
+def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
+    process = start_demo(home, "demo", until="running")
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=120)
 
-    assert process.returncode == 130, seen + rest
+    assert process.returncode == 130, rest
     assert "Traceback" not in rest
+    assert "To load the rest of the samples: make demo" in rest
     server = database.find(Home(home))
     assert server is not None
     with server.connect("airflow") as metadata:

@@ -46,6 +46,18 @@ def test_all_that_are_missing_are_told_at_once() -> None:
     assert all(f"the Variable {name} is not set" in str(error.value) for name in GOOD)
 
 
+@pytest.mark.parametrize("limit", ["a lot", "1 MB"])
+def test_all_that_are_malformed_are_told_at_once_and_once_each(limit: str) -> None:
+    bad = {"GCP_PROJECT_ID": "My Project", "GCP_BUCKET_NAME": "gs://lake", "GCP_MAXIMUM_BYTES_BILLED": limit}
+
+    with pytest.raises(SettingError) as error:
+        read_settings({**GOOD, **bad}.get)
+
+    said = str(error.value)
+    assert [said.count(f"the Variable {name} is {value!r}: expected") for name, value in bad.items()] == [1, 1, 1]
+    assert all(name not in said for name in GOOD if name not in bad)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -219,8 +219,11 @@ class _Command:
         with create_session() as session:
             holder = lock.holder(session)
         who = f"{holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S %Z}" if holder else "one that just ended"
+        # Where it has no terminal, nobody can press Ctrl-C; and a shell's background processes may ignore SIGINT.
+        pid = holder.local_pid if holder else None
+        end = f"stop it with Ctrl-C or 'kill {pid}'" if pid else "stop it with Ctrl-C, or with 'kill', where it runs"
         raise BackfillError(
-            f"a backfill of {self.request.dag_id} is running already ({who}): wait for its end, or stop it with Ctrl-C"
+            f"a backfill of {self.request.dag_id} is running already ({who}): wait for its end, or {end}"
         )
 
     def _stop_if_asked(self) -> None:

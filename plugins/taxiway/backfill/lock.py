@@ -7,17 +7,21 @@ machines. Two commands that start in the same moment can't both have it.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from taxiway.backfill.cli import COMMAND
 from taxiway.backfill.errors import BackfillError
 from taxiway.backfill.processes import hide_from_children, show_to_children
 
@@ -50,6 +54,18 @@ class LockHolder:
     name: str
     since: datetime
 
+    @property
+    def local_pid(self) -> int | None:
+        """Its process id, if it runs on this machine, where it can be ended; None elsewhere."""
+        number = re.search(r"process (\d+) on ", self.name)
+        if number is None or self.name != _name(int(number[1])):
+            return None
+        # A machine's name says little: it may be cut off, and containers may share it, but not their processes.
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if COMMAND in psutil.Process(int(number[1])).cmdline():
+                return int(number[1])
+        return None
+
 
 class BackfillLock:
     """The right to run the backfill of one DAG."""
@@ -70,7 +86,6 @@ class BackfillLock:
         :raises BackfillError: where the metadata database is not Postgres
         """
         from airflow import settings
-        from airflow.utils.net import get_hostname
 
         dialect = settings.get_engine().dialect.name
         if dialect != "postgresql":
@@ -84,8 +99,7 @@ class BackfillLock:
             engine_args={"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"},
             connect_args=settings._get_connect_args("sync"),
         ).connect()
-        name = f"airflow dags backfill, process {os.getpid()} on {get_hostname()}"[:63]
-        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": _name(os.getpid())})
         if not connection.execute(
             text("SELECT pg_try_advisory_lock(:class, :key)"), {"class": _CLASS, "key": _signed(self._key)}
         ).scalar():
@@ -125,6 +139,13 @@ class BackfillLock:
     @property
     def _key(self) -> int:
         return zlib.crc32(self.dag_id.encode())
+
+
+def _name(pid: int) -> str:
+    """Return what a command's connection is called, as long as Postgres lets it be."""
+    from airflow.utils.net import get_hostname
+
+    return f"airflow dags {COMMAND}, process {pid} on {get_hostname()}"[:63]
 
 
 def _signed(key: int) -> int:

@@ -81,11 +81,12 @@ class BackfillRequest:
         """The range in words, as it was typed."""
         return self.typed_start if self.typed_start == self.typed_end else f"{self.typed_start} to {self.typed_end}"
 
-    def command(self, *options: str) -> str:
-        """Return the command line that asks for the same range again.
+    def command(self, reprocess: str | None = None) -> str:
+        """Return the command line that asks for the same again, quoted for a shell.
 
-        :param options: options to add, such as ``--reprocess-behavior failed``
+        :param reprocess: another ``--reprocess-behavior`` than that of this call
         """
+        reprocess = reprocess or self.reprocess
         words = ["airflow", "dags", "backfill", "-s", self.typed_start, "-e", self.typed_end]
         if self.max_active_runs != DEFAULT_MAX_ACTIVE_RUNS:
             words += ["--max-active-runs", str(self.max_active_runs)]
@@ -93,7 +94,11 @@ class BackfillRequest:
             words += ["--run-backwards"]
         if self.conf is not None:
             words += ["--conf", json.dumps(self.conf)]
-        return shlex.join([*words, *options, self.dag_id])
+        if reprocess != "none":
+            words += ["--reprocess-behavior", reprocess]
+        if self.verbose:
+            words += ["--verbose"]
+        return shlex.join([*words, self.dag_id])
 
 
 def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:

@@ -67,7 +67,7 @@ def report(
         elif not run.state.succeeded:
             say(console, f"{run.label} did not run: its run is gone, or belongs to somebody else", "bold red")
     if any(run.state in (RunState.FAILED, RunState.FAILED_EARLIER) for run in runs):
-        say(console, f"Rerun what failed: {request.command('--reprocess-behavior', 'failed')}")
+        say(console, f"Rerun what failed: {request.command(reprocess='failed')}")
     return 0 if len(succeeded) == len(runs) else EXIT_FAILED
 
 
@@ -79,7 +79,10 @@ def report_stop(console: Console, request: BackfillRequest, runs: Sequence[RunSt
     if succeeded:
         say(console, f"    succeeded: {', '.join(succeeded)}")
     say(console, f"    not finished: {', '.join(rest)}")
-    say(console, f"Nothing is half done. Finish the rest: {request.command()}")
+    # All that was to be run again counts as interrupted, and is finished by any call; "completed" would run what
+    # is done once more. What failed is part of the rest where failures were to be run again.
+    reprocess = "none" if request.reprocess == "none" else "failed"
+    say(console, f"Nothing is half done. Finish the rest: {request.command(reprocess=reprocess)}")
 
 
 def say(console: Console, text: str, style: str = "") -> None:

@@ -84,15 +84,13 @@ def read_settings(get: Callable[[str], object]) -> GcpSettings:
     """
     values = {name: get(name) for name in VARIABLES}
     wrong = [_complaint(name, values[name]) for name in VARIABLES if not _fits(name, values[name])]
+    limit = 0
+    try:
+        limit = _limit(get("GCP_MAXIMUM_BYTES_BILLED") or MAXIMUM_BYTES_BILLED)
+    except SettingError as error:
+        wrong.append(str(error))
     if wrong:
         raise SettingError(f"{'; '.join(wrong)}. All of them at once: docs/bigquery.md")
-    bytes_billed = get("GCP_MAXIMUM_BYTES_BILLED") or MAXIMUM_BYTES_BILLED
-    limit = parse_size(str(bytes_billed), "the Variable GCP_MAXIMUM_BYTES_BILLED")
-    if limit < LEAST_BYTES_BILLED:
-        raise SettingError(
-            f"the Variable GCP_MAXIMUM_BYTES_BILLED is {bytes_billed!r}: expected at least 10 MiB, which is what "
-            f"BigQuery bills for the smallest query; without the Variable, it is {MAXIMUM_BYTES_BILLED}"
-        )
     return GcpSettings(
         project=str(values["GCP_PROJECT_ID"]),
         location=str(values["GCP_LOCATION"]),
@@ -100,6 +98,16 @@ def read_settings(get: Callable[[str], object]) -> GcpSettings:
         dataset=str(values["GCP_DATASET"]),
         maximum_bytes_billed=limit,
     )
+
+
+def _limit(value: object) -> int:
+    limit = parse_size(str(value), "the Variable GCP_MAXIMUM_BYTES_BILLED")
+    if limit < LEAST_BYTES_BILLED:
+        raise SettingError(
+            f"the Variable GCP_MAXIMUM_BYTES_BILLED is {value!r}: expected at least 10 MiB, which is what BigQuery "
+            f"bills for the smallest query; without the Variable, it is {MAXIMUM_BYTES_BILLED}"
+        )
+    return limit
 
 
 def _fits(name: str, value: object) -> bool:

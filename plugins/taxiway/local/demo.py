@@ -102,10 +102,19 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
     if loaded:
         _show(console, source, loaded)
+    if code and mirror is None:
+        # The command's own advice leads to the connection tlc_mirror: the demo's mirror is gone.
+        console.print("\nTo load the rest of the samples: make demo")
     if code == 0 and len(loaded) < 12:
         raise DemoError(f"only {len(loaded)} of 12 months are in the ledger, although the command succeeded")
     if code == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
+        if mirror is None:
+            console.print(
+                f"They are samples, made on this machine. The real year in their place:\n"
+                f"  bin/airflow {' '.join(COMMAND[:-1])} --reprocess-behavior completed {COMMAND[-1]}",
+                soft_wrap=True,
+            )
         for command, does in (
             ("psql", "looks at them"),
             ("up", "shows Airflow's web UI"),
@@ -156,7 +165,10 @@ def _probe(mirror: str, source: Source) -> None:
     try:
         answer = requests.head(address, allow_redirects=True, timeout=20)
     except requests.RequestException as error:
-        raise DemoError(f"MIRROR={mirror} doesn't answer: {error}") from error
+        raise DemoError(
+            f"MIRROR={mirror} doesn't answer for {address} ({type(error).__name__}): expected the files there, is the "
+            f"address right, and does the mirror run?"
+        ) from error
     if answer.status_code >= 400 and answer.status_code != 405:
         raise DemoError(
             f"MIRROR={mirror} answers {answer.status_code} for {address}, expected the file of {YEAR}-01 there"
@@ -201,7 +213,8 @@ def loaded_months(server: database.Server, source: Source) -> list[dict[str, Any
 
 
 def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> None:
-    table = Table(title=f"public.{source.main_table}, {YEAR}")
+    part = "" if len(loaded) == 12 else f": {len(loaded)} of 12 months"
+    table = Table(title=f"public.{source.main_table}, {YEAR}{part}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):
         table.add_column(name, justify="right")

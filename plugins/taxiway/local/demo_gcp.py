@@ -1,15 +1,23 @@
-"""The demo of Google Cloud, offline: three sample months through the real DAGs into stand-ins, and compared."""
+"""The demo of Google Cloud, offline: three sample months through the real DAGs into stand-ins, and compared.
+
+It has an Airflow and a Postgres of its own, which go with it: runs that loaded into stand-ins must not look to the
+checkout's own Airflow as if the months were in BigQuery.
+"""
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import importlib
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,7 +30,7 @@ from taxiway.local import database, demo
 from taxiway.local.home import Home
 from taxiway.local.mirror import serve
 from taxiway.local.samples import write_sample_months
-from taxiway.local.setup import airflow_command, airflow_environment
+from taxiway.local.setup import airflow_command, airflow_environment, setup
 
 MONTHS = [Month(2019, number) for number in (1, 2, 3)]
 VARIABLES = {
@@ -37,27 +45,65 @@ RANGE = ["-s", f"{MONTHS[0]}-01", "-e", f"{MONTHS[-1]}-28"]
 def main() -> int:
     """Run the demo from the command line.
 
-    :return: the exit code of the command that failed, 0, or 2 where the demo could not begin
+    :return: the exit code of the command that failed, 0, 2 where the demo could not begin, or 130 after Ctrl-C
     """
-    parser = argparse.ArgumentParser(prog="make demo-gcp", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make demo-gcp", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=5000, help="rows of a sample month")
     rows = parser.parse_args().rows
     console = Console(highlight=False)
     try:
         if rows < 1:
             raise demo.DemoError(f"ROWS={rows}: a sample month has at least one row")
-        return _demo(Home.current(), console, rows)
+        checkout = Home.current()
+        with _own_home(checkout) as home:
+            code = _demo(home, checkout.samples / f"{rows}-rows", console, rows)
     except demo.DemoError as error:
         console.print(f"The demo stops: {error}", style="red", markup=False)
         return 2
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        console.print("\nThe demo was stopped; nothing of it is left. To see it again: make demo-gcp", markup=False)
+    return code
 
 
-def _demo(home: Home, console: Console, rows: int) -> int:
+@contextmanager
+def _own_home(checkout: Home) -> Iterator[Home]:
+    """Make an Airflow and a Postgres for this demo, and remove them, and those of a demo that was killed.
+
+    :raises DemoError: another demo is at it
+    """
+    checkout.state.mkdir(parents=True, exist_ok=True)
+    with (checkout.state / "demo-gcp.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise demo.DemoError("another make demo-gcp is running: wait for its end") from error
+        home = checkout.demo_gcp
+        _remove(home)
+        home.root.mkdir()
+        for name in ("config", "dags", "include", "plugins"):
+            (home.root / name).symlink_to(ROOT / name)
+        # Whatever the person has set for Airflow, in .env too, is meant for the checkout's.
+        for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+            del os.environ[name]
+        os.environ["AIRFLOW_HOME"] = str(home.root)
+        try:
+            setup(home)
+            yield home
+        finally:
+            _remove(home)
+
+
+def _remove(home: Home) -> None:
+    if home.root.exists():
+        database.stop(home)
+        shutil.rmtree(home.root)
+
+
+def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
     source = load_source(SOURCES_FOLDER / f"{demo.SOURCE}.yaml")
-    server = database.find(home) or database.start(home)
-    demo.refuse_to_replace(demo.loaded_months(server, source))
-    demo.refuse_while_scheduled(server)
-    folder = home.samples / f"{rows}-rows"
+    server = database.start(home)
     console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False, soft_wrap=True)
     write_sample_months([source], MONTHS, folder, rows=rows)
     with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
@@ -73,8 +119,8 @@ def _demo(home: Home, console: Console, rows: int) -> int:
         }
         for command in (
             ["dags", "test", "gcp_setup"],
-            ["dags", "backfill", *RANGE, "--reprocess-behavior", "completed", f"taxi_{source.name}_gcp"],
-            ["dags", "backfill", *RANGE, "--reprocess-behavior", "completed", f"taxi_{source.name}"],
+            ["dags", "backfill", *RANGE, f"taxi_{source.name}_gcp"],
+            ["dags", "backfill", *RANGE, f"taxi_{source.name}"],
             ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
         ):
             console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False, soft_wrap=True)
@@ -82,7 +128,7 @@ def _demo(home: Home, console: Console, rows: int) -> int:
             if code := run([*airflow_command(), *command], environment):
                 return code
         _show(console, source, bigquery)
-    console.print("\nThe same on the real cloud: docs/bigquery.md")
+    console.print("\nNothing of it is left. The same on the real cloud: docs/bigquery.md")
     return 0
 
 
@@ -102,8 +148,6 @@ def _test(command: list[str], environment: Mapping[str, str]) -> int:
 @contextmanager
 def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
     """Start the stand-ins of the tests; return BigQuery's, and what Airflow's processes need to find them."""
-    import os
-
     sys.path.insert(0, str(ROOT))
     try:
         stand_in = importlib.import_module("tests.bigquery_stand_in")
@@ -128,8 +172,6 @@ def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
 
 def _show(console: Console, source: Source, bigquery: Any) -> None:
     """Show the ledger of the dataset."""
-    import os
-
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.bigquery import Client, QueryJobConfig
 

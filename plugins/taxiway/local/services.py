@@ -112,8 +112,11 @@ def down(home: Home, *, keep_database: bool = False) -> list[str]:
     stopped = _stop(running)
     home.services.unlink(missing_ok=True)
     (home.root / SERVICES_ENVIRONMENT).unlink(missing_ok=True)
-    if not keep_database and database.stop(home):
-        stopped.append("embedded Postgres")
+    if not keep_database:
+        if database.stop(home):
+            stopped.append("embedded Postgres")
+        if home.demo_gcp.root.exists() and database.stop(home.demo_gcp):
+            stopped.append("the Postgres of make demo-gcp")
     return stopped
 
 

@@ -38,6 +38,7 @@ class GcpCreateBucketOperator(BaseOperator):
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(str(error)) from error.__cause__
         self.log.info("gs://%s %s", settings.bucket, "created" if created else "is there already")
         return created

@@ -38,6 +38,7 @@ class GcpCreateDatasetOperator(BaseOperator):
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(str(error)) from error.__cause__
         self.log.info("the dataset %s %s", settings.dataset_name, "created" if created else "is there already")
         return created

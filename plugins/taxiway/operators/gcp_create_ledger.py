@@ -39,5 +39,6 @@ class GcpCreateLedgerOperator(BaseOperator):
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(str(error)) from error.__cause__
         self.log.info("the ledger of the dataset %s is there", settings.dataset_name)

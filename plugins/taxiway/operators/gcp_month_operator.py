@@ -125,7 +125,8 @@ class GcpMonthOperator(BaseOperator):
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(f"{where}: {error}") from error
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(f"{where}: {error}") from error.__cause__
         tables = CloudTables(source, month, context["dag_run"].run_id, settings, context["ti"].try_number)
         labels = {"taxiway_source": source.name, "taxiway_month": str(month), "taxiway_step": self.task_id}
         where = f"{where}: {self.task_id}"
