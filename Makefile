@@ -21,14 +21,14 @@ demo: setup ## Load 2019 of green taxis from sample months (ROWS=5000 a month, o
 	@$(BIN)/python -m taxiway.local.demo --rows "$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
 
 demo-gcp: ROWS ?= 5000
-demo-gcp: setup $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
+demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
 	@$(BIN)/python -m taxiway.local.demo_gcp --rows "$(ROWS)"
 
 up: setup ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway.local.services up
 
 down: ## Stop Airflow and embedded Postgres
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down && $(BIN)/python -m bench.leftovers; fi
 
 psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),--as "$(AS)")
@@ -66,6 +66,7 @@ lock: $(VENV)/.development ## Compile requirements*.in into the hashed locks
 	@bin/compile-locks
 
 clean: down ## Stop everything and delete what setup made (the loaded months too)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m bench.leftovers --none-may-run; fi
 	rm -rf .taxiway logs airflow.cfg $(VENV)
 
 # pip is told to install exactly what the locks say; the stamp is newer than the lock it installed.

@@ -19,7 +19,7 @@ from bench.airflow_home import AirflowHome
 from bench.contenders import Contenders
 from bench.disk import is_enough
 from bench.rounds import run_rounds
-from bench.run_folder import Say, clear_leftovers, stand_alone
+from bench.run_folder import Say, Stopped, clear_leftovers, say_stopped, stand_alone
 from bench.scale import Scale
 from taxiway.core.paths import ROOT
 
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the results.
 
     :param arguments: what follows the command's name; the process's own where none are given
-    :return: the exit code: 0 whatever the figures, for they are a measurement, not a test; 2 where it can't begin
+    :return: the exit code: 0 whatever the figures, for they are a measurement, not a test; 2 where it can't begin;
+        above 128 where it was told to stop
     """
     whole = Scale()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -70,6 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     places = report.places(scale, options.results)
+    kept: list[Path] = []
+
+    def keep(found: Mapping[str, Any]) -> None:
+        report.write_results(found, places[0])
+        kept[:] = places[:1]
+
     stand_alone()
     console = Console(highlight=False, width=120)
     began = time.monotonic()
@@ -77,17 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         console.print(f"{time.monotonic() - began:6.0f} s  {line}", markup=False, soft_wrap=True)
 
-    clear_leftovers(options.folder, say)
-    if not is_enough(options.folder, scale.disk_bytes, console):
-        return 2
-    found = measure(scale, say, options.folder, lambda found: report.write_results(found, places[0]))
-    report.show(found, console)
-    for place in places[1:]:
-        report.write_results(found, place)
-    if document is not None:
-        report.write_document(found, document)
-    written = [*places, *([document] if document is not None else [])]
-    console.print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+    try:
+        clear_leftovers(options.folder, say)
+        if not is_enough(options.folder, scale.disk_bytes, console):
+            return 2
+        found = measure(scale, say, options.folder, keep)
+        report.show(found, console)
+        for place in places[1:]:
+            report.write_results(found, place)
+        if document is not None:
+            report.write_document(found, document)
+    except Stopped as stopped:
+        say_stopped(console, f"the rounds before it are in {kept[0]}" if kept else "no results were written")
+        return stopped.exit_code
+    console.print(report.written_words(scale, places, document), markup=False, soft_wrap=True)
     return 0
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from bench.warehouse import Warehouse
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from taxiway.local.setup import airflow_command, airflow_environment, run_airflow, setup
+from taxiway.local.setup import airflow_command, airflow_environment, setup
 
 TAXIWAY_DAG = "taxi_yellow"
 TRIVIAL_DAG = "trivial"
-LONGEST_BACKFILL = 1800.0
-"""Seconds after which a backfill hangs."""
+LONGEST = 1800.0
+"""Seconds after which a command of Airflow hangs."""
 
 _FILES = Path(__file__).parent / "airflow_files"
 
@@ -59,7 +59,7 @@ class AirflowHome:
 
     def warm_up(self) -> None:
         """Let Airflow read the DAG files once, outside every measurement."""
-        run_airflow(self.warehouse.home, "dags", "reserialize")
+        self._run("dags", "reserialize")
 
     def use_mirror(self, address: str) -> None:
         """Give the connection ``tlc_mirror`` an address."""
@@ -85,9 +85,24 @@ class AirflowHome:
         :raises RuntimeError: a run failed; the message holds what the command printed
         """
         first, last = (str(month.first_day) for month in (months[0], months[-1]))
-        command = [*airflow_command(), "dags", "backfill", "-s", first, "-e", last]
-        command += ["--max-active-runs", str(max_active_runs), dag_id]
         began = time.perf_counter()
+        self._run("dags", "backfill", "-s", first, "-e", last, "--max-active-runs", str(max_active_runs), dag_id)
+        return time.perf_counter() - began
+
+    def peak_mib(self, dag_id: str) -> float:
+        """Return the greatest peak of the processes of a DAG's tasks since the last :meth:`forget`, in MiB."""
+        return max(int(path.read_text()) for path in self._peaks.glob(f"{dag_id}.*")) / 1024
+
+    @property
+    def _peaks(self) -> Path:
+        return self.warehouse.home.root / "peaks"
+
+    def _run(self, *arguments: str) -> None:
+        """Run an Airflow command to its end.
+
+        :raises RuntimeError: it failed; the message holds what it printed
+        """
+        command = [*airflow_command(), *arguments]
         process = subprocess.Popen(
             command,
             # The second one keeps the environment readable, by which the processes of a killed run are known.
@@ -99,7 +114,7 @@ class AirflowHome:
             text=True,
         )
         try:
-            output, _ = process.communicate(timeout=LONGEST_BACKFILL)
+            output, _ = process.communicate(timeout=LONGEST)
         except BaseException:
             # Told to stop, it ends its tasks and its API server; killed, it would leave them.
             process.terminate()
@@ -109,15 +124,5 @@ class AirflowHome:
                 process.kill()
                 process.communicate()
             raise
-        seconds = time.perf_counter() - began
         if process.returncode:
             raise RuntimeError(f"{' '.join(command[1:])} ended with {process.returncode}:\n{output}")
-        return seconds
-
-    def peak_mib(self, dag_id: str) -> float:
-        """Return the greatest peak of the processes of a DAG's tasks since the last :meth:`forget`, in MiB."""
-        return max(int(path.read_text()) for path in self._peaks.glob(f"{dag_id}.*")) / 1024
-
-    @property
-    def _peaks(self) -> Path:
-        return self.warehouse.home.root / "peaks"

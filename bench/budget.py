@@ -71,7 +71,7 @@ BUDGET = (
     Budget("last_month_to_first", "last month of one table to its first", "last_month", "first_month", 1.10, aim=1.0),
     Budget(
         "course_third_month_to_steps",
-        "course's flow at its third month to Taxiway's steps",
+        "course's flow, third month in a row, to Taxiway's steps",
         "course_third_month",
         "steps",
         3.5,

@@ -54,31 +54,31 @@ class Contenders:
         self.contents = Contents(self.files.source)
 
     def all(self) -> dict[str, Contender]:
-        """Return the contenders by name; each measures once when it is called."""
+        """Return the contenders, by what is said of them while they run; each measures once when it is called."""
         return {
             **self.without_airflow(),
-            "airflow_month": self.airflow_month,
-            "trivial_backfill": self.trivial_backfill,
-            "tiny_backfill": self.tiny_backfill,
-            "four_at_once": partial(self.side_by_side, "four_at_once", self.scale.side_months),
-            "one_by_one": partial(self.side_by_side, "one_by_one", 1),
+            "the month through Airflow": self.airflow_month,
+            "backfill of a DAG of empty tasks": self.trivial_backfill,
+            "backfill of tiny months": self.tiny_backfill,
+            "backfill of months side by side": partial(self.side_by_side, "four_at_once", self.scale.side_months),
+            "backfill of months one after another": partial(self.side_by_side, "one_by_one", 1),
         }
 
     def without_airflow(self) -> dict[str, Contender]:
         """Return those that Airflow has no part in."""
         return {
-            "copy": self.copy,
-            "steps": self.steps,
-            "steps_without_rejects": self.steps_without_rejects,
-            "course": self.course,
+            "bare COPY": self.copy,
+            "Taxiway's steps, and reloads": self.steps,
+            "the steps, trusting every row": self.steps_without_rejects,
+            "the course's flow": self.course,
             "pandas": self.pandas,
-            "dlt_append": partial(self.dlt, "append"),
-            "dlt_merge": partial(self.dlt, "merge"),
-            "growth": self.growth,
-            "steps_at_once": self.steps_at_once,
-            "disk": self.disk,
-            "curl": self.curl,
-            "download": self.download,
+            "dlt, append": partial(self.dlt, "append"),
+            "dlt, delete-insert": partial(self.dlt, "merge"),
+            "many months into one table": self.growth,
+            "the steps of some months side by side": self.steps_at_once,
+            "the steps, watching the disk": self.disk,
+            "download by curl": self.curl,
+            "Taxiway's download": self.download,
         }
 
     @property

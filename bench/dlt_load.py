@@ -40,6 +40,7 @@ def load(server: Server, database: str, source: Source, path: Path, folder: Path
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",
         "RUNTIME__LOG_LEVEL": "ERROR",
+        "RUNTIME__INTERCEPT_SIGNALS": "false",  # else it finishes its load first, and forgets that it was to stop
         "DATA_WRITER__FILE_MAX_ITEMS": str(_FILE_ROWS),
     }
     import dlt

@@ -29,6 +29,12 @@ MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
 
 BUDGET_HEADINGS = ("what", "median", "range", "must", "aim", "ok")
 HEADINGS = ("what", "median", "range")
+NOT_JUDGED = "\N{EN DASH}"
+FOR_A_WHOLE_RUN = (
+    f"The budgets are meant for a whole run, of {Scale().rows:,} rows a month: a smaller one is not held against them, "
+    f"and its column ok shows {NOT_JUDGED}."
+)
+"""What stands below the budget of a run that is smaller than a whole one."""
 
 SECONDS = {
     "copy": "bare COPY of the file: the limit",
@@ -40,7 +46,7 @@ SECONDS = {
     "steps_without_rejects": "the steps, trusting every row",
     "airflow_month": "the month by `airflow dags backfill`, all included",
     "course_first_month": "the course's flow, first month",
-    "course_third_month": f"the course's flow, month {COURSE_MONTHS}",
+    "course_third_month": f"the course's flow, last of its {COURSE_MONTHS} months in a row",
     "dlt_append": "dlt, append",
     "dlt_merge": "dlt, delete-insert",
     "pandas": "pandas, `to_sql`",
@@ -87,6 +93,7 @@ def results(
     spreads = sum_up(measured)
     return {
         "machine": dict(machine),
+        "whole": scale.is_whole,
         "rows": scale.rows,
         "rounds": len(measured),
         "months_in_one_table": scale.months,
@@ -142,14 +149,27 @@ def write_results(found: Mapping[str, Any], path: Path) -> None:
 
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Print the budget's table, and the seconds behind it."""
-    for title, headings, rows in (
-        ("Budget", BUDGET_HEADINGS, budget_rows(found)),
-        (_scale_words(found), HEADINGS, value_rows(found)),
-    ):
+    for title, (headings, *rows) in zip(("Budget", _scale_words(found)), _tables(found), strict=True):
         table = Table(*headings, title=title)
         for row in rows:
             table.add_row(*(cell.replace("**", "").replace("`", "") for cell in row))
         console.print(table)
+    if not found["whole"]:
+        console.print(FOR_A_WHOLE_RUN, markup=False, soft_wrap=True)
+
+
+def written_words(scale: Scale, places: Sequence[Path], document: Path | None) -> str:
+    """Say where the results are, and what of the project's own is not replaced by those of a smaller run.
+
+    :param places: where the results went
+    :param document: where the tables went
+    """
+    written = [*places, *([document] if document is not None else [])]
+    words = f"Written: {', '.join(map(str, written))}"
+    kept = [str(path.relative_to(ROOT)) for path in (RESULTS, DOCUMENT) if path not in written]
+    if not scale.is_whole and kept:
+        words += f"; {' and '.join(kept)} stay as they are: they are for a whole run"
+    return words
 
 
 def write_document(found: Mapping[str, Any], path: Path) -> None:
@@ -157,11 +177,13 @@ def write_document(found: Mapping[str, Any], path: Path) -> None:
 
     :param path: a file with :data:`MARKS`
     """
+    budget, values = (markdown(headings, rows) for headings, *rows in _tables(found))
     parts = [
         f"{_scale_words(found)}. {machine_words(found['machine'])}.",
-        markdown(BUDGET_HEADINGS, budget_rows(found)),
+        budget,
+        *([] if found["whole"] else [FOR_A_WHOLE_RUN]),
         "What lies behind:",
-        markdown(HEADINGS, value_rows(found)),
+        values,
     ]
     write_between(path, MARKS, parts)
 
@@ -203,13 +225,23 @@ def machine_words(machine: Mapping[str, object]) -> str:
     )
 
 
+def _tables(found: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
+    """Return the lines of both tables, headings first; one round has no range."""
+    tables = [[BUDGET_HEADINGS, *budget_rows(found)], [HEADINGS, *value_rows(found)]]
+    if found["rounds"] > 1:
+        return tables
+    column = HEADINGS.index("range")
+    return [[(*line[:column], *line[column + 1 :]) for line in table] for table in tables]
+
+
 def budget_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the budget line by line, as texts."""
     rows: list[tuple[str, ...]] = []
     for budget in BUDGET:
         ratio = found["ratios"][budget.key]
         must, aim = (_limit(budget, value) for value in (budget.must, budget.aim))
-        rows.append((budget.what, *_texts(ratio, budget.unit), must, aim, "yes" if ratio["ok"] else "**no**"))
+        ok = NOT_JUDGED if not found["whole"] else "yes" if ratio["ok"] else "**no**"
+        rows.append((budget.what, *_texts(ratio, budget.unit), must, aim, ok))
     return rows
 
 

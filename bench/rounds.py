@@ -43,7 +43,7 @@ def run_rounds(
 ) -> Iterator[list[dict[str, float]]]:
     """Let every contender run once a round.
 
-    :param contenders: by name; each returns what it measured
+    :param contenders: by what is said of them; each returns what it measured
     :param rounds: how many
     :param say: is told how it goes
     :return: after each round, what each of the rounds so far has measured
@@ -55,7 +55,7 @@ def run_rounds(
             gc.collect()
             began = time.perf_counter()
             measures.update(contenders[name]())
-            say(f"round {number + 1} of {rounds}: {name}, {time.perf_counter() - began:.1f} s with all around it")
+            say(f"round {number + 1} of {rounds}: {name}, {time.perf_counter() - began:.1f} s with its preparations")
         measured.append(measures)
         yield measured
 

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psutil
+from rich.console import Console
 
 from taxiway.local import database
 from taxiway.local.home import Home
@@ -32,13 +32,25 @@ GRACE_SECONDS = 10.0
 REMOVALS = 20
 """How often a folder is deleted, a tenth of a second apart, before it stays."""
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, ``kill``, a terminal that closes."""
+
 Say = Callable[[str], None]
 
 
+class Stopped(SystemExit):
+    """The run was told to stop; on its way out it is cleared up. Its code is what a shell gives for the signal."""
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        self.exit_code = 128 + number
+        super().__init__(self.exit_code)
+
+
 def stand_alone() -> None:
-    """Keep the settings of whoever calls out of it, and stop the servers when told to end."""
+    """Keep the settings of whoever calls out of it, and let what tells it to stop raise :class:`Stopped`."""
     forget_settings(os.environ)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _end)
 
@@ -55,9 +67,19 @@ def forget_settings(environment: MutableMapping[str, str]) -> None:
 
 def _end(number: int, _frame: object) -> None:
     # Told again, it goes on clearing up.
-    for other in (signal.SIGTERM, signal.SIGHUP):
+    for other in STOPPING:
         signal.signal(other, signal.SIG_IGN)
-    sys.exit(128 + number)
+    raise Stopped(number)
+
+
+def say_stopped(console: Console, results: str) -> None:
+    """Say that a run was told to stop, and has cleared up.
+
+    :param console: where it is said; it may be gone, where that is why the run was to stop
+    :param results: what has become of the results
+    """
+    with suppress(OSError):
+        console.print(f"Stopped and cleared up: {results}", markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -82,17 +104,24 @@ def run_folder(parent: Path, say: Say) -> Iterator[Home]:
             _clear(home, say)
 
 
-def clear_leftovers(parent: Path, say: Say) -> None:
+def clear_leftovers(parent: Path, say: Say) -> list[Path]:
     """Stop the servers of runs that were killed, and delete their folders; before anybody asks for free disk.
 
     :param parent: folder of the runs' folders; any other folder in it is left alone
     :param say: is told which ones
+    :return: the folders of runs that go on, which are left alone
     """
+    running = []
     for path in sorted(parent.resolve().glob(f"{PREFIX}*/{LOCK}")):
-        with suppress(FileNotFoundError, BlockingIOError), path.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(FileNotFoundError), path.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                running.append(path.parent)
+                continue
             say(f"removing {path.parent}, which a killed run has left")
             _clear(Home(path.parent), say)
+    return running
 
 
 def _clear(home: Home, say: Say) -> None:

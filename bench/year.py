@@ -15,7 +15,7 @@ from rich.table import Table
 from bench import disk, machine, month_files, warehouse
 from bench import taxiway_load as taxiway
 from bench.report import DOCUMENT, machine_words, markdown, require_marks, write_between
-from bench.run_folder import clear_leftovers, stand_alone
+from bench.run_folder import Stopped, clear_leftovers, say_stopped, stand_alone
 from bench.scale import FIRST_MONTH, months_from
 from bench.watch import PeakWatch
 from taxiway.core.months import Month
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Load the year, print what it took, and write it into the document.
 
     :param arguments: what follows the command's name; the process's own where none are given
-    :return: the exit code: 0, or 2 where there isn't enough disk
+    :return: the exit code: 0; 2 where there isn't enough disk; above 128 where it was told to stop
     """
     parser = argparse.ArgumentParser(prog="make bench-year", description=__doc__)
     parser.add_argument("--rows", type=int, default=REAL_ROWS, help="rows of a month (default: %(default)s)")
@@ -165,13 +165,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    clear_leftovers(options.folder, say)
-    needed = disk.needed(options.rows, options.months, files=2, written=options.months)
-    if not disk.is_enough(options.folder, needed, console):
-        return 2
-    with warehouse.running(options.folder, say) as server:
-        costs = load_year(server, options.rows, months_from(FIRST_MONTH, options.months), console)
-        words = machine_words(machine.describe(server.version()))
+    try:
+        clear_leftovers(options.folder, say)
+        needed = disk.needed(options.rows, options.months, files=2, written=options.months)
+        if not disk.is_enough(options.folder, needed, console):
+            return 2
+        with warehouse.running(options.folder, say) as server:
+            costs = load_year(server, options.rows, months_from(FIRST_MONTH, options.months), console)
+            words = machine_words(machine.describe(server.version()))
+    except Stopped as stopped:
+        say_stopped(console, "no results were written")
+        return stopped.exit_code
     table = Table(*HEADINGS, title=summary(costs, options.rows))
     for row in table_rows(costs):
         table.add_row(*row)

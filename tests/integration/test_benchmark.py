@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from bench.budget import BUDGET
-from bench.report import MARKS
+from bench.report import FOR_A_WHOLE_RUN, MARKS, NOT_JUDGED
 from bench.year import MARKS as YEAR_MARKS
 from taxiway.core.paths import ROOT
 
@@ -69,6 +69,7 @@ def start(module: str, folder: Path, *options: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -165,7 +166,10 @@ def test_the_document_gets_the_tables(results: dict[str, Any], document: Path) -
     text = document.read_text(encoding="utf-8")
 
     for budget in BUDGET:
-        assert f"| {budget.what} |" in text
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {budget.what} |"))
+        assert line.endswith(f"| {NOT_JUDGED} |"), "a run that isn't whole is not held against the budget"
+    assert "| what | median | must | aim | ok |" in text, "one round has no range"
+    assert FOR_A_WHOLE_RUN in text
     assert text.startswith("Before\n")
     assert text.endswith("\nAfter")
 
@@ -224,24 +228,36 @@ def months_are_made(folder: Path) -> bool:
     return any(folder.glob("bench-*/months/measured/real/yellow/.*.part"))
 
 
+def month_is_loaded(folder: Path) -> bool:
+    return any(folder.glob("bench-*/yellow_tripdata_*.csv.gz"))
+
+
 @pytest.mark.parametrize(
     ("module", "number", "reached"),
-    [("bench", signal.SIGTERM, months_are_made), ("bench.year", signal.SIGHUP, initdb_writes)],
-    ids=["while months are made", "while the server is made"],
+    [
+        ("bench", signal.SIGTERM, months_are_made),
+        ("bench.year", signal.SIGHUP, initdb_writes),
+        ("bench.year", signal.SIGINT, month_is_loaded),
+    ],
+    ids=["while months are made", "while the server is made", "while a month is loaded"],
 )
 def test_a_run_that_is_told_to_end_leaves_nothing(
     disk: Path, module: str, number: signal.Signals, reached: Callable[[Path], bool]
 ) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"whoever started these tests lets nobody hear {number.name}")
     with start(module, disk, "--rows", 300_000, "--months", 12) as process:
         try:
             while not reached(disk):
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.01)
-            process.send_signal(number)
+            os.killpg(process.pid, number)  # as a terminal does
             output, _ = process.communicate(timeout=LONGEST)
         finally:
             process.kill()
 
     assert process.returncode == 128 + number, output
+    assert output.splitlines()[-1] == "Stopped and cleared up: no results were written"
+    assert "Traceback" not in output
     assert list(disk.iterdir()) == []
     assert [found for found in psutil.process_iter(["cwd"]) if str(disk) in (found.info["cwd"] or "")] == []

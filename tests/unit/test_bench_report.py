@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import MARKS, require_marks, write_between
+from bench.report import LATEST, MARKS, RESULTS, require_marks, write_between, written_words
+from bench.scale import Scale
 
 
 def test_what_stands_around_the_marks_stays(tmp_path: Path) -> None:
@@ -34,3 +35,10 @@ def test_a_document_without_marks_is_left_alone(tmp_path: Path, text: str) -> No
 def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.md: No such file"):
         require_marks(tmp_path / "absent.md", MARKS)
+
+
+def test_a_smaller_run_says_whose_results_it_leaves() -> None:
+    assert written_words(Scale(rounds=1), [LATEST], None) == (
+        f"Written: {LATEST}; bench/results.json and docs/performance.md stay as they are: they are for a whole run"
+    )
+    assert written_words(Scale(), [LATEST, RESULTS], None) == f"Written: {LATEST}, {RESULTS}"

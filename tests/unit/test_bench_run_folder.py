@@ -18,7 +18,7 @@ def test_leftovers_go_and_everything_else_stays(tmp_path: Path) -> None:
 
     with (tmp_path / "bench-running" / LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        clear_leftovers(tmp_path, said.append)
+        assert clear_leftovers(tmp_path, said.append) == [tmp_path / "bench-running"]
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench-mine", "bench-running", "other"]
     assert said == [f"removing {tmp_path / 'bench-killed'}, which a killed run has left"]
