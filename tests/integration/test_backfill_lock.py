@@ -20,6 +20,7 @@ from taxiway.backfill.lock import LockHolder
         f"airflow dags backfill, process 999999999 on {get_hostname()}"[:63],
         "psql",
     ],
+    ids=["on another machine", "another process", "no process", "another program"],
 )
 def test_nobody_is_told_to_kill_a_process_that_may_be_another_one(name: str) -> None:
     assert LockHolder(name, datetime.now(timezone.utc)).local_pid is None
