@@ -12,7 +12,7 @@ import psycopg
 
 from taxiway.core.download import Download
 from taxiway.core.months import Month
-from taxiway.core.row_identity import digest
+from taxiway.core.row_identity import digest, unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.check import check_month
@@ -57,6 +57,15 @@ def write_gzip(path: Path, lines: Iterable[str], line_end: str = "\n") -> Path:
 def lines_of(path: Path) -> list[str]:
     """Return the lines of a gzip file, header first, without line ends."""
     return gzip.decompress(path.read_bytes()).decode().splitlines()
+
+
+def specified_ids(source: Source, *paths: Path) -> list[str]:
+    """Return the ids of files' rows as the specification gives them, computed outside of any warehouse."""
+    return [
+        row_id
+        for path in paths
+        for row_id in unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]])
+    ]
 
 
 def table_digest(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from taxiway.core.row_identity import digest, unique_row_ids
+from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source
 from taxiway.local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import ids, lines_of
+from tests.loading import ids, specified_ids
 
 _RUNS = Path(__file__).with_name("runs_of_dags.py")
 
@@ -42,7 +42,7 @@ class Expected:
 
 def specified(source: Source, path: Path) -> str:
     """The digest of a file's ids, as the specification has it."""
-    return digest(unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]]))
+    return digest(specified_ids(source, path))
 
 
 def sample_months(folder: Path, sources: Sequence[Source], months: Sequence[Month], rows: int) -> list[Expected]:

@@ -24,7 +24,6 @@ from taxiway.bigquery.load import Load
 from taxiway.bigquery.publish import finish_publishing, start_publishing
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
-from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.local.samples import write_sample_month
 from taxiway.operators.compare_months import CompareMonthsOperator
@@ -39,7 +38,7 @@ from taxiway.operators.upload_month import UploadMonthOperator
 from tests.bigquery_stand_in import StandIn, service_account_key
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.cloud_storage import CloudStorage
-from tests.loading import lines_of
+from tests.loading import specified_ids
 from tests.mirror_faults import FaultyMirror
 
 ROWS = 40
@@ -83,7 +82,7 @@ class Loading:
         path = self.folder / str(revision) / self.source.filename(self.month)
         write_sample_month(self.source, self.month, path, rows=ROWS, revision=revision)
         self.mirror.put(f"/{self.source.file_path(self.month)}", path.read_bytes())
-        return sorted(unique_row_ids(self.source.columns, [line.split(",") for line in lines_of(path)[1:]]))
+        return sorted(specified_ids(self.source, path))
 
     def load(self, run_id: str, *, deferrable: bool = False) -> None:
         """Run the DAG's tasks one after another; the teardown runs whatever happened."""

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from taxiway.core.months import Month
-from taxiway.core.row_identity import digest, unique_row_ids
+from taxiway.core.row_identity import digest
 from taxiway.core.sources import Source
 from taxiway.local.mirror import serve
 from taxiway.local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import lines_of
+from tests.loading import specified_ids
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
 
 YEAR = [Month(2019, number) for number in range(1, 13)]
@@ -52,14 +52,6 @@ def taxi(home: Path, sample_year: Path, postgres_server: PostgresServer) -> Iter
             taxi.close()
 
 
-def specified_ids(source: Source, paths: list[Path]) -> list[str]:
-    """Ids of files as the specification gives them, computed outside the database."""
-    ids: list[str] = []
-    for path in paths:
-        ids += unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]])
-    return ids
-
-
 def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
     code, said = taxi.backfill("2019-01-01", "2019-12-31", "taxi_green")
 
@@ -70,7 +62,7 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
         (path.name, ROWS) for path in files
     ]
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
-    assert digest(found) == digest(specified_ids(green, files))
+    assert digest(found) == digest(specified_ids(green, *files))
     assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
     assert taxi.airflow.query("SELECT count(*) FROM dag_run") == [(12,)]
     assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
@@ -96,7 +88,7 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert ("2019-03", 0, 0, ROWS) in loads
     assert corrected["2019-01"].inserted > 0 < corrected["2019-01"].deleted
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
-    assert digest(found) == digest(specified_ids(green, files))
+    assert digest(found) == digest(specified_ids(green, *files))
 
 
 @pytest.mark.parametrize("name", ["green", "yellow"])
@@ -115,7 +107,7 @@ def test_the_real_heads_of_2019(
                 (path.name, 100) for path in files
             ]
             found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
-            assert digest(found) == digest(specified_ids(source, files))
+            assert digest(found) == digest(specified_ids(source, *files))
             # They were loaded side by side, not one after another.
             assert taxi.airflow.query(
                 "SELECT count(*) > 0 FROM dag_run a JOIN dag_run b ON a.id < b.id "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from taxiway.bigquery import ledger
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.warehouse import Warehouse
+from taxiway.compare.warehouses import PublishedMonth
 from taxiway.core.errors import WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -65,7 +66,7 @@ class BigQueryMonths:
 
 
 @dataclass(frozen=True)
-class BigQueryMonth:
+class BigQueryMonth(PublishedMonth):
     """A published month of BigQuery.
 
     :param warehouse: BigQuery
@@ -76,18 +77,6 @@ class BigQueryMonth:
     warehouse: Warehouse
     source: Source
     month: Month
-
-    def sums(self) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
-        return self._rows("compare_month", columns=self.source.columns)[0]
-
-    def digests(self) -> Mapping[str, tuple[int, str]]:
-        """Return rows and digest of the ids that begin with the same two digits, by these."""
-        return {row["part"]: (row["row_count"], row["ids_digest"]) for row in self._rows("digest_ids")}
-
-    def ids(self, part: str) -> Sequence[str]:
-        """Return the ids that begin with two digits, sorted."""
-        return [row["unique_row_id"] for row in self._rows("list_ids", {"part": part})]
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
         main_table = f"{self.warehouse.settings.dataset_name}.{self.source.main_table}"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from taxiway.compare.warehouses import PublishedMonth
 from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.core.sql import render
+from taxiway.postgres.errors import is_passing, said_by
 from taxiway.postgres.session import transaction
-
-_PASSING = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
-"""What reading again may mend: a lost connection, a lock, no room, a server that stops."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class PostgresMonths:
 
 
 @dataclass(frozen=True)
-class PostgresMonth:
+class PostgresMonth(PublishedMonth):
     """A published month of Postgres, as one transaction sees it.
 
     :param cursor: of that transaction
@@ -78,19 +77,7 @@ class PostgresMonth:
     source: Source
     month: Month
 
-    def sums(self) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
-        return self._rows("compare_month", columns=self.source.columns)[0]
-
-    def digests(self) -> Mapping[str, tuple[int, str]]:
-        """Return rows and digest of the ids that begin with the same two digits, by these."""
-        return {row["part"]: (row["row_count"], row["ids_digest"]) for row in self._rows("digest_ids")}
-
-    def ids(self, part: str) -> Sequence[str]:
-        """Return the ids that begin with two digits, sorted."""
-        return [row["unique_row_id"] for row in self._rows("list_ids", {"part": part})]
-
-    def _rows(self, name: str, values: Mapping[str, str] | None = None, **names: Any) -> list[dict[str, Any]]:
+    def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
         found = self.cursor.execute(
             render(f"postgres/{name}.sql", main_table=self.source.main_table, **names),
             {"filename": self.source.filename(self.month), **(values or {})},
@@ -111,14 +98,13 @@ def explained(where: str, connection_id: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = (error.diag.message_primary or str(error)).strip().splitlines()[0]
-        where = f"{where}, connection {connection_id}: Postgres says: {said}"
-        if isinstance(error, _PASSING):
+        where = f"{where}, connection {connection_id}: Postgres says: {said_by(error)}"
+        if is_passing(error):
             raise WarehouseBusyError(
                 f"{where}. Expected an answer: the task is tried again, and where that goes on failing, look whether "
                 f"the server runs and what holds its locks"
             ) from error
         raise WarehouseError(
-            f"{where} (SQLSTATE {error.sqlstate}). Expected the month that the ledger names, and the right to read it: "
-            f"correct that, or load the month again with force, and clear the task"
+            f"{where}. Expected the month that the ledger names, and the right to read it: correct that, or load the "
+            f"month again with force, and clear the task"
         ) from error

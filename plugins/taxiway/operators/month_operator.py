@@ -15,12 +15,10 @@ from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
 from taxiway.operators.warehouse_hook import WarehouseHook
+from taxiway.postgres.errors import is_passing, said_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-PASSING_STATES = ("08", "40", "53", "55", "57", "58", "XX")
-"""Classes of SQLSTATE that trying again may mend: connection, serialization, resources, locks, shutdown, system."""
 
 
 class MonthOperator(BaseOperator):
@@ -72,15 +70,13 @@ class MonthOperator(BaseOperator):
     def _explained(self, tables: LoadTables, error: psycopg.Error) -> TaxiwayError:
         """Say where Postgres found what, and what to do."""
         where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
-        said = (error.diag.message_primary or str(error)).strip().splitlines()[0]
-        if error.sqlstate is None or error.sqlstate.startswith(PASSING_STATES):
+        if is_passing(error):
             return WarehouseBusyError(
-                f"{where}: Postgres says: {said}. {self.so_far_unanswered}; the task is tried again, and where that "
-                f"goes on failing, look whether the server runs and what holds its locks"
+                f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again, "
+                f"and where that goes on failing, look whether the server runs and what holds its locks"
             )
         return WarehouseError(
-            f"{where}: Postgres says: {said} (SQLSTATE {error.sqlstate}). {self.so_far}: correct that, and clear "
-            f"the task"
+            f"{where}: Postgres says: {said_by(error)}. {self.so_far}: correct that, and clear the task"
         )
 
     @abstractmethod

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,72 +30,17 @@ from taxiway.core.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
-from taxiway.core.months import Month
 from taxiway.core.row_identity import digest, unique_row_ids
 from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
 from tests.bigquery_stand_in import StandIn
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
-from tests.loading import lines_of, write_gzip
-
-ROWS = 60
-
-
-@pytest.fixture(scope="module")
-def green(green: Source) -> Source:
-    """Green taxis without an end, for each test has months of its own."""
-    return replace(green, last_month=None)
-
-
-@pytest.fixture(scope="module")
-def shared_cloud() -> Iterator[tuple[Cloud, StandIn]]:
-    """The stand-ins with a bucket, a dataset and a ledger: making them takes longer than a load."""
-    with CloudStorage() as storage, StandIn() as bigquery, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", storage.url)
-        patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
-        yield Cloud.connect().set_up(), bigquery
-
-
-@pytest.fixture
-def cloud(shared_cloud: tuple[Cloud, StandIn]) -> Cloud:
-    return shared_cloud[0]
-
-
-@pytest.fixture
-def bigquery(shared_cloud: tuple[Cloud, StandIn]) -> Iterator[StandIn]:
-    yield shared_cloud[1]
-    shared_cloud[1].faults.clear()
-    shared_cloud[1].forget_requests()
-
-
-YEARS = itertools.count(2022)
-
-
-@pytest.fixture
-def january() -> str:
-    return f"{next(YEARS)}-01"
+from tests.integration.gcp_months import ROWS
+from tests.loading import lines_of, specified_ids, write_gzip
 
 
 @pytest.fixture
 def february(january: str) -> str:
     return january.replace("-01", "-02")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Callable[..., Path]:
-    folder = tmp_path_factory.mktemp("samples")
-
-    def sample(month: str, revision: int = 0) -> Path:
-        path = folder / str(revision) / green.filename(Month.parse(month))
-        write_sample_month(green, Month.parse(month), path, rows=ROWS, revision=revision)
-        return path
-
-    return sample
-
-
-def specified(source: Source, path: Path) -> list[str]:
-    return list(unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]]))
 
 
 def rejected(cloud: Cloud, month: str) -> list[tuple[int, str, str]]:
@@ -124,7 +68,7 @@ def test_a_month_arrives_whole_typed_and_described(
     counts = cloud.load(green, january, path)
 
     assert counts == Counts(inserted=ROWS, deleted=0, unchanged=0)
-    assert digest(cloud.ids(green, january)) == digest(specified(green, path))
+    assert digest(cloud.ids(green, january)) == digest(specified_ids(green, path))
     table = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.green_tripdata")
     kinds = {"integer": "INTEGER", "numeric": "NUMERIC", "timestamp": "DATETIME", "text": "STRING"}
     assert [(field.name, field.field_type, field.description) for field in table.schema[3:]] == [
@@ -184,7 +128,7 @@ def test_a_corrected_file_replaces_its_month_and_no_other(
     cloud.load(green, february, samples(february))
     ids = {month: set(cloud.ids(green, month)) for month in (january, february)}
     corrected = samples(january, revision=1)
-    wanted = specified(green, corrected)
+    wanted = specified_ids(green, corrected)
 
     counts = cloud.load(green, january, corrected, "manual__2")
 
@@ -231,7 +175,7 @@ def test_columns_are_matched_by_name_whatever_their_order_and_the_files_line_end
 
     cloud.load(green, january, tmp_path / path.name)
 
-    assert digest(cloud.ids(green, january)) == digest(specified(green, path))
+    assert digest(cloud.ids(green, january)) == digest(specified_ids(green, path))
 
 
 def test_identical_rows_all_stay_and_keep_their_ids(
@@ -240,7 +184,7 @@ def test_identical_rows_all_stay_and_keep_their_ids(
     path = with_lines(samples(january), tmp_path, lambda lines: [*lines, lines[1], lines[1], lines[2]])
 
     assert cloud.load(green, january, path).inserted == ROWS + 3
-    assert sorted(cloud.ids(green, january)) == sorted(specified(green, path))
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, path))
     assert cloud.load(green, january, path, "manual__2") == Counts(0, 0, ROWS + 3)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,65 +16,13 @@ from taxiway.bigquery.places import Places
 from taxiway.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
 from taxiway.bigquery.stage import finish_staging, start_staging
 from taxiway.core.errors import BalanceError, OvertakenError, WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
 from tests.bigquery_stand_in import StandIn
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
-from tests.loading import lines_of, source_file, write_gzip
+from tests.integration.gcp_months import ROWS
+from tests.loading import lines_of, source_file, specified_ids, write_gzip
 
-ROWS = 60
-YEARS = itertools.count(2022)
 CONFLICT = "Could not serialize access to table taxi-project:taxi.green_tripdata due to concurrent update"
-
-
-@pytest.fixture(scope="module")
-def green(green: Source) -> Source:
-    """Green taxis without an end, for each test has a month of its own."""
-    return replace(green, last_month=None)
-
-
-@pytest.fixture(scope="module")
-def shared_cloud() -> Iterator[tuple[Cloud, StandIn]]:
-    with CloudStorage() as storage, StandIn() as bigquery, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", storage.url)
-        patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
-        yield Cloud.connect().set_up(), bigquery
-
-
-@pytest.fixture
-def cloud(shared_cloud: tuple[Cloud, StandIn]) -> Cloud:
-    return shared_cloud[0]
-
-
-@pytest.fixture
-def bigquery(shared_cloud: tuple[Cloud, StandIn]) -> Iterator[StandIn]:
-    shared_cloud[1].forget_requests()
-    yield shared_cloud[1]
-    shared_cloud[1].faults.clear()
-
-
-@pytest.fixture
-def january() -> str:
-    return f"{next(YEARS)}-01"
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Callable[..., Path]:
-    folder = tmp_path_factory.mktemp("samples")
-
-    def sample(month: str, revision: int = 0) -> Path:
-        path = folder / str(revision) / green.filename(Month.parse(month))
-        write_sample_month(green, Month.parse(month), path, rows=ROWS, revision=revision)
-        return path
-
-    return sample
-
-
-def specified(source: Source, path: Path) -> list[str]:
-    return sorted(unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]]))
 
 
 class Thread(threading.Thread):
@@ -158,11 +105,11 @@ def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
         older = again
         assert cloud.loads(green, january)[-1].load_number == 3 + number
 
-    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
     # A new download of the same run is the later file again.
     anew = cloud.ready(early, samples(january))
     assert cloud.publish(early, anew).inserted > 0
-    assert sorted(cloud.ids(green, january)) == specified(green, samples(january))
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january)))
 
 
 def test_a_file_that_was_fetched_later_replaces_one_whose_publication_took_several_tries(
@@ -176,7 +123,7 @@ def test_a_file_that_was_fetched_later_replaces_one_whose_publication_took_sever
 
     cloud.publish(late, newer)
 
-    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
 
 
 @pytest.mark.parametrize("published", [True, False])
@@ -220,7 +167,7 @@ def test_a_file_that_was_found_published_later_stays(
     with pytest.raises(OvertakenError, match="published the month meanwhile, from another file"):
         cloud.publish(early, older)
 
-    assert sorted(cloud.ids(green, january)) == specified(green, published)
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
 
 
 def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
@@ -305,7 +252,7 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
     assert fetched.unchanged is None
     if when == "before":
         cloud.publish(tables, cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load))))
-        assert sorted(cloud.ids(green, january)) == specified(green, published)
+        assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
         assert cloud.fetch(cloud.tables(green, january, "manual__3"), published).unchanged is not None
 
 
@@ -380,7 +327,7 @@ def test_rows_that_change_under_a_merge_are_a_conflict(
         publishing.result()
     assert cloud.ids(green, january) == []
     cloud.publish(tables, load)
-    assert sorted(cloud.ids(green, january)) == specified(green, samples(january, revision=1))
+    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
 
 
 # Jobs of another account
