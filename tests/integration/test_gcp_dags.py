@@ -28,7 +28,6 @@ from tests.loading import ids, lines_of, load
 
 MONTHS = [Month(2019, 1), Month(2019, 2)]
 ROWS = 80
-OVER = ([("asset_triggered", "success")], [("asset_triggered", "failed")])
 
 
 @pytest.fixture
@@ -166,22 +165,26 @@ def test_backfills_load_correct_and_set_off_the_comparison(
 
     assert logs_of(taxi).count("BigQuery Job succeeded") >= 3
 
-    # Events that come before a scheduler has seen the first one of their Asset set off nothing, and don't belong to the
-    # run either: one of Postgres's two is lost so. The comparison finds its month all the same.
+    # How many runs are set off, and which of an Asset's events belong to them, is a matter of what Airflow's scheduler
+    # sees first; that both months are compared is not.
     assert compare_runs(taxi) == []
     assert taxi.backfill("2019-01-01", "2019-02-28", "taxi_green")[0] == 0
+    rows = {month: len(lines_of(mirror_folder / green.file_path(month))) - 1 for month in MONTHS}
+    same = [f"green {month}: {rows[month]} rows, the same in Postgres and in BigQuery" for month in MONTHS]
     with taxi.airflow.services("api-server", "scheduler"):
-        wait_until(lambda: compare_runs(taxi)[-1:] in OVER, timeout=120, what="the comparison to end", interval=0.3)
-    assert compare_runs(taxi) == [("asset_triggered", "success")]
+        wait_until(
+            lambda: is_failed(taxi) or (is_quiet(taxi) and all(line in logs_of(taxi) for line in same)),
+            timeout=120,
+            what="both months to be compared",
+            interval=0.3,
+        )
+    assert not is_failed(taxi)
+    assert {run_type for run_type, _ in compare_runs(taxi)} == {"asset_triggered"}
     consumed = taxi.airflow.query(
-        "SELECT asset.name FROM dagrun_asset_event JOIN asset_event ON asset_event.id = event_id "
+        "SELECT DISTINCT asset.name FROM dagrun_asset_event JOIN asset_event ON asset_event.id = event_id "
         "JOIN asset ON asset.id = asset_id ORDER BY asset.name"
     )
     assert consumed == [("bigquery_green_tripdata",), ("postgres_green_tripdata",)]
-    logs = logs_of(taxi)
-    for month in MONTHS:
-        rows = len(lines_of(mirror_folder / green.file_path(month))) - 1
-        assert f"green {month}: {rows} rows, the same in Postgres and in BigQuery" in logs
     # Each load has said which month it published; a month that was unchanged is none.
     said_of = [("bigquery", "2019-01"), ("bigquery", "2019-01"), ("bigquery", "2019-02")]
     said_of += [("postgres", "2019-01"), ("postgres", "2019-02")]
@@ -200,3 +203,11 @@ def published_events(taxi: TaxiAirflow) -> list[tuple[str, str]]:
 
 def compare_runs(taxi: TaxiAirflow) -> list[Any]:
     return taxi.airflow.query("SELECT run_type, state FROM dag_run WHERE dag_id = 'taxi_compare' ORDER BY id")
+
+
+def is_failed(taxi: TaxiAirflow) -> bool:
+    return any(state == "failed" for _, state in compare_runs(taxi))
+
+
+def is_quiet(taxi: TaxiAirflow) -> bool:
+    return all(state == "success" for _, state in compare_runs(taxi))

@@ -107,7 +107,8 @@ def test_a_lost_session_is_entered_whatever_became_of_airflows_connection(
 
     monkeypatch.setitem(OPERATORS, "check_month", Losing)
     with pytest.raises(
-        WarehouseBusyError, match=rf"green 2019-01: check_month, .*{TERMINATED}. Nothing was published; the task is"
+        WarehouseBusyError,
+        match=rf"green 2019-01: check_month, .*{TERMINATED} \(SQLSTATE 57P01\)\. Nothing was published; the task is",
     ):
         execute("check_month")
 
@@ -147,7 +148,10 @@ def test_a_teardown_that_fails_fails_no_attempt(
             super().run_step(own, tables, context)
 
     monkeypatch.setitem(OPERATORS, "drop_staging", Losing)
-    with pytest.raises(WarehouseBusyError, match=rf"green 2019-01: drop_staging, .*{TERMINATED}. Tables of this run"):
+    with pytest.raises(
+        WarehouseBusyError,
+        match=rf"green 2019-01: drop_staging, .*{TERMINATED} \(SQLSTATE 57P01\)\. Tables of this run",
+    ):
         execute("drop_staging")
 
     assert query(connection, ENTRIES) == [(1, "hash_rows", "running", None)]
