@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import machine, mirror, month_files, report, warehouse
+from bench import course_flow, machine, mirror, month_files, report, warehouse
 from bench.airflow_home import AirflowHome
 from bench.contenders import Contenders
 from bench.disk import is_enough
@@ -135,7 +135,7 @@ def measure(scale: Scale, say: Say, folder: Path, keep: Callable[[Mapping[str, A
             warm_up(server, airflow, root / "warm-up", f"{address}/warm-up", say)
             contenders = Contenders(scale, server, files, airflow, f"{address}/measured")
             for measured in run_rounds(contenders.all(), scale.rounds, say):
-                described = machine.describe(server.version())
+                described = {**machine.describe(server.version()), "course_locale": course_flow.locale(server)}
                 found = report.results(scale, described, measured, contenders.contents.to_dict())
                 keep(found)
     return found

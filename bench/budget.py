@@ -86,7 +86,13 @@ BUDGET = (
     Budget(
         "reload_corrected_to_first", "reload of a corrected month to its first load", "reload_corrected", "steps", 1.3
     ),
-    Budget("rejects_to_none", "steps to steps that can't reject a row", "steps", "steps_without_rejects", 1.05),
+    Budget(
+        "rejects_to_none",
+        "steps to steps that can't reject a row",
+        "steps_with_rejects",
+        "steps_without_rejects",
+        1.05,
+    ),
     Budget(
         "airflow_to_trivial_dag",
         "backfill of tiny months to one of a DAG of four empty tasks",
@@ -96,7 +102,7 @@ BUDGET = (
     ),
     Budget(
         "four_at_once_to_one_by_one",
-        "four months side by side to one after another",
+        "four months of a quarter of the rows, side by side to one after another",
         "four_at_once",
         "one_by_one",
         0.75,
@@ -129,10 +135,22 @@ BUDGET = (
 
 BESIDE = (
     Beside(
+        "full_at_once_to_one_by_one",
+        "four months with all their rows, side by side to one after another",
+        "full_at_once",
+        "full_one_by_one",
+    ),
+    Beside(
         "steps_at_once_to_one_by_one",
-        "the same months by the steps alone, without Airflow: side by side to one after another",
+        "these by the steps alone, without Airflow: side by side to one after another",
         "steps_at_once",
         "steps_one_by_one",
+    ),
+    Beside(
+        "repeats_to_none",
+        "the steps of a month in which a few rows stand twice, to those of one in which none do",
+        "steps_with_repeats",
+        "steps",
     ),
     Beside(
         "disk_with_wal_to_published",

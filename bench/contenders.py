@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench import course_flow, dlt_load, pandas_load
 from bench import taxiway_load as taxiway
 from bench.airflow_home import TAXIWAY_DAG, TRIVIAL_DAG, AirflowHome
 from bench.contents import Contents
-from bench.month_files import REAL, TINY, TRANSFER, MonthFiles
+from bench.month_files import REAL, REPEATS, SIDE, TINY, TRANSFER, MonthFiles
 from bench.rounds import Contender
 from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
 from bench.warehouse import Warehouse, folder_bytes, require_durability
@@ -60,8 +61,10 @@ class Contenders:
             "the month through Airflow": self.airflow_month,
             "backfill of a DAG of empty tasks": self.trivial_backfill,
             "backfill of tiny months": self.tiny_backfill,
-            "backfill of months side by side": partial(self.side_by_side, "four_at_once", self.scale.side_months),
-            "backfill of months one after another": partial(self.side_by_side, "one_by_one", 1),
+            "backfill of months side by side": partial(self.backfill, "four_at_once", SIDE, at_once=True),
+            "backfill of months one after another": partial(self.backfill, "one_by_one", SIDE, at_once=False),
+            "backfill of full months side by side": partial(self.backfill, "full_at_once", REAL, at_once=True),
+            "backfill of full months one after another": partial(self.backfill, "full_one_by_one", REAL, at_once=False),
         }
 
     def without_airflow(self) -> dict[str, Contender]:
@@ -69,7 +72,8 @@ class Contenders:
         return {
             "bare COPY": self.copy,
             "Taxiway's steps, and reloads": self.steps,
-            "the steps, trusting every row": self.steps_without_rejects,
+            "the steps, with and without the look at every row": self.rejects,
+            "the steps, where rows repeat": self.repeats,
             "the course's flow": self.course,
             "pandas": self.pandas,
             "dlt, append": partial(self.dlt, "append"),
@@ -127,18 +131,35 @@ class Contenders:
             "reload_corrected": again.total,
         }
 
-    def steps_without_rejects(self) -> Measures:
-        """A first load by steps that trust every row."""
-        file = self.files.download(REAL, FIRST_MONTH)
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection, trusting(self.scale.rows):
+    def rejects(self) -> Measures:
+        """First loads by steps that trust every row, and by those that don't: two each, one pair within the other.
+
+        They differ by less than a machine does from one moment to the next.
+        """
+        with_, without = "steps_with_rejects", "steps_without_rejects"
+        seconds = dict.fromkeys((with_, without), 0.0)
+        for name in (without, with_, with_, without):
+            with trusting(self.scale.rows) if name == without else nullcontext():
+                seconds[name] += self._load_once(name, REAL) / 2
+        return seconds
+
+    def repeats(self) -> Measures:
+        """A first load of a month in which a few rows stand twice."""
+        return {"steps_with_repeats": self._load_once("steps_with_repeats", REPEATS)}
+
+    def _load_once(self, name: str, files: str) -> float:
+        file = self.files.download(files, FIRST_MONTH)
+        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
             seconds = taxiway.load(connection, self.files.source, FIRST_MONTH, file, "first").total
-            self.contents.look_at_ids(connection, "steps_without_rejects", self._main)
-        return {"steps_without_rejects": seconds}
+            if files == REAL:
+                self.contents.look_at_ids(connection, name, self._main)
+            self._require(own, self.scale.rows)
+        return seconds
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""
         source, seconds = self.files.source, []
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+        with self.warehouse.fresh(DATABASE, course_flow.locale(self.warehouse)) as own, own.connect() as connection:
             course_flow.make_tables(connection, source)
             for number, month in enumerate(months_from(FIRST_MONTH, COURSE_MONTHS)):
                 path = self.files.path(REAL, month)
@@ -268,13 +289,12 @@ class Contenders:
         self._require(self.warehouse, TINY_ROWS * self.scale.tiny_months)
         return {"tiny_backfill": seconds, "peak_of_100_rows": self.airflow.peak_mib(TAXIWAY_DAG)}
 
-    def side_by_side(self, name: str, runs: int) -> Measures:
-        """Four months, so many at a time."""
-        self._serve(REAL)
-        seconds = self.airflow.backfill(
-            TAXIWAY_DAG, months_from(FIRST_MONTH, self.scale.side_months), max_active_runs=runs
-        )
-        self._require(self.warehouse, self.scale.side_months * self.scale.rows)
+    def backfill(self, name: str, files: str, *, at_once: bool) -> Measures:
+        """Four months, side by side or one after another."""
+        self._serve(files)
+        months = months_from(FIRST_MONTH, self.scale.side_months)
+        seconds = self.airflow.backfill(TAXIWAY_DAG, months, max_active_runs=len(months) if at_once else 1)
+        self._require(self.warehouse, len(months) * (self.scale.rows if files == REAL else self.scale.side_rows))
         return {name: seconds}
 
     def _serve(self, name: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from bench.warehouse import Warehouse
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 
@@ -22,7 +23,26 @@ KEY = (
 
 STAGING = "public.course_staging"
 MAIN = "public.course_tripdata"
+_LOCALES = """
+SELECT collcollate
+FROM pg_collation
+WHERE collprovider = 'c' AND lower(replace(collcollate, '-', '')) IN ('en_us.utf8', 'c.utf8')
+ORDER BY lower(collcollate) LIKE 'en%' DESC, collcollate
+LIMIT 1
+"""
 _TYPES = {"integer": "text", "numeric": "double precision", "timestamp": "timestamp", "text": "text"}
+
+
+def locale(server: Warehouse) -> str | None:
+    """Return the locale of the course's database, by which it sorts its ids: they are texts.
+
+    The course runs on the official image, whose databases have the C library's ``en_US.utf8``.
+
+    :return: that, or the C library's ``C.utf8``, whichever the machine has; None where it has neither, for the
+        server's own, which is Postgres's and sorts faster
+    """
+    found = server.query(_LOCALES)
+    return str(found[0][0]) if found else None
 
 
 def make_tables(connection: psycopg.Connection[Any], source: Source) -> None:

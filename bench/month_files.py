@@ -20,9 +20,10 @@ from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
 from taxiway.local.samples import write_sample_month
 
-REAL, TINY, TRANSFER = "real", "tiny", "transfer"
+REAL, SIDE, TINY, TRANSFER, REPEATS = "real", "side", "tiny", "transfer", "repeats"
 """Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
-load big months; those that are nothing but orchestration; and the one that is only downloaded."""
+load big months; smaller ones, loaded side by side; those that are nothing but orchestration; the one that is only
+downloaded; and the one in which a few rows stand twice, as no real month has been seen to have."""
 
 CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
@@ -87,13 +88,17 @@ def write_months(folder: Path, scale: Scale) -> MonthFiles:
     source = yellow()
     wanted = {
         REAL: (months_from(FIRST_MONTH, scale.files), scale.rows),
+        SIDE: (months_from(FIRST_MONTH, scale.side_months), scale.side_rows),
         TINY: (months_from(FIRST_MONTH, scale.tiny_months), TINY_ROWS),
+        REPEATS: ([FIRST_MONTH], scale.rows),
         TRANSFER: ([FIRST_MONTH], scale.transfer_bytes // _BYTES_A_ROW),
     }
     with ProcessPoolExecutor(initializer=_end_with_parent) as pool:
         try:
             jobs = [
-                pool.submit(write_sample_month, source, month, folder / name / source.file_path(month), rows=rows)
+                pool.submit(
+                    write_month, source, month, folder / name / source.file_path(month), rows, repeats=name == REPEATS
+                )
                 for name, (months, rows) in wanted.items()
                 for month in months
             ]
@@ -107,6 +112,16 @@ def write_months(folder: Path, scale: Scale) -> MonthFiles:
     real = source.file_path(FIRST_MONTH)
     changed = _correct(folder / REAL / real, folder / "corrected" / real)
     return MonthFiles(folder, source, downloaded(folder / "corrected" / real), changed)
+
+
+def write_month(source: Source, month: Month, path: Path, rows: int, *, repeats: bool = False) -> None:
+    """Make a month, as real ones are unless told otherwise: no row stands in it twice.
+
+    :param path: where the file goes
+    :param rows: how many
+    :param repeats: whether a few rows stand in it twice
+    """
+    write_sample_month(source, month, path, rows=rows, repeats=repeats)
 
 
 def _end_with_parent() -> None:

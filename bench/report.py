@@ -43,7 +43,9 @@ SECONDS = {
     "hash": "of these: hash (of a plain file: its unique index, and the search for rows that repeat)",
     "check": "of these: check",
     "merge": "of these: merge",
+    "steps_with_rejects": "the steps, with what looks for rows to reject",
     "steps_without_rejects": "the steps, trusting every row",
+    "steps_with_repeats": "the steps, where a few rows stand twice",
     "airflow_month": "the month by `airflow dags backfill`, all included",
     "course_first_month": "the course's flow, first month",
     "course_third_month": f"the course's flow, last of its {COURSE_MONTHS} months in a row",
@@ -56,10 +58,12 @@ SECONDS = {
     "last_month": "last of many months",
     "trivial_backfill": "backfill of a DAG of four empty tasks",
     "tiny_backfill": f"backfill of months of {TINY_ROWS} rows",
-    "one_by_one": "backfill of months one after another",
-    "four_at_once": "backfill of months side by side",
-    "steps_one_by_one": "the same months by the steps alone, one after another",
-    "steps_at_once": "the same months by the steps alone, side by side",
+    "one_by_one": "backfill of months of a quarter of the rows, one after another",
+    "four_at_once": "backfill of months of a quarter of the rows, side by side",
+    "full_one_by_one": "backfill of months with all their rows, one after another",
+    "full_at_once": "backfill of months with all their rows, side by side",
+    "steps_one_by_one": "months with all their rows by the steps alone, one after another",
+    "steps_at_once": "months with all their rows by the steps alone, side by side",
     "curl": "curl",
     "curl_and_test": "curl, then gzip --test",
     "transfer": "Taxiway's download, until the last byte is written",
@@ -97,7 +101,7 @@ def results(
         "rows": scale.rows,
         "rounds": len(measured),
         "months_in_one_table": scale.months,
-        "months_side_by_side": scale.side_months,
+        "months_side_by_side": {"months": scale.side_months, "rows": scale.side_rows},
         "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
         "ratios": {budget.key: _judged(budget, measured) for budget in BUDGET},
         "beside": {beside.key: _rounded(_spread(beside, measured)) for beside in BESIDE},
@@ -271,10 +275,11 @@ def _text(value: float) -> str:
 
 
 def _scale_words(found: Mapping[str, Any]) -> str:
-    tiny = found["tiny_months"]
+    side, tiny = found["months_side_by_side"], found["tiny_months"]
     return (
         f"Months of {found['rows']:,} rows, {_count(found['rounds'], 'round')}; "
-        f"{_count(found['months_in_one_table'], 'month')} in one table, {found['months_side_by_side']} side by side; "
+        f"{_count(found['months_in_one_table'], 'month')} in one table; "
+        f"{_count(side['months'], 'month')} of {side['rows']:,} rows side by side; "
         f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows"
     )
 

@@ -16,9 +16,12 @@ COURSE_MONTHS = 3
 TINY_ROWS = 100
 """Rows of a month whose load is nothing but orchestration."""
 
+SIDE_SHARE = 4
+"""Months side by side have a quarter of a month's rows. Full ones, each of which keeps two cores busy, stand beside."""
+
 _LEAST = {"rows": 100, "months": 2, "rounds": 1, "tiny_months": 1, "side_months": 2, "transfer_bytes": 1000}
 
-_LOADED_A_ROUND = 40
+_LOADED_A_ROUND = 48
 # Months that a round writes besides those of one table, roughly: the contenders, and the months side by side.
 
 
@@ -59,6 +62,11 @@ class Scale:
     def is_whole(self) -> bool:
         """Whether its figures are to be told: the budget is meant for a run that is nowhere smaller than by default."""
         return all(getattr(self, field.name) >= field.default for field in fields(self))
+
+    @property
+    def side_rows(self) -> int:
+        """Rows of the months that are loaded side by side."""
+        return self.rows // SIDE_SHARE
 
     @property
     def files(self) -> int:

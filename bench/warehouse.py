@@ -55,14 +55,18 @@ class Warehouse:
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def fresh(self, name: str) -> Iterator[Warehouse]:
+    def fresh(self, name: str, locale: str | None = None) -> Iterator[Warehouse]:
         """Give a contender an empty database, and a server that has nothing left to write from the one before.
 
         :param name: the database, dropped at the end
+        :param locale: one of the C library's, in the place of the server's own
         """
         self._drop(name)
         own, owner = replace(self, name=name), database.DATABASES["taxi"]
-        self.query(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
+        create = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+        if locale is not None:
+            create += sql.SQL(" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE {}").format(sql.Literal(locale))
+        self.query(create)
         try:
             own.require_durability()
             self.query("CHECKPOINT")

@@ -20,7 +20,6 @@ from bench.scale import FIRST_MONTH, months_from
 from bench.watch import PeakWatch
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from taxiway.local.samples import write_sample_month
 
 REAL_ROWS, REAL_MONTHS = 7_000_000, 12
 """A year of yellow taxis at real size."""
@@ -72,7 +71,7 @@ def load_year(server: warehouse.Warehouse, rows: int, months: Sequence[Month], c
 
         for month in months:
             path = server.home.root / source.filename(month)
-            write_sample_month(source, month, path, rows=rows)
+            month_files.write_month(source, month, path, rows)
             file = month_files.downloaded(path)
             server.query("CHECKPOINT")
             before, wal, server_cpu = used(), own.wal_bytes(), own.cpu_seconds()

@@ -238,6 +238,19 @@ def test_a_few_rows_are_wholly_identical(colour: Source, month_of: Callable[[Sou
     assert sum(count - 1 for count in counts.values()) == 3
 
 
+def test_a_month_without_repeats_is_the_same_otherwise(colour: Source, tmp_path: Path) -> None:
+    month = Month(2019, 2)
+    usual, unique = (
+        write_sample_month(colour, month, tmp_path / f"{repeats}.csv.gz", rows=2000, repeats=repeats)
+        for repeats in (True, False)
+    )
+    before, after = lines_of(usual.path), lines_of(unique.path)
+
+    assert max(before.values()) > 1
+    assert max(after.values()) == 1
+    assert (before - after).total() == (after - before).total() == before.total() - len(before) == 3
+
+
 def test_a_few_pairs_differ_in_tax_and_total_only(colour: Source, month_of: Callable[[Source], Rows]) -> None:
     pairs = [
         {name for name in first if first[name] != second[name]}

@@ -87,20 +87,22 @@ def taxi_system(source: Source) -> str:
     return next((name for name in names if name in _SYSTEMS), "")
 
 
-def taxi_rows(source: Source, month: Month, rows: int, draw: Random) -> Iterator[Row]:
+def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, repeats: bool = True) -> Iterator[Row]:
     """Yield a month of trips in the source's column order; columns that trips lack are made up by their type.
 
     :param source: one that :func:`taxi_system` has a system for
     :param month: the month that the trips lie in, but for a few strays from 1000 rows on
     :param rows: how many
     :param draw: the random numbers that the trips are drawn from
+    :param repeats: whether a few of 1000 trips or more are the one before them again
     :return: the rows, hour by hour; in green's layout, those without a vendor follow as the last third
     """
     prefix = taxi_system(source)
     names = [column.name.removeprefix(f"{prefix}_") for column in source.columns]
     unmetered = rows * _SYSTEMS[prefix].unmetered_percent // 100
+    metered = rows - unmetered
     trips = chain(
-        _quirky(_trips(month, rows - unmetered, _SYSTEMS[prefix], draw), rows, rows - unmetered, month, draw),
+        _quirky(_trips(month, metered, _SYSTEMS[prefix], draw), rows, metered, month, draw, repeats=repeats),
         _trips(month, unmetered, _SYSTEMS[prefix], draw, metered=False),
     )
     example = next(_trips(month, 1, _SYSTEMS[prefix], random_numbers(source, month, 0, "example")))
@@ -179,7 +181,7 @@ def _trips(month: Month, rows: int, system: _System, draw: Random, *, metered: b
 
 
 def _quirky(
-    trips: Iterator[dict[str, str]], rows: int, metered: int, month: Month, draw: Random
+    trips: Iterator[dict[str, str]], rows: int, metered: int, month: Month, draw: Random, *, repeats: bool
 ) -> Iterator[dict[str, str]]:
     """Put the rare rows of real months in the place of some trips; a file below 1000 rows has none of them."""
     kinds = {
@@ -191,7 +193,7 @@ def _quirky(
     before: dict[str, str] = {}
     for position, trip in enumerate(trips):
         kind = quirks.get(position)
-        if kind is None:
+        if kind is None or (kind == "repeat" and not repeats):
             before = trip
             yield trip
         elif kind == "repeat":

@@ -93,7 +93,14 @@ def write_sample_months(
 
 
 def write_sample_month(
-    source: Source, month: Month, path: Path, *, rows: int = 5000, seed: int = 0, revision: int = 0
+    source: Source,
+    month: Month,
+    path: Path,
+    *,
+    rows: int = 5000,
+    seed: int = 0,
+    revision: int = 0,
+    repeats: bool = True,
 ) -> SampleMonth:
     """Write one sample month, or leave the file that the same arguments made before.
 
@@ -106,6 +113,7 @@ def write_sample_month(
     :param rows: rows of revision 0, at least 1
     :param seed: another seed gives other trips
     :param revision: 0, or the number of a correction, which changes, drops and adds some rows of revision 0
+    :param repeats: whether a few rows stand in the file twice, where it has 1000 or more; real months have none
     :return: the sample, with its counts and digests
     :raises InvalidArgumentError: where rows or revision is out of range
     """
@@ -120,12 +128,14 @@ def write_sample_month(
         "generator": GENERATOR,
         "columns": [f"{column.header} {column.type}" for column in source.columns],
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
+        **({} if repeats else {"repeats": False}),
     }
     memory = path.with_name(f".{path.name}.json")
     if sample := _remembered(memory, path, made_from):
         return sample
     draw = random_numbers(source, month, seed, "trips")
-    trips = taxi_rows(source, month, rows, draw) if taxi_system(source) else plain_rows(source, month, rows, draw)
+    make_rows = taxi_rows if taxi_system(source) else plain_rows
+    trips = make_rows(source, month, rows, draw, repeats=repeats)
     corrections: dict[int, str] = {}
     if revision:
         some = min(_MOST_CORRECTIONS, max(1, rows // 1000))
