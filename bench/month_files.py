@@ -23,7 +23,7 @@ from taxiway.local.samples import write_sample_month
 REAL, SIDE, TINY, TRANSFER, REPEATS = "real", "side", "tiny", "transfer", "repeats"
 """Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
 load big months; smaller ones, loaded side by side; those that are nothing but orchestration; the one that is only
-downloaded; and the one in which a few rows stand twice, as no real month has been seen to have."""
+downloaded; and the one in which a few rows stand twice, from 1000 rows on."""
 
 CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
@@ -115,7 +115,7 @@ def write_months(folder: Path, scale: Scale) -> MonthFiles:
 
 
 def write_month(source: Source, month: Month, path: Path, rows: int, *, repeats: bool = False) -> None:
-    """Make a month, as real ones are unless told otherwise: no row stands in it twice.
+    """Make a month; unless told otherwise, no row stands in it twice, as in the real files at hand.
 
     :param path: where the file goes
     :param rows: how many

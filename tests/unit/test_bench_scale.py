@@ -27,6 +27,10 @@ def test_the_defaults_are_a_whole_run() -> None:
     assert Scale(rows=2_000_000, months=30).is_whole
 
 
+def test_months_side_by_side_have_a_quarter_of_the_rows() -> None:
+    assert Scale().side_rows == 250_000
+
+
 @pytest.mark.parametrize(("name", "size"), SMALLER.items())
 def test_a_run_that_is_smaller_anywhere_is_not_whole(name: str, size: int) -> None:
     assert {field.name for field in fields(Scale)} == SMALLER.keys()

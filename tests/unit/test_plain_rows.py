@@ -90,3 +90,18 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
 
     for before in ("", f"{good}\n"):
         assert not PlainRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
+
+
+@pytest.mark.parametrize("odd", ["2019-01-05 24:00:00", "2019-01-05 00:44:60"])
+@pytest.mark.parametrize("before", [0, 1, 20_000])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_another_way_to_write_a_time_is_seen_wherever_it_stands(odd: str, before: int, end: str) -> None:
+    """In the second timestamp too, in a long block, and as the very last bytes."""
+    good = f"{PLAIN}\n" * before
+    assert not PlainRows(columns()).add(f"{good}1,{TIME},{odd},N,1{end}".encode())
+    times = columns(("timestamp", "timestamp"))
+    assert not PlainRows(times).add(f"{f'{TIME},{TIME}' + chr(10)}{TIME},{odd}{end}".encode())
+
+
+def test_nothing_behind_a_nul_is_overlooked() -> None:
+    assert not PlainRows(columns()).add(f"{PLAIN}\n1,{TIME},{TIME},\0,1\n1,{TIME},2019-01-05 24:00:00,N,1\n".encode())

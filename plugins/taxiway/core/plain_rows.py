@@ -60,7 +60,8 @@ class PlainRows:
             return False
         if self._one_column and has_empty_line(block):
             return False
-        # Postgres reads 24:00:00 and a 60th second too, and writes them as another time.
+        # Postgres reads 24:00:00 and a 60th second too, and writes them as another time. (No NUL is left by now: it is
+        # not of the alphabet.)
         return not spaces or (
             self._fill_fields(block.translate(_DIGITS), rows)
             and not _holds(block, b" 24:00:00")
@@ -83,8 +84,7 @@ class PlainRows:
 def _holds(block: bytes, text: bytes) -> bool:
     """Say whether a text stands in a block without a NUL: what ``text in block`` says.
 
-    The C library looks at many bytes at once, Python at one after another: ten times as long, and a third of what
-    a block's check takes.
+    The GNU C library looks at many bytes at once, Python at one after another, which was a third of a block's check.
     """
     return _strstr(block, text) is not None
 

@@ -113,7 +113,7 @@ def write_sample_month(
     :param rows: rows of revision 0, at least 1
     :param seed: another seed gives other trips
     :param revision: 0, or the number of a correction, which changes, drops and adds some rows of revision 0
-    :param repeats: whether a few rows stand in the file twice, where it has 1000 or more; real months have none
+    :param repeats: whether a few rows stand in the file twice, where it has 1000 or more
     :return: the sample, with its counts and digests
     :raises InvalidArgumentError: where rows or revision is out of range
     """
@@ -128,6 +128,7 @@ def write_sample_month(
         "generator": GENERATOR,
         "columns": [f"{column.header} {column.type}" for column in source.columns],
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
+        # Said only where it is so: samples that were made before it could be asked for stay valid.
         **({} if repeats else {"repeats": False}),
     }
     memory = path.with_name(f".{path.name}.json")
