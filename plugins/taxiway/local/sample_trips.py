@@ -183,7 +183,7 @@ def _trips(month: Month, rows: int, system: _System, draw: Random, *, metered: b
 def _quirky(
     trips: Iterator[dict[str, str]], rows: int, metered: int, month: Month, draw: Random, *, repeats: bool
 ) -> Iterator[dict[str, str]]:
-    """Put the rare rows of real months in the place of some trips; a file below 1000 rows has none of them."""
+    """Put rare rows in the place of some trips, those of real months and repeats; not in a file below 1000 rows."""
     kinds = {
         **{"refund": rows // 200, "repeat": 3 + rows // 250_000, "retaxed": 2 + rows // 250_000},
         **{"far": 1 + rows // 500_000, "eve": 1 + rows // 50_000, "2008": 1, "2009": 1 + rows // 100_000},
