@@ -68,10 +68,12 @@ class KillableServer(PostgresServer):
         # One that it forks while its children are listed would outlive it, and keep its shared memory from the next.
         postmaster.send_signal(signal.SIGSTOP)
         children = psutil.Process(postmaster.pid).children(recursive=True)
-        postmaster.kill()
+        # Nor may one notice that the postmaster is gone: it would end its transaction, and remove the files of a table
+        # that it was making, with nobody left to write that into the log; the next start stumbles over such files.
         for process in children:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+        postmaster.kill()
         postmaster.wait(10)
         wait_until(lambda: not any(map(_is_alive, children)), timeout=10, what="Postgres to be gone", interval=0.005)
 
