@@ -12,9 +12,11 @@ import pytest
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.fetch import fetch_month
+from taxiway.bigquery.load import Load
 from taxiway.bigquery.places import Places
 from taxiway.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
 from taxiway.bigquery.stage import finish_staging, start_staging
+from taxiway.bigquery.tables import CloudTables
 from taxiway.core.errors import BalanceError, OvertakenError, WarehouseBusyError
 from taxiway.core.sources import Source
 from tests.bigquery_stand_in import StandIn
@@ -259,12 +261,17 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
 # Two publications at once
 
 
+def two_runs(cloud: Cloud, source: Source, month: str, path: Path) -> tuple[list[CloudTables], list[Load]]:
+    """Bring two runs of a month so far that only its publication is left."""
+    runs = [cloud.tables(source, month, f"manual__{number}") for number in (1, 2)]
+    return runs, [cloud.ready(tables, path) for tables in runs]
+
+
 def test_two_runs_that_publish_a_month_at_once_do_not_double_it(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     """The month is empty, so that both only add rows, which BigQuery lets them do at the same time."""
-    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
-    loads = [cloud.ready(tables, samples(january)) for tables in runs]
+    runs, loads = two_runs(cloud, green, january, samples(january))
     held = bigquery.faults.hold_next_job(containing="MERGE")
 
     first = Thread(lambda: Cloud.connect().publish(runs[0], loads[0]))
@@ -286,8 +293,7 @@ def test_what_the_numbers_prevent(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     """Under an id of its own, a publication beside another one adds its rows, too: so the test above can fail."""
-    runs = [cloud.tables(green, january, f"manual__{number}") for number in (1, 2)]
-    loads = [cloud.ready(tables, samples(january)) for tables in runs]
+    runs, loads = two_runs(cloud, green, january, samples(january))
     held = bigquery.faults.hold_next_job(containing="MERGE")
     without_number = Thread(lambda: Cloud.connect().warehouse().run(merging(runs[0])))
     held.wait_until_running()
