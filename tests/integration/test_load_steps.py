@@ -201,7 +201,7 @@ def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Sou
 def test_repeats_are_numbered_whether_they_are_few_or_many(
     flag: str, most_named: int, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxiway.postgres.hash._MOST_NAMED", most_named)
+    monkeypatch.setattr("taxiway.postgres.repeats._MOST_NAMED", most_named)
     connection = connect()
     rows = [ROW.replace("9.3", f"{number % 40}.3") for number in range(100)]
     path = green_file(tmp_path, green, [row.replace(",N,", f",{flag},") for row in rows])

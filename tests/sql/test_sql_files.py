@@ -75,7 +75,7 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
     connection = connect()
     row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
     path = write_gzip(tmp_path / "green.csv.gz", [",".join(c.header for c in GREEN.columns), row])
-    if name.endswith(("/find_differences.sql", "/merge_month.sql")):
+    if name.endswith(("/find_differences.sql", "/count_differences.sql", "/merge_month.sql")):
         load(connection, GREEN, "2019-01", path, run_id="an earlier run")
     prepare(connection, tmp_path, row, with_rows=not name.endswith(("/index_rows.sql", "/hash_rows.sql")))
 
@@ -84,7 +84,7 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
             cursor.execute(rendered("postgres/hash_rows.sql"), VALUES)
         if name.endswith("/adopt_plain_rows.sql"):
             cursor.execute(rendered("postgres/create_plain_staging_table.sql"), VALUES)
-        if name.endswith("/merge_month.sql"):
+        if name.endswith(("/count_differences.sql", "/merge_month.sql")):
             cursor.execute(rendered("postgres/find_differences.sql"))
         cursor.execute(rendered(name), VALUES)
 

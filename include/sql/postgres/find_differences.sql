@@ -1,4 +1,4 @@
--- Finds where a published month and its file differ, on all cores: a statement that changes rows uses one only.
+-- Finds where a published month and its file differ, on all cores: a statement that changes rows uses one core only.
 -- Grain: one row per row that the month has and the file has not, or the other way round.
 -- Parameters: differences_table, rows_table, partition (with its schema).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
@@ -8,7 +8,8 @@ CREATE UNLOGGED TABLE {{ differences_table }} AS
 SELECT
     published.ctid AS published_address,
     published.unique_row_id AS published_id,
-    incoming.ctid AS incoming_address
+    incoming.ctid AS incoming_address,
+    incoming.unique_row_id AS incoming_id
 FROM {{ partition }} AS published
 FULL JOIN {{ rows_table }} AS incoming ON published.unique_row_id = incoming.unique_row_id
 WHERE published.unique_row_id IS NULL OR incoming.unique_row_id IS NULL

@@ -1,8 +1,22 @@
 -- Finds the partition of a file, whatever its name.
--- Grain: one row with its name, quoted and with its schema, or none.
+-- Grain: one row with its name, quoted and with its schema, and whether a unique index is on its ids; or none.
 -- Parameters: bound: table_name (the main table with its schema), filename.
 -- Twice: safe, it only reads.
-SELECT child.oid::regclass::text AS partition_name
+SELECT
+    child.oid::regclass::text AS partition_name,
+    EXISTS(
+        SELECT 1
+        FROM pg_catalog.pg_index AS of_child
+        INNER JOIN pg_catalog.pg_attribute AS id_column
+            ON of_child.indrelid = id_column.attrelid AND id_column.attname = 'unique_row_id'
+        WHERE
+            of_child.indrelid = child.oid
+            AND of_child.indisunique
+            AND of_child.indisvalid
+            AND of_child.indpred IS NULL
+            -- One column and no other, and none that is only carried along.
+            AND of_child.indkey::text = id_column.attnum::text
+    ) AS has_unique_ids
 FROM pg_catalog.pg_inherits AS inheritance
 INNER JOIN pg_catalog.pg_class AS child ON inheritance.inhrelid = child.oid
 WHERE

@@ -13,7 +13,7 @@ from taxiway.core.download import Download
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.publish import find_partition
+from taxiway.postgres.partition import find_partition
 from taxiway.postgres.published import PublishedFile, find_published
 from taxiway.postgres.session import lock, transaction
 

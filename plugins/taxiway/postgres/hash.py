@@ -13,31 +13,25 @@ from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
+from taxiway.postgres.partition import find_partition
+from taxiway.postgres.repeats import make_unique
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import transaction
 from taxiway.postgres.stage import Staged
 
-_MOST_NAMED = 10_000
-"""Repeated ids that are handed to the statement that numbers their rows; with more, it looks at every row."""
-
-_SORT_IN_HALVES = """
-SET LOCAL work_mem = '64MB';
-SET LOCAL enable_hashagg = off;
-SET LOCAL min_parallel_table_scan_size = '1TB';
-"""
-# Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
-
 
 def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
-    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``, no two of the same id.
+    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
 
-    The rows of a plain file have all that, and only those that repeat need another id. Of any other file,
-    every field is looked at; rows that can't be read are rejected, the others hashed.
+    The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
+    rejected, the others hashed. Rows that repeat within the file are given ids of their own, by the index that keeps
+    ids unique; where the month is published already, its partition has that index, and merge_month, which compares
+    with it, does so.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param staged: what the stage step returned
-    :return: rows that now have an id, each a different one
+    :return: rows that now have an id
     :raises StagingMissingError: the staging table is not there, or was emptied; or the file is needed again,
         for the lines that are rejected, and is not there or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
@@ -50,7 +44,9 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
             rows -= _reject_unreadable(connection, tables, staged, attempt)
         with transaction(connection) as cursor:
             _hash(cursor, tables, staged)
-            _make_unique(cursor, tables)
+            partition = find_partition(cursor, tables)
+            if partition is None or not partition.has_unique_ids:
+                make_unique(cursor, tables)
             attempt.record(cursor, rows_staged=rows)
         return rows
 
@@ -83,36 +79,6 @@ def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> No
             columns=tables.source.columns,
         ),
         {"filename": tables.source.filename(tables.month)},
-    )
-
-
-def _make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Index the ids; where rows repeat within the file, number the repeats first."""
-    statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
-    try:
-        with cursor.connection.transaction():
-            cursor.execute(statement)
-    except psycopg.errors.UniqueViolation:
-        _number_repeated(cursor, tables)
-        cursor.execute(statement)
-
-
-def _number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Give rows that repeat within the file ids of their own."""
-    # Rolled back, so that the settings are gone afterwards: with them, no index is built by two processes.
-    with cursor.connection.transaction(force_rollback=True):
-        cursor.execute(_SORT_IN_HALVES)
-        found = cursor.execute(
-            render("postgres/find_repeated_rows.sql", rows_table=tables.rows_table), {"most": _MOST_NAMED + 1}
-        ).fetchall()
-    cursor.execute(
-        render(
-            "postgres/number_repeated_rows.sql",
-            rows_table=tables.rows_table,
-            columns=tables.source.columns,
-            named=len(found) <= _MOST_NAMED,
-        ),
-        {"repeated_ids": [row[0] for row in found]},
     )
 
 

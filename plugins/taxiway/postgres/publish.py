@@ -12,7 +12,9 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
+from taxiway.postgres.partition import Partition, find_partition
 from taxiway.postgres.published import find_published
+from taxiway.postgres.repeats import make_unique, number_repeated
 from taxiway.postgres.run_tables import count_rows, require_table
 from taxiway.postgres.session import lock, transaction
 
@@ -43,7 +45,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         inserted: int | None = None  # all of them
         deleted = 0
         if partition is not None:
-            inserted, deleted = _replace(cursor, tables, partition)
+            inserted, deleted = _replace(cursor, tables, attempt, partition)
         else:
             _attach(cursor, tables)
         rows = _require_balance(cursor, tables, attempt)
@@ -59,7 +61,7 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
     :return: these rows
     """
     partition = find_partition(cursor, tables)
-    found = count_rows(cursor, partition) if partition else 0
+    found = count_rows(cursor, partition.name) if partition else 0
     if found != attempt.rows_staged:
         raise BalanceError(
             f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
@@ -68,21 +70,6 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
             f"stage_month"
         )
     return found
-
-
-def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> str | None:
-    """Find the partition that holds the month, whatever its name.
-
-    :return: its name, quoted and with its schema; None where the main table doesn't hold the month
-    """
-    row = cursor.execute(
-        render("postgres/find_partition.sql"),
-        {
-            "table_name": f"public.{tables.source.main_table}",
-            "filename": tables.source.filename(tables.month),
-        },
-    ).fetchone()
-    return str(row[0]) if row else None
 
 
 def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
@@ -105,6 +92,8 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
             f"{tables.source.filename(tables.month)}, expected that name to be free. Nothing was changed: attach it "
             f"(ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it or drop it"
         )
+    # They are, unless the month was published when they got their ids, and its partition went since.
+    make_unique(cursor, tables)
     cursor.execute(
         render(
             "postgres/publish_month.sql",
@@ -120,13 +109,38 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     let_reader_read(cursor, table)
 
 
-def _replace(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: str) -> tuple[int, int]:
+def _replace(
+    cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition
+) -> tuple[int, int]:
     """Bring the partition to the state of the file; return how many rows came, and how many went."""
-    of_both = {
+    if not partition.has_unique_ids:
+        make_unique(cursor, tables)
+    if not _compare(cursor, tables, attempt, partition):
+        number_repeated(cursor, tables)
+        _compare(cursor, tables, attempt, partition)
+    row = cursor.execute(
+        render("postgres/merge_month.sql", **_of_both(tables, partition), columns=tables.source.columns)
+    ).fetchone()
+    return row if row else (0, 0)
+
+
+def _compare(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition) -> bool:
+    """Find where the partition and the file differ; say whether no two rows of the file have the same id.
+
+    An index would say so, too, but takes as long as the comparison. The partition's ids being unique, those of the
+    file are where as many rows of the file were found there as rows there were found in the file, and those that
+    weren't have different ids.
+    """
+    cursor.execute(render("postgres/find_differences.sql", **_of_both(tables, partition)))
+    counts = render("postgres/count_differences.sql", differences_table=tables.differences_table)
+    gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
+    stayed = count_rows(cursor, partition.name) - gone
+    return came == came_ids and attempt.rows_staged == stayed + came
+
+
+def _of_both(tables: LoadTables, partition: Partition) -> dict[str, str]:
+    return {
         "differences_table": tables.differences_table,
         "rows_table": tables.rows_table,
-        "partition": partition,
+        "partition": partition.name,
     }
-    cursor.execute(render("postgres/find_differences.sql", **of_both))
-    row = cursor.execute(render("postgres/merge_month.sql", **of_both, columns=tables.source.columns)).fetchone()
-    return row if row else (0, 0)

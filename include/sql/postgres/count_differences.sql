@@ -1,0 +1,9 @@
+-- Counts where a published month and its file differ.
+-- Grain: one row.
+-- Parameters: differences_table (as find_differences leaves it).
+-- Twice: safe, it only reads.
+SELECT
+    COUNT(published_id) AS gone,
+    COUNT(incoming_id) AS came,
+    COUNT(DISTINCT incoming_id) AS came_ids
+FROM {{ differences_table }}
