@@ -135,8 +135,13 @@ def measure(scale: Scale, say: Say, folder: Path, keep: Callable[[Mapping[str, A
             warm_up(server, airflow, root / "warm-up", f"{address}/warm-up", say)
             contenders = Contenders(scale, server, files, airflow, f"{address}/measured")
             for measured in run_rounds(contenders.all(), scale.rounds, say):
-                described = {**machine.describe(server.version()), "course_locale": course_flow.locale(server)}
-                found = report.results(scale, described, measured, contenders.contents.to_dict())
+                found = report.results(
+                    scale,
+                    machine.describe(server.version()),
+                    course_flow.locale(server),
+                    measured,
+                    contenders.contents.to_dict(),
+                )
                 keep(found)
     return found
 

@@ -102,7 +102,7 @@ BUDGET = (
     ),
     Budget(
         "four_at_once_to_one_by_one",
-        "four months of a quarter of the rows, side by side to one after another",
+        "months of a quarter of the rows, side by side to one after another",
         "four_at_once",
         "one_by_one",
         0.75,
@@ -135,14 +135,20 @@ BUDGET = (
 
 BESIDE = (
     Beside(
+        "course_in_servers_locale_to_steps",
+        "course's flow, third month in a row, its texts sorted by their bytes, to Taxiway's steps",
+        "course_in_servers_locale",
+        "steps",
+    ),
+    Beside(
         "full_at_once_to_one_by_one",
-        "four months with all their rows, side by side to one after another",
+        "months with all their rows, side by side to one after another",
         "full_at_once",
         "full_one_by_one",
     ),
     Beside(
         "steps_at_once_to_one_by_one",
-        "these by the steps alone, without Airflow: side by side to one after another",
+        "months with all their rows, by the steps alone, side by side to one after another",
         "steps_at_once",
         "steps_one_by_one",
     ),
@@ -150,7 +156,7 @@ BESIDE = (
         "repeats_to_none",
         "the steps of a month in which a few rows stand twice, to those of one in which none do",
         "steps_with_repeats",
-        "steps",
+        "steps_with_rejects",
     ),
     Beside(
         "disk_with_wal_to_published",

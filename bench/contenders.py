@@ -75,6 +75,7 @@ class Contenders:
             "the steps, with and without the look at every row": self.rejects,
             "the steps, where rows repeat": self.repeats,
             "the course's flow": self.course,
+            "the course's flow, in the server's locale": self.course_in_servers_locale,
             "pandas": self.pandas,
             "dlt, append": partial(self.dlt, "append"),
             "dlt, delete-insert": partial(self.dlt, "merge"),
@@ -158,15 +159,23 @@ class Contenders:
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""
-        source, seconds = self.files.source, []
-        with self.warehouse.fresh(DATABASE, course_flow.locale(self.warehouse)) as own, own.connect() as connection:
+        seconds = self._course_months("course", course_flow.locale(self.warehouse))
+        return {"course_first_month": seconds[0], "course_third_month": seconds[-1]}
+
+    def course_in_servers_locale(self) -> Measures:
+        """The same, where the server compares texts by their bytes."""
+        return {"course_in_servers_locale": self._course_months("course_in_servers_locale", None)[-1]}
+
+    def _course_months(self, name: str, locale: str | None) -> list[float]:
+        source, seconds = self.files.source, list[float]()
+        with self.warehouse.fresh(DATABASE, locale) as own, own.connect() as connection:
             course_flow.make_tables(connection, source)
             for number, month in enumerate(months_from(FIRST_MONTH, COURSE_MONTHS)):
                 path = self.files.path(REAL, month)
                 seconds.append(course_flow.load(connection, source, month, path, self.files.folder))
                 if number == 0:
-                    self.contents.look(connection, "course", course_flow.MAIN, self.scale.rows)
-        return {"course_first_month": seconds[0], "course_third_month": seconds[-1]}
+                    self.contents.look(connection, name, course_flow.MAIN, self.scale.rows)
+        return seconds
 
     def pandas(self) -> Measures:
         """Pandas: read_csv in chunks, to_sql."""

@@ -49,6 +49,7 @@ SECONDS = {
     "airflow_month": "the month by `airflow dags backfill`, all included",
     "course_first_month": "the course's flow, first month",
     "course_third_month": f"the course's flow, last of its {COURSE_MONTHS} months in a row",
+    "course_in_servers_locale": "the same, where texts are sorted by their bytes",
     "dlt_append": "dlt, append",
     "dlt_merge": "dlt, delete-insert",
     "pandas": "pandas, `to_sql`",
@@ -85,12 +86,14 @@ SIZES = {
 def results(
     scale: Scale,
     machine: Mapping[str, object],
+    course_locale: str | None,
     measured: Sequence[Mapping[str, float]],
     loaded: Mapping[str, Mapping[str, object]],
 ) -> dict[str, Any]:
     """Put together what goes into ``bench/results.json``.
 
     :param machine: what it was measured on
+    :param course_locale: of the C library, by which the course's database sorts; None for the server's own
     :param measured: what each round measured
     :param loaded: what the contenders' tables held
     """
@@ -103,6 +106,7 @@ def results(
         "months_in_one_table": scale.months,
         "months_side_by_side": {"months": scale.side_months, "rows": scale.side_rows},
         "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
+        "course_locale": course_locale,
         "ratios": {budget.key: _judged(budget, measured) for budget in BUDGET},
         "beside": {beside.key: _rounded(_spread(beside, measured)) for beside in BESIDE},
         "seconds": {name: _rounded(spreads[name]) for name in SECONDS},
@@ -280,7 +284,8 @@ def _scale_words(found: Mapping[str, Any]) -> str:
         f"Months of {found['rows']:,} rows, {_count(found['rounds'], 'round')}; "
         f"{_count(found['months_in_one_table'], 'month')} in one table; "
         f"{_count(side['months'], 'month')} of {side['rows']:,} rows side by side; "
-        f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows"
+        f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows; "
+        f"the course's texts sorted by {found['course_locale'] or 'their bytes'}"
     )
 
 

@@ -77,7 +77,9 @@ class Scale:
     def disk_bytes(self) -> int:
         """The disk that the run takes at its peak, in bytes."""
         written = self.rounds * (self.months + _LOADED_A_ROUND)
-        return disk.needed(self.rows, max(self.months, self.side_months), self.files, written) + 3 * self.transfer_bytes
+        smaller = -(-self.side_months // SIDE_SHARE)
+        files = self.files + smaller + 2  # the corrected one, and that with repeated rows
+        return disk.needed(self.rows, max(self.months, self.side_months), files, written) + 3 * self.transfer_bytes
 
 
 def months_from(first: Month, count: int) -> list[Month]:

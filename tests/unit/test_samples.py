@@ -405,6 +405,23 @@ def test_a_second_call_leaves_the_file(green: Source, tmp_path: Path) -> None:
     assert second == SampleMonth(**{**vars(first), "written": False})
 
 
+def test_a_month_with_repeats_doesnt_pass_for_one_without(green: Source, tmp_path: Path) -> None:
+    path = tmp_path / "month.csv.gz"
+    asked = (True, False, False, True)
+
+    samples = [write_sample_month(green, MARCH, path, rows=1000, repeats=repeats) for repeats in asked]
+
+    assert [sample.written for sample in samples] == [True, True, False, True]
+    assert len({sample.content_sha256 for sample in samples}) == 2
+    assert max(lines_of(path).values()) > 1
+
+
+def test_a_revision_of_a_month_without_repeats_has_none_either(colour: Source, tmp_path: Path) -> None:
+    sample = write_sample_month(colour, MARCH, tmp_path / "month.csv.gz", rows=2000, revision=1, repeats=False)
+
+    assert max(lines_of(sample.path).values()) == 1
+
+
 def test_other_arguments_replace_the_file(green: Source, yellow: Source, tmp_path: Path) -> None:
     path = tmp_path / "month.csv.gz"
     digests = {

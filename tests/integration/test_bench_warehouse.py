@@ -1,0 +1,51 @@
+"""The benchmark's databases: fresh, of the locale that is asked for, and gone afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import course_flow, warehouse
+from bench.warehouse import Warehouse
+
+LOCALE_OF = "SELECT datlocprovider::text, datcollate FROM pg_database WHERE datname = 'contender'"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Warehouse]:
+    # Not below pytest's own folder: the server's user must pass.
+    with (
+        tempfile.TemporaryDirectory(prefix="taxiway-bench-") as folder,
+        warehouse.running(Path(folder), lambda _line: None) as running,
+    ):
+        yield running
+
+
+def test_a_contender_has_a_database_of_its_own_while_it_runs(server: Warehouse) -> None:
+    with server.fresh("contender") as own, own.connect() as connection:
+        with connection.transaction():
+            connection.execute("CREATE TABLE public.left_over ()")
+        assert server.query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'contender'")
+
+    assert server.query(LOCALE_OF) == []
+    with server.fresh("contender") as own, own.connect() as connection:
+        assert connection.execute("SELECT to_regclass('public.left_over')").fetchone() == (None,)
+
+
+def test_the_courses_database_sorts_by_the_c_library(server: Warehouse) -> None:
+    locale = course_flow.locale(server)
+    if locale is None:
+        pytest.skip("the C library has neither en_US.utf8 nor C.utf8 here")
+
+    assert locale.lower().replace("-", "") in ("en_us.utf8", "c.utf8")
+    with server.fresh("contender", locale):
+        assert server.query(LOCALE_OF) == [("c", locale)]
+
+
+def test_without_a_locale_the_servers_own_compares_bytes(server: Warehouse) -> None:
+    with server.fresh("contender") as own:
+        assert server.query("SELECT 'a' < 'B'", own.name) == [(False,)]
+        assert server.query(LOCALE_OF) == server.query(LOCALE_OF.replace("contender", "template1"))
