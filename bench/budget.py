@@ -136,7 +136,7 @@ BUDGET = (
 BESIDE = (
     Beside(
         "course_in_servers_locale_to_steps",
-        "course's flow, third month in a row, its texts sorted by their bytes, to Taxiway's steps",
+        "course's flow, third month in a row, in the server's own locale, to Taxiway's steps",
         "course_in_servers_locale",
         "steps",
     ),

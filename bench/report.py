@@ -49,7 +49,7 @@ SECONDS = {
     "airflow_month": "the month by `airflow dags backfill`, all included",
     "course_first_month": "the course's flow, first month",
     "course_third_month": f"the course's flow, last of its {COURSE_MONTHS} months in a row",
-    "course_in_servers_locale": "the same, where texts are sorted by their bytes",
+    "course_in_servers_locale": "the course's flow, last of its months, in the server's own locale",
     "dlt_append": "dlt, append",
     "dlt_merge": "dlt, delete-insert",
     "pandas": "pandas, `to_sql`",
@@ -157,7 +157,8 @@ def write_results(found: Mapping[str, Any], path: Path) -> None:
 
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Print the budget's table, and the seconds behind it."""
-    for title, (headings, *rows) in zip(("Budget", _scale_words(found)), _tables(found), strict=True):
+    titles = ("Budget: ratios, but where a unit stands", _scale_words(found))
+    for title, (headings, *rows) in zip(titles, _tables(found), strict=True):
         table = Table(*headings, title=title)
         for row in rows:
             table.add_row(*(cell.replace("**", "").replace("`", "") for cell in row))
@@ -285,8 +286,12 @@ def _scale_words(found: Mapping[str, Any]) -> str:
         f"{_count(found['months_in_one_table'], 'month')} in one table; "
         f"{_count(side['months'], 'month')} of {side['rows']:,} rows side by side; "
         f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows; "
-        f"the course's texts sorted by {found['course_locale'] or 'their bytes'}"
+        f"the course's database in {_locale_words(found['course_locale'])}"
     )
+
+
+def _locale_words(locale: str | None) -> str:
+    return f"the locale {locale}" if locale else "the server's own locale"
 
 
 def _count(number: int, noun: str) -> str:

@@ -21,7 +21,7 @@ SIDE_SHARE = 4
 
 _LEAST = {"rows": 100, "months": 2, "rounds": 1, "tiny_months": 1, "side_months": 2, "transfer_bytes": 1000}
 
-_LOADED_A_ROUND = 48
+_LOADED_A_ROUND = 54
 # Months that a round writes besides those of one table, roughly: the contenders, and the months side by side.
 
 

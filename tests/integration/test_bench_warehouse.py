@@ -28,7 +28,8 @@ def test_a_contender_has_a_database_of_its_own_while_it_runs(server: Warehouse) 
     with server.fresh("contender") as own, own.connect() as connection:
         with connection.transaction():
             connection.execute("CREATE TABLE public.left_over ()")
-        assert server.query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'contender'")
+        owner = "SELECT pg_get_userbyid(datdba), current_user FROM pg_database WHERE datname = 'contender'"
+        assert connection.execute(owner).fetchone() == ("taxiway", "taxiway")
 
     assert server.query(LOCALE_OF) == []
     with server.fresh("contender") as own, own.connect() as connection:

@@ -264,6 +264,24 @@ def test_a_detached_partition_is_an_error_that_says_what_to_do(connect: Connect,
     assert staging_tables(connection) == []
 
 
+def test_a_detached_partition_that_was_renamed_has_the_months_index(
+    connect: Connect, green: Source, path: Path
+) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", path)
+    with connection.transaction():
+        connection.execute("ALTER TABLE public.green_tripdata DETACH PARTITION public.green_tripdata_2019_01")
+        connection.execute("ALTER TABLE public.green_tripdata_2019_01 RENAME TO old")
+
+    with pytest.raises(errors.MainTableError, match=r"found an index .* rename it and its index") as caught:
+        load(connection, green, "2019-01", path, "manual__2")
+
+    assert "green_tripdata_2019_01_unique_row_id" in str(caught.value)
+    with connection.transaction():
+        connection.execute("ALTER INDEX public.green_tripdata_2019_01_unique_row_id RENAME TO old_unique_row_id")
+    assert load(connection, green, "2019-01", path, "manual__3").inserted == 60
+
+
 def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source, tmp_path: Path) -> None:
     """It looks again and again, each time with a new snapshot, while months are replaced."""
     writer, reader = connect(), connect()

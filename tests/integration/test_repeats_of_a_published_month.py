@@ -9,10 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from taxiway.core.errors import BalanceError, WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
+from taxiway.postgres import publish
 from taxiway.postgres.check import check_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
@@ -21,20 +23,20 @@ from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
 from tests.loading import ids, load, query, source_file, write_gzip
 
-ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,{fare},1,1,0"
+ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,{total},1,1,0"
 PARTITION = "public.green_tripdata_2019_01"
 
 
-def month_of(folder: Path, green: Source, fares: Sequence[int], *, flag: str = "N") -> Path:
-    """Write a month with one row for each fare: the same fare, the same row."""
-    rows = [ROW.format(fare=fare).replace(",N,", f",{flag},") for fare in fares]
+def month_of(folder: Path, green: Source, totals: Sequence[int], *, flag: str = "N") -> Path:
+    """Write a month with one row for each total amount: the same amount, the same row."""
+    rows = [ROW.format(total=total).replace(",N,", f",{flag},") for total in totals]
     return write_gzip(
         folder / "green_tripdata_2019-01.csv.gz", [",".join(column.header for column in green.columns), *rows]
     )
 
 
-def specified(green: Source, fares: Sequence[int]) -> list[str]:
-    return sorted(unique_row_ids(green.columns, [ROW.format(fare=fare).split(",") for fare in fares]))
+def specified(green: Source, totals: Sequence[int]) -> list[str]:
+    return sorted(unique_row_ids(green.columns, [ROW.format(total=total).split(",") for total in totals]))
 
 
 def published(connection: psycopg.Connection[object], green: Source) -> list[str]:
@@ -77,11 +79,11 @@ def test_any_month_after_any_other_has_the_ids_of_the_specification(
     chance = random.Random(5)
     connection = connect()
     for number in range(40):
-        fares = [chance.randrange(1, 12) for _ in range(chance.randrange(1, 20))]
+        totals = [chance.randrange(1, 12) for _ in range(chance.randrange(1, 20))]
 
-        load(connection, green, "2019-01", month_of(tmp_path, green, fares), f"manual__{number}")
+        load(connection, green, "2019-01", month_of(tmp_path, green, totals), f"manual__{number}")
 
-        assert published(connection, green) == specified(green, fares), fares
+        assert published(connection, green) == specified(green, totals), totals
 
 
 def test_a_partition_that_went_after_the_ids_were_made_is_made_anew_with_its_index(
@@ -106,37 +108,120 @@ def test_a_partition_that_went_after_the_ids_were_made_is_made_anew_with_its_ind
     ) == [(True, True)]
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        None,
-        "CREATE INDEX ON {} (unique_row_id)",
-        "CREATE UNIQUE INDEX ON {} (unique_row_id, fare_amount)",
-        "CREATE UNIQUE INDEX ON {} (unique_row_id) WHERE fare_amount > 100",
-        "CREATE UNIQUE INDEX ON {} (MD5(unique_row_id::text))",
-    ],
-)
+INDEXES = [
+    None,
+    "CREATE INDEX ON {} (unique_row_id)",
+    "CREATE UNIQUE INDEX ON {} (unique_row_id, total_amount)",
+    "CREATE UNIQUE INDEX ON {} (unique_row_id) INCLUDE (total_amount)",
+    "CREATE UNIQUE INDEX ON {} (unique_row_id) WHERE total_amount > 100",
+    "CREATE UNIQUE INDEX ON {} (MD5(unique_row_id::text))",
+]
+"""Indexes that don't keep an id from standing twice, or don't say so plainly."""
+
+
+def exchange_index(connection: psycopg.Connection[object], index: str | None) -> None:
+    with connection.transaction():
+        connection.execute(f"DROP INDEX {PARTITION}_unique_row_id")
+        if index is not None:
+            connection.execute(index.format(PARTITION))  # type: ignore[arg-type]
+
+
+def copy_rows(connection: psycopg.Connection[object]) -> None:
+    with connection.transaction():
+        connection.execute(f"INSERT INTO {PARTITION} SELECT * FROM {PARTITION} WHERE total_amount < 3")
+
+
+@pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.parametrize("dropped_late", [False, True], ids=["before the ids are made", "after"])
-def test_where_the_partition_has_no_index_of_its_ids_the_rows_get_one(
+def test_a_partition_without_an_index_that_keeps_ids_unique_gets_it_back(
     index: str | None, dropped_late: bool, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
     connection = connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
     tables = LoadTables(green, Month(2019, 1), "manual__2")
-
-    def change_index() -> None:
-        with connection.transaction():
-            connection.execute(f"DROP INDEX {PARTITION}_unique_row_id")
-            if index is not None:
-                connection.execute(index.format(PARTITION))  # type: ignore[arg-type]
-
     if not dropped_late:
-        change_index()
+        exchange_index(connection, index)
     file = source_file(month_of(tmp_path, green, [2, 3, 3]))
     hash_rows(connection, tables, stage_month(connection, tables, file))
     check_month(connection, tables)
     if dropped_late:
-        change_index()
+        exchange_index(connection, index)
 
     assert merge_month(connection, tables) == Published(inserted=2, deleted=1, unchanged=1)
     assert published(connection, green) == specified(green, [2, 3, 3])
+    of_partition = f"FROM pg_index WHERE indisunique AND indrelid = '{PARTITION}'::regclass"
+    definitions = query(connection, f"SELECT pg_get_indexdef(indexrelid) {of_partition}")
+    assert any(definition.endswith("btree (unique_row_id)") for (definition,) in definitions)
+
+
+@pytest.mark.parametrize("index", [None, "CREATE INDEX ON {} (unique_row_id)"])
+@pytest.mark.parametrize("dropped_late", [False, True], ids=["before the ids are made", "after"])
+def test_a_row_that_was_copied_by_hand_is_told_and_nothing_is_changed(
+    index: str | None, dropped_late: bool, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", month_of(tmp_path, green, [1, 3]))
+
+    def copy_a_row() -> None:
+        exchange_index(connection, index)
+        copy_rows(connection)
+
+    tables = LoadTables(green, Month(2019, 1), "manual__2")
+    if not dropped_late:
+        copy_a_row()
+    # As many rows as the partition has, and the same ids: only where they repeat tells them apart.
+    file = source_file(month_of(tmp_path, green, [1, 1, 3]))
+    hash_rows(connection, tables, stage_month(connection, tables, file))
+    check_month(connection, tables)
+    if dropped_late:
+        copy_a_row()
+    before = published(connection, green)
+
+    with pytest.raises(BalanceError, match=f"green 2019-01: .* rows of .*{PARTITION.partition('.')[2]} share an id"):
+        merge_month(connection, tables)
+
+    assert published(connection, green) == before
+    assert query(connection, "SELECT state FROM taxiway.loads ORDER BY load_id DESC LIMIT 1") == [("failed",)]
+
+
+def test_nobody_else_writes_to_the_partition_while_it_is_compared_and_readers_go_on(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, other = connect(), connect()
+    load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2, 3]))
+    with other.transaction():
+        other.execute("SET lock_timeout = '50ms'")
+    refused: list[str] = []
+    of_month = publish.count_rows
+
+    def write_meanwhile(cursor: psycopg.Cursor[object], table: str) -> int:
+        rows = of_month(cursor, table)
+        for statement in (f"DELETE FROM {PARTITION}", f"DROP INDEX {PARTITION}_unique_row_id"):
+            with pytest.raises(psycopg.errors.LockNotAvailable), other.transaction():
+                other.execute(statement)  # type: ignore[arg-type]
+            refused.append(statement)
+        assert query(other, "SELECT count(*) FROM public.green_tripdata") == [(3,)]
+        return rows
+
+    monkeypatch.setattr(publish, "count_rows", write_meanwhile)
+
+    counts = load(connection, green, "2019-01", month_of(tmp_path, green, [1, 1, 2]), "manual__2")
+
+    assert refused
+    assert counts == Published(inserted=1, deleted=1, unchanged=2)
+    assert published(connection, green) == specified(green, [1, 1, 2])
+
+
+def test_a_session_that_goes_on_writing_to_the_partition_is_told(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, other = connect(), connect()
+    load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
+    monkeypatch.setattr("taxiway.postgres.session.LOCK_TIMEOUT", "200ms")
+    with other.transaction():
+        other.execute(f"DELETE FROM {PARTITION}")
+        with pytest.raises(WarehouseBusyError, match=f"for the table .*{PARTITION.partition('.')[2]}, which another"):
+            load(connection, green, "2019-01", month_of(tmp_path, green, [1]), "manual__2")
+        raise psycopg.Rollback
+
+    assert published(connection, green) == specified(green, [1, 2])

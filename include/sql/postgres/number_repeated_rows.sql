@@ -3,7 +3,7 @@
 -- Grain: updates the repeats only.
 -- Parameters: rows_table, columns, named (whether the repeated ids are given; else every row is looked at); bound:
 -- repeated_ids (as text).
--- Twice: runs once, in the transaction that made the rows.
+-- Twice: runs once, in the transaction that made the rows or in the one that publishes them, and goes with it.
 WITH numbered AS (
     SELECT
         ctid AS _row_address,

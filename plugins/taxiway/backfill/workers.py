@@ -109,7 +109,6 @@ def _prepare() -> None:
     """Set up what the workers inherit from this process."""
     from airflow.configuration import conf
     from airflow.executors.base_executor import get_execution_api_server_url
-    from airflow.sdk.api.client import Client
 
     # A worker often sees its task's last words a moment before the process is gone, and then
     # sleeps until the next heartbeat is due, five seconds, with its slot occupied.
@@ -118,6 +117,8 @@ def _prepare() -> None:
     # Loaded and compiled once here, instead of once in each worker and each task.
     importlib.import_module("airflow.sdk.execution_time.supervisor")
     importlib.import_module("airflow.sdk.execution_time.task_runner")
+    from airflow.sdk.api.client import Client
+
     # The certificates that a client of the execution API could need take longer to read than a task takes to start.
     Client(base_url=get_execution_api_server_url(), token="").close()
     compile_all()

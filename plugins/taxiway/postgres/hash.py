@@ -24,9 +24,9 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
     """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
 
     The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
-    rejected, the others hashed. Rows that repeat within the file are given ids of their own, by the index that keeps
-    ids unique; where the month is published already, its partition has that index, and merge_month, which compares
-    with it, does so.
+    rejected, the others hashed. Where the month isn't published, rows that repeat within the file get ids of their
+    own here, and an index keeps all ids unique; where it is, merge_month sees to both, when it compares the rows with
+    the partition.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -44,8 +44,7 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
             rows -= _reject_unreadable(connection, tables, staged, attempt)
         with transaction(connection) as cursor:
             _hash(cursor, tables, staged)
-            partition = find_partition(cursor, tables)
-            if partition is None or not partition.has_unique_ids:
+            if find_partition(cursor, tables) is None:
                 make_unique(cursor, tables)
             attempt.record(cursor, rows_staged=rows)
         return rows

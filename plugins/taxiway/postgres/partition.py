@@ -7,8 +7,10 @@ from typing import Any
 
 import psycopg
 
+from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.session import LOCK_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,27 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         },
     ).fetchone()
     return Partition(*row) if row else None
+
+
+def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition | None:
+    """Find the partition as it stays until the transaction ends: nobody else writes to it, indexes or detaches it.
+
+    Readers go on.
+
+    :return: None where the main table doesn't hold the month, or doesn't any more
+    :raises WarehouseBusyError: another session went on writing to it for longer than
+        :data:`~taxiway.postgres.session.LOCK_TIMEOUT`
+    """
+    found = find_partition(cursor, tables)
+    if found is None:
+        return None
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(render("postgres/lock_partition.sql", partition=found.name))
+    except psycopg.errors.LockNotAvailable as error:
+        raise WarehouseBusyError(
+            f"{tables.load_name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes to, "
+            f"indexes or detaches. Nothing was published; the task is tried again, and where that goes on failing, "
+            f"look in pg_stat_activity what the other session does"
+        ) from error
+    return find_partition(cursor, tables)

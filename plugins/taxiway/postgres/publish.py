@@ -12,7 +12,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
-from taxiway.postgres.partition import Partition, find_partition
+from taxiway.postgres.partition import Partition, find_partition, lock_partition
 from taxiway.postgres.published import find_published
 from taxiway.postgres.repeats import make_unique, number_repeated
 from taxiway.postgres.run_tables import count_rows, require_table
@@ -23,20 +23,22 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     """Publish the month in one transaction: whole, or not at all.
 
     A month that the main table doesn't hold yet arrives as a new partition. One that it
-    holds is brought to the state of the file, row by row; rows that stay are not touched.
+    holds is brought to the state of the file, row by row; rows that stay are not touched. Meanwhile
+    it is read as ever, and written to by nobody else. Rows that repeat within its file get their ids here.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :return: rows that came, went and stayed
     :raises StagingMissingError: the rows are not there
-    :raises BalanceError: the main table would not hold the rows that were staged
+    :raises BalanceError: the main table would not hold the rows that were staged, or an id twice
+    :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
     :raises OvertakenError: a run that began later has published the month from another file, or found it published
     :raises MainTableError: a table that isn't the month's partition has its name
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
         lock(cursor, "month", source.name, str(month), holder=tables.load_name)
-        partition = find_partition(cursor, tables)
+        partition = lock_partition(cursor, tables)
         # A worker that was killed after publishing, and before it could say so, tries again.
         if attempt.published is not None and partition is not None:
             return attempt.published
@@ -85,14 +87,11 @@ def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attemp
 
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    table = f"public.{tables.partition_name}"
-    if cursor.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
-        raise MainTableError(
-            f"{tables.source.name} {tables.month}: found a table {table} that is not the partition of "
-            f"{tables.source.filename(tables.month)}, expected that name to be free. Nothing was changed: attach it "
-            f"(ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it or drop it"
-        )
-    # They are, unless the month was published when they got their ids, and its partition went since.
+    table, index = f"public.{tables.partition_name}", f"public.{tables.partition_index}"
+    filename = tables.source.filename(tables.month)
+    _require_free(cursor, tables, table, f"a table {table} that is not the partition of {filename}")
+    _require_free(cursor, tables, index, f"an index {index} of another table than the partition of {filename}")
+    # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
     make_unique(cursor, tables)
     cursor.execute(
         render(
@@ -109,12 +108,26 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     let_reader_read(cursor, table)
 
 
+def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, found: str) -> None:
+    """Make sure that nothing has a name that the month's partition needs.
+
+    :param name: with its schema
+    :param found: what has it, where something does
+    """
+    if cursor.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
+        raise MainTableError(
+            f"{tables.source.name} {tables.month}: found {found}, expected that name to be free. Nothing was changed: "
+            f"attach the table (ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it and its "
+            f"index {tables.partition_index}, or drop it"
+        )
+
+
 def _replace(
     cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition
 ) -> tuple[int, int]:
     """Bring the partition to the state of the file; return how many rows came, and how many went."""
     if not partition.has_unique_ids:
-        make_unique(cursor, tables)
+        _restore_index(cursor, tables, partition)
     if not _compare(cursor, tables, attempt, partition):
         number_repeated(cursor, tables)
         _compare(cursor, tables, attempt, partition)
@@ -124,18 +137,33 @@ def _replace(
     return row if row else (0, 0)
 
 
+def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
+    """Give the partition its unique index back, without which nothing shows whether an id stands twice."""
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(render("postgres/restore_index.sql", partition=partition.name))
+    except psycopg.errors.UniqueViolation as error:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: the month doesn't balance: rows of {partition.name} share an id, "
+            f"expected each to have one of its own; the unique index on its unique_row_id, which saw to that, is gone. "
+            f"Nothing was changed: delete the rows that were written to that table by hand, and clear the task "
+            f"merge_month, which makes the index again"
+        ) from error
+
+
 def _compare(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition) -> bool:
     """Find where the partition and the file differ; say whether no two rows of the file have the same id.
 
     An index would say so, too, but takes as long as the comparison. The partition's ids being unique, those of the
-    file are where as many rows of the file were found there as rows there were found in the file, and those that
-    weren't have different ids.
+    file are where as many of its rows were found in the partition as rows of the partition were found in the file,
+    and those that weren't have different ids. That the rows are as many as were staged is what check_month has made
+    sure.
     """
+    published = count_rows(cursor, partition.name)
     cursor.execute(render("postgres/find_differences.sql", **_of_both(tables, partition)))
     counts = render("postgres/count_differences.sql", differences_table=tables.differences_table)
     gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
-    stayed = count_rows(cursor, partition.name) - gone
-    return came == came_ids and attempt.rows_staged == stayed + came
+    return came == came_ids and attempt.rows_staged == published - gone + came
 
 
 def _of_both(tables: LoadTables, partition: Partition) -> dict[str, str]:

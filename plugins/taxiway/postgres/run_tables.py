@@ -28,7 +28,7 @@ def require_table(cursor: psycopg.Cursor[Any], tables: LoadTables, table: str, l
 def count_rows(cursor: psycopg.Cursor[Any], table: str) -> int:
     """Count the rows of a table.
 
-    :param table: its name with its schema, one of :class:`~taxiway.core.tables.LoadTables`
+    :param table: its name with its schema: one of :class:`~taxiway.core.tables.LoadTables`, or a partition
     """
     row = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a name of our own
     return int(row[0]) if row else 0
