@@ -102,7 +102,7 @@ BUDGET = (
     ),
     Budget(
         "four_at_once_to_one_by_one",
-        "months of a quarter of the rows, side by side to one after another",
+        "months side by side to one after another",
         "four_at_once",
         "one_by_one",
         0.75,
@@ -141,14 +141,14 @@ BESIDE = (
         "steps",
     ),
     Beside(
-        "full_at_once_to_one_by_one",
-        "months with all their rows, side by side to one after another",
-        "full_at_once",
-        "full_one_by_one",
+        "small_at_once_to_one_by_one",
+        "months of a quarter of the rows, side by side to one after another",
+        "small_at_once",
+        "small_one_by_one",
     ),
     Beside(
         "steps_at_once_to_one_by_one",
-        "months with all their rows, by the steps alone, side by side to one after another",
+        "months side by side to one after another, by the steps alone",
         "steps_at_once",
         "steps_one_by_one",
     ),

@@ -16,7 +16,7 @@ from bench import course_flow, dlt_load, pandas_load
 from bench import taxiway_load as taxiway
 from bench.airflow_home import TAXIWAY_DAG, TRIVIAL_DAG, AirflowHome
 from bench.contents import Contents
-from bench.month_files import REAL, REPEATS, SIDE, TINY, TRANSFER, MonthFiles
+from bench.month_files import REAL, REPEATS, SMALL, TINY, TRANSFER, MonthFiles
 from bench.rounds import Contender
 from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
 from bench.warehouse import Warehouse, folder_bytes, require_durability
@@ -61,10 +61,12 @@ class Contenders:
             "the month through Airflow": self.airflow_month,
             "backfill of a DAG of empty tasks": self.trivial_backfill,
             "backfill of tiny months": self.tiny_backfill,
-            "backfill of months side by side": partial(self.backfill, "four_at_once", SIDE, at_once=True),
-            "backfill of months one after another": partial(self.backfill, "one_by_one", SIDE, at_once=False),
-            "backfill of full months side by side": partial(self.backfill, "full_at_once", REAL, at_once=True),
-            "backfill of full months one after another": partial(self.backfill, "full_one_by_one", REAL, at_once=False),
+            "backfill of months side by side": partial(self.backfill, "four_at_once", REAL, at_once=True),
+            "backfill of months one after another": partial(self.backfill, "one_by_one", REAL, at_once=False),
+            "backfill of small months side by side": partial(self.backfill, "small_at_once", SMALL, at_once=True),
+            "backfill of small months one after another": partial(
+                self.backfill, "small_one_by_one", SMALL, at_once=False
+            ),
         }
 
     def without_airflow(self) -> dict[str, Contender]:
@@ -303,7 +305,7 @@ class Contenders:
         self._serve(files)
         months = months_from(FIRST_MONTH, self.scale.side_months)
         seconds = self.airflow.backfill(TAXIWAY_DAG, months, max_active_runs=len(months) if at_once else 1)
-        self._require(self.warehouse, len(months) * (self.scale.rows if files == REAL else self.scale.side_rows))
+        self._require(self.warehouse, len(months) * (self.scale.rows if files == REAL else self.scale.small_rows))
         return {name: seconds}
 
     def _serve(self, name: str) -> None:

@@ -20,9 +20,9 @@ from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
 from taxiway.local.samples import write_sample_month
 
-REAL, SIDE, TINY, TRANSFER, REPEATS = "real", "side", "tiny", "transfer", "repeats"
+REAL, SMALL, TINY, TRANSFER, REPEATS = "real", "small", "tiny", "transfer", "repeats"
 """Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
-load big months; smaller ones, loaded side by side; those that are nothing but orchestration; the one that is only
+load big months; those of a quarter of them, loaded side by side; those that are nothing but orchestration; the one that is only
 downloaded; and the one in which a few rows stand twice, from 1000 rows on."""
 
 CORRECTED_EVERY = 100
@@ -88,7 +88,7 @@ def write_months(folder: Path, scale: Scale) -> MonthFiles:
     source = yellow()
     wanted = {
         REAL: (months_from(FIRST_MONTH, scale.files), scale.rows),
-        SIDE: (months_from(FIRST_MONTH, scale.side_months), scale.side_rows),
+        SMALL: (months_from(FIRST_MONTH, scale.side_months), scale.small_rows),
         TINY: (months_from(FIRST_MONTH, scale.tiny_months), TINY_ROWS),
         REPEATS: ([FIRST_MONTH], scale.rows),
         TRANSFER: ([FIRST_MONTH], scale.transfer_bytes // _BYTES_A_ROW),

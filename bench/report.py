@@ -59,12 +59,12 @@ SECONDS = {
     "last_month": "last of many months",
     "trivial_backfill": "backfill of a DAG of four empty tasks",
     "tiny_backfill": f"backfill of months of {TINY_ROWS} rows",
-    "one_by_one": "backfill of months of a quarter of the rows, one after another",
-    "four_at_once": "backfill of months of a quarter of the rows, side by side",
-    "full_one_by_one": "backfill of months with all their rows, one after another",
-    "full_at_once": "backfill of months with all their rows, side by side",
-    "steps_one_by_one": "months with all their rows by the steps alone, one after another",
-    "steps_at_once": "months with all their rows by the steps alone, side by side",
+    "one_by_one": "backfill of months one after another",
+    "four_at_once": "backfill of months side by side",
+    "small_one_by_one": "backfill of months of a quarter of the rows, one after another",
+    "small_at_once": "backfill of months of a quarter of the rows, side by side",
+    "steps_one_by_one": "months one after another, by the steps alone",
+    "steps_at_once": "months side by side, by the steps alone",
     "curl": "curl",
     "curl_and_test": "curl, then gzip --test",
     "transfer": "Taxiway's download, until the last byte is written",
@@ -104,7 +104,7 @@ def results(
         "rows": scale.rows,
         "rounds": len(measured),
         "months_in_one_table": scale.months,
-        "months_side_by_side": {"months": scale.side_months, "rows": scale.side_rows},
+        "months_side_by_side": {"months": scale.side_months, "rows": scale.rows, "small_rows": scale.small_rows},
         "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
         "course_locale": course_locale,
         "ratios": {budget.key: _judged(budget, measured) for budget in BUDGET},
@@ -284,7 +284,7 @@ def _scale_words(found: Mapping[str, Any]) -> str:
     return (
         f"Months of {found['rows']:,} rows, {_count(found['rounds'], 'round')}; "
         f"{_count(found['months_in_one_table'], 'month')} in one table; "
-        f"{_count(side['months'], 'month')} of {side['rows']:,} rows side by side; "
+        f"{_count(side['months'], 'month')} side by side, of {side['rows']:,} and of {side['small_rows']:,} rows; "
         f"{_count(tiny['months'], 'month')} of {tiny['rows']} rows; "
         f"the course's database in {_locale_words(found['course_locale'])}"
     )

@@ -16,8 +16,8 @@ COURSE_MONTHS = 3
 TINY_ROWS = 100
 """Rows of a month whose load is nothing but orchestration."""
 
-SIDE_SHARE = 4
-"""Months side by side have a quarter of a month's rows. Full ones, each of which keeps two cores busy, stand beside."""
+SMALL_SHARE = 4
+"""Small months have a quarter of the rows: what side by side gains with them stands beside."""
 
 _LEAST = {"rows": 100, "months": 2, "rounds": 1, "tiny_months": 1, "side_months": 2, "transfer_bytes": 1000}
 
@@ -64,9 +64,9 @@ class Scale:
         return all(getattr(self, field.name) >= field.default for field in fields(self))
 
     @property
-    def side_rows(self) -> int:
-        """Rows of the months that are loaded side by side."""
-        return self.rows // SIDE_SHARE
+    def small_rows(self) -> int:
+        """Rows of the small months that are loaded side by side."""
+        return self.rows // SMALL_SHARE
 
     @property
     def files(self) -> int:
@@ -77,8 +77,8 @@ class Scale:
     def disk_bytes(self) -> int:
         """The disk that the run takes at its peak, in bytes."""
         written = self.rounds * (self.months + _LOADED_A_ROUND)
-        smaller = -(-self.side_months // SIDE_SHARE)
-        files = self.files + smaller + 2  # the corrected one, and that with repeated rows
+        small = -(-self.side_months // SMALL_SHARE)
+        files = self.files + small + 2  # the corrected one, and that with repeated rows
         return disk.needed(self.rows, max(self.months, self.side_months), files, written) + 3 * self.transfer_bytes
 
 

@@ -27,8 +27,8 @@ def test_the_defaults_are_a_whole_run() -> None:
     assert Scale(rows=2_000_000, months=30).is_whole
 
 
-def test_months_side_by_side_have_a_quarter_of_the_rows() -> None:
-    assert Scale().side_rows == 250_000
+def test_small_months_have_a_quarter_of_the_rows() -> None:
+    assert Scale().small_rows == 250_000
 
 
 @pytest.mark.parametrize(("name", "size"), SMALLER.items())
