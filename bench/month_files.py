@@ -22,8 +22,8 @@ from taxiway.local.samples import write_sample_month
 
 REAL, SMALL, TINY, TRANSFER, REPEATS = "real", "small", "tiny", "transfer", "repeats"
 """Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
-load big months; those of a quarter of them, loaded side by side; those that are nothing but orchestration; the one that is only
-downloaded; and the one in which a few rows stand twice, from 1000 rows on."""
+load big months; those of a quarter of them, loaded side by side; those that are nothing but orchestration; the one
+that is only downloaded; and the one in which a few rows stand twice, from 1000 rows on."""
 
 CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
