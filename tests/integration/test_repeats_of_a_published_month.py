@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from taxiway.core.errors import BalanceError, WarehouseBusyError
+from taxiway.core.errors import BalanceError, MainTableError, WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
@@ -177,7 +179,10 @@ def test_a_row_that_was_copied_by_hand_is_told_and_nothing_is_changed(
         copy_a_row()
     before = published(connection, green)
 
-    with pytest.raises(BalanceError, match=f"green 2019-01: .* rows of .*{PARTITION.partition('.')[2]} share an id"):
+    with pytest.raises(
+        BalanceError,
+        match=f"green 2019-01: .* rows of .*{PARTITION.partition('.')[2]} share an id.*clear the task stage_month",
+    ):
         merge_month(connection, tables)
 
     assert published(connection, green) == before
@@ -196,11 +201,11 @@ def test_nobody_else_writes_to_the_partition_while_it_is_compared_and_readers_go
 
     def write_meanwhile(cursor: psycopg.Cursor[object], table: str) -> int:
         rows = of_month(cursor, table)
-        for statement in (f"DELETE FROM {PARTITION}", f"DROP INDEX {PARTITION}_unique_row_id"):
+        for statement in (f"DELETE FROM {PARTITION}", f"CREATE INDEX ON {PARTITION} (total_amount)"):
             with pytest.raises(psycopg.errors.LockNotAvailable), other.transaction():
                 other.execute(statement)  # type: ignore[arg-type]
             refused.append(statement)
-        assert query(other, "SELECT count(*) FROM public.green_tripdata") == [(3,)]
+        assert published(other, green) == specified(green, [1, 2, 3])
         return rows
 
     monkeypatch.setattr(publish, "count_rows", write_meanwhile)
@@ -225,3 +230,34 @@ def test_a_session_that_goes_on_writing_to_the_partition_is_told(
         raise psycopg.Rollback
 
     assert published(connection, green) == specified(green, [1, 2])
+    monkeypatch.undo()
+    assert load(connection, green, "2019-01", month_of(tmp_path, green, [1]), "manual__2").deleted == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"DROP TABLE {PARTITION}",
+        f"ALTER TABLE {PARTITION} RENAME TO elsewhere",
+        f"ALTER TABLE public.green_tripdata DETACH PARTITION {PARTITION}",
+    ],
+)
+def test_a_partition_that_goes_or_moves_while_the_load_waits_for_it_is_found_out(
+    statement: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection, other, watching = connect(), connect(), connect()
+    load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
+    path = month_of(tmp_path, green, [2, 2])
+    with ThreadPoolExecutor(1) as thread:
+        with other.transaction():
+            other.execute(statement)  # type: ignore[arg-type]
+            loading = thread.submit(load, connection, green, "2019-01", path, "manual__2")
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
+            while not query(watching, waiting) and not loading.done():
+                time.sleep(0.01)
+        if "DETACH" in statement:
+            with pytest.raises(MainTableError, match="found a table"):
+                loading.result()
+        else:
+            loading.result()
+            assert published(connection, green) == specified(green, [2, 2])

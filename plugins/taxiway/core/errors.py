@@ -81,7 +81,7 @@ class StagingMissingError(TaxiwayError):
 
 
 class MainTableError(TaxiwayError):
-    """A table of the main table's name that isn't the one Taxiway loads."""
+    """A table, or an index of one, has a name that Taxiway needs, and isn't its own."""
 
 
 class InvalidArgumentError(TaxiwayError):

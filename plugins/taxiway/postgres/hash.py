@@ -25,8 +25,8 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
 
     The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
     rejected, the others hashed. Where the month isn't published, rows that repeat within the file get ids of their
-    own here, and an index keeps all ids unique; where it is, merge_month sees to both, when it compares the rows with
-    the partition.
+    own here, and an index keeps all ids unique; where it is, merge_month numbers them when it compares the rows with
+    the partition, whose own index keeps its ids unique.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables

@@ -40,22 +40,28 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
 def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition | None:
     """Find the partition as it stays until the transaction ends: nobody else writes to it, indexes or detaches it.
 
-    Readers go on.
+    Readers go on; an automatic vacuum gives way after a second.
 
     :return: None where the main table doesn't hold the month, or doesn't any more
-    :raises WarehouseBusyError: another session went on writing to it for longer than
+    :raises WarehouseBusyError: another session kept it for longer than
         :data:`~taxiway.postgres.session.LOCK_TIMEOUT`
     """
-    found = find_partition(cursor, tables)
-    if found is None:
-        return None
-    try:
-        with cursor.connection.transaction():
-            cursor.execute(render("postgres/lock_partition.sql", partition=found.name))
-    except psycopg.errors.LockNotAvailable as error:
-        raise WarehouseBusyError(
-            f"{tables.load_name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes to, "
-            f"indexes or detaches. Nothing was published; the task is tried again, and where that goes on failing, "
-            f"look in pg_stat_activity what the other session does"
-        ) from error
-    return find_partition(cursor, tables)
+    while (found := find_partition(cursor, tables)) is not None:
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(
+                    render("postgres/lock_partition.sql", main_table=tables.source.main_table, partition=found.name)
+                )
+        except psycopg.errors.UndefinedTable:
+            continue  # dropped or renamed just now
+        except psycopg.errors.LockNotAvailable as error:
+            raise WarehouseBusyError(
+                f"{tables.load_name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
+                f"to, vacuums, indexes or detaches. Nothing was published; the task is tried again, and where that "
+                f"goes on failing, look in pg_locks and pg_stat_activity which session it is"
+            ) from error
+        # It may have got, or lost, an index meanwhile, or have been detached.
+        locked = find_partition(cursor, tables)
+        if locked is not None and locked.name == found.name:
+            return locked
+    return None

@@ -33,7 +33,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :raises BalanceError: the main table would not hold the rows that were staged, or an id twice
     :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
     :raises OvertakenError: a run that began later has published the month from another file, or found it published
-    :raises MainTableError: a table that isn't the month's partition has its name
+    :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
@@ -90,7 +90,7 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     table, index = f"public.{tables.partition_name}", f"public.{tables.partition_index}"
     filename = tables.source.filename(tables.month)
     _require_free(cursor, tables, table, f"a table {table} that is not the partition of {filename}")
-    _require_free(cursor, tables, index, f"an index {index} of another table than the partition of {filename}")
+    _require_free(cursor, tables, index, f"an index {index} of a table that is not the partition of {filename}")
     # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
     make_unique(cursor, tables)
     cursor.execute(
@@ -117,8 +117,8 @@ def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, fo
     if cursor.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
         raise MainTableError(
             f"{tables.source.name} {tables.month}: found {found}, expected that name to be free. Nothing was changed: "
-            f"attach the table (ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), rename it and its "
-            f"index {tables.partition_index}, or drop it"
+            f"attach the table (ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename "
+            f"it, and its index {tables.partition_index} where it has one of that name"
         )
 
 
@@ -147,17 +147,17 @@ def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: P
             f"{tables.source.name} {tables.month}: the month doesn't balance: rows of {partition.name} share an id, "
             f"expected each to have one of its own; the unique index on its unique_row_id, which saw to that, is gone. "
             f"Nothing was changed: delete the rows that were written to that table by hand, and clear the task "
-            f"merge_month, which makes the index again"
+            f"stage_month with its downstream tasks, which makes the index again"
         ) from error
 
 
 def _compare(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition) -> bool:
     """Find where the partition and the file differ; say whether no two rows of the file have the same id.
 
-    An index would say so, too, but takes as long as the comparison. The partition's ids being unique, those of the
-    file are where as many of its rows were found in the partition as rows of the partition were found in the file,
-    and those that weren't have different ids. That the rows are as many as were staged is what check_month has made
-    sure.
+    An index would say so, too, but takes its time besides the comparison, which is needed anyway. The partition's ids
+    being unique, those of the file are where as many of its rows were found in the partition as rows of the partition
+    were found in the file, and those that weren't have different ids. That the rows are as many as were staged is
+    what check_month has made sure.
     """
     published = count_rows(cursor, partition.name)
     cursor.execute(render("postgres/find_differences.sql", **_of_both(tables, partition)))
