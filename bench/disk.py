@@ -47,5 +47,8 @@ def is_enough(folder: Path, size: int, console: Console) -> bool:
         f"Needs about {size / GIB:.1f} GiB of disk in {folder}; {free / GIB:.1f} GiB are free.", soft_wrap=True
     )
     if size > free:
-        console.print("That is not enough: take fewer rows or months, or a folder on another disk.", style="red")
+        console.print(
+            "That is not enough: take fewer rows or months, or a folder on another disk (python -m bench --folder …).",
+            style="red",
+        )
     return size <= free

@@ -37,6 +37,14 @@ def month_of(folder: Path, green: Source, totals: Sequence[int], *, flag: str = 
     )
 
 
+def ready_to_merge(connection: psycopg.Connection[object], green: Source, path: Path) -> LoadTables:
+    """Run every step of a second load but the last one."""
+    tables = LoadTables(green, Month(2019, 1), "manual__2")
+    hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
+    check_month(connection, tables)
+    return tables
+
+
 def specified(green: Source, totals: Sequence[int]) -> list[str]:
     return sorted(unique_row_ids(green.columns, [ROW.format(total=total).split(",") for total in totals]))
 
@@ -93,10 +101,7 @@ def test_a_partition_that_went_after_the_ids_were_made_is_made_anew_with_its_ind
 ) -> None:
     connection = connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
-    tables = LoadTables(green, Month(2019, 1), "manual__2")
-    file = source_file(month_of(tmp_path, green, [2, 2, 3]))
-    hash_rows(connection, tables, stage_month(connection, tables, file))
-    check_month(connection, tables)
+    tables = ready_to_merge(connection, green, month_of(tmp_path, green, [2, 2, 3]))
     indexed = f"SELECT indexrelid FROM pg_index WHERE indrelid = '{tables.rows_table}'::regclass"
     assert query(connection, indexed) == [], "the partition's index is enough"
     with connection.transaction():
@@ -140,12 +145,9 @@ def test_a_partition_without_an_index_that_keeps_ids_unique_gets_it_back(
 ) -> None:
     connection = connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
-    tables = LoadTables(green, Month(2019, 1), "manual__2")
     if not dropped_late:
         exchange_index(connection, index)
-    file = source_file(month_of(tmp_path, green, [2, 3, 3]))
-    hash_rows(connection, tables, stage_month(connection, tables, file))
-    check_month(connection, tables)
+    tables = ready_to_merge(connection, green, month_of(tmp_path, green, [2, 3, 3]))
     if dropped_late:
         exchange_index(connection, index)
 
@@ -168,13 +170,10 @@ def test_a_row_that_was_copied_by_hand_is_told_and_nothing_is_changed(
         exchange_index(connection, index)
         copy_rows(connection)
 
-    tables = LoadTables(green, Month(2019, 1), "manual__2")
     if not dropped_late:
         copy_a_row()
     # As many rows as the partition has, and the same ids: only where they repeat tells them apart.
-    file = source_file(month_of(tmp_path, green, [1, 1, 3]))
-    hash_rows(connection, tables, stage_month(connection, tables, file))
-    check_month(connection, tables)
+    tables = ready_to_merge(connection, green, month_of(tmp_path, green, [1, 1, 3]))
     if dropped_late:
         copy_a_row()
     before = published(connection, green)
@@ -247,17 +246,18 @@ def test_a_partition_that_goes_or_moves_while_the_load_waits_for_it_is_found_out
 ) -> None:
     connection, other, watching = connect(), connect(), connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
-    path = month_of(tmp_path, green, [2, 2])
+    tables = ready_to_merge(connection, green, month_of(tmp_path, green, [2, 2]))
+    waiting = f"SELECT 1 FROM pg_locks WHERE NOT granted AND pid = {connection.info.backend_pid}"
     with ThreadPoolExecutor(1) as thread:
         with other.transaction():
             other.execute(statement)  # type: ignore[arg-type]
-            loading = thread.submit(load, connection, green, "2019-01", path, "manual__2")
-            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
-            while not query(watching, waiting) and not loading.done():
+            merging = thread.submit(merge_month, connection, tables)
+            while not query(watching, waiting):
+                assert not merging.done(), merging.result()
                 time.sleep(0.01)
         if "DETACH" in statement:
             with pytest.raises(MainTableError, match="found a table"):
-                loading.result()
+                merging.result()
         else:
-            loading.result()
+            merging.result()
             assert published(connection, green) == specified(green, [2, 2])

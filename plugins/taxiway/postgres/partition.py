@@ -40,7 +40,7 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
 def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition | None:
     """Find the partition as it stays until the transaction ends: nobody else writes to it, indexes or detaches it.
 
-    Readers go on; an automatic vacuum gives way after a second.
+    Readers go on; an automatic vacuum gives way after a second, unless it is there against wraparound.
 
     :return: None where the main table doesn't hold the month, or doesn't any more
     :raises WarehouseBusyError: another session kept it for longer than

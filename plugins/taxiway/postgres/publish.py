@@ -87,10 +87,8 @@ def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attemp
 
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    table, index = f"public.{tables.partition_name}", f"public.{tables.partition_index}"
-    filename = tables.source.filename(tables.month)
-    _require_free(cursor, tables, table, f"a table {table} that is not the partition of {filename}")
-    _require_free(cursor, tables, index, f"an index {index} of a table that is not the partition of {filename}")
+    for name in (tables.partition_name, tables.partition_index):
+        _require_free(cursor, tables, f"public.{name}")
     # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
     make_unique(cursor, tables)
     cursor.execute(
@@ -105,20 +103,21 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
         ),
         {"filename": tables.source.filename(tables.month)},
     )
-    let_reader_read(cursor, table)
+    let_reader_read(cursor, f"public.{tables.partition_name}")
 
 
-def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, found: str) -> None:
-    """Make sure that nothing has a name that the month's partition needs.
+def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str) -> None:
+    """Make sure that nothing has a name that the month's partition or its index needs.
 
     :param name: with its schema
-    :param found: what has it, where something does
     """
-    if cursor.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
+    (holder,) = cursor.execute(render("postgres/find_name_holder.sql"), {"table_name": name}).fetchone() or (None,)
+    if holder is not None:
         raise MainTableError(
-            f"{tables.source.name} {tables.month}: found {found}, expected that name to be free. Nothing was changed: "
-            f"attach the table (ALTER TABLE public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename "
-            f"it, and its index {tables.partition_index} where it has one of that name"
+            f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
+            f"{tables.source.filename(tables.month)}, and has the name {name} for itself or for its index; expected "
+            f"that name to be free. Nothing was changed: attach it (ALTER TABLE public.{tables.source.main_table} "
+            f"ATTACH PARTITION …), drop it, or rename it and the index {tables.partition_index}"
         )
 
 
