@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -16,7 +14,7 @@ from taxiway.core.months import Month
 from taxiway.core.row_identity import unique_row_ids
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
-from taxiway.postgres import publish
+from taxiway.postgres import partition, publish
 from taxiway.postgres.check import check_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
@@ -241,23 +239,28 @@ def test_a_session_that_goes_on_writing_to_the_partition_is_told(
         f"ALTER TABLE public.green_tripdata DETACH PARTITION {PARTITION}",
     ],
 )
-def test_a_partition_that_goes_or_moves_while_the_load_waits_for_it_is_found_out(
-    statement: str, connect: Connect, green: Source, tmp_path: Path
+def test_a_partition_that_goes_or_moves_before_it_is_locked_is_found_out(
+    statement: str, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection, other, watching = connect(), connect(), connect()
+    connection, other = connect(), connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
     tables = ready_to_merge(connection, green, month_of(tmp_path, green, [2, 2]))
-    waiting = f"SELECT 1 FROM pg_locks WHERE NOT granted AND pid = {connection.info.backend_pid}"
-    with ThreadPoolExecutor(1) as thread:
-        with other.transaction():
-            other.execute(statement)  # type: ignore[arg-type]
-            merging = thread.submit(merge_month, connection, tables)
-            while not query(watching, waiting):
-                assert not merging.done(), merging.result()
-                time.sleep(0.01)
-        if "DETACH" in statement:
-            with pytest.raises(MainTableError, match="found a table"):
-                merging.result()
-        else:
-            merging.result()
-            assert published(connection, green) == specified(green, [2, 2])
+    find, statements = partition.find_partition, [statement]
+
+    def find_and_lose(cursor: psycopg.Cursor[object], tables: LoadTables) -> partition.Partition | None:
+        found = find(cursor, tables)
+        while statements:
+            with other.transaction():
+                other.execute("SET LOCAL lock_timeout = '10s'")
+                other.execute(statements.pop())  # type: ignore[arg-type]
+        return found
+
+    monkeypatch.setattr(partition, "find_partition", find_and_lose)
+
+    if "DETACH" in statement:
+        with pytest.raises(MainTableError, match="found a table"):
+            merge_month(connection, tables)
+    else:
+        merge_month(connection, tables)
+        assert published(connection, green) == specified(green, [2, 2])
+    assert statements == []
