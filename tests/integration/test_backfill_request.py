@@ -48,11 +48,61 @@ def test_days_are_whole_days_in_utc() -> None:
         ("2019-03-01T09:00:00Z", utc(2019, 3, 1, 9)),
         ("2019-03-01T09:00", utc(2019, 3, 1, 9)),
         ("2019-03-01 10:00:00+01:00", utc(2019, 3, 1, 9)),
+        ("2019-01-01T00:00:00+02:00", utc(2018, 12, 31, 22)),
+        ("2019-03-01T09:00:00.250", utc(2019, 3, 1, 9, 0, 0, 250_000)),
+        ("2019-03-01T09:00:00.000001z", utc(2019, 3, 1, 9, 0, 0, 1)),
     ],
 )
 def test_moments_are_taken_as_they_are(text: str, moment: datetime) -> None:
     asked = request(start_date=text, end_date=text)
     assert asked.start == asked.end == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Python 3.11 and later read these, 3.10 doesn't.
+        "20190301",
+        "2019-W09-5",
+        "2019W095",
+        "20190301T090000",
+        "2019-03-01T09",
+        "2019-03-01T09:00:00.5",
+        "2019-03-01T09:00:00,5",
+        "2019-03-01T0900",
+        "2019-03-01T09:00+0100",
+        "2019-03-01T09:00+01",
+        # A later Python may.
+        "2019-03-01T24:00",
+        # Every one reads these.
+        "2019-03-01x09:00",
+        "2019-03-01T09:00:00+01:00:30",
+        # No Python does.
+        "2019",
+        "2019-03",
+        "2019-3-1",
+        "1551398400",
+        "yesterday",
+        "01.03.2019",
+        "2019-02-30",
+        "2019-03-01T09:60",
+        "2019-03-01T09:00+24:00",
+        "0001-01-01T00:00+02:00",
+        "9999-12-31T23:00-02:00",
+        "٢٠١٩-03-01",
+        " 2019-03-01",
+        "2019-03-01\n",
+        "",
+    ],
+)
+@pytest.mark.parametrize("option", ["start_date", "end_date"])
+def test_a_date_is_read_alike_on_every_python_or_refused(option: str, text: str) -> None:
+    with pytest.raises(BackfillUsageError) as refused:
+        request(**{option: text})
+    expected = "is not a date: write a day as YYYY-MM-DD, for example 2019-03-01, or a moment as YYYY-MM-DDTHH:MM:SS"
+    assert expected in str(refused.value)
+    assert str(refused.value).startswith(f"--{option.replace('_', '-')} {text!r} ")
+    assert refused.value.exit_code == 2
 
 
 @pytest.mark.parametrize("given", [{"start_date": None}, {"end_date": None}])

@@ -57,7 +57,7 @@ def _arguments() -> Sequence[Arg]:
         ARG_DAG_ID,
         Arg(
             ("-s", "--start-date"),
-            help="First day, YYYY-MM-DD, or first moment, ISO 8601; UTC where no offset is given. "
+            help="First day, YYYY-MM-DD, or first moment, YYYY-MM-DDTHH:MM:SS+00:00; UTC if no offset is given. "
             "Without it, the day of --end-date",
         ),
         Arg(

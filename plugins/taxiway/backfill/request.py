@@ -12,8 +12,15 @@ from typing import Any
 
 from taxiway.backfill.cli import DEFAULT_MAX_ACTIVE_RUNS
 from taxiway.backfill.errors import BackfillUsageError
+from taxiway.core.messages import one_line
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    rf"{_DAY.pattern}[T ]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{3}}([0-9]{{3}})?)?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+"""What ``datetime.fromisoformat`` reads in the same way on every supported Python. From 3.11 on it reads more:
+``20190301`` as a moment, week dates, hours without minutes."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,11 @@ class BackfillRequest:
 
         :raises BackfillUsageError: says which option can't be what it is
         """
-        typed_start, typed_end = arguments.start_date or arguments.end_date, arguments.end_date or arguments.start_date
-        if typed_start is None:
+        # An empty date, of an unset variable of a script perhaps, is not an absent one.
+        given = [date for date in (arguments.start_date, arguments.end_date) if date is not None]
+        if not given:
             raise BackfillUsageError("no date given: say which runs with -s YYYY-MM-DD and -e YYYY-MM-DD")
+        typed_start, typed_end = given[0], given[-1]
         start = _moment("--start-date", typed_start, end_of_day=False)
         end = _moment("--end-date", typed_end, end_of_day=True)
         if start > end:
@@ -102,18 +111,19 @@ class BackfillRequest:
 
 
 def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:
+    day = _DAY.fullmatch(text)
     try:
+        if not (day or _MOMENT.fullmatch(text)):
+            raise ValueError(text)
         # Python 3.10 reads no Z, which is how most people write UTC.
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
-    except ValueError:
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         raise BackfillUsageError(
-            f"{option} {text!r} is not a date: write a day as YYYY-MM-DD, or a moment as YYYY-MM-DDTHH:MM:SS+00:00"
+            f"{option} {one_line(repr(text), 60)} is not a date: write a day as YYYY-MM-DD, for example 2019-03-01, "
+            "or a moment as YYYY-MM-DDTHH:MM:SS+00:00"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    if end_of_day and _DAY.fullmatch(text.strip()):
-        moment += timedelta(days=1, microseconds=-1)
-    return moment
+    return moment + timedelta(days=1, microseconds=-1) if day and end_of_day else moment
 
 
 def _reprocess(arguments: Namespace) -> str:
