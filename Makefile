@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gcp up down psql test test-gcp bench bench-year lint format lock clean
+.PHONY: help setup demo demo-gcp up down psql test test-gcp test-install bench bench-year lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PYTHON ?=
 MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$PWD" ] && rm -rf $(VENV) && echo moved)
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
 	@$(BIN)/python -m taxiway.local.setup
@@ -40,6 +40,10 @@ test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/b
 	@[ -n "$$TAXIWAY_TEST_GCP_PROJECT" ] || { \
 	    echo "make test-gcp: TAXIWAY_TEST_GCP_PROJECT is not set: expected the id of a Google Cloud project, see docs/bigquery.md" >&2; exit 2; }
 	@TAXIWAY_TEST_GCP=1 $(BIN)/pytest tests/gcp
+
+test-install: PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+test-install: $(VENV)/.development ## Install on each supported Python, with its oldest pip (PYTHONS="names or paths")
+	@TAXIWAY_TEST_INSTALL="$(PYTHONS)" $(BIN)/pytest tests/install
 
 bench: ROWS ?= 1000000
 bench: MONTHS ?= 24

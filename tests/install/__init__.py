@@ -1,0 +1,1 @@
+"""The install on every supported Python: ``make test-install``."""
