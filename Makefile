@@ -11,7 +11,7 @@ PYTHON ?=
 MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$PWD" ] && rm -rf $(VENV) && echo moved)
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
 	@$(BIN)/python -m taxiway.local.setup
