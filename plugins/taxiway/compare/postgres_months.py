@@ -14,7 +14,7 @@ from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.core.sql import render
-from taxiway.postgres.errors import is_passing, said_by
+from taxiway.postgres.errors import advice_on, is_passing, said_by
 from taxiway.postgres.session import transaction
 
 
@@ -99,12 +99,11 @@ def explained(where: str, connection_id: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         where = f"{where}, connection {connection_id}: Postgres says: {said_by(error)}"
+        advice = advice_on(error, connection_id, otherwise="correct that, or load the month again with force")
         if is_passing(error):
             raise WarehouseBusyError(
-                f"{where}. Expected an answer: the task is tried again, and where that goes on failing, look whether "
-                f"the server runs and what holds its locks"
+                f"{where}. Expected an answer: the task is tried again. If that goes on failing, {advice}"
             ) from error
         raise WarehouseError(
-            f"{where}. Expected the month that the ledger names, and the right to read it: correct that, or load the "
-            f"month again with force, and clear the task"
+            f"{where}. Expected the month that the ledger names, and the right to read it: {advice}, and clear the task"
         ) from error

@@ -11,11 +11,12 @@ import psycopg
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
+from taxiway.core.errors import SettingError, TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
 from taxiway.operators.warehouse_hook import WarehouseHook
-from taxiway.postgres.errors import is_passing, said_by
+from taxiway.postgres.errors import advice_on, is_passing, said_by
+from taxiway.postgres.session import require_server
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,7 +56,7 @@ class MonthOperator(BaseOperator):
         source, month = source_and_month(self.source_name, self.month, context)
         tables = LoadTables(source, month, context["dag_run"].run_id, context["ti"].try_number)
         try:
-            with closing(WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()) as connection:
+            with closing(self._connect(tables)) as connection:
                 return self.run_step(connection, tables, context)
         except psycopg.Error as error:
             found = self._explained(tables, error)
@@ -67,17 +68,29 @@ class MonthOperator(BaseOperator):
         except TaxiwayError as error:
             raise AirflowFailException(str(error)) from error
 
+    def _connect(self, tables: LoadTables) -> psycopg.Connection[Any]:
+        where = f"{tables.source.name} {tables.month}: {self.task_id}"
+        try:
+            connection = WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
+        except SettingError as error:
+            raise SettingError(f"{where}: {error}") from error
+        try:
+            require_server(connection, f"{where}, connection {self.postgres_conn_id}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def _explained(self, tables: LoadTables, error: psycopg.Error) -> TaxiwayError:
         """Say where Postgres found what, and what to do."""
         where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
+        advice = advice_on(error, self.postgres_conn_id)
         if is_passing(error):
             return WarehouseBusyError(
-                f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again, "
-                f"and where that goes on failing, look whether the server runs and what holds its locks"
+                f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again. "
+                f"If that goes on failing, {advice}"
             )
-        return WarehouseError(
-            f"{where}: Postgres says: {said_by(error)}. {self.so_far}: correct that, and clear the task"
-        )
+        return WarehouseError(f"{where}: Postgres says: {said_by(error)}. {self.so_far}: {advice}, and clear the task")
 
     @abstractmethod
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> Any:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+
+from taxiway.core.errors import SettingError
+from taxiway.postgres.errors import is_unknown_host
+from taxiway.postgres.refusals import with_sqlstate
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -24,26 +29,68 @@ CONNECTION_DEFAULTS = {
 # A server, or a network between, that is gone without a word is noticed within a minute: the operating system's own
 # defaults take two hours, and the task would wait as long for its try to end.
 
+UNKNOWN_HOST_PAUSES = (1.0, 3.0, 6.0)
+"""Seconds between the looks for a host that nobody knows: a container that starts again has no name for a moment."""
+
 
 class WarehouseHook(PostgresHook):
     """Connects to Postgres with psycopg 3, and notices when the server is gone."""
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        """Return Airflow's connection, its extra filled up with :data:`CONNECTION_DEFAULTS`."""
-        connection: Connection = super().get_connection(conn_id)
-        connection.extra = json.dumps({**CONNECTION_DEFAULTS, **connection.extra_dejson})
+        """Return Airflow's connection, its extra filled up with :data:`CONNECTION_DEFAULTS`.
+
+        :raises SettingError: there is none, or it can't be read
+        """
+        try:
+            connection: Connection = super().get_connection(conn_id)
+        except AirflowNotFoundException as error:
+            raise SettingError(
+                f"the connection {conn_id} isn't there, or can't be read: expected one of the type postgres, in the "
+                f"variable AIRFLOW_CONN_{conn_id.upper()} as .env.example shows it, or in Airflow: airflow connections "
+                f"add {conn_id} --conn-type postgres --conn-host HOST --conn-login LOGIN --conn-password PASSWORD "
+                f"--conn-schema DATABASE"
+            ) from error
+        connection.extra = json.dumps({**CONNECTION_DEFAULTS, **_extra(connection)})
         return connection
 
     def get_conn(self) -> psycopg.Connection[Any]:
         """Connect.
 
+        :raises SettingError: there is no such connection, or it can't be read
+        :raises psycopg.Error: the server can't be reached, or refuses
         :raises AirflowFailException: the driver isn't psycopg 3
         """
-        connection = super().get_conn()
+        for pause in UNKNOWN_HOST_PAUSES:
+            try:
+                return self._connect()
+            except psycopg.OperationalError as error:
+                if not is_unknown_host(error):
+                    raise
+            time.sleep(pause)
+        return self._connect()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        with with_sqlstate():
+            connection = super().get_conn()
         if not isinstance(connection, psycopg.Connection):
             raise AirflowFailException(
                 f"connection {self.get_conn_id()}: found the driver {type(connection).__module__}, expected psycopg 3: "
                 f"install the project's requirements.txt"
             )
         return connection
+
+
+def _extra(connection: Connection) -> dict[str, Any]:
+    """Return a connection's extra, which Airflow leaves out where it isn't JSON."""
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise SettingError(
+            f"the connection {connection.conn_id} has an extra that can't be used: expected a JSON object, for example "
+            f'{{"sslmode": "require"}}: correct it (AIRFLOW_CONN_{connection.conn_id.upper()} in .env, or Admin, '
+            f"Connections in the web UI)"
+        )
+    return extra

@@ -6,13 +6,10 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import MainTableError, WarehouseError
+from taxiway.core.errors import MainTableError
 from taxiway.core.sources import ADDED_COLUMNS, Source
 from taxiway.core.sql import render
-from taxiway.postgres.session import lock
-
-OLDEST_SERVER = 170_000
-"""Oldest server version: COPY's ``FORCE_NULL *`` came with Postgres 17."""
+from taxiway.postgres.session import lock, require_server
 
 LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
 """Taxiway's own tables and views, besides the main tables."""
@@ -27,7 +24,7 @@ def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """
     if _has_current_ledger(cursor):
         return
-    _require_server(cursor, source)
+    require_server(cursor.connection, source.name)
     # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
     lock(cursor, "definitions")
     if not _has_current_ledger(cursor):
@@ -43,7 +40,7 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     :raises WarehouseError: the server is too old, or not UTF-8
     :raises MainTableError: a table of that name exists and has other columns, or isn't partitioned
     """
-    _require_server(cursor, source)
+    require_server(cursor.connection, source.name)
     ensure_ledger(cursor, source)
     lock(cursor, "definitions")
     _ensure_main_table(cursor, source)
@@ -88,18 +85,6 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
             f"{'a partitioned' if kind == 'p' else 'an ordinary'} table with {', '.join(columns)}; expected a "
             f"partitioned table with {', '.join(expected)}. Rename it (ALTER TABLE public.{source.main_table} RENAME "
             f"TO …), or give the source another main_table in include/sources/{source.name}.yaml"
-        )
-
-
-def _require_server(cursor: psycopg.Cursor[Any], source: Source) -> None:
-    """Make sure that the server can do what the steps ask of it."""
-    version = cursor.connection.info.server_version
-    encoding = cursor.execute("SHOW server_encoding").fetchone()
-    if version < OLDEST_SERVER or encoding != ("UTF8",):
-        raise WarehouseError(
-            f"{source.name}: the warehouse runs Postgres {version // 10_000} with the encoding "
-            f"{encoding[0] if encoding else 'unknown'}, expected Postgres {OLDEST_SERVER // 10_000} or newer and UTF8: "
-            f"give the connection taxi_postgres such a database"
         )
 
 

@@ -11,14 +11,18 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from taxiway.core.errors import WarehouseBusyError
+from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.core.sql import render
+from taxiway.postgres.refusals import with_sqlstate
 
 LOCK_TIMEOUT = "60s"
 """Longest wait for a lock that another session holds."""
 
 STATEMENT_TIMEOUT = "2h"
 """Longest run of one statement."""
+
+OLDEST_SERVER = 170_000
+"""Oldest server version: COPY's ``FORCE_NULL *`` came with Postgres 17."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +65,27 @@ def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Co
     :return: makes another one like it
     """
     info = connection.info
-    return partial(psycopg.connect, info.dsn, password=info.password or None)
+    connect = partial(psycopg.connect, info.dsn, password=info.password or None)
+
+    def connect_again() -> psycopg.Connection[Any]:
+        with with_sqlstate():
+            return connect()
+
+    return connect_again
+
+
+def require_server(connection: psycopg.Connection[Any], where: str) -> None:
+    """Make sure that the server can do what the steps ask of it; costs no question.
+
+    :param where: what is loaded, for the message
+    :raises WarehouseError: the server is too old, or not UTF-8
+    """
+    version, encoding = connection.info.server_version, connection.info.parameter_status("server_encoding")
+    if version < OLDEST_SERVER or encoding != "UTF8":
+        raise WarehouseError(
+            f"{where}: the warehouse runs Postgres {version // 10_000} with the encoding {encoding}, expected Postgres "
+            f"{OLDEST_SERVER // 10_000} or newer and UTF8: give the connection taxi_postgres such a database"
+        )
 
 
 def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> None:

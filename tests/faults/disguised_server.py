@@ -1,0 +1,79 @@
+"""Proxies in front of a Postgres that make it another one: in another language, older, or with a certificate."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.faults.cutting_proxy import CuttingProxy
+
+SSL_REQUEST = 8
+"""Bytes of the message with which a client asks for encryption."""
+
+
+class DisguisedServer(CuttingProxy):
+    """Says some things otherwise, in as many bytes.
+
+    :param target: the server's Unix socket
+    :param instead: what the client is given, by what the server says
+    """
+
+    def __init__(self, target: Path, instead: Mapping[bytes, bytes]) -> None:
+        super().__init__(target)
+        assert all(len(said) == len(given) for said, given in instead.items())
+        self._instead_of = instead
+
+    def disguise(self, block: bytes) -> bytes:
+        for said, given in self._instead_of.items():
+            block = block.replace(said, given)
+        return block
+
+
+class UntrustedServer(CuttingProxy):
+    """Agrees to encryption, and shows a certificate that nobody has signed but itself.
+
+    :param folder: where its key goes
+    """
+
+    def __init__(self, target: Path, folder: Path) -> None:
+        super().__init__(target)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(_self_signed(folder))
+
+    def welcome(self, client: socket.socket) -> bool:
+        client.recv(SSL_REQUEST, socket.MSG_WAITALL)
+        client.sendall(b"S")
+        with suppress(ssl.SSLError, OSError):
+            self._context.wrap_socket(client, server_side=True)
+        return False
+
+
+def _self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    form = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(form)
+    )
+    return path

@@ -1,0 +1,248 @@
+"""A warehouse that refuses: what another try can't mend fails at once, and says what does; the rest is tried again."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.core.errors import WarehouseBusyError, WarehouseError
+from taxiway.operators import warehouse_hook
+from taxiway.operators.compare_months import CompareMonthsOperator
+from tests.conftest import PostgresServer
+from tests.faults.disguised_server import DisguisedServer, UntrustedServer
+from tests.faults.killable_server import KillableServer
+from tests.faults.task_runner import execute_task
+from tests.integration.airflow_environment import free_port
+
+PASSWORD = "a password of this server"
+HBA = """
+local all postgres,stranger,taxiway trust
+local all loader,limited,nologin,barred scram-sha-256
+"""
+WHERE = r"^green 2019-01: drop_staging, connection taxi_postgres: Postgres says: "
+CORRECT = (
+    r"correct the connection taxi_postgres \(AIRFLOW_CONN_TAXI_POSTGRES in \.env, or Admin, Connections in the web UI\)"
+)
+TRIED_AGAIN = r"; the task is tried again\. If that goes on failing, "
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: PostgresServer) -> Iterator[KillableServer]:
+    """A server that asks for passwords, and doesn't know everybody."""
+    server = KillableServer()
+    try:
+        (server.socket_folder / "data" / "pg_hba.conf").write_text(HBA)
+        with server.connect(autocommit=True) as admin:
+            for role in ("limited LOGIN CONNECTION LIMIT 1", "nologin", "barred LOGIN", "stray LOGIN"):
+                name, _, options = role.partition(" ")
+                admin.execute(f"CREATE ROLE {name} {options} PASSWORD '{PASSWORD}'")
+            admin.execute(f"ALTER ROLE loader NOSUPERUSER PASSWORD '{PASSWORD}'")
+            admin.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+            admin.execute("GRANT CONNECT ON DATABASE postgres TO loader, limited, nologin")
+            admin.execute("CREATE SCHEMA taxiway_staging AUTHORIZATION loader")
+            admin.execute("CREATE DATABASE closed ALLOW_CONNECTIONS false")
+            admin.execute("SELECT pg_reload_conf()")
+        yield server
+    finally:
+        server.close()
+
+
+class Step:
+    """A step that does little more than connect, with the connection as Airflow's environment has it."""
+
+    def __init__(self, server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.right = {
+            "conn_type": "postgres",
+            "host": str(server.socket_folder),
+            "login": "loader",
+            "password": PASSWORD,
+            "schema": "postgres",
+        }
+        monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+
+    def run(self, **fields: Any) -> None:
+        self._monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({**self.right, **fields}))
+        execute_task("drop_staging", "green", "2019-01", "manual__1", 1, {})
+
+
+@pytest.fixture
+def step(server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> Step:
+    return Step(server, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"password": "wrong"}, r'.*"loader" \(SQLSTATE 28P01\)\. .*: login or password are wrong: ' + CORRECT),
+        ({"password": None}, r".*no password supplied\. .* are missing, or not what the server asks for: " + CORRECT),
+        (
+            {"login": "stranger"},
+            r'.*"stranger" does not exist \(SQLSTATE 28000\)\. .* let this login in from here: ',
+        ),
+        ({"login": "stray"}, r".*no pg_hba\.conf entry .*\(SQLSTATE 28000\)\. .* a line in pg_hba\.conf that fits it"),
+        ({"login": "nologin"}, r".*not permitted to log in \(SQLSTATE 28000\)\. .* its right to log in"),
+        ({"login": "barred"}, r".*\(SQLSTATE 42501\)\. .* lacks a right: have .* run .*/set_up_warehouse\.sql"),
+        ({"schema": "absent"}, r'.*"absent" does not exist \(SQLSTATE 3D000\)\. .* no such database: ' + CORRECT),
+        ({"extra": {"options": "-c no_such=1"}}, r".*\(SQLSTATE 42704\)\. .* the options in the connection's extra"),
+        ({"extra": {"sslmode": "always"}}, r'.*invalid sslmode value: "always"\. .* of its extra, can\'t be used: '),
+        ({"extra": {"ssl_mode": "x"}}, r'invalid connection option "ssl_mode"\. .* of its extra, can\'t be used: '),
+        ({"extra": {"connect_timeout": "x"}}, r"bad value for connect_timeout.* of its extra, can't be used: "),
+        ({"extra": {"keepalives": "x"}}, r".*invalid integer value .* of its extra, can't be used: "),
+        ({"port": 70000}, r'.*invalid port number: "70000"\. .*: one of its fields, or of its extra, can\'t be used: '),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_what_another_try_cannot_mend_fails_at_once_and_leads_on(step: Step, fields: dict[str, Any], said: str) -> None:
+    if "keepalives" in str(fields):
+        fields = {"host": "127.0.0.1", **fields}
+    with pytest.raises(AirflowFailException, match=WHERE + f"(?:{said}).*, and clear the task$") as refused:
+        step.run(**fields)
+    assert PASSWORD not in str(refused.value)
+
+    step.run()  # the connection is corrected
+
+
+def test_a_right_that_the_advised_file_gives(step: Step, server: KillableServer, root: Path) -> None:
+    name = server.create_database()
+    try:
+        with server.connect(name, autocommit=True) as admin:
+            admin.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+            advised = (root / "include/sql/postgres/set_up_warehouse.sql").read_text()
+            admin.execute("CREATE ROLE taxiway LOGIN")
+            with pytest.raises(AirflowFailException, match=r"permission denied for database .*SQLSTATE 42501"):
+                step.run(login="taxiway", schema=name)
+            admin.execute(advised.replace("%", "%%"))
+            step.run(login="taxiway", schema=name)
+    finally:
+        server.drop_database(name)
+
+
+def test_the_servers_language_does_not_matter(step: Step, server: KillableServer) -> None:
+    german = {
+        b"password authentication failed": b"Passwortpruefung misslungen.  ",
+        b"does not exist": b"gibt es nicht.",
+        b"FATAL": b"FATAL",
+    }
+    with DisguisedServer(server.socket_folder / ".s.PGSQL.5432", german) as proxy:
+        address = {"host": "127.0.0.1", "port": proxy.port}
+        with pytest.raises(AirflowFailException, match=r"Passwortpruefung misslungen.*28P01.*login or password are"):
+            step.run(**address, password="wrong")
+        with pytest.raises(AirflowFailException, match=r"gibt es nicht\. \(SQLSTATE 3D000\).*has no such database"):
+            step.run(**address, schema="absent")
+
+
+def test_encryption_that_does_not_fit_the_server(step: Step, server: KillableServer, tmp_path: Path) -> None:
+    path = server.socket_folder / ".s.PGSQL.5432"
+    said = r".*sslmode, sslrootcert or the certificates in the connection's extra don't fit the server: "
+    with DisguisedServer(path, {}) as plain:
+        address = {"host": "127.0.0.1", "port": plain.port}
+        with pytest.raises(AirflowFailException, match=f"does not support SSL{said}"):
+            step.run(**address, extra={"sslmode": "require"})
+        step.run(**address, extra={"sslmode": "prefer"})
+    with UntrustedServer(path, tmp_path) as untrusted:
+        address = {"host": "localhost", "port": untrusted.port}
+        extra = {"sslmode": "verify-full", "sslrootcert": "system"}
+        with pytest.raises(AirflowFailException, match=f"certificate verify failed{said}"):
+            step.run(**address, extra=extra)
+        with pytest.raises(AirflowFailException, match=f'"/nowhere" does not exist{said}'):
+            step.run(**address, extra={"sslmode": "verify-ca", "sslrootcert": "/nowhere"})
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, code: int, text: str) -> None:
+    """Let the name server answer so: what a real one does depends on the network of this machine."""
+
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, text)
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+
+
+def test_an_unknown_host_is_looked_for_again_and_then_fails(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(warehouse_hook.time, "sleep", pauses.append)
+    resolve_to(monkeypatch, socket.EAI_NONAME, "Name or service not known")
+    with pytest.raises(AirflowFailException, match=f"{WHERE}.*resolve.*there is no host of that name: {CORRECT}"):
+        step.run(host="warehouse.invalid")
+    assert pauses == list(warehouse_hook.UNKNOWN_HOST_PAUSES)
+
+
+def test_a_name_server_that_does_not_answer_is_asked_again_by_the_next_try(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, socket.EAI_AGAIN, "Temporary failure in name resolution")
+    with pytest.raises(WarehouseBusyError, match=f"Temporary failure.*{TRIED_AGAIN}look whether the server runs"):
+        step.run(host="warehouse.invalid")
+
+
+def test_a_server_that_is_too_old_or_of_another_encoding(step: Step, server: KillableServer) -> None:
+    """Said before any statement that such a server doesn't know."""
+    older = {
+        b"server_version\x0018.": b"server_version\x0013.",
+        b"server_encoding\x00UTF8": b"server_encoding\x00BIG5",
+    }
+    with (
+        DisguisedServer(server.socket_folder / ".s.PGSQL.5432", older) as proxy,
+        pytest.raises(
+            AirflowFailException,
+            match=r"^green 2019-01: drop_staging, connection taxi_postgres: the warehouse runs Postgres 13 with the "
+            r"encoding BIG5, expected Postgres 17 or newer and UTF8",
+        ),
+    ):
+        step.run(host="127.0.0.1", port=proxy.port)
+
+
+def test_a_connection_that_is_missing_or_cannot_be_read(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_TAXI_POSTGRES", raising=False)
+    for text in (None, "{", json.dumps({**step.right, "bogus": 1}), json.dumps({**step.right, "port": "one"})):
+        if text is not None:
+            monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", text)
+        with pytest.raises(
+            AirflowFailException,
+            match=r"^green 2019-01: drop_staging: the connection taxi_postgres isn't there, or can't be read: .*"
+            r"airflow connections add taxi_postgres --conn-type postgres",
+        ):
+            execute_task("drop_staging", "green", "2019-01", "manual__1", 1, {})
+    for extra in (["a"], "{sslmode"):
+        with pytest.raises(AirflowFailException, match=r"taxi_postgres has an extra .* expected a JSON object"):
+            step.run(extra=extra)
+
+
+@pytest.mark.parametrize("kind", ["nothing listens", "no socket", "no answer", "limited", "closed"])
+def test_what_may_pass_is_tried_again(step: Step, server: KillableServer, kind: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        closing(psycopg.connect(host=str(server.socket_folder), user="limited", password=PASSWORD, dbname="postgres")),
+    ):
+        fields, said = {
+            "nothing listens": ({"host": "127.0.0.1", "port": free_port()}, "refused.*look whether the server runs"),
+            "no socket": (
+                {"host": "/nowhere"},
+                "No such file.*look whether .* and whether host and port",
+            ),
+            "no answer": (
+                {"host": "127.0.0.1", "port": silent.getsockname()[1], "extra": {"connect_timeout": 2}},
+                "timeout expired.*look whether the server runs",
+            ),
+            "limited": ({"login": "limited"}, r"SQLSTATE 53300.*raise max_connections .* role's CONNECTION LIMIT"),
+            "closed": ({"schema": "closed"}, r"SQLSTATE 55000.*ALLOW_CONNECTIONS"),
+        }[kind]
+        with pytest.raises(WarehouseBusyError, match=f"{WHERE}.*{said}") as failed:
+            step.run(**fields)
+        assert "; the task is tried again. If that goes on failing, " in str(failed.value)
+
+
+def test_a_comparison_says_the_same(step: Step, server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = CompareMonthsOperator(task_id="compare", source_names=["green"])
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({**step.right, "password": "wrong"}))
+    with pytest.raises(WarehouseError, match=f"^green .*: compare, connection taxi_postgres: .*28P01.*{CORRECT}"):
+        operator._connect(["green"])
