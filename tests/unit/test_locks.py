@@ -112,7 +112,7 @@ def test_every_install_leaves_the_choice_to_the_lock() -> None:
         (name, line.strip())
         for name in files
         for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
-        if "pip install" in line and not line.lstrip().startswith("#")
+        if "pip install " in line and not line.lstrip().startswith("#")
     ]
 
     assert {name for name, _ in installs} >= {"bin/make-venv", "Dockerfile"}

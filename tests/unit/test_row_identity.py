@@ -57,8 +57,9 @@ def test_repeats_are_numbered_from_the_second_on() -> None:
 
 def test_golden_files_and_rows(tlc: Path) -> None:
     golden = json.loads((tlc / "golden_row_ids.json").read_text())
-    assert len(golden["files"]) >= 8
-    for entry in golden["files"]:
+    files = [entry for entry in golden["files"] if entry["file"].endswith(".csv.gz")]
+    assert len(files) >= 8
+    for entry in files:
         name = entry["file"].split("/")[1]
         source = load_source(SOURCES_FOLDER / f"{name}.yaml")
         with gzip.open(tlc / entry["file"], "rt", newline="") as stream:
