@@ -142,7 +142,7 @@ def test_refusal_and_oddities_are_final(mirror: FaultyMirror, cache: Cache, code
         ),
         (
             Answer(b"<?xml version='1.0'?><Error>\n<Code>AccessDenied", headers={"Content-Type": "application/xml"}),
-            "plain text (application/xml) that begins '<?xml version='1.0'?><Error> <Code>AccessDenied'",
+            "an XML document (application/xml, it begins '<?xml version='1.0'?><Error> <Code>AccessDenied')",
         ),
         (
             Answer(b"VendorID,lpep_pickup_datetime\r\n2,2019-03-01", headers={"Content-Type": "text/csv"}),

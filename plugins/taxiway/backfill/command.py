@@ -232,7 +232,7 @@ class _Command:
 
     def _stop_if_asked(self) -> None:
         if self.signals.requested():
-            raise BackfillStopped
+            raise BackfillStopped("stopped before anything was started")
 
 
 @cli_utils.action_cli  # type: ignore[untyped-decorator]

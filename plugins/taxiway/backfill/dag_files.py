@@ -67,10 +67,10 @@ def parse_dag(dag_id: str) -> ParsedDag:
         if parsed is not None:
             return parsed
     if errors:
-        lines = [f"  {path}: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items())]
+        files = [f"{path}: {trace.strip().splitlines()[-1]}" for path, trace in sorted(errors.items())]
         raise BackfillError(
-            f"DAG {dag_id!r} not found, and these files can't be imported: correct them and try again\n"
-            + "\n".join(lines)
+            f"DAG {dag_id!r} not found, and these files can't be imported: {'; '.join(files)}. Correct them and try "
+            f"again"
         )
     raise BackfillUsageError(_not_found(dag_id, sorted(others)))
 

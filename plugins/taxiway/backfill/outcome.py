@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select
 
 from taxiway.backfill.plan import Action, PlannedRun
+from taxiway.core.messages import printable
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -220,7 +221,8 @@ def exception_in_log(log: Path) -> str:
             exception = f"{detail.get('exc_type')}: {detail.get('exc_value')}"
         if entry.get("level") in ("error", "critical"):
             error = str(entry.get("event"))
-    return exception or error or "the task ended without an exception: its process was killed"
+    said = exception or error or "the task ended without an exception: its process was killed"
+    return printable(" ".join(said.splitlines()))
 
 
 def _entry(line: str) -> Mapping[str, Any]:

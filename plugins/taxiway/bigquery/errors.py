@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError, WarehouseError
+from taxiway.core.messages import one_line
 
 if TYPE_CHECKING:
     from taxiway.bigquery.settings import GcpSettings
@@ -176,7 +177,7 @@ def failure(
     :param code: the HTTP status, where there is one
     :param outcome: what had been published, for the message; nothing is said of it without
     """
-    said = " ".join(message.split())[:1000]
+    said = one_line(message, 1000)
     # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
     passing = reason in PASSING_REASONS or (code in PASSING_CODES and reason not in FINAL_REASONS)
     advice = _ADVICE.get(reason)

@@ -11,6 +11,7 @@ from taxiway.bigquery.load import Load
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import Warehouse
+from taxiway.core.messages import printable
 
 DESTINATION = "bigquery"
 """What the ledger calls this warehouse."""
@@ -238,7 +239,7 @@ def record(
         "rows_unchanged": None,
         "warnings": list(load.warnings),
         "started_at": load.began,
-        "error": error,
+        "error": None if error is None else printable(error),
         **counts,
     }
     warehouse.run(statement("record_step", values, dataset=tables.dataset))

@@ -6,9 +6,18 @@ found and what was expected, and gives the next step.
 
 from __future__ import annotations
 
+from taxiway.core.messages import printable
+
 
 class TaxiwayError(Exception):
-    """Anything that Taxiway itself reports."""
+    """Anything that Taxiway itself reports, in a message of printable characters and of bounded length."""
+
+    def __init__(self, message: str) -> None:
+        """Make one.
+
+        :param message: what went wrong; it may quote what a file, a server or a library says
+        """
+        super().__init__(printable(message))
 
 
 class InvalidMonthError(TaxiwayError):
@@ -20,7 +29,7 @@ class SourceConfigError(TaxiwayError):
 
 
 class MonthNotFoundError(TaxiwayError):
-    """The mirror says that it has no such file (404 or 410)."""
+    """The mirror has no such file, or none that it may show: 404, 410, or a storage's 403."""
 
 
 class DownloadError(TaxiwayError):
@@ -37,7 +46,7 @@ class DownloadError(TaxiwayError):
 
 
 class DownloadRefusedError(TaxiwayError):
-    """The file can't be asked for, and a second try would end the same: 401, 403, a bad address or redirect."""
+    """The file can't be asked for, and a second try would end the same: a login, a bad address or redirect."""
 
 
 class MirrorBusyError(TaxiwayError):

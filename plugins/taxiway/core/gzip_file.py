@@ -1,18 +1,14 @@
-"""Gzip files: checked through to their last byte, and told from what isn't one."""
+"""Gzip files: checked through to their last byte."""
 
 from __future__ import annotations
 
 import hashlib
-import html
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from isal import isal_zlib
-
-from taxiway.core.messages import one_line
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of every gzip member (RFC 1952)."""
@@ -25,16 +21,6 @@ _READ_BLOCK = 64 * 1024
 # The decompressor copies what is left of a block behind a member's end: with many small members, large blocks are slow.
 _GZIP_WBITS = 31
 _DAMAGED: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs say: an instance
-# The mirror chooses what these two are tried on, so neither may look at the same bytes again and again.
-_HTML = re.compile(rb"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
-_FORMATS = {
-    b"PK\x03\x04": "a ZIP archive",
-    b"PAR1": "a Parquet file",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ\x00": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a Zstandard file",
-}
 
 
 class GzipFaultError(ValueError):
@@ -149,33 +135,3 @@ def unpacked_head(body: bytes) -> bytes:
         return isal_zlib.decompressobj(_GZIP_WBITS).decompress(body, HEAD)
     except _DAMAGED:
         return b""
-
-
-def is_html(body: bytes) -> bool:
-    """Say whether a body's first bytes begin an HTML page."""
-    return _HTML.match(body.removeprefix(b"\xef\xbb\xbf")) is not None
-
-
-def describe_body(body: bytes, content_type: str) -> str:
-    """Say in words what a body is that isn't a gzip file, for an error.
-
-    :param body: its first bytes, at most :data:`HEAD`
-    :param content_type: the header Content-Type, or an empty text
-    :return: for example ``an HTML page (text/html, title 'Sign in')``
-    """
-    kind = content_type.partition(";")[0].strip().lower()
-    label = one_line(kind, 60) or "no Content-Type"
-    if not body:
-        return f"an empty body ({label})"
-    text = body.decode("utf-8", errors="replace")
-    if is_html(body) or "html" in kind:
-        title = _TITLE.search(text)
-        named = f"title '{one_line(html.unescape(title[1]), 80)}'" if title else "without a title"
-        return f"an HTML page ({label}, {named})"
-    for magic, name in _FORMATS.items():
-        if body.startswith(magic):
-            return f"{name} ({label})"
-    start = text[:200]
-    if "\ufffd" in start[:-1] or "\0" in start:
-        return f"data ({label}) that begins with the bytes {body[:8].hex(' ')}"
-    return f"plain text ({label}) that begins '{one_line(start, 60)}'"

@@ -1,13 +1,67 @@
-"""What others have written, made fit for a message or a log."""
+"""What others have written (files, servers, libraries), made fit for a message, a log or a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
-def one_line(text: str, length: int) -> str:
-    """Return a text in one line, shortened, without anything that a terminal or a log would act on.
+LONGEST_MESSAGE = 2000
+"""Characters of an error's message."""
+
+LONGEST_QUOTE = 100
+"""Characters of somebody else's text that a message quotes."""
+
+MOST_LISTED = 40
+"""Names that a message lists."""
+
+
+def printable(text: str, length: int = LONGEST_MESSAGE) -> str:
+    """Return a text of printable characters alone: control characters, line ends and bidi marks come escaped.
+
+    :param text: the text; a lone surrogate in it is escaped, too
+    :param length: characters of the result at most; what is cut out is its middle, for a message ends with advice
+    """
+    if len(text) > length:
+        # Escaping makes a text longer, never shorter.
+        text = f"{text[: length // 2]}…{text[-(length // 2) :]}"
+    if not text.isprintable():
+        text = "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+        )
+    if len(text) <= length:
+        return text
+    begin = (length - 1) // 2
+    return f"{text[:begin]}…{text[len(text) - (length - 1 - begin) :]}"
+
+
+def one_line(text: str, length: int = LONGEST_QUOTE) -> str:
+    """Return the beginning of a text in one line of printable characters; white space becomes one space.
 
     :param text: the text
-    :param length: characters that are kept at most
+    :param length: characters of the result at most
     """
-    words = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    # More than the result needs, and little of what may be a long text.
+    words = printable(" ".join(text[: 20 * length].split())[: length + 1], 20 * length)
     return words if len(words) <= length else words[: length - 1] + "…"
+
+
+def quoted(text: str | bytes, length: int = LONGEST_QUOTE) -> str:
+    """Return the beginning of a text, or of bytes, as Python writes it: in quotation marks, with escapes.
+
+    :param text: the text or the bytes
+    :param length: characters of the result at most, but for the quotation marks
+    """
+    shown = repr(text[: length + 1])
+    return shown if len(text) <= length and len(shown) <= length + 3 else shown[:length] + "…" + shown[-1]
+
+
+def listed(names: Sequence[str]) -> str:
+    """List names, the first :data:`MOST_LISTED` of them; those that aren't plain come in quotation marks.
+
+    :param names: for example those of a header
+    """
+    more = len(names) - MOST_LISTED
+    shown = ", ".join(
+        name if name and name.isprintable() and len(name) <= LONGEST_QUOTE else quoted(name)
+        for name in names[:MOST_LISTED]
+    )
+    return (shown or "nothing") + (f" and {more} more" if more > 0 else "")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxiway.core.errors import RejectLimitError
+from taxiway.core.messages import quoted
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 
@@ -88,8 +89,7 @@ def reason_against_field(header: str, value: str, expected: str) -> str:
     :param value: what it holds
     :param expected: what it should hold, in words
     """
-    shown = value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…"
-    return f"{header} is {shown!r}, expected {expected}"
+    return f"{header} is {quoted(value, LONGEST_SHOWN)}, expected {expected}"
 
 
 def check_limit(

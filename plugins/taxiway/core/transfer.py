@@ -14,6 +14,7 @@ import requests
 
 from taxiway.core.cache import CacheSlot, PartialFile, StoredFile
 from taxiway.core.errors import DownloadError, FileTooLargeError, InvalidFileError
+from taxiway.core.file_kinds import LOOK, describe_body, other_kind
 from taxiway.core.gzip_file import (
     GZIP_MAGIC,
     HEAD,
@@ -21,8 +22,6 @@ from taxiway.core.gzip_file import (
     GzipFaultError,
     UnpackedSizeError,
     check_gzip,
-    describe_body,
-    is_html,
     unpacked_blocks,
     unpacked_head,
 )
@@ -177,10 +176,13 @@ class Transfer:
             broken = error
         content_type = response.headers.get("Content-Type", "")
         if not GZIP_MAGIC.startswith(first[:2]) or (not first and broken is None):
-            raise self._invalid(describe_body(first[:HEAD], content_type))
+            found = describe_body(first[:HEAD], content_type)
+            raise self._invalid(found.described, found.advice)
         inside = unpacked_head(first)
-        if is_html(inside):
-            raise self._invalid(f"a gzip file that holds {describe_body(inside, content_type)}")
+        # A gzip file in a gzip file may be the server's doing, which is undone later.
+        if not inside.startswith(GZIP_MAGIC) and other_kind(inside) is not None:
+            found = describe_body(inside, content_type)
+            raise self._invalid(f"a gzip file that holds {found.described}", found.advice)
         return first, broken
 
     def _verify(self, current: PartialFile, *, resumed: bool) -> GzipContents | None:
@@ -235,11 +237,8 @@ class Transfer:
     def _retryable(self, found: str, next_step: str) -> DownloadError:
         return DownloadError(f"{self._where}: found {found}; expected the whole file. {next_step}")
 
-    def _invalid(self, found: str) -> InvalidFileError:
-        return InvalidFileError(
-            f"{self._where}: found {found}; expected a sound gzip file of CSV rows. "
-            "Look at this address in a browser; where the file itself is broken, tell those who keep the mirror"
-        )
+    def _invalid(self, found: str, advice: str = LOOK) -> InvalidFileError:
+        return InvalidFileError(f"{self._where}: found {found}; expected a sound gzip file of CSV rows. {advice}")
 
 
 def _continued(part: PartialFile, response: requests.Response) -> PartialFile | None:

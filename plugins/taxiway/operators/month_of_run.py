@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.core.errors import DownloadError, InvalidMonthError, TaxiwayError, WarehouseBusyError
+from taxiway.core.messages import one_line
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, find_source
@@ -31,7 +32,8 @@ def source_and_month(source_name: str, month: str, context: Context) -> tuple[So
         found = Month.parse(month)
         _refuse_another_month(found, context)
     except TaxiwayError as error:
-        raise AirflowFailException(f"{source_name} {str(month or '(no month)')[:40]}: {error}") from error
+        asked = one_line(f"{source_name} {month or '(no month)'}", 60)
+        raise AirflowFailException(f"{asked}: {error}") from error
     return source, found
 
 

@@ -6,6 +6,8 @@ import re
 
 import psycopg
 
+from taxiway.core.messages import printable
+
 _PASSING_STATES = ("08", "25P03", "25P04", "40", "53", "55", "57", "58", "XX000")
 # Classes of SQLSTATE, or single ones, that trying again may mend: connection, a transaction that took too long,
 # serialization, resources, locks, shutdown, system.
@@ -94,7 +96,7 @@ def is_passing(error: psycopg.Error) -> bool:
 def said_by(error: psycopg.Error) -> str:
     """Return what Postgres says, in one line, with its SQLSTATE where there is one."""
     lines = (error.diag.message_primary or str(error)).strip().splitlines()
-    said = lines[0] if lines else type(error).__name__
+    said = printable(lines[0], 1000) if lines else type(error).__name__
     return f"{said} (SQLSTATE {error.sqlstate})" if error.sqlstate else said
 
 

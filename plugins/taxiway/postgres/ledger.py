@@ -13,6 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from taxiway.core.download import Download
+from taxiway.core.messages import printable
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.main_table import ensure_ledger
@@ -165,7 +166,7 @@ def _enter_failure(
 
     :param attempt: the step's; None where it failed before it had one
     """
-    said = f"{name}: {str(error) or type(error).__name__}"
+    said = f"{name}: {printable(str(error) or type(error).__name__)}"
     try:
         if _is_idle(connection):
             try:
@@ -185,7 +186,7 @@ def _enter_failure(
     except Exception as unrecorded:
         # The next attempt marks this one abandoned.
         where = f"{tables.source.name} {tables.month}: {name}"
-        log.warning("%s: the failure could not be entered in the ledger: %s", where, unrecorded)
+        log.warning("%s: the failure could not be entered in the ledger: %s", where, printable(str(unrecorded)))
 
 
 def _is_idle(connection: psycopg.Connection[Any]) -> bool:

@@ -1,0 +1,69 @@
+"""What others have written comes bounded, and in printable characters, into every message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from taxiway.backfill.outcome import exception_in_log
+from taxiway.bigquery.errors import failure
+from taxiway.bigquery.settings import GcpSettings
+from taxiway.core.errors import DownloadError, TaxiwayError
+from taxiway.core.messages import LONGEST_MESSAGE, LONGEST_QUOTE, MOST_LISTED, listed, one_line, printable, quoted
+from taxiway.core.rejects import reason_against_field
+from taxiway.postgres.errors import said_by
+
+RUBBISH = [
+    "\0" * 895,
+    "\x1b[2J\x1b]0;title\a",
+    "\u202etxt.exe\u2066",
+    "a\r\nERROR forged",
+    "\udcff",
+    "\x9b31m",
+    "x" * 10**6,
+]
+
+
+@pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
+def test_rubbish_is_escaped_and_cut(text: str) -> None:
+    for shown, longest in (
+        (printable(text), LONGEST_MESSAGE),
+        (one_line(text), LONGEST_QUOTE),
+        (quoted(text), LONGEST_QUOTE + 2),
+        (quoted(text.encode("utf-8", "surrogateescape")), LONGEST_QUOTE + 3),
+        (str(TaxiwayError(text)), LONGEST_MESSAGE),
+        (str(DownloadError(text, retry_after=1)), LONGEST_MESSAGE),
+        (reason_against_field("fare", text, "a number"), 200),
+        (listed([text] * 1000), (LONGEST_QUOTE + 4) * MOST_LISTED + 20),
+        (str(failure("green", "invalid", text, GcpSettings("p", "EU", "b", "d", 1))), 1_200),
+        (said_by(psycopg.DataError(text)), 1_100),
+    ):
+        assert shown.isprintable()
+        assert 0 < len(shown) <= longest
+
+
+def test_what_is_fit_stays_as_it_is() -> None:
+    text = "green 2019-03: é, 日本, “quoted”  twice"
+    assert printable(text) == str(TaxiwayError(text)) == text
+    assert listed(["VendorID", "", "a\tb"]) == "VendorID, '', 'a\\tb'"
+    assert listed([]) == "nothing"
+
+
+def test_a_long_message_keeps_its_advice() -> None:
+    message = printable(f"green 2019-03: found {'x' * 10_000}: clear the task")
+    assert message.startswith("green 2019-03: found xxx")
+    assert message.endswith("xxx: clear the task")
+
+
+@pytest.mark.parametrize("text", RUBBISH[:-2], ids=range(len(RUBBISH) - 2))
+def test_the_summary_of_a_backfill_is_fit_for_a_terminal(text: str, tmp_path: Path) -> None:
+    log = tmp_path / "attempt=1.log"
+    detail = [{"exc_type": "LibraryError", "exc_value": text * 1000}]
+    log.write_text(json.dumps({"level": "error", "event": text, "error_detail": detail}), encoding="utf-8")
+    said = exception_in_log(log)
+    assert said.startswith("LibraryError: ")
+    assert said.isprintable()
+    assert len(said) <= LONGEST_MESSAGE
