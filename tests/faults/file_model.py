@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,9 +40,11 @@ def expect(source: Source, month: Month, text: bytes) -> Expected:
     :param text: the unpacked file
     """
     header, *lines = text.split(b"\n")
-    columns = _header(source, header)
-    if columns is None:
+    found = _header(source, header)
+    if found is None:
         return Expected("HeaderError")
+    columns, unnamed_names = found
+    unnamed = _unnamed(text[len(header) + 1 :], len(columns), unnamed_names)
     rows, rejects, read = [], set[int](), 0
     for number, line in enumerate(lines, start=2):
         line = line.removesuffix(b"\r")
@@ -49,10 +52,10 @@ def expect(source: Source, month: Month, text: bytes) -> Expected:
             continue
         read += 1
         fields = _fields(line)
-        if fields is None or len(fields) != len(columns):
+        if fields is None or len(fields) != len(columns) + unnamed or any(fields[len(columns) :]):
             rejects.add(number)
             continue
-        row = dict(zip([column.name for column in columns], fields, strict=True))
+        row = dict(zip([column.name for column in columns], fields[: len(columns)], strict=True))
         ordered = [row[column.name] for column in source.columns]
         if all(_readable(column, value) for column, value in zip(source.columns, ordered, strict=True)):
             rows.append(ordered)
@@ -67,14 +70,29 @@ def expect(source: Source, month: Month, text: bytes) -> Expected:
     return Expected("loads", tuple(unique_row_ids(source.columns, rows)), frozenset(rejects))
 
 
-def _header(source: Source, line: bytes) -> list[Column] | None:
+def _unnamed(rows: bytes, columns: int, in_header: int) -> int:
+    """How many empty fields the first 64 KiB of rows have behind those of the columns."""
+    lines = rows[:65_536].split(b"\n")[: -1 if len(rows) >= 65_536 else None]
+    votes = Counter[int]()
+    for line in lines:
+        fields = _fields(line.removesuffix(b"\r"))
+        if line.strip(b"\r") and fields is not None and len(fields) >= columns and not any(fields[columns:]):
+            votes[len(fields) - columns] += 1
+    most, count = min(votes.items(), key=lambda vote: (-vote[1], vote[0]), default=(0, 0))
+    return most if most == in_header or votes[0] * 100 <= count else 0
+
+
+def _header(source: Source, line: bytes) -> tuple[list[Column], int] | None:
     try:
         text = line.decode("utf-8-sig").rstrip("\r")
         names = [name.strip().lower() for name in next(csv.reader([text], strict=True), [])]
     except (UnicodeDecodeError, csv.Error):
         return None
     columns = {column.name: column for column in source.columns}
-    return [columns[name] for name in names] if sorted(names) == sorted(columns) else None
+    named = len(",".join(names).rstrip(",").split(","))
+    if sorted(names[:named]) != sorted(columns):
+        return None
+    return [columns[name] for name in names[:named]], len(names) - named
 
 
 def _fields(line: bytes) -> list[str] | None:

@@ -332,7 +332,7 @@ BAD_FILES = {
     "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "no gzip file"),
     "no bytes": (lambda whole: b"", errors.InvalidFileError, "is empty"),
     "nothing packed": (lambda whole: gzip.compress(b""), errors.InvalidFileError, "is empty"),
-    "packed html": (lambda whole: gzip.compress(b"<html>\n<body>"), errors.HeaderError, "missing VendorID"),
+    "packed html": (lambda whole: gzip.compress(b"<html>\n<body>"), errors.InvalidFileError, "an HTML page"),
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
+from taxiway.core.lines import MAX_LINE, numbered_lines, row_of, whole_lines
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
@@ -33,7 +33,7 @@ def test_a_line_without_end_takes_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert (number, len(line)) == (1, MAX_LINE)
-    assert reason_against(line, 1) == f"longer than {MAX_LINE} bytes"
+    assert row_of(line, 1) == (line, f"longer than {MAX_LINE} bytes")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
@@ -75,4 +75,4 @@ def test_a_line_without_end_is_cut_all_the_same() -> None:
     ],
 )
 def test_a_line_is_one_row_or_there_is_a_reason(line: bytes, reason: str | None) -> None:
-    assert reason_against(line, 3) == reason
+    assert row_of(line, 3) == (line, reason)

@@ -65,6 +65,7 @@ def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: A
         file_columns(tables, load),
         tables.source.columns,
         reasons,
+        load.unnamed,
     )
     rejects.keep(warehouse, tables, load.load_id, found.kept)
     # First: what isn't there because the table was emptied is no rejected row.

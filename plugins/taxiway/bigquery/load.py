@@ -23,6 +23,7 @@ class Load:
     :param object_name: name of that object in the bucket
     :param generation: its generation in the bucket
     :param file_columns: names of the columns in the order of the file
+    :param unnamed: how many fields a row of the file has behind the last column
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that have an id
@@ -41,6 +42,7 @@ class Load:
     object_name: str = ""
     generation: int = 0
     file_columns: tuple[str, ...] = ()
+    unnamed: int = 0
     rows_read: int | None = None
     rows_rejected: int | None = None
     rows_staged: int | None = None

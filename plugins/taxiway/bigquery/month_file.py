@@ -9,14 +9,13 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from taxiway.bigquery.csv_fields import fields_of, line_of
 from taxiway.core.download import Download
 from taxiway.core.errors import EmptyMonthError
-from taxiway.core.header import match_header, split_header
-from taxiway.core.lines import MAX_LINE, numbered_lines, reason_against, whole_lines
+from taxiway.core.header import read_layout
+from taxiway.core.lines import MAX_LINE, numbered_lines, row_of, whole_lines
 from taxiway.core.month_file import unpacked_month
 from taxiway.core.months import Month
 from taxiway.core.rejects import Reject, RejectedLines
@@ -34,6 +33,7 @@ class MonthFile:
     """What a downloaded file holds.
 
     :param columns: the source's columns in the order of the file
+    :param unnamed: how many fields a row has behind the last column
     :param rows_read: rows, without the header
     :param rows_rejected: how many lines are no row
     :param rejects: the first of them
@@ -41,6 +41,7 @@ class MonthFile:
     """
 
     columns: tuple[Column, ...]
+    unnamed: int
     rows_read: int
     rows_rejected: int
     rejects: tuple[Reject, ...]
@@ -71,12 +72,10 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
 
 def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
     """Look at the file in large pieces; None where one of them isn't plainly rows."""
-    blocks = unpacked_month(source, month, file)
-    header, first_rows = split_header(source, month, blocks)
-    columns = match_header(source, month, header)
-    commas = len(columns) - 1
-    rows, sound = 0, True
-    for block in whole_lines(chain([first_rows], blocks)):
+    _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
+    commas = len(layout.columns) - 1
+    rows, sound = 0, not layout.unnamed  # BigQuery has no column for the fields behind the last one
+    for block in whole_lines(blocks):
         if not sound:
             continue  # the rest is read all the same: the file's checksum is taken on the way
         lines = block.replace(b"\r\n", b"\n").split(b"\n")
@@ -85,7 +84,7 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         rows += len(lines)
         plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
         sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
-    return MonthFile(columns, rows, 0, (), sound=True) if sound else None
+    return MonthFile(layout.columns, 0, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
@@ -93,18 +92,16 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     rejects = RejectedLines()
     rows_read, changed = 0, False
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
-        lines = numbered_lines(unpacked_month(source, month, file))
-        _, header = next(lines)
-        columns = match_header(source, month, header)
-        copy.write(header.removeprefix(b"\xef\xbb\xbf") + b"\n")
-        for number, line in lines:
+        _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
+        copy.write(",".join(column.header for column in layout.columns).encode() + b"\n")
+        for number, line in numbered_lines(blocks, first=2):
             if not line:
                 changed = True  # an empty line is no row: editors leave them behind
                 continue
             rows_read += 1
-            reason = reason_against(line, len(columns))
+            row, reason = row_of(line, len(layout.columns), layout.unnamed)
             if reason is None:
-                plainly = _plainly(line)
+                plainly = _plainly(row)
                 changed = changed or plainly != line
                 copy.write(plainly + b"\n")
             else:
@@ -112,7 +109,7 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     sound = not rejects.count and not changed
     if sound:
         clean_copy.unlink()
-    return MonthFile(columns, rows_read, rejects.count, tuple(rejects.kept), sound)
+    return MonthFile(layout.columns, layout.unnamed, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
 def _plainly(line: bytes) -> bytes:

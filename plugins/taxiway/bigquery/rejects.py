@@ -11,7 +11,7 @@ from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core import rejects as core_rejects
 from taxiway.core.errors import BalanceError
-from taxiway.core.lines import numbered_lines, reason_against
+from taxiway.core.lines import numbered_lines, row_of
 from taxiway.core.rejects import MOST_KEPT, Reject, RejectedLines, reason_against_field
 from taxiway.core.sources import Column
 
@@ -113,6 +113,7 @@ def with_line_numbers(
     file_columns: Sequence[Column],
     columns: Sequence[Column],
     reasons: Mapping[tuple[str, ...], str],
+    unnamed: int = 0,
 ) -> RejectedLines:
     """Find the lines of unreadable rows again: BigQuery keeps no line numbers, but the file is at hand.
 
@@ -122,14 +123,16 @@ def with_line_numbers(
     :param file_columns: the columns in the order of the file
     :param columns: the columns in the source's order
     :param reasons: what :func:`find_unreadable` returned
+    :param unnamed: how many fields a row has behind the last column
     """
     position = {column.name: number for number, column in enumerate(file_columns)}
     order = [position[column.name] for column in columns]
     rejects = RejectedLines()
     for number, line in numbered_lines(blocks):
-        if number == 1 or reason_against(line, len(order)) is not None:
+        row, no_row = row_of(line, len(order), unnamed)
+        if number == 1 or no_row is not None:
             continue  # what is no row was rejected before
-        fields = fields_of(line.decode())
+        fields = fields_of(row.decode())
         reason = reasons.get(tuple(fields[place] for place in order))
         if reason is not None:
             rejects.add(number, line, reason)

@@ -19,7 +19,7 @@ from taxiway.bigquery.warehouse import Warehouse
 def send_month(
     warehouse: Warehouse, lake: Lake, tables: CloudTables, load: Load, entered: Callable[[Load], None]
 ) -> tuple[Load, Uploaded]:
-    """Upload a month's file as it is; where lines of it are no rows, a copy without them beside the lake, too.
+    """Upload a month's file as it is; if BigQuery can't read it so, a copy that it can read beside the lake, too.
 
     :param entered: is told the load as soon as its rows are counted
     :return: the load, with the object that it goes on with, and the file's own object
@@ -35,6 +35,7 @@ def send_month(
             rows_read=found.rows_read,
             rows_rejected=found.rows_rejected,
             file_columns=tuple(column.name for column in found.columns),
+            unnamed=found.unnamed,
         )
         entered(load)
         rejects.keep(warehouse, tables, load.load_id, found.rejects)

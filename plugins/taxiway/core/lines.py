@@ -1,4 +1,4 @@
-"""Lines of a CSV file, one row each, looked at one by one."""
+"""Lines of a CSV file, one row each, looked at one by one or in blocks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ MAX_LINE = 1024 * 1024
 """Longest line that is read whole, in bytes; what goes on behind it belongs to the same line, and is dropped."""
 
 
-def numbered_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Cut a file into its lines, and number them from 1.
+def numbered_lines(blocks: Iterable[bytes], first: int = 1) -> Iterator[tuple[int, bytes]]:
+    """Cut a file into its lines, and number them.
 
-    :param blocks: the file, in blocks of any size
+    :param blocks: the file, or its rest, in blocks of any size
+    :param first: number of the first line
     :return: number and line, without its end (LF or CRLF); memory stays small, however long a line is
     """
-    number, rest = 1, b""
+    number, rest = first, b""
     for block in blocks:
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
@@ -54,28 +55,57 @@ def has_empty_line(block: bytes) -> bool:
     return block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block
 
 
-def reason_against(line: bytes, fields: int) -> str | None:
-    """Say why a line can't be read as one CSV row, or None where it can.
+def count_fields(line: bytes) -> int:
+    """Count a line's fields, as COPY does: a comma within quotation marks separates nothing.
+
+    :param line: the line; its quotation marks may be unclosed
+    """
+    # A quotation mark opens or closes a quoted part wherever it stands, and two are one.
+    return 1 + sum(part.count(b",") for part in line.split(b'"')[::2])
+
+
+def without_unnamed(block: bytes, unnamed: int) -> bytes | None:
+    """Take the empty fields behind the last column off every line of a block; None if one lacks them.
+
+    :param block: whole lines, each with all its quotation marks closed; the file's last one may lack its end
+    :param unnamed: how many fields a row has behind the last column
+    """
+    if not unnamed:
+        return block
+    commas = b"," * unnamed
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    shortened = block.replace(commas + b"\r\n", b"\r\n").replace(commas + b"\n", b"\n").removesuffix(commas)
+    return shortened if len(block) - len(shortened) == lines * unnamed else None
+
+
+def row_of(line: bytes, fields: int, unnamed: int = 0) -> tuple[bytes, str | None]:
+    """Return a line as a CSV row of the named columns; or the line, with the reason why it can't be read as one.
 
     :param line: the line, without its end
-    :param fields: how many fields a row has
+    :param fields: how many columns a row has
+    :param unnamed: how many fields it has behind them, which must be empty
     """
     if len(line) >= MAX_LINE:
-        return f"longer than {MAX_LINE} bytes"
+        return line, f"longer than {MAX_LINE} bytes"
     if b"\0" in line:
-        return f"a NUL at byte {line.index(0) + 1}"
+        return line, f"a NUL at byte {line.index(0) + 1}"
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        return f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}"
-    # As COPY reads it: a quotation mark opens or closes a quoted part wherever it stands, and two are one.
+        return line, f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}"
     parts = text.split('"')
     if len(parts) % 2 == 0:
-        return "a quotation mark that isn't closed in its line"
-    outside = parts[::2]
-    if any("\r" in part for part in outside):
-        return "a carriage return inside the line"
-    found = 1 + sum(part.count(",") for part in outside)
-    if found != fields:
-        return f"{found} fields, expected {fields}"
-    return None
+        return line, "a quotation mark that isn't closed in its line"
+    if any("\r" in part for part in parts[::2]):
+        return line, "a carriage return inside the line"
+    found = count_fields(line)
+    if found != fields + unnamed:
+        besides = f" and {unnamed} empty ones behind the last column" if unnamed else ""
+        return line, f"{found} fields, expected {fields}{besides}"
+    row = line
+    for _ in range(unnamed):
+        row = row.removesuffix(b'""')
+        if not row.endswith(b","):
+            return line, "a value behind the last column, in a field that has no name; expected none"
+        row = row[:-1]
+    return row, None

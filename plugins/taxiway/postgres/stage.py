@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 import psycopg
 
 from taxiway.core.download import Download
 from taxiway.core.errors import EmptyMonthError
-from taxiway.core.header import match_header, split_header
-from taxiway.core.lines import numbered_lines, reason_against, whole_lines
+from taxiway.core.header import Layout, read_layout
+from taxiway.core.lines import numbered_lines, row_of, whole_lines, without_unnamed
 from taxiway.core.month_file import unpacked_month
 from taxiway.core.plain_rows import PlainRows
 from taxiway.core.rejects import RejectedLines
@@ -118,9 +117,7 @@ def _stage_plain(
     source = tables.source
     if len(source.columns) > _MOST_ARGUMENTS:
         return None
-    blocks = unpacked_month(source, tables.month, file)
-    header, first_rows = split_header(source, tables.month, blocks)
-    columns = match_header(source, tables.month, header)
+    _, layout, blocks = read_layout(source, tables.month, unpacked_month(source, tables.month, file))
     with transaction(connection) as cursor:
         cursor.execute(
             render(
@@ -128,16 +125,11 @@ def _stage_plain(
             ),
             {"filename": source.filename(tables.month)},
         )
-    rows = PlainRows(columns)
-
-    def plain_blocks() -> Iterator[bytes]:
-        for block in whole_lines(chain([first_rows], blocks)):
-            if not rows.add(block):
-                raise _StumbledError
-            yield block
-
+    rows = PlainRows(layout.columns)
     try:
-        copied = copy_in_parallel(connection, _copy_statement(tables, columns), plain_blocks())
+        copied = copy_in_parallel(
+            connection, _copy_statement(tables, layout.columns), _rows_alone(blocks, layout, rows.add)
+        )
     except _STUMBLED:
         return None
     if copied != rows.count:
@@ -147,19 +139,30 @@ def _stage_plain(
     return Staged(rows_read=rows.count, plain=True, file=file)
 
 
+def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Yield whole lines without the fields behind the last column, as long as each is a row.
+
+    :param add: counts the rows of a block, and says whether each of its lines is one
+    """
+    for block in whole_lines(blocks):
+        rows = without_unnamed(block, layout.unnamed)
+        if rows is None or not add(rows):
+            raise _StumbledError
+        yield rows
+
+
 def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False) -> str:
     return render(
         "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
     )
 
 
-def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, header: bytes, *, numbered: bool) -> tuple[str, int]:
-    """Create the staging table for text; return the COPY statement for the file, and how many fields a line has."""
-    columns = match_header(tables.source, tables.month, header)
+def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, layout: Layout, *, numbered: bool) -> str:
+    """Create the staging table for text; return the COPY statement for the file."""
     cursor.execute(
         render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=tables.source.columns)
     )
-    return _copy_statement(tables, columns, numbered=numbered), len(columns)
+    return _copy_statement(tables, layout.columns, numbered=numbered)
 
 
 def _stage_text(
@@ -168,14 +171,11 @@ def _stage_text(
     """Stage the file's fields as text, in its order; None, and nothing staged, where a line isn't one row of it."""
     try:
         with transaction(connection) as cursor:
-            blocks = unpacked_month(tables.source, tables.month, file)
-            header, first_rows = split_header(tables.source, tables.month, blocks)
-            statement, fields = _begin(cursor, tables, header, numbered=False)
-            rows = TextRows(fields)
-            with cursor.copy(statement) as copy:
-                for block in whole_lines(chain([first_rows], blocks)):
-                    if not rows.add(block):
-                        raise _StumbledError
+            unpacked = unpacked_month(tables.source, tables.month, file)
+            _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
+            rows = TextRows(len(layout.columns))
+            with cursor.copy(_begin(cursor, tables, layout, numbered=False)) as copy:
+                for block in _rows_alone(blocks, layout, rows.add):
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
@@ -190,17 +190,16 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
     rejected = RejectedLines()
     rows_read = 0
     with transaction(connection) as cursor:
-        lines = numbered_lines(unpacked_month(tables.source, tables.month, file))
-        _, header = next(lines)
-        statement, fields = _begin(cursor, tables, header, numbered=True)
-        with cursor.copy(statement) as copy:
-            for number, line in lines:
+        unpacked = unpacked_month(tables.source, tables.month, file)
+        _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
+        with cursor.copy(_begin(cursor, tables, layout, numbered=True)) as copy:
+            for number, line in numbered_lines(blocks, first=2):
                 if not line:
                     continue  # an empty line is no row: editors leave them behind
                 rows_read += 1
-                reason = reason_against(line, fields)
+                row, reason = row_of(line, len(layout.columns), layout.unnamed)
                 if reason is None:
-                    copy.write(b"%d,%s\n" % (number, line))
+                    copy.write(b"%d,%s\n" % (number, row))
                 else:
                     rejected.add(number, line, reason)
     with transaction(connection) as cursor:

@@ -1,0 +1,216 @@
+"""Old files whose rows, or whose header too, end with commas that no column belongs to."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from taxiway.core.errors import HeaderError, RejectLimitError
+from taxiway.core.header import Layout, read_layout
+from taxiway.core.lines import row_of, without_unnamed
+from taxiway.core.months import Month
+from taxiway.core.paths import ROOT, SOURCES_FOLDER
+from taxiway.core.row_identity import digest
+from taxiway.core.sources import Source, load_source
+from taxiway.core.tables import LoadTables
+from taxiway.local.samples import write_sample_month
+from taxiway.postgres.stage import stage_month
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_loading import Cloud
+from tests.cloud_storage import CloudStorage
+from tests.conftest import Connect
+from tests.loading import lines_of, load, query, source_file, specified_ids, table_digest
+
+MONTH = "2019-01"
+ROWS = 1000
+COLUMNS_2015 = {
+    "VendorID": "integer",
+    "lpep_pickup_datetime": "timestamp",
+    "Lpep_dropoff_datetime": "timestamp",
+    "Store_and_fwd_flag": "text",
+    "RateCodeID": "integer",
+    "Pickup_longitude": "text",
+    "Pickup_latitude": "text",
+    "Dropoff_longitude": "text",
+    "Dropoff_latitude": "text",
+    "Passenger_count": "integer",
+    "Trip_distance": "numeric",
+    "Fare_amount": "numeric",
+    "Extra": "numeric",
+    "MTA_tax": "numeric",
+    "Tip_amount": "numeric",
+    "Tolls_amount": "numeric",
+    "Ehail_fee": "numeric",
+    "improvement_surcharge": "numeric",
+    "Total_amount": "numeric",
+    "Payment_type": "integer",
+    "Trip_type": "integer",
+}
+
+
+@pytest.fixture
+def plain(tmp_path: Path, green: Source) -> Path:
+    """A month without such commas."""
+    path = tmp_path / "plain" / green.filename(Month.parse(MONTH))
+    write_sample_month(green, Month.parse(MONTH), path, rows=ROWS)
+    return path
+
+
+@pytest.fixture
+def cloud(bigquery: StandIn, cloud_storage: CloudStorage) -> Cloud:
+    return Cloud.connect().set_up()
+
+
+def written(folder: Path, header: str, rows: list[str], end: str = "\r\n") -> Path:
+    path = folder / "written.csv.gz"
+    path.write_bytes(gzip.compress(end.join([header, *rows, ""]).encode()))
+    return path
+
+
+SHAPES = {
+    "rows": (" ", ",,", "\r\n"),
+    "header and rows": (",,", ",,", "\r\n"),
+    "header more than rows": (", ,,", ",", "\n"),
+    "header alone": (",,", "", "\n"),
+    "blank names": (', ," "', ",,", "\n"),
+    "quoted": (',""', ',"",', "\r\n"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_they_load_with_the_ids_of_the_rows_without_them(
+    shape: str, connect: Connect, cloud: Cloud, green: Source, plain: Path, tmp_path: Path
+) -> None:
+    behind_header, behind_rows, end = SHAPES[shape]
+    header, *rows = lines_of(plain)
+    path = written(tmp_path, header + behind_header, [row + behind_rows for row in rows], end)
+    connection = connect()
+
+    staged = stage_month(connection, LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
+    assert (staged.rows_read, staged.plain) == (ROWS, shape != "quoted")
+    assert load(connection, green, MONTH, path).inserted == ROWS
+    assert cloud.load(green, MONTH, path).inserted == ROWS
+
+    expected = digest(specified_ids(green, plain))
+    assert table_digest(connection, green) == digest(cloud.ids(green, MONTH)) == expected
+    # The raw file stays what it is, in the lake too.
+    assert load(connection, green, MONTH, plain, "manual__2").unchanged == ROWS
+
+
+def test_text_that_needs_quotation_marks_takes_the_second_way(
+    connect: Connect, green: Source, plain: Path, tmp_path: Path
+) -> None:
+    header, *rows = lines_of(plain)
+    quoted = [row.replace(",N,", ',"N",', 1) + ",," for row in rows]
+    assert quoted != [row + ",," for row in rows]
+    connection = connect()
+    assert load(connection, green, MONTH, written(tmp_path, header, quoted)).inserted == ROWS
+    assert table_digest(connection, green) == digest(specified_ids(green, plain))
+
+
+def test_a_row_that_differs_is_rejected_with_its_reason(
+    connect: Connect, cloud: Cloud, green: Source, plain: Path, tmp_path: Path
+) -> None:
+    tolerant = replace(green, max_rejected_share=0.1)
+    header, *rows = lines_of(plain)
+    good = [row + ",," for row in rows]
+    bad = {
+        5: (rows[0] + ",7,", "a value behind the last column, in a field that has no name; expected none"),
+        6: (rows[0] + ",, ", "a value behind the last column, in a field that has no name; expected none"),
+        7: (rows[0] + ",,,", "23 fields, expected 20 and 2 empty ones behind the last column"),
+        8: (rows[0], "20 fields, expected 20 and 2 empty ones behind the last column"),
+        9: ("x" + rows[0] + ",,", "VendorID is "),
+    }
+    lines = [*good[:3], *(line for line, _ in bad.values()), *good[3:]]
+    path = written(tmp_path, header, lines)
+    connection = connect()
+
+    assert load(connection, tolerant, MONTH, path).inserted == ROWS
+    assert cloud.load(tolerant, MONTH, path).inserted == ROWS
+
+    in_postgres = query(connection, "SELECT line_number, raw_line, reason FROM taxiway.rejected_rows ORDER BY 1")
+    in_bigquery = cloud.query("SELECT line_number, raw_line, reason FROM `$taxi.rejected_rows` ORDER BY 1")
+    for found in (in_postgres, in_bigquery):
+        assert [(number, line) for number, line, _ in found] == [(number, line) for number, (line, _) in bad.items()]
+        for (_, _, reason), (_, expected) in zip(found, bad.values(), strict=True):
+            assert reason.startswith(expected)
+    expected_ids = digest(specified_ids(green, plain))
+    assert table_digest(connection, green) == digest(cloud.ids(green, MONTH)) == expected_ids
+
+
+def test_rows_with_one_field_too_many_do_not_make_good_rows_bad(
+    connect: Connect, green: Source, plain: Path, tmp_path: Path
+) -> None:
+    """Most rows were shifted, and end with an empty field: those that fit show that they are damaged."""
+    header, *rows = lines_of(plain)
+    shifted = ["7," + row.rpartition(",")[0] + "," for row in rows]
+    path = written(tmp_path, header, [*rows[:50], *shifted[50:]])
+    with pytest.raises(RejectLimitError, match=f"{ROWS - 50} of {ROWS} rows .* line 52: 21 fields, expected 20"):
+        load(connect(), green, MONTH, path)
+
+
+def test_an_empty_name_in_the_middle_is_no_column(connect: Connect, green: Source, plain: Path, tmp_path: Path) -> None:
+    header, *rows = lines_of(plain)
+    path = written(tmp_path, "," + header, ["," + row for row in rows])
+    with pytest.raises(HeaderError, match="unknown ''"):
+        load(connect(), green, MONTH, path)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
+def test_the_layout_is_the_same_whatever_the_blocks(size: int, green: Source, plain: Path) -> None:
+    header, *rows = lines_of(plain)
+    data = "\n".join([header + ",", *(row + ",," for row in rows)]).encode()
+    blocks = iter([data[start : start + size] for start in range(0, len(data), size)])
+    line, layout, rest = read_layout(green, Month.parse(MONTH), blocks)
+    assert layout == Layout(green.columns, 2)
+    assert line + b"\n" + b"".join(rest) == data
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (b"1,2,,\n3,4,,\r\n5,6,,", b"1,2\n3,4\r\n5,6"),
+        (b"1,,,,\n", b"1,,\n"),
+        (b"1,2,,\n3,4,\n", None),
+        (b"1,2,,\n3,4", None),
+        (b"1,2,,\n\n", None),
+        (b",,", b""),
+    ],
+)
+def test_a_block_loses_what_is_behind_the_last_column(block: bytes, expected: bytes | None) -> None:
+    assert without_unnamed(block, 2) == expected
+    assert without_unnamed(block, 0) == block
+
+
+@pytest.mark.parametrize(
+    ("line", "row"),
+    [(b'1,"a,",,', b'1,"a,"'), (b'1,2,"",""', b"1,2"), (b"1,,,", b"1,"), (b'1,2,,"x"', None), (b'1,2,,""""', None)],
+)
+def test_a_line_loses_what_is_behind_the_last_column(line: bytes, row: bytes | None) -> None:
+    assert row_of(line, 2, 2)[0] == (line if row is None else row)
+    assert (row_of(line, 2, 2)[1] is None) == (row is not None)
+
+
+def test_the_real_file_of_2015(connect: Connect, cloud: Cloud, tmp_path: Path) -> None:
+    real = ROOT.parent / "shared" / "field" / "green_2015-04.trailing_commas.head.csv.gz"
+    if not real.is_file():
+        pytest.skip("no files of the field beside the project")
+    green = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text())
+    columns = [{"name": name, "type": kind, "description": name} for name, kind in COLUMNS_2015.items()]
+    document = {**green, "first_month": "2015-01", "last_month": "2015-12", "columns": columns, "checks": []}
+    (tmp_path / "green_2015.yaml").write_text(yaml.safe_dump({**document, "main_table": "green_2015"}))
+    source = load_source(tmp_path / "green_2015.yaml")
+    header, *rows = lines_of(real)
+    assert (header[-1], {row[-2:] for row in rows}) == (" ", {",,"})
+    connection = connect()
+
+    assert load(connection, source, "2015-04", real).inserted == len(rows)
+    assert cloud.load(source, "2015-04", real).inserted == len(rows)
+
+    without = written(tmp_path, header, [row[:-2] for row in rows])
+    expected = digest(specified_ids(source, without))
+    assert table_digest(connection, source) == digest(cloud.ids(source, "2015-04")) == expected
