@@ -22,8 +22,8 @@ import struct
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -204,6 +204,31 @@ class FaultyMirror:
                     connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """Answer every request with the same bytes, whatever they are."""
+    stopped = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        while not stopped.is_set():
+            with suppress(OSError):
+                client, _ = listening.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            stopped.set()
+            with suppress(OSError):
+                socket.create_connection(listening.getsockname(), timeout=5).close()
+            thread.join()
 
 
 class _Server(ThreadingHTTPServer):

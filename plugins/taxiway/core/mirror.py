@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import requests
+import requests.utils
 import urllib3
 
 from taxiway.core.errors import DownloadError, DownloadRefusedError, MirrorBusyError, MonthNotFoundError, TaxiwayError
-from taxiway.core.messages import one_line
+from taxiway.core.messages import LONGEST_MESSAGE, one_line, printable, quoted
+from taxiway.core.refusals import HEAD, Refusal, refusal_of, refused_by_proxy, said_in
 from taxiway.core.validators import parse_http_date
 
 MAX_REDIRECTS = 5
@@ -27,9 +31,9 @@ MAX_RETRY_AFTER = 900.0
 
 _BLOCK = 256 * 1024
 _PORTS = {"http": 80, "https": 443}
-_GONE = (404, 410)
-_RETRYABLE = (408, 425, 429)
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_PATIENCE = 10.0
+# Longest wait for the body of an answer that isn't the file, in seconds: it is only read to say what it is.
 _Origin = tuple[str, str, int]
 
 
@@ -67,13 +71,14 @@ class Mirror:
         parts, origin = _split(base_url)
         if parts is None or origin is None or parts.query or parts.fragment:
             raise DownloadRefusedError(
-                f"{subject}: the mirror's address is {_shown(base_url)!r}; expected http:// or https://, a host and "
-                "possibly a path. Correct the connection's host"
+                f"{subject}: the mirror's address is {quoted(_shown(base_url), 300)}; expected http:// or https://, a "
+                "host and possibly a path. Correct the connection's host"
             )
         self.origin = origin
         self.base_url = _without_user(parts).rstrip("/")
         user = unquote(parts.username or ""), unquote(parts.password or "")
         self._auth = user if any(user) and session.auth is None else None
+        self.proxy = ""
 
     def url(self, file_path: str) -> str:
         """Return a file's address, without credentials."""
@@ -100,29 +105,32 @@ class Mirror:
             "and correct the connection"
         )
 
+    def where(self, url: str) -> str:
+        """Return what an error begins with: source, month, address, and the proxy that was asked last, if any."""
+        return f"{self.subject}: {url}" + (f", through the proxy {self.proxy}" if self.proxy else "")
+
     def error(self, url: str, response: requests.Response) -> TaxiwayError:
         """Return the exception for an answer that isn't the file."""
         status = response.status_code
-        found = f"{self.subject}: {url}: the answer is {status} {one_line(response.reason or '', 60)}".rstrip()
+        body = _beginning(response)
+        said = said_in(body, response.headers.get("Content-Type", ""))
+        answer = f"{status} {one_line(response.reason or '', 60)}".rstrip()
+        found = f"{self.where(url)}: the answer is {answer}{said}"
         retry_after = _retry_after(response.headers.get("Retry-After"))
-        if status in _GONE:
-            return MonthNotFoundError(
-                f"{found}; expected the month's file. The mirror doesn't have it: look whether this month is "
-                "published, and whether the connection's address and the source's path are right"
-            )
-        if status >= 500 or status in _RETRYABLE or (status == 403 and retry_after is not None):
-            if retry_after is None:
-                return DownloadError(f"{found}. Try again later")
-            asked = f"{found}; it asks to wait {retry_after:.0f} s"
+        with_login = bool(self._auth or self.session.auth or "Authorization" in self.session.headers)
+        refusal = refusal_of(status, body, with_login=with_login, asks_to_wait=retry_after is not None)
+        if refusal is Refusal.BUSY and retry_after is not None:
+            found += f"; it asks to wait {retry_after:.0f} s"
             if retry_after > MAX_RETRY_AFTER:
                 return MirrorBusyError(
-                    f"{asked}, and a task waits {MAX_RETRY_AFTER:.0f} s at most. Load the month again "
+                    f"{found}, and a task waits {MAX_RETRY_AFTER:.0f} s at most. Load the month again "
                     f"{_after(retry_after)}"
                 )
-            return DownloadError(f"{asked}. Try again later", retry_after=retry_after)
-        if status in (401, 403, 407):
-            return DownloadRefusedError(f"{found}. Check the connection's login, password and headers")
-        return DownloadRefusedError(f"{found}; expected 200 and the file. Look at the address in a browser")
+        message = f"{found}; expected the month's file. {refusal.value}"
+        if refusal is Refusal.BUSY:
+            return DownloadError(message, retry_after=retry_after)
+        absent = refusal in (Refusal.ABSENT, Refusal.HIDDEN)
+        return MonthNotFoundError(message) if absent else DownloadRefusedError(message)
 
     def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         session = self.session
@@ -135,6 +143,8 @@ class Mirror:
                 prepared.url or url, dict(session.proxies), True, session.verify, None
             )
             verify = settings["verify"]
+            proxies = dict(settings["proxies"] or {})
+            self.proxy = _shown(requests.utils.select_proxy(prepared.url or url, proxies) or "")
             # Session.send would read the whole body of a redirect into memory.
             return session.get_adapter(prepared.url or url).send(
                 prepared,
@@ -142,22 +152,26 @@ class Mirror:
                 timeout=self.timeout,
                 verify=True if verify is None else verify,
                 cert=settings["cert"] if at_home else None,
-                proxies=dict(settings["proxies"] or {}),
+                proxies=proxies,
             )
         except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
-            raise self._unanswered(url, error) from _innermost(error)
+            raise self._unanswered(url, error) from _fit_cause(error)
 
     def _unanswered(self, url: str, error: Exception) -> TaxiwayError:
-        where, cause = f"{self.subject}: {_shown(url)}", _innermost(error)
+        where, cause = self.where(_shown(url)), one_line(str(_innermost(error)), 200)
         if isinstance(error, ValueError):
-            return DownloadRefusedError(f"{where}: this can't be asked for: {cause}. Correct the connection")
+            return DownloadRefusedError(
+                f"{where}: this can't be asked for: {cause}. Correct the connection's address, or the proxy's"
+            )
+        if isinstance(error, requests.exceptions.ProxyError):
+            return refused_by_proxy(where, cause)
         if isinstance(error, requests.Timeout):
             seconds = self.timeout[0] if isinstance(error, requests.ConnectTimeout) else self.timeout[1]
-            return DownloadError(f"{where}: no answer within {seconds:g} s. Try again later")
-        if isinstance(cause, ssl.SSLError):
+            return DownloadError(f"{where}: no answer within {seconds:g} s. {Refusal.BUSY.value}")
+        if isinstance(_innermost(error), ssl.SSLError):
             return DownloadError(
-                f"{where}: no secure connection: {cause}. Check the mirror's certificate, and 'verify' in the "
-                "connection's extra"
+                f"{where}: no secure connection: {cause}. Check the certificate of the mirror (or of a proxy that puts "
+                "its own in place), and 'verify' in the connection's extra"
             )
         return DownloadError(
             f"{where}: no answer: {cause}. Check that the mirror runs and that the connection's address is right"
@@ -165,7 +179,7 @@ class Mirror:
 
     def _redirected(self, url: str, current: str, location: str) -> str:
         parts, origin = _split(location, current)
-        found = f"{self.subject}: {url} redirects to {_shown(location)!r}"
+        found = f"{self.subject}: {url} redirects to {quoted(_shown(location), 300)}"
         if parts is None or origin is None:
             raise DownloadRefusedError(f"{found}; expected an http or https address. Correct the connection's address")
         scheme, host, port = origin
@@ -206,7 +220,9 @@ def blocks(response: requests.Response) -> Iterator[bytes]:
     except urllib3.exceptions.ReadTimeoutError as error:
         raise BrokenConnectionError("nothing more came in time") from error
     except urllib3.exceptions.HTTPError as error:
-        raise BrokenConnectionError(f"the connection broke: {_innermost(error)}") from error
+        raise BrokenConnectionError(f"the connection broke: {one_line(str(_innermost(error)), 200)}") from _fit_cause(
+            error
+        )
 
 
 def _split(url: str, base: str = "") -> tuple[SplitResult | None, _Origin | None]:
@@ -238,6 +254,24 @@ def _innermost(error: BaseException) -> BaseException:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error
+
+
+def _fit_cause(error: BaseException) -> BaseException | None:
+    """Return what an exception began with, if a log can print it: it may quote what a server says."""
+    cause = _innermost(error)
+    said = str(cause)
+    return cause if said == printable(said, LONGEST_MESSAGE) else None
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """Return the first bytes of an answer's body, as far as they come; it isn't waited for long."""
+    body, began = b"", time.monotonic()
+    with suppress(BrokenConnectionError, OSError):
+        for block in blocks(response):
+            body += block
+            if len(body) >= HEAD or time.monotonic() - began > _PATIENCE:
+                break
+    return body[:HEAD]
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -223,7 +223,7 @@ class Transfer:
 
     @property
     def _where(self) -> str:
-        return f"{self.mirror.subject}: {self.url}"
+        return self.mirror.where(self.url)
 
     def _cut_off(self, part: PartialFile, received: int, reason: BrokenConnectionError | None) -> DownloadError:
         if part.validators.if_range is not None:
