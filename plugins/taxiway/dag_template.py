@@ -14,6 +14,7 @@ from airflow.sdk import DAG, Param, get_parsing_context
 from taxiway.core.months import MONTH_PATTERN
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source, load_sources
+from taxiway.operators.known_conf import refuse_unknown_conf
 
 MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
 """The month of a run: the parameter where a person gave one, else that of the logical date.
@@ -115,4 +116,5 @@ def default_args(owner: str) -> dict[str, Any]:
         # Airflow counts the tries of earlier reruns, too: without a limit this would grow and grow.
         "max_retry_delay": timedelta(minutes=2),
         "execution_timeout": timedelta(hours=2),
+        "pre_execute": refuse_unknown_conf,
     }

@@ -61,6 +61,13 @@ def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 
 
+def test_every_task_of_every_dag_refuses_a_conf_that_it_does_not_know(bag: Any) -> None:
+    from taxiway.operators.known_conf import refuse_unknown_conf
+
+    hooks = {(dag.dag_id, task.task_id): task._pre_execute_hook for dag in bag.dags.values() for task in dag.tasks}
+    assert [task for task, hook in hooks.items() if hook is not refuse_unknown_conf] == []
+
+
 def test_the_task_graph_is_exactly_this(dag: Any) -> None:
     assert {task.task_id: set(task.downstream_task_ids) for task in dag.tasks} == GRAPH, dag.dag_id
     assert [task.task_id for task in dag.tasks if task.is_teardown] == ["drop_staging"], dag.dag_id

@@ -288,6 +288,12 @@ def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:
         (("-s", "2001-01-01", "-e", "2001-12-31", "trivial"), "has no run from 2001-01-01 to 2001-12-31"),
         (("-s", "2019-01-01", "-e", "2019-12-31", "--ignore-dependencies", "trivial"), "unrecognized arguments"),
         (("-s", "2019-01-01", "-c", '{"month": "2019-03"}', "trivial"), "--conf names month, which is for runs that"),
+        (
+            ("-s", "2019-01-01", "-c", '{"wy": "?", "force": true}', "trivial"),
+            "--conf has wy (did you mean why?), force: the params of DAG 'trivial' are month, why\n",
+        ),
+        (("-s", "2019-01-01", "-c", '{"why": true}', "trivial"), "does not fit the params of DAG 'trivial': "),
+        (("-n", "-s", "2019-01-01", "-c", '{"wy": "?"}', "trivial"), "--conf has wy (did you mean why?)"),
     ],
 )
 def test_what_cannot_be_done_is_said(airflow: AirflowEnvironment, arguments: tuple[str, ...], message: str) -> None:

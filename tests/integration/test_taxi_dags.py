@@ -201,6 +201,21 @@ def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> Non
     assert refused.returncode != 0
     assert "month" in refused.stdout + refused.stderr
 
+    known = "force, month, use_cache"
+    code, said = taxi.backfill("2019-06-01", "2019-06-30", "taxi_green", "-c", '{"forse": true}')
+    assert code == 2
+    assert f"--conf has forse (did you mean force?): the params of DAG 'taxi_green' are {known}\n" in said
+    refused = taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"force": "yes"}')
+    assert refused.returncode != 0
+    assert "force" in refused.stdout + refused.stderr
+    # Airflow takes a key that it doesn't know, however a run is started: the run's first task refuses it.
+    failed = taxi.airflow.run("dags", "test", "taxi_green", "-c", '{"month": "2019-07", "forse": true}', timeout=200)
+    assert f"its conf has forse (did you mean force?). Expected: {known}." in failed.stdout + failed.stderr
+    assert taxi.airflow.query(
+        "SELECT r.state, t.task_id, t.try_number FROM task_instance t JOIN dag_run r USING (dag_id, run_id)"
+        " WHERE r.conf::text LIKE '%forse%' AND t.state = 'failed'"
+    ) == [("failed", "download_month", 1)]
+
     done = taxi.airflow.run("dags", "test", "taxi_green", "-c", '{"month": "2019-07"}', timeout=200)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,6 +12,7 @@ from taxiway.backfill.errors import BackfillUsageError
 from taxiway.backfill.leftovers import NOTE_PREFIX, USER_SUFFIX
 from taxiway.backfill.plan import Action, PlannedRun
 from taxiway.backfill.request import BackfillRequest
+from taxiway.core.messages import unknown_names
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -80,9 +81,17 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
 def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
     """Check a call's conf against the DAG's params.
 
+    A DAG that declares params says with them which keys it reads; one without any may read every key.
+
     :raises BackfillUsageError: says which param has which value, and what it should have
     """
     if request.conf is not None:
+        known = sorted(dag.params)
+        unknown = unknown_names(request.conf, known) if known else ""
+        if unknown:
+            raise BackfillUsageError(
+                f"--conf has {unknown}: the params of DAG {request.dag_id!r} are {', '.join(known)}"
+            )
         for name in request.conf:
             param = dag.params.get_param(name) if name in dag.params else None
             if param is not None and param.schema.get(NOT_FOR_BACKFILLS):

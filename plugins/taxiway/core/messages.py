@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 LONGEST_MESSAGE = 2000
 """Characters of an error's message."""
@@ -65,3 +66,17 @@ def listed(names: Sequence[str]) -> str:
         for name in names[:MOST_LISTED]
     )
     return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
+
+
+def unknown_names(given: Iterable[object], known: Sequence[str]) -> str:
+    """Return the names that aren't known, each with the known one that it resembles; an empty text if all are known.
+
+    :param given: names that somebody has written
+    :param known: names that there are
+    """
+    said = []
+    for name in map(str, given):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            said.append(one_line(name, 60) + (f" (did you mean {close[0]}?)" if close else ""))
+    return ", ".join(said[:10])

@@ -10,7 +10,10 @@ for dag_id, catchup in (("trivial", True), ("other_trivial", False)):
         start_date=pendulum.datetime(2019, 1, 1, tz="UTC"),
         catchup=catchup,
         max_active_runs=16,
-        params={"month": Param(None, type=["null", "string"], not_for_backfills=True)},
+        params={
+            "month": Param(None, type=["null", "string"], not_for_backfills=True),
+            "why": Param("", type="string"),
+        },
     ):
 
         @task
