@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,15 @@ def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     of_sources = [f"taxi_{source.name}{destination}" for source in SOURCES for destination in ("", "_gcp")]
     assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi_compare"])
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
+
+
+def test_the_dags_of_a_source_know_which_months_there_are(bag: Any, source: Source) -> None:
+    """The backfill command asks a DAG's tasks why a date has nothing to run."""
+    before, first = source.first_month.previous().first_day, source.first_month.first_day
+    for dag_id in (f"taxi_{source.name}", f"taxi_{source.name}_gcp"):
+        (ask,) = [task.nothing_for for task in bag.dags[dag_id].tasks if hasattr(task, "nothing_for")]
+        assert ask(datetime(before.year, before.month, 1, 9, tzinfo=timezone.utc)) == source.months, dag_id
+        assert ask(datetime(first.year, first.month, 1, 9, tzinfo=timezone.utc)) is None, dag_id
 
 
 def test_every_task_of_every_dag_refuses_a_conf_that_it_does_not_know(bag: Any) -> None:

@@ -285,10 +285,11 @@ class AirflowEnvironment:
         for name in names:
             wait_until(lambda name=name: ready(name), timeout=90, what=f"{name} to start", interval=0.25)  # type: ignore[misc]
 
-    def rest(self, path: str) -> Any:
+    def rest(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Ask the REST API as the user admin.
 
         :param path: below ``/api/v2``, with a leading slash
+        :param body: what is sent, as JSON
         """
         login = urllib.request.Request(
             f"{self.base_url}/auth/token",
@@ -299,7 +300,13 @@ class AirflowEnvironment:
             token = json.load(answer)["access_token"]
         request = urllib.request.Request(
             f"{self.base_url}/api/v2{path}",
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+            },
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)

@@ -104,7 +104,9 @@ def test_the_latest_month_first_one_at_a_time_on_a_dag_that_is_not_paused(airflo
     """No scheduler runs: that the DAG isn't paused must neither keep months waiting nor create others."""
     first = backfill(airflow, "other_trivial", "2018-01-01", "2019-01-31")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.startswith("other_trivial: it starts on 2019-01-01: the rest of the range has no runs\n")
+    before = "before 2019-01-01: no runs, because DAG 'other_trivial' starts then\n"
+    assert first.stdout.startswith(f"other_trivial: {before}other_trivial: 1 month, 2019-01: 1 to run\n")
+    assert first.stdout.endswith(before)
     assert runs(airflow, "other_trivial") == {"2019-01": "success"}
     airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'other_trivial'")
 
@@ -330,6 +332,8 @@ def test_somebody_elses_backfill_is_not_disturbed(airflow: AirflowEnvironment) -
     assert refused.returncode == 1
     assert "another backfill of trivial is not finished: number" in refused.stderr
     assert "for 2021-02-01 to 2021-03-31" in refused.stderr
+    dry = backfill(airflow, "trivial", "2021-01-01", "2021-12-31", "--dry-run")
+    assert (dry.returncode, dry.stderr) == (1, refused.stderr), "a dry run says what a call would say"
     assert airflow.query("SELECT count(*) FROM dag_run WHERE dag_id = 'trivial' AND state = 'queued'") == [(2,)]
 
 

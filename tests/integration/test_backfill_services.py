@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -126,6 +127,69 @@ def test_a_dag_is_unpaused_and_paused_while_the_backfill_goes_on(airflow: Airflo
     ) == [(1,)]
 
 
+def test_a_run_that_a_scheduler_works_on_is_left_alone(airflow: AirflowEnvironment) -> None:
+    """It is taken over once the DAG is paused, and none of its tasks goes on: no scheduler ends such a run."""
+
+    def call(*options: str) -> subprocess.CompletedProcess[str]:
+        return airflow.run("dags", "backfill", "-s", "2019-11-01", "-e", "2019-11-30", *options, "holding")
+
+    airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'holding'")
+    airflow.rest(
+        "/dags/holding/dagRuns",
+        "POST",
+        {"dag_run_id": "by_hand", "logical_date": "2019-11-01T09:00:00Z", "conf": {}},
+    )
+    wait_until((airflow.home / "held-2019-11").exists, timeout=90, what="the scheduler's task")
+    scheduled = call("--reprocess-behavior", "completed")
+    assert scheduled.returncode == 1
+    assert "1 running elsewhere\n" in scheduled.stdout
+    assert "2019-11 is running elsewhere (its task hold runs on " in scheduled.stdout
+    assert "): call again when by_hand has ended\n" in scheduled.stdout
+    airflow.query("UPDATE dag SET is_paused = true WHERE dag_id = 'holding'")
+    still = call("--dry-run")
+    assert still.stdout.startswith("2019-11  skip: running elsewhere (its task hold runs on "), still.stderr
+
+    (airflow.home / "release-2019-11").touch()
+    wait_until(
+        lambda: airflow.query("SELECT 1 FROM task_instance WHERE run_id = 'by_hand' AND state = 'success' OFFSET 1"),
+        timeout=60,
+        what="the task to end",
+    )
+    done = call()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 month succeeded" in done.stdout
+    assert airflow.query("SELECT DISTINCT state, try_number FROM task_instance WHERE run_id = 'by_hand'") == [
+        ("success", 1)
+    ]
+
+    # The run of a backfill that was cancelled is started by no scheduler, whether the DAG is paused or not.
+    airflow.query("UPDATE backfill SET is_paused = true WHERE dag_id = 'holding'")
+    airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'holding'")
+    assert airflow.run("tasks", "clear", "holding", "-s", "2019-11-01", "-e", "2019-11-30", "-y").returncode == 0
+    again = call()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "2019-11: 1 to take over\n" in again.stdout
+    airflow.query("UPDATE dag SET is_paused = true WHERE dag_id = 'holding'")
+
+
+def test_a_backfill_that_is_cancelled_as_the_error_advises_leads_on(airflow: AirflowEnvironment) -> None:
+    created = airflow.run(
+        "backfill", "create", "--dag-id", "trivial", "--from-date", "2020-02-01", "--to-date", "2020-02-28"
+    )
+    assert created.returncode == 0, created.stderr
+    refused = airflow.run("dags", "backfill", "-s", "2020-02-01", "-e", "2020-02-28", "trivial")
+    assert refused.returncode == 1
+    number = re.search(r"not finished: number (\d+), .* or cancel it in the web UI", refused.stderr)
+    assert number is not None, refused.stderr
+
+    # What the web UI's button sends.
+    airflow.rest(f"/backfills/{number[1]}/cancel", "PUT")
+    done = airflow.run("dags", "backfill", "-s", "2020-02-01", "-e", "2020-02-28", "trivial")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 month succeeded" in done.stdout
+
+
 def test_ctrl_c_stops_what_the_scheduler_runs(airflow: AirflowEnvironment) -> None:
     airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'holding'")
     command = airflow.popen("dags", "backfill", "-s", "2019-05-01", "-e", "2019-06-30", "holding")
@@ -147,7 +211,7 @@ def test_ctrl_c_stops_what_the_scheduler_runs(airflow: AirflowEnvironment) -> No
         (airflow.home / f"release-{month}").touch()
     done = airflow.run("dags", "backfill", "-s", "2019-05-01", "-e", "2019-06-30", "holding")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert backfilled(airflow, "holding") == {f"2019-{number:02d}": "success" for number in (1, 2, 3, 5, 6)}
+    assert backfilled(airflow, "holding") == {f"2019-{number:02d}": "success" for number in (1, 2, 3, 5, 6, 11)}
 
 
 def test_services_go_away_in_the_middle(running: tuple[AirflowEnvironment, Services]) -> None:

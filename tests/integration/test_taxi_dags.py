@@ -91,6 +91,28 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert digest(found) == digest(specified_ids(green, *files))
 
 
+def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
+    last = Month(2021, 7)
+    assert green.last_month == last
+    write_sample_month(green, last, sample_year / green.file_path(last), rows=ROWS)
+    there = "include/sources/green.yaml says that there are the months 2019-01 to 2021-07"
+    left_out = f"2021-08 to 2021-10: not run, because {there}"
+
+    code, said = taxi.backfill("2021-07-01", "2021-10-31", "taxi_green", "--dry-run")
+    assert (code, said) == (0, f"2021-07  create\n{left_out}\n")
+
+    code, said = taxi.backfill("2021-07-01", "2021-10-31", "taxi_green")
+    assert code == 0, said
+    assert said.startswith(f"taxi_green: {left_out}\ntaxi_green: 1 month, 2021-07: 1 to run\n")
+    assert "1 of 1 month succeeded, in" in said
+    assert said.endswith(f"{left_out}\n")
+    assert taxi.airflow.query("SELECT count(*) FROM dag_run") == [(1,)]
+
+    code, said = taxi.backfill("2021-08-01", "2021-08-31", "taxi_green")
+    assert code == 2
+    assert f"has no run from 2021-08-01 to 2021-08-31: 2021-08: not run, because {there}\n" in said
+
+
 @pytest.mark.parametrize("name", ["green", "yellow"])
 def test_the_real_heads_of_2019(
     name: str, request: pytest.FixtureRequest, home: Path, postgres_server: PostgresServer, tlc: Path

@@ -26,11 +26,11 @@ from taxiway.backfill.leftovers import Settled, bury_jobs, is_ours, open_runs, s
 from taxiway.backfill.lock import BackfillLock
 from taxiway.backfill.outcome import statuses
 from taxiway.backfill.output import Output, log_file
-from taxiway.backfill.plan import PlannedRun, cut_off, plan_runs
+from taxiway.backfill.plan import PlannedRun, plan_runs
 from taxiway.backfill.progress import Progress
 from taxiway.backfill.request import BackfillRequest
 from taxiway.backfill.signals import StopSignals
-from taxiway.backfill.summary import report, report_stop, say, say_plan
+from taxiway.backfill.summary import report, report_stop, say_dry_run, say_plan
 
 LOCK_CHECK_SECONDS = 30.0
 
@@ -88,7 +88,7 @@ class _Command:
         check_conf(self.request, parsed.dag)
         # Everything that can be wrong with the range is found before anything is written.
         with create_session() as session:
-            plan_runs(self.request, parsed.dag, session, abandoned=None)
+            plan_runs(self.request, parsed, session)
         self._stop_if_asked()
         lock = BackfillLock(self.request.dag_id)
         if not lock.acquire():
@@ -103,7 +103,7 @@ class _Command:
         """Say whether tasks will probably be run here, rather than by a scheduler."""
         from airflow.models.dag import DagModel
 
-        from taxiway.backfill.runner import scheduler_is_alive
+        from taxiway.backfill.takeover import scheduler_is_alive
 
         with create_session() as session:
             dag = session.get(DagModel, self.request.dag_id)
@@ -117,32 +117,34 @@ class _Command:
         check_conf(self.request, parsed.dag)
         lock = BackfillLock(self.request.dag_id)
         with create_session() as session:
-            unfinished = unfinished_backfill(self.request.dag_id, session)
-            dead = unfinished is not None and is_ours(unfinished) and lock.holder(session) is None
-            planned = plan_runs(
-                self.request, parsed.dag, session, abandoned=unfinished.id if unfinished and dead else None
-            )
-        for run in planned:
-            say(self.output.console, f"{run.label}  {run.action.value}")
+            if lock.holder(session) is not None:
+                self._refuse(lock)
+            # What a call would put in order first is put in order here, too, and then taken back.
+            unfinished = self._unfinished(session)
+            if unfinished is not None:
+                settle(unfinished, "dry run", session)
+            plan = plan_runs(self.request, parsed, session)
+            session.rollback()
+        say_dry_run(self.output.console, plan)
         return 0
 
     def _backfill(self, parsed: ParsedDag, lock: BackfillLock) -> int:
         self._clear_away()
         self._stop_if_asked()
         with create_session() as session:
-            planned = plan_runs(self.request, parsed.dag, session, abandoned=None)
+            plan = plan_runs(self.request, parsed, session)
             backfill_id = None
-            if any(run.action.runs for run in planned):
-                backfill_id = create_backfill(self.request, planned, session)
-        say_plan(self.output.console, self.request, planned, cut_off(self.request, parsed.dag))
-        if backfill_id is not None and not self._run(backfill_id, planned, lock):
+            if any(run.action.runs for run in plan.runs):
+                backfill_id = create_backfill(self.request, plan.runs, session)
+        say_plan(self.output.console, self.request, plan)
+        if backfill_id is not None and not self._run(backfill_id, plan.runs, lock):
             return self.signals.exit_code
         with create_session() as session:
-            runs = statuses(self.request.dag_id, planned, session)
+            runs = statuses(self.request.dag_id, plan.runs, session)
             if backfill_id is None:
                 Progress(self.output.console, live=False).show(runs)
             took = timedelta(seconds=time.monotonic() - self.started)
-            return report(self.output.console, self.request, runs, took, session)
+            return report(self.output.console, self.request, plan, runs, took, session)
 
     def _run(self, backfill_id: int, planned: Sequence[PlannedRun], lock: BackfillLock) -> bool:
         """Run a backfill to its end.
@@ -189,23 +191,31 @@ class _Command:
         """Lay to rest what a killed command has left, and refuse to disturb anybody else's backfill."""
         with create_session() as session:
             bury_jobs(self.request.dag_id, session)
-            unfinished = unfinished_backfill(self.request.dag_id, session)
-            if unfinished is None:
-                return
-            backfill_id = unfinished.id
-            if open_runs(backfill_id, session) == 0:
-                # It has ended; schedulers note this every half minute, and there may be none.
-                unfinished.completed_at = datetime.now(timezone.utc)
-                return
-            if not is_ours(unfinished):
-                raise BackfillError(
-                    f"another backfill of {self.request.dag_id} is not finished: number {backfill_id}, created "
-                    f"{unfinished.created_at:%Y-%m-%d %H:%M} UTC by {unfinished.triggering_user_name or 'someone'} for "
-                    f"{unfinished.from_date:%Y-%m-%d} to {unfinished.to_date:%Y-%m-%d}. Wait for its end, or cancel "
-                    "it in the web UI; a paused DAG's backfill waits for ever"
-                )
-        self.output.console.print("An earlier call was killed: its unfinished runs are put in order first.")
-        self._settle(backfill_id, "the command was killed")
+            unfinished = self._unfinished(session)
+        if unfinished is not None:
+            self.output.console.print("An earlier call was killed: its unfinished runs are put in order first.")
+            self._settle(unfinished, "the command was killed")
+
+    def _unfinished(self, session: Session) -> int | None:
+        """Return the backfill that a killed command has left unfinished; None if there is none.
+
+        :raises BackfillError: somebody else's backfill is not finished
+        """
+        unfinished = unfinished_backfill(self.request.dag_id, session)
+        if unfinished is None:
+            return None
+        if open_runs(unfinished.id, session) == 0:
+            # It has ended; schedulers note this every half minute, and there may be none.
+            unfinished.completed_at = datetime.now(timezone.utc)
+            return None
+        if not is_ours(unfinished):
+            raise BackfillError(
+                f"another backfill of {self.request.dag_id} is not finished: number {unfinished.id}, created "
+                f"{unfinished.created_at:%Y-%m-%d %H:%M} UTC by {unfinished.triggering_user_name or 'someone'} for "
+                f"{unfinished.from_date:%Y-%m-%d} to {unfinished.to_date:%Y-%m-%d}. Wait for its end, or cancel "
+                "it in the web UI; a paused DAG's backfill waits for ever"
+            )
+        return unfinished.id
 
     def _settle(self, backfill_id: int, reason: str) -> Settled:
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

@@ -15,6 +15,7 @@ from taxiway.backfill.request import BackfillRequest
 from taxiway.core.messages import unknown_names
 
 if TYPE_CHECKING:
+    from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.definitions.dag import SerializedDAG
     from sqlalchemy.orm import Session
 
@@ -28,6 +29,7 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
 
     Airflow's ``_create_backfill`` treats all runs alike; here an interrupted run is
     finished while a failed one is left alone, so its parts are put together anew.
+    It also leaves a run as it is whose tasks have been deleted from the metadata.
 
     :param planned: the plan, in the order in which runs start
     :return: the backfill's id
@@ -54,20 +56,15 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
     )
     session.add(backfill)
     session.flush()
-    behaviors = {
-        Action.RERUN: ReprocessBehavior.COMPLETED,
-        Action.RERUN_FAILED: ReprocessBehavior.FAILED,
-    }
     for ordinal, run in enumerate(planned, start=1):
-        if run.action is Action.FINISH:
-            _finish(request, run, backfill.id, ordinal, session)
+        if run.action in (Action.FINISH, Action.TAKE_OVER, Action.RERUN, Action.RERUN_FAILED):
+            _queue_again(request, run, serialized, backfill.id, ordinal, session)
             continue
         _create_backfill_dag_run_non_partitioned(
             dag=dag,
             info=run.info,
-            reprocess_behavior=behaviors.get(run.action, ReprocessBehavior.NONE),
+            reprocess_behavior=ReprocessBehavior.NONE,
             backfill_id=backfill.id,
-            # A run that is run again gets what this call says, be it nothing: an earlier call's conf is over.
             dag_run_conf=request.conf or {},
             backfill_sort_ordinal=ordinal,
             triggering_user_name=user,
@@ -105,27 +102,56 @@ def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
             raise BackfillUsageError(f"--conf does not fit the params of DAG {request.dag_id!r}: {error}") from error
 
 
-def _finish(request: BackfillRequest, planned: PlannedRun, backfill_id: int, ordinal: int, session: Session) -> None:
-    """Queue an interrupted run again: its open tasks run, those that succeeded stay done."""
+def _queue_again(
+    request: BackfillRequest,
+    planned: PlannedRun,
+    serialized: SerializedDagModel,
+    backfill_id: int,
+    ordinal: int,
+    session: Session,
+) -> None:
+    """Queue a run that exists: all its tasks if it is run again, else those that have not ended.
+
+    Tasks that have no record, because ``airflow db clean`` has deleted it or because the DAG has got them since, are
+    created: without one, nothing would run, and the run would stay succeeded.
+
+    :raises BackfillError: the run has changed since it was planned
+    """
     from airflow.models.backfill import BackfillDagRun
+    from airflow.models.dagbag import DBDagBag
     from airflow.models.dagrun import DagRun
     from airflow.utils.state import DagRunState
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    from taxiway.backfill.takeover import take_over
 
     run = session.scalars(
         select(DagRun)
         .where(DagRun.dag_id == request.dag_id, DagRun.run_id == planned.run_id)
         .with_for_update(of=DagRun)
+        .execution_options(populate_existing=True)
     ).one()
+    run.clear_number += 1
+    if planned.action is Action.TAKE_OVER:
+        take_over(run, session)
+    elif planned.action is not Action.FINISH and serialized.dag.clear(
+        run_id=run.run_id, session=session, run_on_latest_version=True
+    ):
+        # Airflow has counted this itself, for there was a task to clear.
+        run.clear_number -= 1
+    # A run that is run again gets what this call says, be it nothing: an earlier call's conf is over.
+    if request.conf is not None or planned.action in (Action.RERUN, Action.RERUN_FAILED):
+        run.conf = request.conf or {}
+    if run.created_dag_version_id is None:
+        run.created_dag_version_id = serialized.dag_version_id
+    run.dag = DBDagBag().get_dag_for_run(run, session=session) or serialized.dag
+    run.verify_integrity(session=session, dag_version_id=run.created_dag_version_id)
     run.set_state(DagRunState.QUEUED)
     run.queued_at = datetime.now(timezone.utc)
     run.last_scheduling_decision = None
-    run.clear_number += 1
     run.backfill_id = backfill_id
     run.run_type = DagRunType.BACKFILL_JOB
     run.triggered_by = DagRunTriggeredByType.BACKFILL
-    if request.conf is not None:
-        run.conf = request.conf
     if (run.note or "").startswith(NOTE_PREFIX):
         session.delete(run.dag_run_note)
     session.add(

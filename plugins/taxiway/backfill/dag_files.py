@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from taxiway.backfill.errors import BackfillError, BackfillUsageError
@@ -30,6 +31,14 @@ class ParsedDag:
     dag: SerializedDAG
     bag: DagBag
     bundle: BaseDagBundle
+
+    def nothing_for(self, logical_date: datetime) -> str | None:
+        """Say why a logical date has nothing to run, as far as a task of the DAG has a method of this name to tell."""
+        for task in self.bag.dags[self.dag.dag_id].tasks:
+            ask = getattr(task, "nothing_for", None)
+            if ask is not None and (reason := ask(logical_date)):
+                return str(reason)
+        return None
 
     def write_to_database(self) -> None:
         """Bring the metadata database up to the file: a new DAG becomes known, paused as configured."""

@@ -29,14 +29,20 @@ class RunState(enum.Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUCCEEDED_EARLIER = "already succeeded"
+    RECORDED = "recorded as succeeded, though no task has run to its end"
     FAILED_EARLIER = "failed earlier"
     RUNNING_ELSEWHERE = "running elsewhere"
     MISSING = "gone"
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run counts as done."""
+        """Whether the run has been run, and has succeeded."""
         return self in (RunState.SUCCEEDED, RunState.SUCCEEDED_EARLIER)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do for the run."""
+        return self.succeeded or self is RunState.RECORDED
 
     @property
     def open(self) -> bool:
@@ -50,6 +56,8 @@ class RunStatus:
 
     :param label: its name in messages
     :param state: how it stands
+    :param day: its logical date, as ``YYYY-MM-DD``
+    :param worker: who works on it elsewhere, as it was planned; None for any other run
     :param run_id: Airflow's id; None where there is no run
     :param tasks_done: how many of its tasks have ended
     :param tasks: how many tasks it has
@@ -61,6 +69,8 @@ class RunStatus:
 
     label: str
     state: RunState
+    day: str = ""
+    worker: str | None = None
     run_id: str | None = None
     tasks_done: int = 0
     tasks: int = 0
@@ -117,19 +127,29 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
     for run in planned:
         dag_run = found.get(run.info.logical_date)
         if dag_run is None:
-            result.append(RunStatus(run.label, RunState.WAITING if run.action is Action.CREATE else RunState.MISSING))
+            state = RunState.WAITING if run.action is Action.CREATE else RunState.MISSING
+            result.append(RunStatus(run.label, state, day=_day(run)))
         else:
-            state = _seen_from(run.action, states[DagRunState(dag_run.state)])
-            result.append(_status(run.label, state, dag_run, tasks.get(dag_run.run_id, [])))
+            of_run = tasks.get(dag_run.run_id, [])
+            state = _seen_from(run.action, states[DagRunState(dag_run.state)], of_run)
+            result.append(_status(run, state, dag_run, of_run))
     return result
 
 
-def _seen_from(action: Action, state: RunState) -> RunState:
+def _day(run: PlannedRun) -> str:
+    return f"{run.info.logical_date:%Y-%m-%d}"
+
+
+def _seen_from(action: Action, state: RunState, tasks: Sequence[_Task]) -> RunState:
     """Tell what this call runs from what was there before, or belongs to others."""
+    if state is RunState.SUCCEEDED:
+        if action is Action.SKIP_SUCCEEDED:
+            return RunState.SUCCEEDED_EARLIER
+        if action.runs and not tasks:
+            return RunState.MISSING
+        return RunState.SUCCEEDED if any(task.ran for task in tasks) else RunState.RECORDED
     if action.runs:
         return state
-    if state is RunState.SUCCEEDED:
-        return RunState.SUCCEEDED_EARLIER if action is Action.SKIP_SUCCEEDED else RunState.SUCCEEDED
     if state is RunState.FAILED:
         return RunState.FAILED_EARLIER if action is Action.SKIP_FAILED else RunState.FAILED
     return RunState.RUNNING_ELSEWHERE
@@ -143,13 +163,18 @@ class _Task(NamedTuple):
     try_number: int
 
     @property
+    def ran(self) -> bool:
+        """Whether it has succeeded by running, rather than by being skipped or marked."""
+        return self.state == "success" and self.try_number > 0
+
+    @property
     def failures(self) -> int:
         """How many tries have ended without success; the try under way, or the last one of all, is not counted."""
         between_tries = self.state is None or self.state == "up_for_retry"
         return self.try_number if between_tries else max(0, self.try_number - 1)
 
 
-def _status(label: str, state: RunState, run: DagRun, tasks: Sequence[_Task]) -> RunStatus:
+def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[_Task]) -> RunStatus:
     from airflow._shared.timezones import timezone
     from airflow.utils.state import State, TaskInstanceState
 
@@ -158,8 +183,10 @@ def _status(label: str, state: RunState, run: DagRun, tasks: Sequence[_Task]) ->
     if state is not RunState.WAITING and run.start_date is not None:
         duration = (run.end_date or timezone.utcnow()) - run.start_date
     return RunStatus(
-        label=label,
+        label=planned.label,
         state=state,
+        day=_day(planned),
+        worker=planned.worker,
         run_id=run.run_id,
         tasks_done=sum(number for task_state, number in counts.items() if task_state in State.finished),
         tasks=len(tasks),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from taxiway.backfill.errors import BackfillUsageError
-from taxiway.backfill.leftovers import is_interrupted, never_started
+from taxiway.backfill.leftovers import is_interrupted, nothing_ran
 from taxiway.backfill.request import BackfillRequest
+from taxiway.backfill.takeover import who_works_on
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -21,22 +22,28 @@ if TYPE_CHECKING:
     from airflow.timetables.base import DagRunInfo
     from sqlalchemy.orm import Session
 
+    from taxiway.backfill.dag_files import ParsedDag
+
 
 class Action(enum.Enum):
     """What is done with one run; the value says it to the user."""
 
     CREATE = "create"
     FINISH = "finish: was interrupted"
+    TAKE_OVER = "take over: its run waits, and nobody works on it"
     RERUN_FAILED = "rerun failed"
     RERUN = "rerun"
     SKIP_SUCCEEDED = "skip: already succeeded"
+    SKIP_NOT_RUN = (
+        "skip: recorded as succeeded, though no task has run to its end (run it with --reprocess-behavior completed)"
+    )
     SKIP_FAILED = "skip: failed earlier (rerun it with --reprocess-behavior failed)"
-    SKIP_RUNNING = "skip: running"
+    SKIP_RUNNING = "skip: running elsewhere"
 
     @property
     def runs(self) -> bool:
         """Whether something is run."""
-        return self in (Action.CREATE, Action.FINISH, Action.RERUN_FAILED, Action.RERUN)
+        return self in (Action.CREATE, Action.FINISH, Action.TAKE_OVER, Action.RERUN_FAILED, Action.RERUN)
 
 
 @dataclass(frozen=True)
@@ -47,35 +54,62 @@ class PlannedRun:
     :param label: its name in messages: the month, the day or the moment, in UTC
     :param action: what is done with it
     :param run_id: the run that exists already; None where there is none
+    :param worker: who works on a run that goes on elsewhere; None for any other run
     """
 
     info: DagRunInfo
     label: str
     action: Action
     run_id: str | None
+    worker: str | None = None
 
 
-def plan_runs(
-    request: BackfillRequest, dag: SerializedDAG, session: Session, *, abandoned: int | None
-) -> list[PlannedRun]:
-    """Decide what is done with each run of the range, in the order in which runs start.
+@dataclass(frozen=True)
+class Plan:
+    """What is done with a range.
 
-    :param dag: the DAG as its file says
-    :param abandoned: id of a backfill that a killed command left behind; its runs count as interrupted
+    :param runs: the runs of the range, in the order in which they start
+    :param left_out: which parts of the range have no runs, and why, one sentence each
+    """
+
+    runs: Sequence[PlannedRun]
+    left_out: Sequence[str]
+
+
+def plan_runs(request: BackfillRequest, parsed: ParsedDag, session: Session) -> Plan:
+    """Decide what is done with each run of the range.
+
+    :param parsed: the DAG as its file says
     :raises BackfillUsageError: where nothing can be run, or not like this; says why
     """
-    infos = _runs_of_schedule(request, dag)
+    dag = parsed.dag
+    infos, outside = _runs_of_schedule(request, dag)
     _check_dependence_on_past(request, dag)
     labels = _labels(dag, [_logical_date(info) for info in infos])
-    planned = []
-    for info, label in zip(infos, labels, strict=True):
-        run = _latest_run(dag.dag_id, info, session)
-        action = _action(run, request.reprocess, abandoned, session)
-        planned.append(PlannedRun(info=info, label=label, action=action, run_id=run.run_id if run else None))
-    return list(reversed(planned)) if request.backwards else planned
+    planned, left_out = [], []
+    reasons = [parsed.nothing_for(_logical_date(info)) for info in infos]
+    # Dates that follow each other and have the same reason, or none, come together.
+    for reason, group in itertools.groupby(zip(infos, labels, reasons, strict=True), key=lambda entry: entry[2]):
+        dates = list(group)
+        if reason is not None:
+            left_out.append(f"{named([label for _, label, _ in dates])}: not run, because {reason}")
+            continue
+        for info, label, _ in dates:
+            run = _latest_run(dag.dag_id, info, session)
+            action, worker = _action(run, request.reprocess, session)
+            planned.append(PlannedRun(info, label, action, run.run_id if run else None, worker))
+    if not planned:
+        raise _no_run(request, dag, [*left_out, *outside])
+    return Plan(list(reversed(planned)) if request.backwards else planned, [*left_out, *outside])
 
 
-def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> Sequence[DagRunInfo]:
+def named(labels: Sequence[str]) -> str:
+    """Name dates that follow each other: ``2019-01``, or ``2019-01 to 2019-12``."""
+    return labels[0] if len(labels) == 1 else f"{min(labels)} to {max(labels)}"
+
+
+def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> tuple[Sequence[DagRunInfo], Sequence[str]]:
+    """Return the runs of the range whose time has come, and say which parts of the range have none."""
     from airflow.utils.types import DagRunType
 
     if not dag.timetable.periodic or dag.timetable.partitioned:
@@ -86,36 +120,27 @@ def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> Sequence[
     if dag.allowed_run_types is not None and DagRunType.BACKFILL_JOB not in dag.allowed_run_types:
         raise BackfillUsageError(f"DAG {dag.dag_id!r} does not allow backfill runs (allowed_run_types)")
     now = datetime.now(timezone.utc)
+    outside = []
+    # The first day counts from its first moment, the DAG perhaps from a later hour of it.
+    if dag.start_date and request.start.date() < dag.start_date.date():
+        outside.append(f"before {dag.start_date:%Y-%m-%d}: no runs, because DAG {dag.dag_id!r} starts then")
+    if dag.end_date and request.end.date() > dag.end_date.date():
+        outside.append(f"after {dag.end_date:%Y-%m-%d}: no runs, because DAG {dag.dag_id!r} ends then")
+    infos = []
     # Airflow's own backfill goes beyond the DAG's start and end; a schedule has no runs there.
-    infos = [
-        info
-        for info in dag.iter_dagrun_infos_between(
-            max(request.start, dag.start_date or request.start), min(request.end, dag.end_date or request.end)
-        )
-        if info.data_interval is not None and info.data_interval.end < now
-    ]
+    start, end = max(request.start, dag.start_date or request.start), min(request.end, dag.end_date or request.end)
+    for info in dag.iter_dagrun_infos_between(start, end):
+        if info.data_interval is not None and info.data_interval.end >= now:
+            outside.append(f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: not run, because its time has not come")
+            break
+        infos.append(info)
     if not infos:
-        raise BackfillUsageError(
-            f"DAG {dag.dag_id!r} has no run from {request.range}: its schedule is {dag.timetable.summary}, "
-            f"{_bounds(dag)}, and a run can start once its time has come"
-        )
-    return infos
+        raise _no_run(request, dag, [f"its schedule is {dag.timetable.summary}", *outside])
+    return infos, outside
 
 
-def _bounds(dag: SerializedDAG) -> str:
-    start = f"it starts on {dag.start_date:%Y-%m-%d}" if dag.start_date else "it has no start date"
-    return f"{start} and ends on {dag.end_date:%Y-%m-%d}" if dag.end_date else start
-
-
-def cut_off(request: BackfillRequest, dag: SerializedDAG) -> str | None:
-    """Say which part of the range lies outside the DAG's own start and end; None where none does."""
-    if (dag.start_date and request.start < dag.start_date) or (dag.end_date and request.end > dag.end_date):
-        # The first day counts from its first moment, the DAG perhaps from a later hour of it.
-        same_days = (dag.start_date is None or request.start.date() >= dag.start_date.date()) and (
-            dag.end_date is None or request.end.date() <= dag.end_date.date()
-        )
-        return None if same_days else f"{dag.dag_id}: {_bounds(dag)}: the rest of the range has no runs"
-    return None
+def _no_run(request: BackfillRequest, dag: SerializedDAG, reasons: Sequence[str]) -> BackfillUsageError:
+    return BackfillUsageError(f"DAG {dag.dag_id!r} has no run from {request.range}: {'; '.join(reasons)}")
 
 
 def _check_dependence_on_past(request: BackfillRequest, dag: SerializedDAG) -> None:
@@ -138,20 +163,22 @@ def _latest_run(dag_id: str, info: DagRunInfo, session: Session) -> DagRun | Non
     )
 
 
-def _action(run: DagRun | None, reprocess: str, abandoned: int | None, session: Session) -> Action:
+def _action(run: DagRun | None, reprocess: str, session: Session) -> tuple[Action, str | None]:
+    """Return what is done with a date that has this run, and who works on the run if somebody else does."""
     from airflow.utils.state import DagRunState
 
     if run is None:
-        return Action.CREATE
+        return Action.CREATE, None
     if run.state in (DagRunState.QUEUED, DagRunState.RUNNING):
-        if abandoned is None or run.backfill_id != abandoned:
-            return Action.SKIP_RUNNING
-        return Action.CREATE if never_started(run, session) else Action.FINISH
+        worker = who_works_on(run, session)
+        return (Action.SKIP_RUNNING if worker else Action.TAKE_OVER), worker
     if run.state == DagRunState.FAILED:
         if is_interrupted(run, session):
-            return Action.FINISH
-        return Action.SKIP_FAILED if reprocess == "none" else Action.RERUN_FAILED
-    return Action.RERUN if reprocess == "completed" else Action.SKIP_SUCCEEDED
+            return Action.FINISH, None
+        return (Action.SKIP_FAILED if reprocess == "none" else Action.RERUN_FAILED), None
+    if reprocess == "completed":
+        return Action.RERUN, None
+    return (Action.SKIP_NOT_RUN if nothing_ran(run, session) else Action.SKIP_SUCCEEDED), None
 
 
 def _logical_date(info: DagRunInfo) -> datetime:

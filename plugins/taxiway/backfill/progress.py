@@ -21,6 +21,7 @@ _STYLES = {
     RunState.FAILED_EARLIER: "red",
     RunState.RUNNING: "cyan",
     RunState.RUNNING_ELSEWHERE: "yellow",
+    RunState.RECORDED: "yellow",
     RunState.MISSING: "red",
 }
 _LIVE_ROWS = 20
@@ -113,7 +114,7 @@ def _picture(runs: Sequence[RunStatus]) -> Group:
             Text(describe(run.duration) if run.duration else "", style="dim"),
         )
     waiting = sum(1 for run in runs if run.state is RunState.WAITING)
-    failed = sum(1 for run in runs if not run.state.open and not run.state.succeeded)
+    failed = sum(1 for run in runs if not run.state.open and not run.state.done)
     parts = [f"{len(active)} running", f"{waiting} waiting"]
     parts += [f"{failed} not succeeded"] if failed else []
     done = sum(1 for run in runs if not run.state.open)

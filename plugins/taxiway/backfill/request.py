@@ -90,13 +90,14 @@ class BackfillRequest:
         """The range in words, as it was typed."""
         return self.typed_start if self.typed_start == self.typed_end else f"{self.typed_start} to {self.typed_end}"
 
-    def command(self, reprocess: str | None = None) -> str:
+    def command(self, reprocess: str | None = None, *, day: str | None = None) -> str:
         """Return the command line that asks for the same again, quoted for a shell.
 
         :param reprocess: another ``--reprocess-behavior`` than that of this call
+        :param day: a day that is asked for, instead of the range
         """
         reprocess = reprocess or self.reprocess
-        words = ["airflow", "dags", "backfill", "-s", self.typed_start, "-e", self.typed_end]
+        words = ["airflow", "dags", "backfill", "-s", day or self.typed_start, "-e", day or self.typed_end]
         if self.max_active_runs != DEFAULT_MAX_ACTIVE_RUNS:
             words += ["--max-active-runs", str(self.max_active_runs)]
         if self.backwards:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from airflow.jobs.job import Job, most_recent_job, perform_heartbeat
+from airflow.jobs.job import Job, perform_heartbeat
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.backfill import Backfill, BackfillDagRun
 from airflow.models.dag import DagModel
@@ -28,6 +28,7 @@ from taxiway.backfill.api_server import ExecutionApi
 from taxiway.backfill.leftovers import JOB_TYPE, open_runs, reset_orphans, reset_queued
 from taxiway.backfill.processes import GRACE_SECONDS
 from taxiway.backfill.queueing import queue_tasks
+from taxiway.backfill.takeover import scheduler_is_alive
 from taxiway.backfill.triggerer import Triggerer
 from taxiway.backfill.workers import Workers
 
@@ -276,9 +277,3 @@ class BackfillRunner(SchedulerJobRunner):
 
     def _end_workers(self, *, wait: bool) -> None:
         self.workers.end(wait=wait, keep={self.api.pid, self.triggerer.pid}, hurry=self.hurry)
-
-
-def scheduler_is_alive(session: Session) -> bool:
-    """Say whether one of Airflow's schedulers has reported lately."""
-    job = most_recent_job("SchedulerJob", session=session)
-    return job is not None and job.is_alive()

@@ -143,11 +143,15 @@ class Source:
         """Say why there is no file of a month, or None where there should be one."""
         if self.first_month <= month and (self.last_month is None or month <= self.last_month):
             return None
+        return f"{self.name} {month}: not available: {self.months}"
+
+    @property
+    def months(self) -> str:
+        """Which months there are, and where that is said, in words."""
         months = (
             f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
         )
-        file = f"include/sources/{self.name}.yaml"
-        return f"{self.name} {month}: not available: {file} says that there are the months {months}"
+        return f"include/sources/{self.name}.yaml says that there are the months {months}"
 
     def file_path(self, month: Month) -> str:
         """Return the path of a month's file below the mirror's address."""

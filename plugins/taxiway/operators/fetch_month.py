@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from taxiway.core.settings import parse_flag
 from taxiway.core.tables import LoadTables
 from taxiway.operators.download_month import DownloadMonthOperator
+from taxiway.operators.month_of_run import nothing_for
 from taxiway.operators.month_operator import MonthOperator
 from taxiway.postgres.fetch import fetch_month
 
@@ -41,6 +43,10 @@ class FetchMonthOperator(MonthOperator):
         self.http_conn_id = http_conn_id
         self.use_cache = use_cache
         self.force = force
+
+    def nothing_for(self, logical_date: datetime) -> str | None:
+        """Tell ``airflow dags backfill`` why a logical date has nothing to load; None if it has."""
+        return nothing_for(self.source_name, logical_date)
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Fetch the file."""

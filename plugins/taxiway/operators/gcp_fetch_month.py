@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
@@ -13,6 +14,7 @@ from taxiway.bigquery.step import Step
 from taxiway.core.settings import parse_flag
 from taxiway.operators.download_month import DownloadMonthOperator
 from taxiway.operators.gcp_month_operator import GcpMonthOperator
+from taxiway.operators.month_of_run import nothing_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,6 +43,10 @@ class GcpFetchMonthOperator(GcpMonthOperator):
         self.http_conn_id = http_conn_id
         self.use_cache = use_cache
         self.force = force
+
+    def nothing_for(self, logical_date: datetime) -> str | None:
+        """Tell ``airflow dags backfill`` why a logical date has nothing to load; None if it has."""
+        return nothing_for(self.source_name, logical_date)
 
     def run_step(self, step: Step, context: Context) -> dict[str, Any]:
         """Fetch the file."""

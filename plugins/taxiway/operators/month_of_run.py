@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -35,6 +36,12 @@ def source_and_month(source_name: str, month: str, context: Context) -> tuple[So
         asked = one_line(f"{source_name} {month or '(no month)'}", 60)
         raise AirflowFailException(f"{asked}: {error}") from error
     return source, found
+
+
+def nothing_for(source_name: str, logical_date: datetime) -> str | None:
+    """Say why a run of the schedule or of a backfill would have nothing to load; None if it would load its month."""
+    source = find_source(SOURCES_FOLDER, source_name)
+    return source.months if source.why_unavailable(Month.of(logical_date)) else None
 
 
 def _refuse_another_month(month: Month, context: Context) -> None:

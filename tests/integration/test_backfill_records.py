@@ -1,0 +1,222 @@
+"""What ``airflow dags backfill`` makes of runs whose records in the metadata don't tell what has happened."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.airflow_environment import AirflowEnvironment, end_group, shared_metadata_server, wait_until
+
+DAGS = Path(__file__).with_name("backfill_dags")
+OF_MONTH = "to_char(r.logical_date AT TIME ZONE 'UTC', 'YYYY-MM')"
+
+
+@pytest.fixture
+def airflow(tmp_path: Path) -> Iterator[AirflowEnvironment]:
+    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS)
+    try:
+        yield environment
+    finally:
+        (environment.home / "release").touch()
+        environment.close()
+
+
+def backfill(
+    airflow: AirflowEnvironment, dag_id: str, start: str, end: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    return airflow.run("dags", "backfill", "-s", start, "-e", end, *options, dag_id)
+
+
+def tasks(airflow: AirflowEnvironment) -> dict[str, dict[str, tuple[str | None, int]]]:
+    """Return the state and the tries of every task, by month."""
+    found: dict[str, dict[str, tuple[str | None, int]]] = {}
+    for month, task, state, tries in airflow.query(
+        f"SELECT {OF_MONTH}, t.task_id, t.state, t.try_number"
+        " FROM dag_run r LEFT JOIN task_instance t USING (dag_id, run_id) ORDER BY 1, 2"
+    ):
+        found.setdefault(month, {})[task] = (state, tries)
+    return found
+
+
+def test_a_run_whose_tasks_db_clean_has_deleted_is_run_again(airflow: AirflowEnvironment) -> None:
+    assert backfill(airflow, "trivial", "2019-12-01", "2019-12-31").returncode == 0
+    now = datetime.now(timezone.utc).isoformat()
+    cleaned = airflow.run("db", "clean", "--clean-before-timestamp", now, "--skip-archive", "-y")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    # Airflow keeps the last run of a DAG, without its tasks; the DAG itself is not known any more.
+    assert tasks(airflow) == {"2019-12": {None: (None, None)}}
+    assert airflow.query("SELECT count(*) FROM dag") == [(0,)]
+
+    again = backfill(airflow, "trivial", "2019-12-01", "2019-12-31", "--reprocess-behavior", "completed")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "trivial: 1 month, 2019-12: 1 to rerun\n" in again.stdout
+    assert "[1/1] 2019-12 succeeded after" in again.stdout
+    assert tasks(airflow) == {"2019-12": {"first": ("success", 1), "second": ("success", 1)}}
+    begun = "SELECT count(*) FROM task_instance WHERE start_date > %s"
+    assert airflow.query(begun, now) == [(2,)], "its tasks have run in this call"
+
+    deleted = airflow.run("dags", "delete", "-y", "trivial")
+    assert deleted.returncode == 0, deleted.stdout + deleted.stderr
+    anew = backfill(airflow, "trivial", "2019-12-01", "2019-12-31")
+    assert anew.returncode == 0, anew.stdout + anew.stderr
+    assert "1 month, 2019-12: 1 to run\n" in anew.stdout
+    assert tasks(airflow) == {"2019-12": {"first": ("success", 1), "second": ("success", 1)}}
+
+
+def test_every_way_in_which_records_and_runs_differ(airflow: AirflowEnvironment) -> None:
+    assert backfill(airflow, "trivial", "2019-01-01", "2019-06-30").returncode == 0
+
+    for month, run_state, change in (
+        (1, "success", "DELETE FROM task_instance WHERE true"),
+        (2, "success", "DELETE FROM task_instance WHERE task_id = 'first'"),
+        (3, "failed", "DELETE FROM task_instance WHERE true"),
+        (4, "queued", "DELETE FROM task_instance WHERE true"),
+        (5, "failed", "UPDATE task_instance SET state = NULL WHERE task_id = 'second'"),
+        (5, "failed", "DELETE FROM task_instance WHERE task_id = 'first'"),
+        (6, "success", "UPDATE task_instance SET try_number = 0 WHERE true"),
+    ):
+        run_id = f"backfill__2019-{month:02d}-01T09:00:00+00:00"
+        airflow.query("UPDATE dag_run SET state = %s WHERE run_id = %s", run_state, run_id)
+        airflow.query(f"{change} AND run_id = %s", run_id)
+    airflow.query("UPDATE dag_run SET backfill_id = NULL, created_dag_version_id = NULL")
+    airflow.query("DELETE FROM backfill")
+    moment = datetime.now(timezone.utc)
+
+    plain = backfill(airflow, "trivial", "2019-01-01", "2019-06-30", "--dry-run")
+    assert plain.stdout.splitlines() == [
+        "2019-01  skip: already succeeded",
+        "2019-02  skip: already succeeded",
+        "2019-03  skip: failed earlier (rerun it with --reprocess-behavior failed)",
+        "2019-04  take over: its run waits, and nobody works on it",
+        "2019-05  finish: was interrupted",
+        "2019-06  skip: recorded as succeeded, though no task has run to its end"
+        " (run it with --reprocess-behavior completed)",
+    ], plain.stderr
+
+    done = backfill(airflow, "trivial", "2019-01-01", "2019-06-30", "--reprocess-behavior", "completed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 months, 2019-01 to 2019-06: 1 to finish, 1 to take over, 1 to rerun after a failure, 3 to rerun" in (
+        done.stdout
+    )
+    assert "6 of 6 months succeeded, in" in done.stdout
+    found = airflow.query(
+        f"SELECT {OF_MONTH}, count(*) FROM dag_run r JOIN task_instance t USING (dag_id, run_id)"
+        " WHERE r.state = 'success' AND t.state = 'success' AND t.start_date > %s GROUP BY 1 ORDER BY 1",
+        moment,
+    )
+    assert found == [(f"2019-{month:02d}", 2) for month in range(1, 7)], "every task has run in this call"
+
+
+def test_a_run_that_is_recorded_as_succeeded_is_not_called_succeeded(airflow: AirflowEnvironment) -> None:
+    assert backfill(airflow, "trivial", "2019-01-01", "2019-02-28").returncode == 0
+    # As Airflow marks a run that has not begun: its tasks are skipped.
+    airflow.query("UPDATE task_instance SET state = 'skipped', try_number = 0 WHERE run_id LIKE 'backfill__2019-02%'")
+
+    done = backfill(airflow, "trivial", "2019-01-01", "2019-02-28")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 already succeeded, 1 recorded as succeeded\n" in done.stdout
+    assert "1 of 2 months succeeded, 1 of them earlier, 1 skipped, in" in done.stdout
+    said = "2019-02 is recorded as succeeded, though no task has run to its end: run it with "
+    advice = "airflow dags backfill -s 2019-02-01 -e 2019-02-01 --reprocess-behavior completed trivial"
+    assert f"{said}{advice}\n" in done.stdout
+
+    led_on = airflow.run(*advice.split()[1:])
+    assert led_on.returncode == 0, led_on.stdout + led_on.stderr
+    assert "1 of 1 month succeeded, in" in led_on.stdout
+    assert tasks(airflow)["2019-02"] == {"first": ("success", 1), "second": ("success", 1)}
+
+
+def test_what_was_cleared_on_a_paused_dag_is_taken_over(airflow: AirflowEnvironment) -> None:
+    """An error that advises to clear the task leads on: the same call again runs what was cleared."""
+    assert backfill(airflow, "failing", "2019-02-01", "2019-03-31").returncode == 1
+    (airflow.home / "corrected").touch()
+    cleared = airflow.run("tasks", "clear", "failing", "-s", "2019-02-01", "-e", "2019-03-31", "-y")
+    assert cleared.returncode == 0, cleared.stdout + cleared.stderr
+
+    # As long as a scheduler lives and the DAG isn't paused, what was cleared is the scheduler's, begun or not.
+    airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'failing'")
+    airflow.query(
+        "INSERT INTO job (job_type, state, latest_heartbeat) VALUES ('SchedulerJob', 'running', now() + interval '1 h')"
+    )
+    theirs = backfill(airflow, "failing", "2019-02-01", "2019-03-31")
+    assert theirs.returncode == 1
+    assert "2019-02 is running elsewhere (Airflow's scheduler): call again when backfill__2019-02-01T09:00:00" in (
+        theirs.stdout
+    )
+    airflow.query("UPDATE job SET state = 'failed' WHERE job_type = 'SchedulerJob'")
+
+    dry = backfill(airflow, "failing", "2019-02-01", "2019-03-31", "--dry-run", "--reprocess-behavior", "completed")
+    assert dry.stdout.splitlines() == [
+        f"{month}  take over: its run waits, and nobody works on it" for month in ("2019-02", "2019-03")
+    ]
+    done = backfill(airflow, "failing", "2019-02-01", "2019-03-31")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 months, 2019-02 to 2019-03: 2 to take over\n" in done.stdout
+    assert "2 of 2 months succeeded, in" in done.stdout
+    assert tasks(airflow) == {"2019-02": {"load": ("success", 2)}, "2019-03": {"load": ("success", 2)}}
+
+
+def test_a_run_of_dags_test_is_left_alone_while_it_goes_on(airflow: AirflowEnvironment) -> None:
+    def tested(month: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+        command = airflow.popen("dags", "test", "holding", f"{month}-01T09:00:00+00:00")
+        file = airflow.home / f"held-{month}"
+        pid = wait_until(lambda: file.exists() and file.read_text(), timeout=90, what=f"the task of {month}")
+        return command, psutil.Process(int(pid))
+
+    command, _task = tested("2019-01")
+    refused = backfill(airflow, "holding", "2019-01-01", "2019-01-31")
+    assert refused.returncode == 1
+    assert "0 of 1 month succeeded" in refused.stdout
+    assert "2019-01 is running elsewhere (its task hold runs on " in refused.stdout
+    assert re.search(r"\): call again when manual__\S+ has ended\n", refused.stdout)
+    (airflow.home / "release-2019-01").touch()
+    assert command.wait(60) == 0
+    again = backfill(airflow, "holding", "2019-01-01", "2019-01-31")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "1 of 1 month succeeded, 1 of them earlier" in again.stdout
+
+    # One that was killed can't say so: it counts as lost once it has been silent for as long as a task may be.
+    command, task = tested("2019-02")
+    task.send_signal(signal.SIGKILL)
+    end_group(command)
+    assert airflow.query("SELECT count(*) FROM dag_run WHERE state = 'running'") == [(1,)]
+    silent = backfill(airflow, "holding", "2019-02-01", "2019-02-28", "--dry-run")
+    assert silent.stdout == "2019-02  skip: running elsewhere (airflow dags test or tasks test)\n", silent.stderr
+    airflow.query("UPDATE task_instance SET updated_at = %s", datetime.now(timezone.utc) - timedelta(seconds=301))
+    (airflow.home / "release-2019-02").touch()
+    done = backfill(airflow, "holding", "2019-02-01", "2019-02-28")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 to take over" in done.stdout
+    assert tasks(airflow)["2019-02"]["hold"][0] == "success"
+
+
+def test_the_parts_of_a_range_without_runs_are_named(airflow: AirflowEnvironment) -> None:
+    now = datetime.now(timezone.utc)
+    first_of_this = now.replace(day=1, hour=9, minute=0, second=0, microsecond=0)
+    following = (first_of_this + timedelta(days=32)).replace(day=1)
+    due = following if first_of_this <= now else first_of_this
+    start, end = f"{due - timedelta(days=3):%Y-%m}-01", "2999-12-31"
+    future = f"from {due:%Y-%m-%d} 09:00 UTC on: not run, because its time has not come"
+
+    dry = backfill(airflow, "trivial", start, end, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stdout.splitlines() == [f"{start[:7]}  create", future]
+
+    done = backfill(airflow, "trivial", start, end)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"trivial: {future}"
+    assert lines[1] == f"trivial: 1 month, {start[:7]}: 1 to run"
+    assert lines[-2].startswith("1 of 1 month succeeded, in ")
+    assert lines[-1] == future
+    assert airflow.query("SELECT count(*) FROM dag_run") == [(1,)]
