@@ -105,7 +105,9 @@ def step(server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> Step:
 def test_what_another_try_cannot_mend_fails_at_once_and_leads_on(step: Step, fields: dict[str, Any], said: str) -> None:
     if "keepalives" in str(fields):
         fields = {"host": "127.0.0.1", **fields}
-    with pytest.raises(AirflowFailException, match=WHERE + f"(?:{said}).*, and clear the task$") as refused:
+    with pytest.raises(
+        AirflowFailException, match=WHERE + f"(?:{said}).*, and clear the task with its downstream tasks$"
+    ) as refused:
         step.run(**fields)
     assert PASSWORD not in str(refused.value)
 

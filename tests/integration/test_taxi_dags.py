@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,3 +269,26 @@ def test_a_file_in_the_cache_is_not_fetched_again(
             assert taxi.query("SELECT count(*) FROM green_tripdata") == [(ROWS,)]
         finally:
             taxi.close()
+
+
+def test_a_task_that_is_cleared_as_its_error_advises_leads_on(taxi: TaxiAirflow) -> None:
+    with taxi.connect() as connection:
+        connection.execute(f"ALTER DATABASE {taxi.database} SET default_transaction_read_only = on")
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
+    assert code == 1
+    advice = re.search(r"2019-01 failed: (\w+): .*SQLSTATE 25006.*, and clear the task with its downstream tasks", said)
+    assert advice is not None, said
+
+    with taxi.connect() as connection:
+        connection.read_only = False
+        connection.execute(f"ALTER DATABASE {taxi.database} RESET default_transaction_read_only")
+    cleared = taxi.airflow.run(
+        "tasks", "clear", "taxi_green", "-t", advice[1], "-d", "-s", "2019-01-01", "-e", "2019-01-31", "-y"
+    )
+    assert cleared.returncode == 0, cleared.stdout + cleared.stderr
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
+
+    assert code == 0, said
+    assert "taxi_green: 1 month, 2019-01: 1 to take over\n" in said
+    assert "1 of 1 month succeeded, in" in said
+    assert taxi.query("SELECT count(*) FROM green_tripdata") == [(ROWS,)]

@@ -49,7 +49,8 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
         raise BalanceError(
             f"{tables.where}: the month doesn't balance: {read} rows read, {ready} ready to be published ({of_file} of "
             f"them of {tables.filename}, with {distinct} different ids), {rejected} rejected; expected read = ready + "
-            f"rejected, and an id for each. Nothing was published: clear the task stage_month to stage the file again"
+            f"rejected, and an id for each. Nothing was published: clear the task stage_month with its "
+            f"downstream tasks to stage the file again"
         )
     rejects.check_limit(tables, rejected, read)
     measured: dict[str, float | None] = {
@@ -63,7 +64,7 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
     if verdict.failures:
         raise CheckFailedError(
             f"{tables.where}: {tables.filename}: {'; '.join(verdict.failures)}. Nothing was published: if the file is "
-            f"right, change the check in include/sources/{source.name}.yaml and clear the task stage_month with those "
-            f"behind it"
+            f"right, change the check in include/sources/{source.name}.yaml and clear the task stage_month with its "
+            f"downstream tasks"
         )
     return replace(load, warnings=verdict.warnings)

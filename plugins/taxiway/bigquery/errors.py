@@ -190,7 +190,7 @@ def failure(
             "DAG gcp_setup, which creates what is absent"
         )
     if advice is None:
-        advice = "the task is tried again" if passing else "correct that, and clear the task"
+        advice = "the task is tried again" if passing else "correct that, and clear the task with its downstream tasks"
     kind = WarehouseBusyError if passing else WarehouseError
     so_far = f". {outcome}" if outcome else ""
     return kind(

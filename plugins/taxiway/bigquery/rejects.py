@@ -150,6 +150,6 @@ def require_all_found(tables: CloudTables, found: int, missing: int, kinds: int)
     if found != missing and kinds <= MOST_KEPT:
         raise BalanceError(
             f"{tables.where}: {tables.filename}: {missing} staged rows can't be read, but {found} lines of the "
-            f"file are such ones; expected as many. Nothing was published: clear the task stage_month to stage the "
-            f"file again"
+            f"file are such ones; expected as many. Nothing was published: clear the task stage_month with its "
+            f"downstream tasks to stage the file again"
         )

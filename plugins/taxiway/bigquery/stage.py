@@ -82,7 +82,8 @@ def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: 
     if staged != expected:
         raise BalanceError(
             f"{tables.where}: BigQuery has staged {staged} rows of {load.uri}, expected the {expected} that the file "
-            f"has. Nothing was published: clear the task stage_month to stage the file again"
+            f"has. Nothing was published: clear the task stage_month with its downstream tasks to stage the "
+            f"file again"
         )
     there = _rows_there(warehouse, tables)
     if there != staged:

@@ -133,7 +133,8 @@ class Lake:
         except FileNotFoundError:
             raise StagingMissingError(
                 f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
-                f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
+                f"download_month with its downstream tasks to fetch it again, and raise "
+                f"taxiway_cache_limit if the cache is too small"
             ) from None
 
     def _renew(self, found: storage.Blob, fetched_load_id: str, is_later: Callable[[str], bool]) -> None:

@@ -105,5 +105,6 @@ def explained(where: str, connection_id: str) -> Iterator[None]:
                 f"{where}. Expected an answer: the task is tried again. If that goes on failing, {advice}"
             ) from error
         raise WarehouseError(
-            f"{where}. Expected the month that the ledger names, and the right to read it: {advice}, and clear the task"
+            f"{where}. Expected the month that the ledger names, and the right to read it: {advice}, "
+            f"and clear the task with its downstream tasks"
         ) from error

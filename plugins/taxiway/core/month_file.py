@@ -33,13 +33,15 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     except FileNotFoundError:
         raise StagingMissingError(
             f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
-            f"download_month to fetch it again, and raise taxiway_cache_limit if the cache is too small"
+            f"download_month with its downstream tasks to fetch it again, and raise "
+            f"taxiway_cache_limit if the cache is too small"
         ) from None
     except UnpackedSizeError as error:
         raise unpacked_too_large(source, where, error) from error
     except GzipFaultError as error:
         raise InvalidFileError(
-            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month to fetch it again"
+            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month with its "
+            f"downstream tasks to fetch it again"
         ) from error
     except OSError as error:
         raise DownloadError(
@@ -50,5 +52,5 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     if found.hexdigest() != file.sha256:
         raise StagingMissingError(
             f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
-            f"expected {file.sha256}. Clear the task download_month to fetch it again"
+            f"expected {file.sha256}. Clear the task download_month with its downstream tasks to fetch it again"
         )

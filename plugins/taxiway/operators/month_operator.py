@@ -90,7 +90,10 @@ class MonthOperator(BaseOperator):
                 f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again. "
                 f"If that goes on failing, {advice}"
             )
-        return WarehouseError(f"{where}: Postgres says: {said_by(error)}. {self.so_far}: {advice}, and clear the task")
+        return WarehouseError(
+            f"{where}: Postgres says: {said_by(error)}. {self.so_far}: {advice}, and clear the task "
+            f"with its downstream tasks"
+        )
 
     @abstractmethod
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> Any:

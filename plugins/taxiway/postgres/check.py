@@ -55,7 +55,8 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Chec
             raise CheckFailedError(
                 f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: "
                 f"{'; '.join(verdict.failures)}. Nothing was published: if the file is right, change the check in "
-                f"include/sources/{tables.source.name}.yaml and clear the task stage_month with those behind it"
+                f"include/sources/{tables.source.name}.yaml and clear the task stage_month "
+                f"with its downstream tasks"
             )
     return Checked(ready, verdict.warnings, verdict.skipped)
 
@@ -80,7 +81,8 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
         raise BalanceError(
             f"{source.name} {month}: the month doesn't balance: {read} rows read, {ready} ready to be published "
             f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
-            f"rejected. Nothing was published: clear the task stage_month to stage the file again"
+            f"rejected. Nothing was published: clear the task stage_month with its downstream tasks to stage the "
+            f"file again"
         )
     # A step that failed on the limit, and was tried again, finds its rejected rows gone.
     rejects.check_limit(tables, rejected, read)

@@ -69,7 +69,7 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
             f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
             f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that "
             f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
-            f"stage_month"
+            f"stage_month with its downstream tasks"
         )
     return found
 
