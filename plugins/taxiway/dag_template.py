@@ -97,7 +97,7 @@ def month_param(description: str) -> Param:
         None,
         type=["null", "string"],
         pattern=MONTH_PATTERN,
-        title="Month",
+        title="Month, as YYYY-MM",
         description=description,
         not_for_backfills=True,
     )

@@ -221,3 +221,16 @@ def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
 
     assert dag.dag_id == "taxi_lime"
     assert {task.task_id for task in dag.tasks} == set(GRAPH)
+
+
+@pytest.mark.parametrize("asked", ["2019-3", "201903", 201903, "March 2019", "2019-03-01", " 2019-03", "2019-03\n"])
+def test_a_month_that_is_written_otherwise_is_refused_with_the_form_to_use(asked: object, bag: Any) -> None:
+    from airflow.exceptions import ParamValidationError
+
+    with_month = [dag for dag in bag.dags.values() if "month" in dag.params]
+    assert len(with_month) > len(SOURCES)
+    for dag in with_month:
+        params = as_stored(dag).params
+        assert params.deep_merge({"month": "2019-03"}).validate()["month"] == "2019-03"
+        with pytest.raises(ParamValidationError, match="as YYYY-MM"):
+            params.deep_merge({"month": asked}).validate()

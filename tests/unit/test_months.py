@@ -21,6 +21,13 @@ def test_a_month_reads_and_writes_the_same(text: str) -> None:
         "2019-13",
         "2019-00",
         "2019-1",
+        "2019-3",
+        "201903",
+        "2019/03",
+        "03-2019",
+        "March 2019",
+        "2019-Mar",
+        "2019-03-01T00:00:00",
         "19-01",
         "2019-01-01",
         " 2019-01",
@@ -31,6 +38,8 @@ def test_a_month_reads_and_writes_the_same(text: str) -> None:
         "{{ ds }}",
         None,
         201901,
+        2019.03,
+        date(2019, 3, 1),
     ],
 )
 def test_anything_else_is_refused(text: object) -> None:

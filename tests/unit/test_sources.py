@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ BAD = [
     ("path", "/etc/green_tripdata_{month}.csv.gz", "path is"),
     ("path", "a/../green_tripdata_{month}.csv.gz", "path is"),
     ("path", "green/other_{month}.csv.gz", "to end in the name under 'file'"),
+    ("path", "gr%20een/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
+    ("path", "gr een/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
+    ("path", "grün/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
+    ("path", "green/green_tripdata_{year}-{month}.csv.gz", "to hold {month} once, and no other braces"),
+    ("path", "green/green_tripdata_{month.csv.gz", "to hold {month} once, and no other braces"),
+    ("file", "green%_{month}.csv.gz", "letters, digits, dots, underscores and hyphens"),
+    ("file", "green_{month}_{month}.csv.gz", "to hold {month} once, and no other braces"),
+    ("first_month", "2019-3", "expected it to be a month \\(YYYY-MM\\)"),
+    ("first_month", "201903", "expected it to be a month \\(YYYY-MM\\)"),
+    ("first_month", date(2019, 3, 1), "expected it to be a month \\(YYYY-MM\\)"),
     ("path", "green/{{ x }}_{month}.csv.gz", "path is"),
     ("schedule", "every month", "schedule is"),
     ("schedule", "0 9 * * *", "expected it to be a monthly cron"),

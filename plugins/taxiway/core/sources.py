@@ -213,14 +213,21 @@ def load_source(path: Path) -> Source:
     reader = _Reader(path, document)
     if "last_month" in document and reader.month("last_month") < reader.month("first_month"):
         raise reader.error("last_month", document["last_month"], "not to be before first_month")
-    file = reader.matching("file", _FILE, "a name that ends in .csv.gz")
+    file = reader.matching(
+        "file", _FILE, "a name of letters, digits, dots, underscores and hyphens, {month} and .csv.gz"
+    )
     source_path = reader.text("path")
     for key, value in (("file", file), ("path", source_path)):
         if value.count("{month}") != 1 or re.search(r"[{}]", value.replace("{month}", "")):
             raise reader.error(key, value, "to hold {month} once, and no other braces")
     parts = PurePosixPath(source_path).parts
     if source_path.startswith("/") or ".." in parts or not re.fullmatch(r"[A-Za-z0-9_.{}/-]{1,300}", source_path):
-        raise reader.error("path", source_path, "to be a plain relative path below the mirror's address")
+        raise reader.error(
+            "path",
+            source_path,
+            "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and "
+            "slashes",
+        )
     if parts[-1] != file or source_path != "/".join(parts):
         raise reader.error("path", source_path, f"to end in the name under 'file', {file}")
     columns = reader.columns()
