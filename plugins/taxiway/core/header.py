@@ -150,7 +150,8 @@ def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...
     if problems:
         separator = next((mark for mark in _SEPARATORS if len(names) == 1 and mark in names[0]), None)
         advice = (
-            f"If the source has changed for good, change include/sources/{source.name}.yaml"
+            f"If the source has changed for good, change include/sources/{source.name}.yaml and the main table: "
+            f"docs/sources.md"
             if separator is None
             else f"The names are separated by {separator!r}: have the mirror serve the file with commas"
         )

@@ -29,5 +29,6 @@ def unpacked_too_large(source: Source, where: str, fault: UnpackedSizeError) -> 
 def _too_large(source: Source, where: str, found: str, limit: int, key: str) -> FileTooLargeError:
     return FileTooLargeError(
         f"{where}: found {found}; expected at most {limit} bytes ({format_size(limit)}). Look at what the mirror "
-        f"serves; if the file is right, raise {key} in include/sources/{source.name}.yaml, and clear download_month"
+        f"serves; if the file is right, raise {key} in include/sources/{source.name}.yaml, and clear download_month "
+        f"with its downstream tasks"
     )

@@ -91,7 +91,7 @@ class Transfer:
             self.slot.drop_part()
             raise
         if arrival is None:
-            raise self._retryable("a part of the file, which wasn't asked for", "Try again")
+            raise self._retryable("a part of the file, which wasn't asked for", "The task is tried again")
         return arrival
 
     def _attempt(self, stored: StoredFile | None, part: PartialFile | None) -> Arrival | None:
