@@ -23,7 +23,7 @@ from taxiway.assets import announce, announced, bigquery_asset, postgres_asset
 from taxiway.bigquery.publish import finish_publishing, start_publishing
 from taxiway.compare.bigquery_months import BigQueryMonth, BigQueryMonths
 from taxiway.compare.postgres_months import PostgresMonths
-from taxiway.compare.warehouses import compare_months, require_agreement
+from taxiway.compare.warehouses import Recorded, compare_months, require_agreement
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -189,6 +189,20 @@ def test_months_that_reach_one_warehouse_after_the_other_are_each_compared_once(
     assert both.compare((postgres_asset(both.source), {"source": "green"})) == every_other
 
 
+def test_months_that_are_empty_in_both_are_a_difference_to_what_was_published(both: Both) -> None:
+    both.into_postgres("2019-01")
+    both.into_bigquery("2019-01")
+    both.postgres.execute("TRUNCATE green_tripdata")
+    both.postgres.commit()
+    both.cloud.query("DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '2019-01-01'")
+
+    with pytest.raises(
+        AirflowFailException,
+        match=rf"^green 2019-01: Postgres holds 0 rows, its ledger has {ROWS}; BigQuery holds 0 rows, its ledger has",
+    ):
+        both.compare()
+
+
 @dataclass(frozen=True)
 class Meanwhile(BigQueryMonths):
     """BigQuery, while other things happen: one before each reading of a month."""
@@ -296,8 +310,8 @@ class ManyIds:
         self.list = [Counted(f"00{mark}{number:029d}") for number in range(2000)]
         self.files = itertools.repeat("sha")
 
-    def months(self, source: Source) -> dict[Month, str]:
-        return {Month(2019, 1): next(self.files)}
+    def months(self, source: Source) -> dict[Month, Recorded]:
+        return {Month(2019, 1): Recorded(next(self.files), len(self.list))}
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[ManyIds]:

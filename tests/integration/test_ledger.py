@@ -212,9 +212,10 @@ def file_name(file: Download) -> str:
 
 EARLIER = {
     "no fetched_load_id": "DROP VIEW taxiway.months; "
-    "ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, DROP COLUMN at_work_since",
+    "ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, DROP COLUMN at_work_since, DROP COLUMN partition_digest",
     "no try_number either": "DROP VIEW taxiway.months; ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, "
-    "DROP COLUMN at_work_since, DROP COLUMN try_number",
+    "DROP COLUMN at_work_since, DROP COLUMN try_number, DROP COLUMN partition_digest",
+    "no partition_digest": "ALTER TABLE taxiway.loads DROP COLUMN partition_digest",
 }
 
 

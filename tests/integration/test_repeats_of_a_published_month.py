@@ -18,6 +18,7 @@ from taxiway.postgres import partition, publish
 from taxiway.postgres.check import check_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.ledger import Published
+from taxiway.postgres.partition import Partition, PartitionState
 from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
@@ -194,18 +195,18 @@ def test_nobody_else_writes_to_the_partition_while_it_is_compared_and_readers_go
     with other.transaction():
         other.execute("SET lock_timeout = '50ms'")
     refused: list[str] = []
-    of_month = publish.count_rows
+    of_month = publish.sum_up
 
-    def write_meanwhile(cursor: psycopg.Cursor[object], table: str) -> int:
-        rows = of_month(cursor, table)
+    def write_meanwhile(cursor: psycopg.Cursor[object], partition: Partition) -> PartitionState:
+        state = of_month(cursor, partition)
         for statement in (f"DELETE FROM {PARTITION}", f"CREATE INDEX ON {PARTITION} (total_amount)"):
             with pytest.raises(psycopg.errors.LockNotAvailable), other.transaction():
                 other.execute(statement)  # type: ignore[arg-type]
             refused.append(statement)
         assert published(other, green) == specified(green, [1, 2, 3])
-        return rows
+        return state
 
-    monkeypatch.setattr(publish, "count_rows", write_meanwhile)
+    monkeypatch.setattr(publish, "sum_up", write_meanwhile)
 
     counts = load(connection, green, "2019-01", month_of(tmp_path, green, [1, 1, 2]), "manual__2")
 

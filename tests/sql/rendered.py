@@ -32,7 +32,12 @@ OWN: dict[str, dict[str, Any]] = {
     "create_main_table": {"title": GREEN.title},
     "number_repeated_rows": {"named": True},
     "drop_unreadable_rows": {"named": False},
-    "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
+    "find_differences": {"compare_values": True},
+    "check_month": {
+        "checks": [check for check in GREEN.checks if check.column is not None],
+        "broken": ["passenger_count < 0"],
+    },
+    "find_broken_row": {"is_broken": "broken.passenger_count < 0"},
     "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
     "record_step": {"columns": ["rows_read", "rows_rejected"]},
 }

@@ -75,7 +75,14 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
     connection = connect()
     row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
     path = write_gzip(tmp_path / "green.csv.gz", [",".join(c.header for c in GREEN.columns), row])
-    of_published = ("lock_partition", "restore_index", "find_differences", "count_differences", "merge_month")
+    of_published = (
+        "lock_partition",
+        "restore_index",
+        "sum_up_partition",
+        "find_differences",
+        "count_differences",
+        "merge_month",
+    )
     if Path(name).stem in of_published:
         load(connection, GREEN, "2019-01", path, run_id="an earlier run")
     prepare(connection, tmp_path, row, with_rows=not name.endswith(("/index_rows.sql", "/hash_rows.sql")))
@@ -126,6 +133,7 @@ VALUES: dict[str, Any] = {
     "part": "0a",
     "row_addresses": ["(0,1)"],
     "repeated_ids": ["0" * 32],
+    "partition_name": f"public.{TABLES.partition_name}",
 }
 
 

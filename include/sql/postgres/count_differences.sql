@@ -3,7 +3,7 @@
 -- Parameters: differences_table (as find_differences leaves it).
 -- Twice: safe, it only reads.
 SELECT
-    COUNT(published_id) AS gone,
-    COUNT(incoming_id) AS came,
+    COUNT(published_address) AS gone,
+    COUNT(incoming_address) AS came,
     COUNT(DISTINCT incoming_id) AS came_ids
 FROM {{ differences_table }}

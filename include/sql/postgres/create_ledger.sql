@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     at_work_since timestamptz,
     finished_at timestamptz,
     error text,
+    partition_digest text,
     UNIQUE (source, month, destination, run_id, attempt),
     CHECK ((state = 'running') = (finished_at IS NULL))
 );
@@ -55,6 +56,7 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS try_number integer NOT NULL DEFAULT 1 CHECK (try_number > 0);
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS fetched_load_id bigint;
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS at_work_since timestamptz;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS partition_digest text;
 
 COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
@@ -77,10 +79,13 @@ COMMENT ON COLUMN taxiway.loads.rows_staged IS 'Rows of the file that could be r
 COMMENT ON COLUMN taxiway.loads.rows_inserted IS 'Published rows that the month did not hold before';
 COMMENT ON COLUMN taxiway.loads.rows_deleted IS 'Rows that the month held before and the file no longer has';
 COMMENT ON COLUMN taxiway.loads.rows_unchanged IS 'Published rows that the month held before';
-COMMENT ON COLUMN taxiway.loads.warnings IS 'Messages of the checks that warn';
+COMMENT ON COLUMN taxiway.loads.warnings IS
+'Messages of the checks that warn, and how the main table differed from the ledger before the month was published again';
 COMMENT ON COLUMN taxiway.loads.started_at IS 'When the attempt began; the first one with its run';
 COMMENT ON COLUMN taxiway.loads.at_work_since IS 'When the step at work began; NULL between two steps, and at the end';
 COMMENT ON COLUMN taxiway.loads.finished_at IS 'When the attempt ended';
+COMMENT ON COLUMN taxiway.loads.partition_digest IS
+'Of the month''s partition as it was published: which transactions wrote how many of its rows';
 
 CREATE TABLE IF NOT EXISTS taxiway.rejected_rows (
     load_id bigint NOT NULL REFERENCES taxiway.loads (load_id) ON DELETE CASCADE,
@@ -135,4 +140,5 @@ LEFT JOIN LATERAL (
 ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;
 
 COMMENT ON VIEW taxiway.months IS
-'The state of every month: how its last attempt ended, and which file its published rows come from';
+'What the ledger recorded of every month: how its last attempt ended, and which file was published last. Loads look at '
+'the main table itself';

@@ -1,6 +1,8 @@
 -- Finds where a published month and its file differ, on all cores: a statement that changes rows uses one core only.
--- Grain: one row per row that the month has and the file has not, or the other way round.
--- Parameters: differences_table, rows_table, partition (with its schema).
+-- Grain: one row per row that the month has and the file has not, or the other way round; or per row that both have,
+-- with other values.
+-- Parameters: differences_table, rows_table, partition (with its schema), columns, compare_values (whether rows of the
+-- same id may have other values).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
 DROP TABLE IF EXISTS {{ differences_table }};
 
@@ -12,4 +14,11 @@ SELECT
     incoming.unique_row_id AS incoming_id
 FROM {{ partition }} AS published
 FULL JOIN {{ rows_table }} AS incoming ON published.unique_row_id = incoming.unique_row_id
-WHERE published.unique_row_id IS NULL OR incoming.unique_row_id IS NULL
+WHERE
+    published.ctid IS NULL
+    OR incoming.ctid IS NULL
+{%- if compare_values %}
+{%- for column in columns %}
+    OR published.{{ column.name | identifier }} IS DISTINCT FROM incoming.{{ column.name | identifier }}
+{%- endfor %}
+{%- endif %}

@@ -14,7 +14,8 @@ SELECT
     rows_staged,
     rows_inserted,
     rows_deleted,
-    rows_unchanged
+    rows_unchanged,
+    warnings
 FROM taxiway.loads
 WHERE
     source = %(source)s

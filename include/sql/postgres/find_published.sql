@@ -9,7 +9,8 @@ SELECT
     sha256,
     rows_read,
     rows_rejected,
-    rows_staged
+    rows_staged,
+    partition_digest
 FROM taxiway.loads
 WHERE
     source = %(source)s

@@ -1,10 +1,11 @@
--- Finds the months of a source that are published, and from which file.
+-- Finds the months of a source that are published, from which file, and with how many rows.
 -- Grain: one row per month.
 -- Parameters: bound: source, destination.
 -- Twice: safe, it only reads.
 SELECT
     month,
-    sha256
+    sha256,
+    row_count
 FROM taxiway.months
 WHERE source = %(source)s AND destination = %(destination)s AND published_at IS NOT NULL
 ORDER BY month

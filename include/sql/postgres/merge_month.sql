@@ -2,14 +2,15 @@
 -- Grain: one row per row of the file; a row that stays is not touched, so readers are never blocked.
 -- Parameters: differences_table (as find_differences leaves it), rows_table, partition (with its schema), columns.
 -- Twice: runs once, in the transaction that found the differences.
--- A row is found by its address, and deleted only where that is still the address of its id.
+-- A row is found by its address, and deleted only where that is still the address of its id. What goes is gone before
+-- anything comes: a row that somebody has changed comes again with the same id.
 WITH deleted AS (
     DELETE FROM {{ partition }} AS published
     USING {{ differences_table }} AS gone
     WHERE
         published.ctid = ANY(ARRAY(SELECT found.published_address FROM {{ differences_table }} AS found))
         AND published.ctid = gone.published_address
-        AND published.unique_row_id = gone.published_id
+        AND published.unique_row_id IS NOT DISTINCT FROM gone.published_id
     RETURNING published.unique_row_id
 ),
 
@@ -28,7 +29,9 @@ inserted AS (
         incoming.{{ column.name | identifier }}
 {%- endfor %}
     FROM {{ rows_table }} AS incoming
-    WHERE incoming.ctid = ANY(ARRAY(SELECT found.incoming_address FROM {{ differences_table }} AS found))
+    WHERE
+        incoming.ctid = ANY(ARRAY(SELECT found.incoming_address FROM {{ differences_table }} AS found))
+        AND (SELECT COUNT(*) FROM deleted) >= 0
     RETURNING unique_row_id
 )
 

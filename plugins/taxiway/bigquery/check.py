@@ -20,7 +20,7 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
 
     It balances where rows read = rows ready to be published + rows rejected, and every id is another one.
 
-    :return: the load, with the warnings
+    :return: the load, with these warnings beside those that it had
     :raises StagingMissingError: the rows are not there
     :raises BalanceError: the counts disagree
     :raises RejectLimitError: more rows were rejected than the source allows
@@ -67,4 +67,4 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
             f"right, change the check in include/sources/{source.name}.yaml and clear the task stage_month with its "
             f"downstream tasks"
         )
-    return replace(load, warnings=verdict.warnings)
+    return replace(load, warnings=(*load.warnings, *verdict.warnings))

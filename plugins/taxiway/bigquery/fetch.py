@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,8 @@ from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.download import Download
 
 STEP = "download_month"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def fetch_month(
     last = next(reversed(ledger.published(entries)), None)
     if force or last is None or last.sha256 != file.sha256:
         return Fetched(load)
-    if not _is_there(warehouse, tables, last) or not _is_in_the_lake(open_lake(), tables, load, entries):
+    if difference := _difference_to(warehouse, tables, last):
+        log.warning("%s: %s: the month is loaded again", tables.where, difference)
+        return Fetched(replace(load, warnings=(difference,)))
+    if not _is_in_the_lake(open_lake(), tables, load, entries):
         return Fetched(load)
     publication = confirm_publication(warehouse, tables, load, entries)
     if publication is None:
@@ -90,9 +96,14 @@ def fetch_month(
     return Fetched(load, unchanged=f"{tables.where}: {tables.filename} is published with the same bytes")
 
 
-def _is_there(warehouse: Warehouse, tables: CloudTables, last: ledger.Entry) -> bool:
-    """Whether the main table holds as many rows as the ledger says: people drop tables."""
-    return warehouse.find_table(tables.main_table) is not None and rows_held(warehouse, tables) == last.rows_staged
+def _difference_to(warehouse: Warehouse, tables: CloudTables, last: ledger.Entry) -> str | None:
+    """Say how the main table differs from what the ledger says of the month; None if it holds as many rows."""
+    if warehouse.find_table(tables.main_table) is None:
+        return f"there is no table {tables.main_table}, the ledger has {last.rows_staged} rows of the month"
+    held = rows_held(warehouse, tables)
+    if held == last.rows_staged:
+        return None
+    return f"{tables.main_table} holds {held} rows of the month, the ledger has {last.rows_staged}"
 
 
 def _is_in_the_lake(lake: Lake, tables: CloudTables, load: Load, entries: Sequence[ledger.Entry]) -> bool:

@@ -27,7 +27,7 @@ class Load:
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that have an id
-    :param warnings: messages of the checks that warn
+    :param warnings: how the main table differed from the ledger, and messages of the checks that warn
     :param staged_by: id of the job that staged the rows
     :param hashed_by: id of the job that gave them their ids
     :param publication: number of a publication that failed; nobody else needs to look at its job

@@ -10,7 +10,7 @@ from typing import Any
 from taxiway.bigquery import ledger
 from taxiway.bigquery.statements import statement
 from taxiway.bigquery.warehouse import Warehouse
-from taxiway.compare.warehouses import PublishedMonth
+from taxiway.compare.warehouses import PublishedMonth, Recorded
 from taxiway.core.errors import WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -26,8 +26,8 @@ class BigQueryMonths:
     warehouse: Warehouse
     name: str = "BigQuery"
 
-    def months(self, source: Source) -> Mapping[Month, str]:
-        """Return the published months of a source, each with the SHA-256 of its file.
+    def months(self, source: Source) -> Mapping[Month, Recorded]:
+        """Return the published months of a source, each as the ledger has it.
 
         :raises WarehouseBusyError: BigQuery can't answer now
         :raises WarehouseError: it refuses
@@ -38,7 +38,7 @@ class BigQueryMonths:
                 return {}
             values = {"source": source.name, "destination": ledger.DESTINATION}
             rows = warehouse.run(statement("find_published_months", values, dataset=warehouse.settings.dataset_name))
-        return {Month.of(row["month"]): row["sha256"] for row in rows}
+        return {Month.of(row["month"]): Recorded(row["sha256"], row["row_count"]) for row in rows}
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[BigQueryMonth]:

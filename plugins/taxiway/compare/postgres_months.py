@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.compare.warehouses import PublishedMonth
+from taxiway.compare.warehouses import PublishedMonth, Recorded
 from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -30,8 +30,8 @@ class PostgresMonths:
     connection_id: str = "taxi_postgres"
     name: str = "Postgres"
 
-    def months(self, source: Source) -> Mapping[Month, str]:
-        """Return the published months of a source, each with the SHA-256 of its file.
+    def months(self, source: Source) -> Mapping[Month, Recorded]:
+        """Return the published months of a source, each as the ledger has it.
 
         :raises WarehouseBusyError: Postgres can't answer now
         :raises WarehouseError: it refuses
@@ -45,7 +45,7 @@ class PostgresMonths:
             rows = cursor.execute(
                 render("postgres/find_published_months.sql"), {"source": source.name, "destination": "postgres"}
             )
-            return {Month.of(month): sha256 for month, sha256 in rows}
+            return {Month.of(month): Recorded(sha256, row_count) for month, sha256, row_count in rows}
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[PostgresMonth]:

@@ -20,6 +20,18 @@ MOST_READINGS = 3
 """How often a month is read whose published file changes meanwhile."""
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What the ledger of a warehouse says of a published month.
+
+    :param sha256: of its file
+    :param rows: that were published
+    """
+
+    sha256: str
+    rows: int
+
+
 class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
@@ -54,8 +66,8 @@ class PublishedMonths(Protocol):
     def name(self) -> str:
         """What messages call it."""
 
-    def months(self, source: Source) -> Mapping[Month, str]:
-        """Return the published months of a source, each with the SHA-256 of its file."""
+    def months(self, source: Source) -> Mapping[Month, Recorded]:
+        """Return the published months of a source, each as the ledger has it."""
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""
@@ -106,7 +118,7 @@ def compare_months(
             if reason := _why_not(both, files, same_file_only=same_file_only):
                 compared.not_compared.append(f"{title}: {reason}")
                 break
-            rows, difference = _compare(left, right, source, month)
+            rows, difference = _compare(both, files, source, month)
             if difference is None:
                 compared.same[title] = rows
                 break
@@ -147,27 +159,38 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
         )
 
 
-def _held(warehouses: Sequence[PublishedMonths], source: Source) -> list[Mapping[Month, str]]:
+def _held(warehouses: Sequence[PublishedMonths], source: Source) -> list[Mapping[Month, Recorded]]:
     return [warehouse.months(source) for warehouse in warehouses]
 
 
-def _why_not(warehouses: Sequence[PublishedMonths], files: Sequence[str | None], *, same_file_only: bool) -> str | None:
+def _why_not(
+    warehouses: Sequence[PublishedMonths], files: Sequence[Recorded | None], *, same_file_only: bool
+) -> str | None:
     """Say why a month isn't compared; None where it is."""
-    lacking = [warehouse.name for warehouse, sha256 in zip(warehouses, files, strict=True) if sha256 is None]
+    lacking = [warehouse.name for warehouse, file in zip(warehouses, files, strict=True) if file is None]
     if lacking:
         return f"not published in {' and '.join(lacking)}"
-    if same_file_only and len(set(files)) > 1:
-        of_each = (f"{each.name} the file {str(sha256)[:12]}…" for each, sha256 in zip(warehouses, files, strict=True))
+    if same_file_only and _differ(files):
+        of_each = (
+            f"{each.name} the file {file.sha256[:12]}…" for each, file in zip(warehouses, files, strict=True) if file
+        )
         return f"waits until both have published the same file: found in {', in '.join(of_each)} (SHA-256)"
     return None
 
 
-def _of_files(files: Sequence[str | None]) -> str:
-    return "; the two loaded different files, the older one should be loaded again" if len(set(files)) > 1 else ""
+def _differ(files: Sequence[Recorded | None]) -> bool:
+    return len({file.sha256 for file in files if file}) > 1
 
 
-def _compare(left: PublishedMonths, right: PublishedMonths, source: Source, month: Month) -> tuple[int, str | None]:
-    """Return how many rows the left one has, and what differs, in words."""
+def _of_files(files: Sequence[Recorded | None]) -> str:
+    return "; the two loaded different files, the older one should be loaded again" if _differ(files) else ""
+
+
+def _compare(
+    warehouses: Sequence[PublishedMonths], files: Sequence[Recorded | None], source: Source, month: Month
+) -> tuple[int, str | None]:
+    """Return how many rows the left one has, and what differs, in words: between the two, or to a ledger of theirs."""
+    left, right = warehouses
     with left.reading(source, month) as our_month, right.reading(source, month) as their_month:
         ours, theirs = our_month.sums(), their_month.sums()
         found = [
@@ -180,6 +203,9 @@ def _compare(left: PublishedMonths, right: PublishedMonths, source: Source, mont
         parts = sorted(part for part in {*digests[0], *digests[1]} if digests[0].get(part) != digests[1].get(part))
         if parts:
             found.append(_differing_ids({left.name: our_month, right.name: their_month}, parts))
+    for warehouse, file, sums in zip(warehouses, files, (ours, theirs), strict=True):
+        if file and str(file.rows) != sums["row_count"]:
+            found.append(f"{warehouse.name} holds {sums['row_count']} rows, its ledger has {file.rows}")
     return int(ours["row_count"] or 0), "; ".join(found) or None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,11 @@ from taxiway.core.download import Download
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.partition import find_partition
-from taxiway.postgres.published import PublishedFile, find_published
+from taxiway.postgres.partition import find_partition, sum_up
+from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.session import lock, transaction
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def fetch_month(
     """Begin a load: enter it in the ledger, download its file, compare it with what is published.
 
     A month that the source doesn't have is skipped. A file whose bytes are published already is
-    unchanged, and the load ends with that, unless it is forced.
+    unchanged, and the load ends with that, unless it is forced, or the main table no longer holds
+    what was published.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -72,6 +76,11 @@ def fetch_month(
             published = _published_from(cursor, tables, file)
             if published is None:
                 return Fetched(file, None)
+            partition = find_partition(cursor, tables)
+            state = sum_up(cursor, partition) if partition else None
+            if difference := difference_to(tables, published, partition, state):
+                log.warning("%s %s: %s: the month is loaded again", source.name, month, difference)
+                return Fetched(file, None)
             attempt.record(
                 cursor,
                 "unchanged",
@@ -88,6 +97,4 @@ def fetch_month(
 def _published_from(cursor: psycopg.Cursor[Any], tables: LoadTables, file: Download) -> PublishedFile | None:
     """Say what the ledger knows of the published month; None where it isn't published, or from other bytes."""
     published = find_published(cursor, tables)
-    if published is None or published.sha256 != file.sha256 or find_partition(cursor, tables) is None:
-        return None
-    return published
+    return published if published is not None and published.sha256 == file.sha256 else None

@@ -63,6 +63,7 @@ class Attempt:
     :param rows_rejected: rows that could not be read, where that is known
     :param rows_staged: rows that have an id and are ready to be published, where that is known
     :param published: the counts, where the month is published
+    :param warnings: what the checks have warned of
     """
 
     load_id: int
@@ -75,6 +76,7 @@ class Attempt:
     rows_rejected: int | None
     rows_staged: int | None
     published: Published | None
+    warnings: tuple[str, ...]
 
     def goes_on_with(self, step: str) -> bool:
         """Say whether a step belongs to this attempt: it hasn't ended, and the step hasn't begun in it."""
@@ -104,14 +106,22 @@ class Attempt:
         """Record what the checks warn of."""
         self.record(cursor, warnings=list(warnings))
 
-    def publish(self, cursor: psycopg.Cursor[Any], counts: Published) -> None:
-        """Record that the month is published, in the transaction that publishes it."""
+    def publish(
+        self, cursor: psycopg.Cursor[Any], counts: Published, partition_digest: str, difference: str | None
+    ) -> None:
+        """Record that the month is published, in the transaction that publishes it.
+
+        :param partition_digest: of the partition as it is now
+        :param difference: how the main table differed from the ledger before; None if it didn't
+        """
         self.record(
             cursor,
             "published",
             rows_inserted=counts.inserted,
             rows_deleted=counts.deleted,
             rows_unchanged=counts.unchanged,
+            partition_digest=partition_digest,
+            warnings=[*self.warnings, *([difference] if difference else [])],
             error=None,
         )
 
@@ -265,9 +275,9 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     row = cursor.execute(render("postgres/find_load.sql"), _key(tables)).fetchone()
     if row is None:
         return None
-    load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged = row
+    load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, warnings = row
     published = Published(inserted, deleted, unchanged) if state == "published" else None
-    return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published)
+    return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published, tuple(warnings))
 
 
 def _key(tables: LoadTables) -> dict[str, Any]:

@@ -14,6 +14,18 @@ from taxiway.postgres.session import LOCK_TIMEOUT
 
 
 @dataclass(frozen=True)
+class PartitionState:
+    """What a look at all rows of a partition shows.
+
+    :param rows: how many rows it holds
+    :param digest: another one after every change of a row or of the columns, whoever makes it
+    """
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class Partition:
     """A published month, as a table.
 
@@ -35,6 +47,13 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         },
     ).fetchone()
     return Partition(*row) if row else None
+
+
+def sum_up(cursor: psycopg.Cursor[Any], partition: Partition) -> PartitionState:
+    """Look at every row of a partition once, without reading its values."""
+    statement = render("postgres/sum_up_partition.sql", partition=partition.name.replace("%", "%%"))
+    rows, digest = cursor.execute(statement, {"partition_name": partition.name}).fetchone() or (0, "")
+    return PartitionState(rows, digest)
 
 
 def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition | None:

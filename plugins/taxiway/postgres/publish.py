@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -12,11 +14,13 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
-from taxiway.postgres.partition import Partition, find_partition, lock_partition
-from taxiway.postgres.published import find_published
+from taxiway.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
+from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.repeats import make_unique, number_repeated
-from taxiway.postgres.run_tables import count_rows, require_table
+from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import lock, transaction
+
+log = logging.getLogger(__name__)
 
 
 def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Published:
@@ -25,12 +29,14 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     A month that the main table doesn't hold yet arrives as a new partition. One that it
     holds is brought to the state of the file, row by row; rows that stay are not touched. Meanwhile
     it is read as ever, and written to by nobody else. Rows that repeat within its file get their ids here.
+    If somebody else has changed the partition since it was published, its rows' values are compared, too.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :return: rows that came, went and stayed
     :raises StagingMissingError: the rows are not there
-    :raises BalanceError: the main table would not hold the rows that were staged, or an id twice
+    :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
+        or this attempt has published the month, and somebody has changed it since
     :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
     :raises OvertakenError: a run that began later has published the month from another file, or found it published
     :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index
@@ -39,44 +45,61 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
         lock(cursor, "month", source.name, str(month), holder=tables.load_name)
         partition = lock_partition(cursor, tables)
+        state = sum_up(cursor, partition) if partition else None
+        published = find_published(cursor, tables)
+        difference = difference_to(tables, published, partition, state)
         # A worker that was killed after publishing, and before it could say so, tries again.
-        if attempt.published is not None and partition is not None:
+        if attempt.published is not None:
+            _require_unchanged(tables, difference)
             return attempt.published
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        _refuse_if_overtaken(cursor, tables, attempt)
+        _refuse_if_overtaken(tables, attempt, published)
+        if difference:
+            log.warning("%s %s: %s: its rows are brought to the state of the file", source.name, month, difference)
         inserted: int | None = None  # all of them
         deleted = 0
-        if partition is not None:
-            inserted, deleted = _replace(cursor, tables, attempt, partition)
+        if partition is not None and state is not None:
+            both = _Both(tables, partition, state.rows, compare_values=difference is not None)
+            inserted, deleted = _replace(cursor, attempt, both)
         else:
             _attach(cursor, tables)
-        rows = _require_balance(cursor, tables, attempt)
-        inserted = rows if inserted is None else inserted
-        counts = Published(inserted, deleted, unchanged=rows - inserted)
-        attempt.publish(cursor, counts)
+        state = _require_balance(cursor, tables, attempt)
+        inserted = state.rows if inserted is None else inserted
+        counts = Published(inserted, deleted, unchanged=state.rows - inserted)
+        attempt.publish(cursor, counts, state.digest, difference)
     return counts
 
 
-def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
+def _require_unchanged(tables: LoadTables, difference: str | None) -> None:
+    """Make sure that a month that this attempt has published is there still."""
+    if difference is not None:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: the month doesn't balance: it was published by this run, and since "
+            f"then {difference}. Nothing was changed: clear the task download_month with its downstream tasks, and the "
+            f"month is loaded again"
+        )
+
+
+def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> PartitionState:
     """Make sure, before it is committed, that the main table holds as many rows of the month as were staged.
 
-    :return: these rows
+    :return: the partition's state
     """
     partition = find_partition(cursor, tables)
-    found = count_rows(cursor, partition.name) if partition else 0
-    if found != attempt.rows_staged:
+    state = sum_up(cursor, partition) if partition else None
+    found = state.rows if state else 0
+    if state is None or found != attempt.rows_staged:
         raise BalanceError(
             f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
             f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that "
             f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
             f"stage_month with its downstream tasks"
         )
-    return found
+    return state
 
 
-def _refuse_if_overtaken(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> None:
+def _refuse_if_overtaken(tables: LoadTables, attempt: Attempt, published: PublishedFile | None) -> None:
     """Of two runs of a month, the file of the one that fetched it later stays: another try makes a file no newer."""
-    published = find_published(cursor, tables)
     if published is None or published.fetched_load_id <= attempt.fetched_load_id or published.sha256 == attempt.sha256:
         return
     raise OvertakenError(
@@ -121,19 +144,39 @@ def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str) ->
         )
 
 
-def _replace(
-    cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition
-) -> tuple[int, int]:
+@dataclass(frozen=True)
+class _Both:
+    """A published month and the rows that are about to replace it.
+
+    :param tables: the load's tables
+    :param partition: the published month
+    :param rows: that it holds
+    :param compare_values: whether a row with the same id may have other values, because somebody changed it by hand
+    """
+
+    tables: LoadTables
+    partition: Partition
+    rows: int
+    compare_values: bool
+
+    @property
+    def names(self) -> dict[str, Any]:
+        return {
+            "differences_table": self.tables.differences_table,
+            "rows_table": self.tables.rows_table,
+            "partition": self.partition.name,
+            "columns": self.tables.source.columns,
+        }
+
+
+def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tuple[int, int]:
     """Bring the partition to the state of the file; return how many rows came, and how many went."""
-    if not partition.has_unique_ids:
-        _restore_index(cursor, tables, partition)
-    if not _compare(cursor, tables, attempt, partition):
-        number_repeated(cursor, tables)
-        _compare(cursor, tables, attempt, partition)
-    row = cursor.execute(
-        render("postgres/merge_month.sql", **_of_both(tables, partition), columns=tables.source.columns)
-    ).fetchone()
-    return row if row else (0, 0)
+    if not both.partition.has_unique_ids:
+        _restore_index(cursor, both.tables, both.partition)
+    if not _compare(cursor, attempt, both):
+        number_repeated(cursor, both.tables)
+        _compare(cursor, attempt, both)
+    return cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone() or (0, 0)
 
 
 def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
@@ -150,7 +193,7 @@ def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: P
         ) from error
 
 
-def _compare(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, partition: Partition) -> bool:
+def _compare(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> bool:
     """Find where the partition and the file differ; say whether no two rows of the file have the same id.
 
     An index would say so, too, but takes its time besides the comparison, which is needed anyway. The partition's ids
@@ -158,16 +201,7 @@ def _compare(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, 
     were found in the file, and those that weren't have different ids. That the rows are as many as were staged is
     what check_month has made sure.
     """
-    published = count_rows(cursor, partition.name)
-    cursor.execute(render("postgres/find_differences.sql", **_of_both(tables, partition)))
-    counts = render("postgres/count_differences.sql", differences_table=tables.differences_table)
+    cursor.execute(render("postgres/find_differences.sql", **both.names, compare_values=both.compare_values))
+    counts = render("postgres/count_differences.sql", differences_table=both.tables.differences_table)
     gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
-    return came == came_ids and attempt.rows_staged == published - gone + came
-
-
-def _of_both(tables: LoadTables, partition: Partition) -> dict[str, str]:
-    return {
-        "differences_table": tables.differences_table,
-        "rows_table": tables.rows_table,
-        "partition": partition.name,
-    }
+    return came == came_ids and attempt.rows_staged == both.rows - gone + came

@@ -1,4 +1,4 @@
-"""What the ledger knows of published months."""
+"""What the ledger knows of published months, and whether the main table still holds them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import psycopg
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.ledger import month_key
+from taxiway.postgres.partition import Partition, PartitionState
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class PublishedFile:
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that were published
+    :param partition_digest: of the partition as it was published; None in the ledger of an earlier version
     """
 
     fetched_load_id: int
@@ -28,12 +30,40 @@ class PublishedFile:
     rows_read: int
     rows_rejected: int
     rows_staged: int
+    partition_digest: str | None
 
 
 def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> PublishedFile | None:
     """Find what a month's published rows were loaded from; None where nothing was published."""
     row = cursor.execute(render("postgres/find_published.sql"), month_key(tables)).fetchone()
     return PublishedFile(*row) if row else None
+
+
+def difference_to(
+    tables: LoadTables, published: PublishedFile | None, partition: Partition | None, state: PartitionState | None
+) -> str | None:
+    """Say how the main table differs from what the ledger says of the month; None if it doesn't.
+
+    :param published: what the ledger knows
+    :param partition: what the main table holds; None where it doesn't hold the month
+    :param state: of the partition
+    """
+    if partition is None or state is None:
+        if published is None:
+            return None
+        return (
+            f"public.{tables.source.main_table} has no partition of {tables.source.filename(tables.month)}, "
+            f"the ledger has {published.rows_staged} rows"
+        )
+    if published is None:
+        return f"{partition.name} holds {state.rows} rows that the ledger knows nothing of"
+    if state.rows != published.rows_staged:
+        return f"{partition.name} holds {state.rows} rows, the ledger has {published.rows_staged}"
+    if published.partition_digest is None:
+        return f"{partition.name}: the ledger is of an earlier version, and can't tell whether its rows were changed"
+    if state.digest != published.partition_digest:
+        return f"{partition.name} was changed since the ledger's load published its {state.rows} rows"
+    return None
 
 
 def rows_of_neighbours(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[int]:

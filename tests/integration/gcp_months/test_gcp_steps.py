@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from taxiway.bigquery import ledger
+from taxiway.bigquery.check import check_month
 from taxiway.bigquery.cleanup import drop_staging
 from taxiway.bigquery.publish import Counts, merging, published_before, start_publishing
 from taxiway.bigquery.stage import file_columns, finish_staging, load_configuration
@@ -116,9 +118,43 @@ def test_again_changes_nothing_and_uploads_nothing(
     after = cloud.storage.bucket(cloud.settings.bucket).get_blob(name)
     assert after.generation == before.generation
     assert [entry.state for entry in cloud.loads(green, january)] == ["published", "unchanged", "published"]
-    # Somebody deletes the rows: the ledger's word isn't taken for it.
-    cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'")
-    assert cloud.fetch(cloud.tables(green, january, "manual__4"), path).unchanged is None
+
+
+BY_HAND = {
+    "rows deleted": ("DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{month}-01'", "holds 0 rows"),
+    "table dropped": ("DROP TABLE `$taxi.green_tripdata`", "there is no table"),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_somebody_has_changed_is_loaded_again_and_said(
+    name: str,
+    cloud: Cloud,
+    samples: Callable[..., Path],
+    green: Source,
+    january: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    statement, said = BY_HAND[name]
+    path = samples(january)
+    cloud.load(green, january, path)
+    cloud.query(statement.format(month=january))
+
+    tables = cloud.tables(green, january, "manual__2")
+    with caplog.at_level(logging.WARNING, logger="taxiway"):
+        fetched = cloud.fetch(tables, path)
+
+    assert fetched.unchanged is None
+    (logged,) = [text for text in caplog.messages if text.endswith("the month is loaded again")]
+    assert said in logged
+    load = cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load)))
+    load = check_month(cloud.warehouse(), tables, load)
+    assert cloud.publish(tables, load) == Counts(inserted=ROWS, deleted=0, unchanged=0)
+    of_month = f"state = 'published' AND month = DATE '{january}-01' AND run_id = 'manual__2'"
+    ((warnings,),) = cloud.query(f"SELECT warnings FROM `$taxi.loads` WHERE {of_month}")
+    assert len(warnings) == 1
+    assert said in warnings[0]
+    assert f"the ledger has {ROWS}" in warnings[0]
 
 
 def test_a_corrected_file_replaces_its_month_and_no_other(

@@ -1,0 +1,234 @@
+"""A month whose rows somebody has changed by hand: it is seen, loaded again, and said."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from taxiway.core import errors
+from taxiway.core.download import Download
+from taxiway.core.months import Month
+from taxiway.core.sources import Source
+from taxiway.core.tables import LoadTables
+from taxiway.local.samples import write_sample_month
+from taxiway.postgres.check import check_month
+from taxiway.postgres.cleanup import drop_staging
+from taxiway.postgres.fetch import Fetched, fetch_month
+from taxiway.postgres.hash import hash_rows
+from taxiway.postgres.ledger import Published
+from taxiway.postgres.publish import merge_month
+from taxiway.postgres.stage import stage_month
+from tests.conftest import Connect
+from tests.loading import load, query, source_file, write_gzip
+
+MONTH = Month(2019, 1)
+PARTITION = "public.green_tripdata_2019_01"
+SOME = f"unique_row_id IN (SELECT unique_row_id FROM {PARTITION} ORDER BY 1 LIMIT 3)"
+
+CHANGES: dict[str, tuple[str, str, Published]] = {
+    "all rows deleted": (f"DELETE FROM {PARTITION}", r"holds 0 rows, the ledger has 60", Published(60, 0, 0)),
+    "truncated": ("TRUNCATE public.green_tripdata", r"holds 0 rows, the ledger has 60", Published(60, 0, 0)),
+    "some rows deleted": (
+        f"DELETE FROM public.green_tripdata WHERE {SOME}",
+        r"holds 57 rows, the ledger has 60",
+        Published(3, 0, 57),
+    ),
+    "rows added": (
+        f"INSERT INTO {PARTITION} (unique_row_id, filename) VALUES (gen_random_uuid(), '{{filename}}')",
+        r"holds 61 rows, the ledger has 60",
+        Published(0, 1, 60),
+    ),
+    "values changed": (
+        f"UPDATE public.green_tripdata SET fare_amount = -1 WHERE {SOME}",
+        r"was changed since the ledger's load published its 60 rows",
+        Published(3, 3, 57),
+    ),
+    "values removed": (
+        "UPDATE public.green_tripdata SET total_amount = NULL",
+        r"was changed since",
+        Published(60, 60, 0),
+    ),
+    "ids changed": (
+        f"UPDATE {PARTITION} SET unique_row_id = gen_random_uuid() WHERE {SOME}",
+        r"was changed since",
+        Published(3, 3, 57),
+    ),
+    "rows written again as they were": (
+        f"UPDATE {PARTITION} SET fare_amount = fare_amount",
+        r"was changed since",
+        Published(0, 0, 60),
+    ),
+    "partition dropped": (
+        f"DROP TABLE {PARTITION}",
+        r"has no partition of {filename}, the ledger has 60 rows",
+        Published(60, 0, 0),
+    ),
+    "main table dropped": (
+        "DROP TABLE public.green_tripdata",
+        r"has no partition of {filename}, the ledger has 60 rows",
+        Published(60, 0, 0),
+    ),
+    "another table in the partition's place": (
+        f"CREATE TABLE public.mine AS SELECT * FROM {PARTITION}; UPDATE public.mine SET fare_amount = 1; "
+        f"ALTER TABLE public.mine ALTER unique_row_id SET NOT NULL, ALTER filename SET NOT NULL; "
+        f"DROP TABLE {PARTITION}; "
+        f"ALTER TABLE public.green_tripdata ATTACH PARTITION public.mine FOR VALUES IN ('{{filename}}')",
+        r"public\.mine was changed since",
+        Published(60, 60, 0),
+    ),
+}
+"""What somebody does; how it is said; and what loading the month again changes. Names in braces are filled in."""
+
+HARMLESS = {
+    "frozen": f"VACUUM (FREEZE) {PARTITION}",
+    "rewritten by VACUUM FULL": f"VACUUM (FULL) {PARTITION}",
+    "clustered": f"CLUSTER {PARTITION} USING green_tripdata_2019_01_unique_row_id",
+    "analyzed": f"ANALYZE {PARTITION}",
+    "indexed": "CREATE INDEX ON public.green_tripdata (lpep_pickup_datetime)",
+    "rows locked": f"SELECT 1 FROM {PARTITION} FOR UPDATE",
+    "a change rolled back": f"BEGIN; DELETE FROM {PARTITION}; ROLLBACK",
+    "renamed": f"ALTER TABLE {PARTITION} RENAME TO january",
+    "detached and attached": f"ALTER TABLE public.green_tripdata DETACH PARTITION {PARTITION}; "
+    f"ALTER TABLE public.green_tripdata ATTACH PARTITION {PARTITION} FOR VALUES IN ('{{filename}}')",
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path, green: Source) -> Download:
+    path = tmp_path / green.filename(MONTH)
+    write_sample_month(green, MONTH, path, rows=60)
+    return source_file(path)
+
+
+def tables(green: Source, run_id: str) -> LoadTables:
+    return LoadTables(green, MONTH, run_id)
+
+
+def fetched(connection: psycopg.Connection[Any], green: Source, file: Download, run_id: str) -> Fetched:
+    return fetch_month(connection, tables(green, run_id), lambda: file)
+
+
+def contents(connection: psycopg.Connection[Any], green: Source) -> list[Any]:
+    columns = ", ".join(column.name for column in green.columns)
+    return query(connection, f"SELECT unique_row_id, filename, {columns} FROM public.green_tripdata ORDER BY 1")
+
+
+def by_hand(connection: psycopg.Connection[Any], green: Source, statement: str) -> None:
+    """Run what somebody types in, as psql does: each statement by itself."""
+    connection.autocommit = True
+    try:
+        for each in statement.replace("{filename}", green.filename(MONTH)).split("; "):
+            connection.execute(each)  # type: ignore[arg-type]
+    finally:
+        connection.autocommit = False
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_somebody_has_changed_is_loaded_again_and_said(
+    name: str, connect: Connect, green: Source, file: Download, caplog: pytest.LogCaptureFixture
+) -> None:
+    change, said, counts = CHANGES[name]
+    said = said.replace("{filename}", green.filename(MONTH))
+    connection = connect()
+    load(connection, green, str(MONTH), Path(file.path), "manual__1")
+    before = contents(connection, green)
+    by_hand(connection, green, change)
+
+    with caplog.at_level(logging.WARNING, logger="taxiway"):
+        assert fetched(connection, green, file, "manual__2").nothing_to_do is None
+
+    assert re.search(f"green 2019-01: .*{said}.*: the month is loaded again", "; ".join(caplog.messages))
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__2") == counts
+    assert contents(connection, green) == before
+    ((state, warnings),) = query(
+        connection, "SELECT state, warnings FROM taxiway.loads WHERE run_id = 'manual__2' ORDER BY load_id DESC LIMIT 1"
+    )
+    assert state == "published"
+    assert len(warnings) == 1
+    assert re.search(said, warnings[0])
+    # And now it is as the ledger says.
+    assert fetched(connection, green, file, "manual__3").nothing_to_do is not None
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_leaves_the_rows_alone_is_no_reason_to_load_again(
+    name: str, connect: Connect, green: Source, file: Download
+) -> None:
+    connection = connect()
+    load(connection, green, str(MONTH), Path(file.path), "manual__1")
+    by_hand(connection, green, HARMLESS[name])
+
+    assert fetched(connection, green, file, "manual__2").nothing_to_do is not None
+    assert query(connection, "SELECT state, warnings FROM taxiway.loads ORDER BY load_id") == [
+        ("published", []),
+        ("unchanged", []),
+    ]
+
+
+def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green: Source, tmp_path: Path) -> None:
+    row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
+    path = write_gzip(
+        tmp_path / green.filename(MONTH), [",".join(column.header for column in green.columns), *[row] * 4]
+    )
+    connection = connect()
+    load(connection, green, str(MONTH), path, "manual__1")
+    before = contents(connection, green)
+    by_hand(connection, green, f"UPDATE {PARTITION} SET fare_amount = 1 WHERE {SOME}")
+
+    assert load(connection, green, str(MONTH), path, "manual__2") == Published(3, 3, 1)
+
+    assert contents(connection, green) == before
+
+
+def test_a_corrected_file_restores_what_it_did_not_correct(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    write_sample_month(green, MONTH, first, rows=60)
+    write_sample_month(green, MONTH, second, rows=60, revision=1)
+    load(connection, green, str(MONTH), first, "manual__1")
+    by_hand(connection, green, "UPDATE public.green_tripdata SET fare_amount = -1")
+
+    load(connection, green, str(MONTH), second, "manual__2")
+
+    assert query(connection, "SELECT count(*) FROM public.green_tripdata WHERE fare_amount = -1") == [(0,)]
+
+
+def test_a_run_that_has_published_a_month_says_what_became_of_it(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    """Somebody clears merge_month of a run that is over, after the month was emptied; then what the error says."""
+    connection = connect()
+    run = tables(green, "manual__1")
+    hash_rows(connection, run, stage_month(connection, run, file))
+    check_month(connection, run)
+    merge_month(connection, run)
+    drop_staging(connection, run)
+    by_hand(connection, green, "TRUNCATE public.green_tripdata")
+
+    with pytest.raises(
+        errors.BalanceError, match=r"since then .* holds 0 rows, the ledger has 60\. .* clear the task download_month"
+    ):
+        merge_month(connection, run)
+
+    assert fetched(connection, green, file, run.run_id).nothing_to_do is None
+    assert load(connection, green, str(MONTH), Path(file.path), run.run_id) == Published(60, 0, 0)
+
+
+def test_a_month_that_the_ledger_does_not_know_is_compared_value_by_value(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    connection = connect()
+    load(connection, green, str(MONTH), Path(file.path), "manual__1")
+    before = contents(connection, green)
+    by_hand(connection, green, "TRUNCATE taxiway.loads CASCADE; UPDATE public.green_tripdata SET fare_amount = 1")
+
+    load(connection, green, str(MONTH), Path(file.path), "manual__2")
+
+    assert contents(connection, green) == before
+    ((warnings,),) = query(connection, "SELECT warnings FROM taxiway.loads")
+    assert warnings == [f"{PARTITION} holds 60 rows that the ledger knows nothing of"]
