@@ -58,6 +58,11 @@ CHANGES: dict[str, tuple[str, str, Published]] = {
         r"was changed since",
         Published(3, 3, 57),
     ),
+    "a column dropped and added again": (
+        "ALTER TABLE public.green_tripdata DROP COLUMN total_amount, ADD COLUMN total_amount numeric",
+        r"was changed since",
+        Published(60, 60, 0),
+    ),
     "rows written again as they were": (
         f"UPDATE {PARTITION} SET fare_amount = fare_amount",
         r"was changed since",

@@ -60,10 +60,13 @@ BIGQUERY_NAMES = {
 MACROS = {"as_type", "row_text", "field", "is_readable", "unreadable", "value_text"}
 NAMES_OF_CODE = {
     "postgres/record_step.sql": {"column"},
+    "postgres/check_month.sql": {"is_broken", "loop.index"},
+    "postgres/find_broken_row.sql": {"is_broken"},
     "bigquery/check_month.sql": {"loop.index"},
     "bigquery/merge_month.sql": {"month"},
 }
-"""What the code itself gives: columns of the ledger, numbers, the first day of a month."""
+"""What the code itself gives: columns of the ledger, numbers, the first day of a month; and conditions that Postgres
+itself writes out, of constraints that are in force."""
 
 PLAIN = re.compile(r"([a-z_]+\.)?[a-z][a-z0-9_]{0,62}")
 

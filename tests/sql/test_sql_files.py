@@ -92,6 +92,8 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
             cursor.execute(rendered("postgres/hash_rows.sql"), VALUES)
         if name.endswith("/adopt_plain_rows.sql"):
             cursor.execute(rendered("postgres/create_plain_staging_table.sql"), VALUES)
+        if name.endswith(("/publish_month.sql", "/insert_rows.sql")):
+            cursor.execute(rendered("postgres/create_empty_partition.sql"))
         if name.endswith(("/count_differences.sql", "/merge_month.sql")):
             cursor.execute(rendered("postgres/find_differences.sql"))
         cursor.execute(rendered(name), VALUES)
@@ -133,6 +135,7 @@ VALUES: dict[str, Any] = {
     "part": "0a",
     "row_addresses": ["(0,1)"],
     "repeated_ids": ["0" * 32],
+    "partition_index": TABLES.partition_index,
     "partition_name": f"public.{TABLES.partition_name}",
 }
 

@@ -1,6 +1,8 @@
--- Counts what is about to be published, for the month's balance, and measures what the source's checks ask for.
+-- Counts what is about to be published, for the month's balance, measures what the source's checks ask for, and counts
+-- the rows that break a constraint of the main table.
 -- Grain: one row.
--- Parameters: rows_table, checks (those that are measured on a column); bound: filename, first_day, next_first_day.
+-- Parameters: rows_table, checks (those that are measured on a column), broken (conditions, each true of a row that
+-- breaks a constraint); bound: filename, first_day, next_first_day.
 -- Twice: safe, it only reads.
 -- A share is of all rows: a row whose field is empty counts as one that is neither negative nor outside the month.
 SELECT
@@ -17,5 +19,8 @@ SELECT
         {{ check.column | identifier }} < %(first_day)s::date OR {{ check.column | identifier }} >= %(next_first_day)s::date
 {%- endif %}
     )::double precision / NULLIF(COUNT(*), 0) AS {{ check.name | identifier }}
+{%- endfor %}
+{%- for is_broken in broken %},
+    COUNT(*) FILTER (WHERE {{ is_broken }}) AS broken_{{ loop.index }}
 {%- endfor %}
 FROM {{ rows_table }}

@@ -13,6 +13,7 @@ from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
+from taxiway.postgres.main_table_objects import find_constraints, require_kept
 from taxiway.postgres.published import rows_of_neighbours
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import transaction
@@ -35,7 +36,8 @@ class Checked:
 def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Checked:
     """Check that the month balances, and what its source wants checked.
 
-    It balances where rows read = rows ready to be published + rows rejected. What the checks
+    It balances where rows read = rows ready to be published + rows rejected. Its rows must keep the constraints that
+    somebody has given the main table. What the checks
     warn of is entered in the ledger.
 
     :param connection: the warehouse, with no transaction open
@@ -44,7 +46,7 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Chec
     :raises StagingMissingError: the rows are not there
     :raises BalanceError: the counts disagree
     :raises RejectLimitError: more rows were rejected than the source allows
-    :raises CheckFailedError: names every check that fails the month
+    :raises CheckFailedError: names every check that fails the month, or every constraint that rows break
     """
     with ledger.step(connection, tables, "check_month") as attempt:
         with transaction(connection) as cursor:
@@ -66,8 +68,10 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
     source, month = tables.source, tables.month
     read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
     of_columns = [check for check in source.checks if check.column is not None]
+    constraints = find_constraints(cursor, tables)
+    conditions = [constraint.is_broken.replace("%", "%%") for constraint in constraints]
     row = cursor.execute(
-        render("postgres/check_month.sql", rows_table=tables.rows_table, checks=of_columns),
+        render("postgres/check_month.sql", rows_table=tables.rows_table, checks=of_columns, broken=conditions),
         {
             "filename": source.filename(month),
             "first_day": month.first_day,
@@ -76,7 +80,8 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
     ).fetchone()
     if row is None:
         raise RuntimeError(f"{source.name} {month}: counting the rows gave no row")
-    ready, of_file, *shares = row
+    ready, of_file, *measures = row
+    shares, broken = measures[: len(of_columns)], measures[len(of_columns) :]
     if read != ready + rejected or of_file != ready:
         raise BalanceError(
             f"{source.name} {month}: the month doesn't balance: {read} rows read, {ready} ready to be published "
@@ -86,6 +91,7 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
         )
     # A step that failed on the limit, and was tried again, finds its rejected rows gone.
     rejects.check_limit(tables, rejected, read)
+    require_kept(cursor, tables, constraints, broken)
     to_neighbours = rows_to_neighbours(ready, rows_of_neighbours(cursor, tables))
     measured = {check.name: to_neighbours for check in source.checks if check.column is None}
     measured.update(zip((check.name for check in of_columns), shares, strict=True))

@@ -14,6 +14,7 @@ from taxiway.core.download import Download
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.main_table import ensure_tables
+from taxiway.postgres.main_table_objects import require_no_obstacle
 from taxiway.postgres.partition import find_partition, sum_up
 from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.session import lock, transaction
@@ -53,13 +54,14 @@ def fetch_month(
     :param force: load the file even where its bytes are published already
     :param started_at: when the run began
     :return: the file, and whether there is anything to do
-    :raises MainTableError: the main table is another one
+    :raises MainTableError: the main table is another one, or something keeps it from taking the month
     :raises TaxiwayError: what the download raises
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "download_month", started_at) as attempt:
         with transaction(connection) as cursor:
             ensure_tables(cursor, source)
+            require_no_obstacle(cursor, tables)
         if reason := source.why_unavailable(month):
             with transaction(connection) as cursor:
                 attempt.record(cursor, "skipped", error=reason)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 
 from taxiway.core.errors import MainTableError
 from taxiway.core.sources import ADDED_COLUMNS, Source
-from taxiway.core.sql import render
+from taxiway.core.sql import identifier, render
 from taxiway.postgres.session import lock, require_server
 
 LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
 """Taxiway's own tables and views, besides the main tables."""
 
 _TYPE_NAMES = {"timestamp": "timestamp without time zone"}
+
+_PARTITION_KEY = "LIST (filename)"
+
+_KINDS = {
+    "r": ("an ordinary table", "TABLE"),
+    "p": ("a partitioned table", "TABLE"),
+    "v": ("a view", "VIEW"),
+    "m": ("a materialized view", "MATERIALIZED VIEW"),
+    "f": ("a foreign table", "FOREIGN TABLE"),
+    "S": ("a sequence", "SEQUENCE"),
+    "c": ("a composite type", "TYPE"),
+    "i": ("an index", "INDEX"),
+    "I": ("an index", "INDEX"),
+}
+"""What Postgres calls each kind of relation, and the word of it that ALTER takes."""
 
 
 def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
@@ -38,7 +54,7 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     The role ``taxiway_reader``, where there is one, can read them from then on.
 
     :raises WarehouseError: the server is too old, or not UTF-8
-    :raises MainTableError: a table of that name exists and has other columns, or isn't partitioned
+    :raises MainTableError: something of that name exists and has other columns, or isn't a table partitioned by file
     """
     require_server(cursor.connection, source.name)
     ensure_ledger(cursor, source)
@@ -75,19 +91,69 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
             )
         )
         return
-    kind, columns = found
-    expected = [f"{ADDED_COLUMNS[0]} uuid", f"{ADDED_COLUMNS[1]} text"] + [
-        f"{column.name} {_TYPE_NAMES.get(column.type, column.type)}" for column in source.columns
-    ]
-    if kind != "p" or columns != expected:
-        raise MainTableError(
-            f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: found "
-            f"{'a partitioned' if kind == 'p' else 'an ordinary'} table with {', '.join(columns)}; expected a "
-            f"partitioned table with {', '.join(expected)}. Rename it (ALTER TABLE public.{source.main_table} RENAME "
-            f"TO …), or give the source another main_table in include/sources/{source.name}.yaml"
+    kind, columns, partition_key = found
+    types = dict(columns)
+    expected = dict(zip(ADDED_COLUMNS, ("uuid", "text"), strict=True))
+    expected.update((column.name, _TYPE_NAMES.get(column.type, column.type)) for column in source.columns)
+    # In any order: one that was dropped and added again is the last one.
+    if kind == "p" and partition_key == _PARTITION_KEY and types == expected:
+        return
+    raise MainTableError(
+        f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: "
+        f"{_what_differs(source, kind, types, partition_key, expected)}"
+    )
+
+
+def _what_differs(
+    source: Source, kind: str, types: Mapping[str, str], partition_key: str | None, expected: Mapping[str, str]
+) -> str:
+    """Say what is in the main table's place, and the statement that leads on.
+
+    :param kind: of the relation, as Postgres calls it
+    :param types: of its columns, by their names
+    :param partition_key: what it is partitioned by
+    :param expected: the types that the columns should have, by their names
+    """
+    table = f"public.{source.main_table}"
+    elsewhere = f"give the source another main_table in include/sources/{source.name}.yaml"
+    title, statement = _KINDS.get(kind, ("something else", "TABLE"))
+    if kind != "p":
+        having = f" with {_listed(types)}" if types else ""
+        return (
+            f"found {title}{having}; expected a partitioned table with "
+            f"{_listed(expected)}. Rename it (ALTER {statement} {table} RENAME TO …), or {elsewhere}"
         )
+    if partition_key != _PARTITION_KEY:
+        return f"found one partitioned by {partition_key}, expected one partitioned by {_PARTITION_KEY}: {elsewhere}"
+    found = [f"no {name} {needed}" for name, needed in expected.items() if name not in types]
+    clauses = [f"ADD COLUMN {identifier(name)} {needed}" for name, needed in expected.items() if name not in types]
+    for name, type_name in types.items():
+        if name not in expected:
+            found.append(f"{name} {type_name}, which the source doesn't have")
+            clauses.append(f"DROP COLUMN {identifier(name)}")
+        elif type_name != expected[name]:
+            found.append(f"{name} {type_name} in place of {expected[name]}")
+            clauses += _as_expected(identifier(name), type_name, expected[name])
+    return (
+        f"found {'; '.join(found)}; expected the columns of include/sources/{source.name}.yaml. Rename back what was "
+        f"renamed (ALTER TABLE {table} RENAME COLUMN …), or run ALTER TABLE {table} {', '.join(clauses)}; or "
+        f"{elsewhere}. Then load the table's months again: what a column has lost comes back from the files"
+    )
 
 
-def _described(cursor: psycopg.Cursor[Any], source: Source) -> tuple[str, list[str]] | None:
+def _listed(types: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {type_name}" for name, type_name in types.items())
+
+
+def _as_expected(name: str, found: str, needed: str) -> list[str]:
+    """Return the clauses of ALTER TABLE that make a column what it should be."""
+    if found.endswith(" IDENTITY"):
+        return [f"ALTER COLUMN {name} DROP IDENTITY"]
+    if found.endswith(" GENERATED"):
+        return [f"DROP COLUMN {name}", f"ADD COLUMN {name} {needed}"]
+    return [f"ALTER COLUMN {name} TYPE {needed} USING {name}::{needed}"]
+
+
+def _described(cursor: psycopg.Cursor[Any], source: Source) -> tuple[str, list[list[str]], str | None] | None:
     statement = render("postgres/describe_main_table.sql")
     return cursor.execute(statement, {"table_name": f"public.{source.main_table}"}).fetchone()

@@ -8,12 +8,13 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.errors import BalanceError, MainTableError, OvertakenError
+from taxiway.core.errors import BalanceError, OvertakenError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
+from taxiway.postgres.main_table_objects import explained, must_insert, require_free_names, take_over
 from taxiway.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
 from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.repeats import make_unique, number_repeated
@@ -39,6 +40,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         or this attempt has published the month, and somebody has changed it since
     :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
     :raises OvertakenError: a run that began later has published the month from another file, or found it published
+    :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
     :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index
     """
     source, month = tables.source, tables.month
@@ -60,9 +62,11 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         deleted = 0
         if partition is not None and state is not None:
             both = _Both(tables, partition, state.rows, compare_values=difference is not None)
-            inserted, deleted = _replace(cursor, attempt, both)
+            with explained(tables):
+                inserted, deleted = _replace(cursor, attempt, both)
         else:
-            _attach(cursor, tables)
+            with explained(tables):
+                _attach(cursor, tables)
         state = _require_balance(cursor, tables, attempt)
         inserted = state.rows if inserted is None else inserted
         counts = Published(inserted, deleted, unchanged=state.rows - inserted)
@@ -110,38 +114,26 @@ def _refuse_if_overtaken(tables: LoadTables, attempt: Attempt, published: Publis
 
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    for name in (tables.partition_name, tables.partition_index):
-        _require_free(cursor, tables, f"public.{name}")
+    """Publish a month that the main table doesn't hold: with its rows, or, where somebody waits for inserts, before."""
+    require_free_names(cursor, tables)
+    names = {
+        "rows_table": tables.rows_table,
+        "rows_name": tables.rows_name,
+        "main_table": tables.source.main_table,
+        "partition_name": tables.partition_name,
+        "index_name": tables.index_name,
+        "partition_index": tables.partition_index,
+        "columns": tables.source.columns,
+    }
     # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
     make_unique(cursor, tables)
-    cursor.execute(
-        render(
-            "postgres/publish_month.sql",
-            rows_table=tables.rows_table,
-            rows_name=tables.rows_name,
-            main_table=tables.source.main_table,
-            partition_name=tables.partition_name,
-            index_name=tables.index_name,
-            partition_index=tables.partition_index,
-        ),
-        {"filename": tables.source.filename(tables.month)},
-    )
+    by_inserts = must_insert(cursor, tables)
+    cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
+    take_over(cursor, tables)
+    cursor.execute(render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)})
+    if by_inserts:
+        cursor.execute(render("postgres/insert_rows.sql", **names))
     let_reader_read(cursor, f"public.{tables.partition_name}")
-
-
-def _require_free(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str) -> None:
-    """Make sure that nothing has a name that the month's partition or its index needs.
-
-    :param name: with its schema
-    """
-    (holder,) = cursor.execute(render("postgres/find_name_holder.sql"), {"table_name": name}).fetchone() or (None,)
-    if holder is not None:
-        raise MainTableError(
-            f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
-            f"{tables.source.filename(tables.month)}, and has the name {name} for itself or for its index; expected "
-            f"that name to be free. Nothing was changed: attach it (ALTER TABLE public.{tables.source.main_table} "
-            f"ATTACH PARTITION …), drop it, or rename it and the index {tables.partition_index}"
-        )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
 
 def number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     """Give rows that repeat within the file ids of their own."""
+    # A publication of all tables lets nobody change rows that it can't name.
+    cursor.execute(f"ALTER TABLE {tables.rows_table} REPLICA IDENTITY FULL")
     # Rolled back, so that the settings are gone afterwards: with them, no index is built by two processes.
     with cursor.connection.transaction(force_rollback=True):
         cursor.execute(_SORT_IN_HALVES)

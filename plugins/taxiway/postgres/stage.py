@@ -25,6 +25,7 @@ from taxiway.postgres import ledger, rejects
 from taxiway.postgres.cleanup import drop_staging, sweep_staging
 from taxiway.postgres.ledger import Attempt
 from taxiway.postgres.main_table import ensure_tables
+from taxiway.postgres.main_table_objects import require_no_obstacle
 from taxiway.postgres.parallel_copy import copy_in_parallel
 from taxiway.postgres.session import transaction
 
@@ -76,11 +77,12 @@ def stage_month(
     :raises HeaderError: a column is missing, repeated or unknown
     :raises RejectLimitError: more lines that can't be read than the source allows
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
-    :raises MainTableError: the main table is another one
+    :raises MainTableError: the main table is another one, or something keeps it from taking the month
     """
     with ledger.step(connection, tables, "stage_month", started_at) as attempt:
         with transaction(connection) as cursor:
             ensure_tables(cursor, tables.source)
+            require_no_obstacle(cursor, tables)
             attempt.record_file(cursor, file)
         sweep_staging(connection, tables)
         try:

@@ -1,0 +1,165 @@
+"""What people make of their main table: what a month's partition takes over from it, and what keeps a month out.
+
+Constraints, defaults, settings of columns, tablespace and replica identity are taken over when the partition is
+attached; indexes, keys and triggers for each row come with that. What would not hold for the rows of a load is named
+before anything is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from taxiway.core.errors import CheckFailedError, MainTableError
+from taxiway.core.messages import one_line
+from taxiway.core.sql import render
+from taxiway.core.tables import LoadTables
+from taxiway.postgres.partition import find_partition
+
+_LONGEST_ROW = 500
+"""Characters of a row that an error shows."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What the main table demands of each row by itself.
+
+    :param name: with its definition
+    :param is_broken: a condition that is true of a row that breaks it
+    :param remedy: the statement that drops it
+    """
+
+    name: str
+    is_broken: str
+    remedy: str
+
+
+def require_no_obstacle(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Make sure, before anything is loaded, that the month can be published, and that what people have defined holds.
+
+    :raises MainTableError: names every object that keeps the month out, and the statement that removes it
+    """
+    found = cursor.execute(render("postgres/find_obstacles.sql"), _names(tables)).fetchall()
+    found += _rows_in_the_default_partition(cursor, tables)
+    if found:
+        raise MainTableError(
+            f"{tables.source.name} {tables.month}: public.{tables.source.main_table} can't take the month: found "
+            f"{'; '.join(what for what, _ in found)}; expected a table whose every definition holds for a new month. "
+            f"Nothing was changed: run as its owner, or as the superuser (make psql AS=postgres), "
+            f"{' '.join(f'{remedy};' for _, remedy in found)} and load the month again"
+        )
+    if find_partition(cursor, tables) is None:
+        require_free_names(cursor, tables)
+
+
+def require_free_names(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Make sure that nothing has a name that the month's partition or its index needs.
+
+    :raises MainTableError: names the table that has it
+    """
+    for name in (tables.partition_name, tables.partition_index):
+        statement = render("postgres/find_name_holder.sql")
+        (holder,) = cursor.execute(statement, {"table_name": f"public.{name}"}).fetchone() or (None,)
+        if holder is not None:
+            raise MainTableError(
+                f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
+                f"{tables.source.filename(tables.month)}, and has the name public.{name} for itself or for its index; "
+                f"expected that name to be free. Nothing was changed: attach it (ALTER TABLE "
+                f"public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename it and the index "
+                f"{tables.partition_index}"
+            )
+
+
+def find_constraints(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[Constraint]:
+    """Find what the main table demands of each row by itself."""
+    rows = cursor.execute(render("postgres/find_constraints.sql"), _names(tables))
+    return [Constraint(*row) for row in rows]
+
+
+def require_kept(
+    cursor: psycopg.Cursor[Any], tables: LoadTables, constraints: list[Constraint], broken: list[int]
+) -> None:
+    """Make sure that no row of the file breaks a constraint of the main table.
+
+    :param constraints: of the main table
+    :param broken: how many rows break each of them
+    :raises CheckFailedError: names the constraints that rows break, each with one of these rows
+    """
+    found = [
+        f"{rows} rows break {constraint.name}, for example {_broken_row(cursor, tables, constraint)}"
+        for constraint, rows in zip(constraints, broken, strict=True)
+        if rows
+    ]
+    if found:
+        remedies = " ".join(f"{each.remedy};" for each, rows in zip(constraints, broken, strict=True) if rows)
+        raise CheckFailedError(
+            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: expected rows that "
+            f"public.{tables.source.main_table} takes, found: {'; '.join(found)}. Nothing was published: if the file "
+            f"is right, run {remedies} and clear the task stage_month with its downstream tasks"
+        )
+
+
+def take_over(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Give the table that is about to become the month's partition what the main table has.
+
+    The main table is locked first, as ATTACH PARTITION does it, so that nobody changes it in between; readers go on.
+    """
+    cursor.execute(f"LOCK TABLE ONLY public.{tables.source.main_table} IN SHARE UPDATE EXCLUSIVE MODE")
+    names = {**_names(tables), "partition_index": tables.partition_index}
+    (clauses,) = cursor.execute(render("postgres/carry_over.sql"), names).fetchone() or (None,)
+    if clauses:
+        cursor.execute(f"ALTER TABLE public.{tables.partition_name} {clauses}")
+
+
+def must_insert(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+    """Say whether the rows of a new month have to be inserted: a trigger or a publication waits for that."""
+    return cursor.execute(render("postgres/must_insert.sql"), _names(tables)).fetchone() == (True,)
+
+
+@contextmanager
+def explained(tables: LoadTables) -> Iterator[None]:
+    """Name the constraint that a row breaks: a key, a foreign key, or one that came while the month was loaded.
+
+    :raises CheckFailedError: with what Postgres says
+    """
+    try:
+        yield
+    except psycopg.errors.IntegrityError as error:
+        said = one_line(f"{error.diag.message_primary}. {error.diag.message_detail or ''}", _LONGEST_ROW)
+        raise CheckFailedError(
+            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: expected rows that "
+            f"public.{tables.source.main_table} takes, found: {said} Nothing was published: if the file is right, drop "
+            f"the constraint or unique index from public.{tables.source.main_table}, of which that table's "
+            f"{error.diag.constraint_name or 'constraint'} is made, or correct the rows that it refers to; then clear "
+            f"the task stage_month with its downstream tasks"
+        ) from error
+
+
+def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[tuple[str, str]]:
+    """Find rows of the month that somebody has inserted into the main table, and its default partition has taken."""
+    row = cursor.execute(render("postgres/find_default_partition.sql"), _names(tables)).fetchone()
+    if row is None or find_partition(cursor, tables) is not None:
+        return []
+    (name,) = row
+    filename = tables.source.filename(tables.month)
+    # Asked of the main table, for a default partition may be another role's.
+    rows_of_month = f"FROM public.{tables.source.main_table} WHERE filename = '{filename}'"  # checked configuration
+    (rows,) = cursor.execute(f"SELECT count(*) {rows_of_month}").fetchone() or (0,)
+    return [(f"{rows} rows of {filename} in the default partition {name}", f"DELETE {rows_of_month}")] if rows else []
+
+
+def _broken_row(cursor: psycopg.Cursor[Any], tables: LoadTables, constraint: Constraint) -> str:
+    statement = render("postgres/find_broken_row.sql", rows_table=tables.rows_table, is_broken=constraint.is_broken)
+    (row,) = cursor.execute(statement).fetchone() or ("",)
+    return one_line(row, _LONGEST_ROW)
+
+
+def _names(tables: LoadTables) -> dict[str, str]:
+    return {
+        "table_name": f"public.{tables.source.main_table}",
+        "filename": tables.source.filename(tables.month),
+    }
