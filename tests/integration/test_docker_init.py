@@ -228,6 +228,22 @@ def airflow_environment(home: Path, server: Server, variables: Mapping[str, str]
     }
 
 
+@pytest.mark.parametrize("name", ["AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET"])
+def test_airflow_init_refuses_a_key_that_does_not_work_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    variables = {**made_env(tmp_path / "repository"), name: "changeme"}
+    given = resolved(variables)["services"]["airflow-init"]["environment"]
+    passwords = tmp_path / "passwords.json"
+    environment = {**{key: value for key, value in given.items() if value is not None}, FILE_VARIABLE: str(passwords)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    done = run("bash", SCRIPTS / "airflow-init.sh", env={**environment, "PATH": path})
+
+    assert done.returncode == 1
+    assert f"airflow-init: {name} " in done.stderr
+    assert "Set it in .env to what this prints: " in done.stderr
+    assert not passwords.exists()
+
+
 WHAT_AIRFLOW_SAYS = """
 import json, sys
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
