@@ -1,4 +1,6 @@
-"""Make ``.env`` from ``.env.example``, with a random value for each secret that has none.
+"""Make ``.env`` from ``.env.example``, with a random value for each secret that has none, and a project name.
+
+It also looks whether containers can read what docker-compose.yaml mounts.
 
 What ``.env`` says already stays as it is, so running this again after an upgrade only adds
 the secrets that are new. Runs on the standard library of any Python from 3.10 on.
@@ -16,6 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+PROJECT = "COMPOSE_PROJECT_NAME"
+MOUNTED = ("dags", "plugins", "include", "config", "docker")
+"""Folders of the checkout that docker-compose.yaml mounts."""
+
 _EMPTY = ("", "''", '""')
 
 
@@ -24,6 +30,8 @@ def new_secret(name: str) -> str:
 
     :param name: the variable; its ending says what kind of secret it is
     """
+    if name == PROJECT:
+        return f"taxiway-{secrets.token_hex(3)}"
     if name.endswith("_FERNET_KEY"):
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     # A password gets typed, or read out; a key never. 64 characters is what HS512 wants.
@@ -50,15 +58,29 @@ def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
                 filled.append(match[1])
     for name in wanted:
         if name not in present:
-            lines.append(f"{name}={new_secret(name)}")
+            # All checkouts were one project before: the name of a .env from then goes on, and so does its data.
+            lines.append(f"{name}={'taxiway' if name == PROJECT else new_secret(name)}")
             filled.append(name)
     return "\n".join(lines) + "\n", filled
+
+
+def unreadable(root: Path) -> Path | None:
+    """Return the first path below the mounted folders that others than its owner can't read; None if they can.
+
+    :param root: the checkout
+    """
+    for folder in MOUNTED:
+        for path in [root / folder, *sorted((root / folder).rglob("*"))]:
+            wanted = 0o005 if path.is_dir() else 0o004
+            if "__pycache__" not in path.parts and path.exists() and path.stat().st_mode & wanted != wanted:
+                return path.relative_to(root)
+    return None
 
 
 def main(root: Path = ROOT) -> int:
     """Write ``.env`` beside ``.env.example``, readable by its owner only; return the exit code.
 
-    :param root: the folder of both files
+    :param root: the folder of both files, the checkout
     """
     target = root / ".env"
     existing = target.read_text(encoding="utf-8") if target.exists() else None
@@ -72,6 +94,13 @@ def main(root: Path = ROOT) -> int:
         finally:
             draft.unlink(missing_ok=True)
     print(f"{target}: new values for {', '.join(filled)}" if filled else f"{target}: every secret has a value already")
+    if found := unreadable(root):
+        print(
+            f"{root}: the containers can't read {found}, nor perhaps others. Run in this folder: "
+            f"chmod -R go+rX {' '.join(MOUNTED)}",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = ROOT / "docker-compose.yaml"
 
-ONE_SHOT = {"postgres-init", "airflow-init"}
+ONE_SHOT = {"preflight", "postgres-init", "airflow-init"}
 AIRFLOW_SERVICES = {"airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
 SERVICES = ONE_SHOT | AIRFLOW_SERVICES | {"postgres", "pgadmin"}
 
@@ -117,9 +117,15 @@ def example_secrets() -> dict[str, str]:
     return {name: f"the-{name.lower().replace('_', '-')}" for name in required_variables()}
 
 
+PROJECT = "taxiway-1a2b3c"
+"""Name of the project in :func:`services`: Compose itself sets COMPOSE_PROJECT_NAME, if nobody else does."""
+
+
 def services(**environment: str) -> dict[str, dict[str, Any]]:
     """Return the services as they are with every secret set, and the given variables besides."""
-    found: dict[str, dict[str, Any]] = resolved({**example_secrets(), **environment})["services"]
+    found: dict[str, dict[str, Any]] = resolved({**example_secrets(), "COMPOSE_PROJECT_NAME": PROJECT, **environment})[
+        "services"
+    ]
     return found
 
 

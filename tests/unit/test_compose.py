@@ -18,6 +18,7 @@ from tests.compose_file import (
     AIRFLOW_SERVICES,
     COMPOSE_FILE,
     ONE_SHOT,
+    PROJECT,
     ROOT,
     SERVICES,
     MissingVariableError,
@@ -202,7 +203,17 @@ def test_one_service_builds_the_image_that_all_of_airflow_runs() -> None:
     found = services()
     assert [name for name, service in found.items() if "build" in service] == ["airflow-init"]
     images = {found[name]["image"] for name in AIRFLOW_SERVICES | {"airflow-init"}}
-    assert images == {f"taxiway-airflow:{airflow_version()}"}
+    assert images == {f"{PROJECT}-airflow:{airflow_version()}"}
+    # No registry has it: Compose would ask one for it before the first build.
+    assert {found[name]["pull_policy"] for name in AIRFLOW_SERVICES | {"airflow-init"}} == {"never"}
+
+
+def test_two_checkouts_share_no_container_volume_or_image() -> None:
+    assert "name" not in raw()  # it would go before COMPOSE_PROJECT_NAME
+    for name, service in services(COMPOSE_PROJECT_NAME="another").items():
+        assert "container_name" not in service, name
+        assert service["image"] == services()[name]["image"].replace(PROJECT, "another"), name
+    assert {name: volume for name, volume in raw()["volumes"].items() if volume} == {}  # no name of its own
 
 
 # --- Order and health
@@ -224,7 +235,9 @@ def test_dependencies_wait_for_health_or_completion() -> None:
             assert how == {"condition": expected}, f"{name} on {needed}"
     assert set(found["airflow-init"]["depends_on"]) == {"postgres", "postgres-init"}
     for name in AIRFLOW_SERVICES:
-        assert "airflow-init" in found[name]["depends_on"], name
+        # Not for each other: they start side by side.
+        assert set(found[name]["depends_on"]) == {"postgres", "airflow-init"}, name
+    assert [name for name, service in found.items() if not service.get("depends_on")] == ["preflight"]
 
 
 @pytest.mark.parametrize("name", sorted(ONE_SHOT))
@@ -255,6 +268,11 @@ def test_airflow_health_checks_ask_for_their_own_component() -> None:
         "airflow-dag-processor": [*script, "dag_processor"],
         "airflow-triggerer": [*script, "triggerer"],
     }
+
+
+def test_pgadmin_starts_no_mail_server() -> None:
+    """The image starts one by sudo, which no-new-privileges forbids: the container would end."""
+    assert services()["pgadmin"]["environment"]["PGADMIN_DISABLE_POSTFIX"] == "1"
 
 
 def test_pgadmin_starts_on_request_only() -> None:

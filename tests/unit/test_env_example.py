@@ -34,6 +34,8 @@ def entries() -> dict[str, tuple[bool, str, str]]:
 
 
 ENTRIES = entries()
+MADE = {"COMPOSE_PROJECT_NAME", *required_variables()}
+"""What make_env.py gives a value."""
 
 
 def set_up(folder: Path, env: str | None = None) -> Path:
@@ -96,8 +98,8 @@ def test_compose_and_example_have_the_same_connections_and_variables() -> None:
     assert in_compose == {name for name in ENTRIES if name.startswith(prefixes)}
 
 
-def test_only_secrets_are_on_and_all_are_empty() -> None:
-    assert {name for name, (on, _, _) in ENTRIES.items() if on} == set(required_variables())
+def test_only_what_make_env_sets_is_on_and_all_are_empty() -> None:
+    assert {name for name, (on, _, _) in ENTRIES.items() if on} == MADE
     assert {value for on, value, _ in ENTRIES.values() if on} == {""}
     assert all(value for on, value, _ in ENTRIES.values() if not on)
 
@@ -132,7 +134,7 @@ def test_examples_read_the_same_with_their_lines_on(tmp_path: Path) -> None:
 
 
 def test_an_unfilled_copy_starts_nothing() -> None:
-    assert set(required_variables()) == {name for name, (on, value, _) in ENTRIES.items() if on and value == ""}
+    assert {name for name, (on, value, _) in ENTRIES.items() if on and value == ""} == MADE
 
 
 def test_make_env_fills_every_secret_and_compose_resolves(tmp_path: Path) -> None:
@@ -142,17 +144,56 @@ def test_make_env_fills_every_secret_and_compose_resolves(tmp_path: Path) -> Non
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".env.example", "docker"]
     values = read_as_local_commands_do(target)
-    assert set(values) == set(required_variables())
+    assert set(values) == MADE
     assert len(set(values.values())) == len(values)
-    for name, value in values.items():
+    for name in required_variables():
+        value = values[name]
         assert re.fullmatch(r"[A-Za-z0-9_-]{32,}=?", value), name
         assert name in said
         assert value not in said
-    assert "$" not in json.dumps(resolved(values))
+    assert "${" not in json.dumps(resolved(values))
     assert len(urlsafe_b64decode(values["AIRFLOW_FERNET_KEY"])) == 32
     assert len(values["AIRFLOW_JWT_SECRET"]) >= 64
     without_values = re.sub(r"^([A-Z_]+)=.+$", r"\1=", target.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert without_values == TEXT
+
+
+def test_each_checkout_gets_a_project_name_of_its_own(tmp_path: Path) -> None:
+    names = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        target = set_up(tmp_path / folder)
+        make_env(target)
+        names.append(read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"])
+    assert names[0] != names[1]
+    assert [name for name in names if not re.fullmatch(r"taxiway-[a-z0-9_-]+", name)] == []
+
+
+def test_an_env_file_from_before_keeps_the_project_that_holds_its_data(tmp_path: Path) -> None:
+    target = set_up(tmp_path, "POSTGRES_PASSWORD=chosen\n")
+    make_env(target)
+    assert read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"] == "taxiway"
+
+
+@pytest.mark.parametrize("closed", ["docker", "dags/green.py", "include/sql"])
+def test_what_containers_cannot_read_is_named_with_the_command_that_mends_it(tmp_path: Path, closed: str) -> None:
+    target = set_up(tmp_path)
+    for folder in ("dags", "plugins", "include/sql", "config"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "dags" / "green.py").touch()
+    (tmp_path / "plugins" / "__pycache__").mkdir(0o700)  # Python's leftovers don't matter
+    (tmp_path / closed).chmod(0o700)
+    command = [sys.executable, str(tmp_path / "docker" / "make_env.py")]
+
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert f"the containers can't read {closed}" in refused.stderr
+    advice = refused.stderr.rsplit(": ", 1)[1].split()
+    assert advice[:2] == ["chmod", "-R"]
+    subprocess.run(advice, cwd=tmp_path, check=True)
+
+    assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0
+    assert target.exists()
 
 
 def test_make_env_twice_changes_nothing(tmp_path: Path) -> None:
@@ -171,8 +212,8 @@ def test_make_env_keeps_what_is_set_and_adds_what_is_missing(tmp_path: Path) -> 
     assert lines[:3] == ["# mine", "AIRFLOW_PORT=8081", "POSTGRES_PASSWORD=chosen"]
     assert re.fullmatch(r"PGADMIN_PASSWORD=\S{32}", lines[3])
     values = read_as_local_commands_do(target)
-    assert set(values) == {"AIRFLOW_PORT", *required_variables()}
+    assert set(values) == {"AIRFLOW_PORT", *MADE}
     assert all(values.values())
     assert "POSTGRES_PASSWORD" not in said
-    assert "$" not in json.dumps(resolved(values))
+    assert "${" not in json.dumps(resolved(values))
     assert resolved(values)["services"]["airflow-apiserver"]["ports"] == ["127.0.0.1:8081:8080"]
