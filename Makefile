@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gcp up down psql test test-gcp test-install bench bench-year lint format lock clean
+.PHONY: help setup demo demo-gcp up down psql test test-gcp test-install test-docker bench bench-year lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +44,9 @@ test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/b
 test-install: PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 test-install: $(VENV)/.development ## Install on each supported Python, with its oldest pip (PYTHONS="names or paths")
 	@TAXIWAY_TEST_INSTALL="$(PYTHONS)" $(BIN)/pytest tests/install
+
+test-docker: $(VENV)/.development ## Run docker-compose.yaml on a Docker engine of its own (root on Debian; 4 GB of disk)
+	@PYTHONPATH=plugins $(BIN)/python -m tests.docker
 
 bench: ROWS ?= 1000000
 bench: MONTHS ?= 24

@@ -1,0 +1,1 @@
+"""docker-compose.yaml on a real Docker engine: ``make test-docker``."""
