@@ -43,6 +43,16 @@ _HOLDER = text(
 )
 
 
+_SETTINGS = text(
+    """
+    SELECT set_config('application_name', :name, false),
+           set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '60000', false)
+    """
+)
+"""The connection's name, and how the server finds out within a minute that the command's machine is gone."""
+
+
 @dataclass(frozen=True)
 class LockHolder:
     """The command that has the lock.
@@ -99,7 +109,7 @@ class BackfillLock:
             engine_args={"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"},
             connect_args=settings._get_connect_args("sync"),
         ).connect()
-        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": _name(os.getpid())})
+        connection.execute(_SETTINGS, {"name": _name(os.getpid())})
         if not connection.execute(
             text("SELECT pg_try_advisory_lock(:class, :key)"), {"class": _CLASS, "key": _signed(self._key)}
         ).scalar():
