@@ -294,7 +294,10 @@ def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:
             ("-s", "2019-01-01", "-c", '{"wy": "?", "force": true}', "trivial"),
             "--conf has wy (did you mean why?), force: the params of DAG 'trivial' are month, why\n",
         ),
-        (("-s", "2019-01-01", "-c", '{"why": true}', "trivial"), "does not fit the params of DAG 'trivial': "),
+        (
+            ("-s", "2019-01-01", "-c", '{"why": true}', "trivial"),
+            "does not fit the params of DAG 'trivial': Invalid input for param why: True is not of type 'string'\n",
+        ),
         (("-n", "-s", "2019-01-01", "-c", '{"wy": "?"}', "trivial"), "--conf has wy (did you mean why?)"),
     ],
 )

@@ -99,7 +99,9 @@ def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
         try:
             dag.params.deep_merge(request.conf).validate()
         except ValueError as error:
-            raise BackfillUsageError(f"--conf does not fit the params of DAG {request.dag_id!r}: {error}") from error
+            # The first line says what is wrong, the others repeat the schema.
+            said = str(error).partition("\n")[0]
+            raise BackfillUsageError(f"--conf does not fit the params of DAG {request.dag_id!r}: {said}") from error
 
 
 def _queue_again(
