@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from taxiway.bigquery import ledger as gcp_ledger
 from taxiway.core.cache import Cache
 from taxiway.core.download import download_month
 from taxiway.core.errors import InvalidFileError, RejectLimitError, TaxiwayError
@@ -25,9 +26,13 @@ from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
+from taxiway.postgres import ledger
 from taxiway.postgres.fetch import fetch_month
 from taxiway.postgres.hash import hash_rows
 from taxiway.postgres.stage import stage_month
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_loading import Cloud
+from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.loading import query, source_file
 from tests.mirror_faults import Answer, FaultyMirror, raw_server
@@ -213,3 +218,26 @@ def test_what_is_advised_for_a_tar_gives_a_file_that_loads(green: Source, tmp_pa
     command = KINDS["tar"][2].replace("ARCHIVE", str(archive)).replace("MEMBER", "green_tripdata_2019-03.csv")
     subprocess.run(command.replace("FILE.csv.gz", str(made)), shell=True, check=True)
     assert gzip.decompress(made.read_bytes()) == CSV
+
+
+def test_an_error_of_a_library_is_kept_in_short_in_either_ledger(
+    connect: Connect, green: Source, bigquery: StandIn, cloud_storage: CloudStorage
+) -> None:
+    rubbish = f"said: {NASTY}\0" * 3000
+    connection = connect()
+    with pytest.raises(ValueError, match="said"), ledger.step(connection, LoadTables(green, MONTH, "1"), "stage_month"):
+        raise ValueError(rubbish)
+    cloud = Cloud.connect().set_up()
+    tables = cloud.tables(green, str(MONTH))
+    gcp_ledger.ensure_ledger(cloud.warehouse())
+    load = gcp_ledger.begin(cloud.warehouse(), tables, [], "stage_month", None)
+    gcp_ledger.record(cloud.warehouse(), tables, load, "stage_month", "failed", error=rubbish)
+
+    for found in (
+        query(connection, "SELECT state, error FROM taxiway.loads"),
+        cloud.query("SELECT state, error FROM `$taxi.loads`"),
+    ):
+        ((state, said),) = found
+        assert state == "failed"
+        assert "said: " in said
+        assert_fit(said, LONGEST_MESSAGE + len("stage_month: "))

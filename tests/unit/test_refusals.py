@@ -86,12 +86,10 @@ def test_an_answer_is_called_what_it_is(
 
 
 def test_a_month_that_the_mirror_lacks_is_skipped_once_the_source_says_so(mirror: FaultyMirror, cache: Cache) -> None:
-    mirror.put(PATH, storage(403, "AccessDenied"))
-    with pytest.raises(MonthNotFoundError):
-        fetch(mirror, cache)
-    mirror.put(PATH, status(404))
-    with pytest.raises(MonthNotFoundError, match="set 'last_month' in its YAML file"):
-        fetch(mirror, cache)
+    for answer in (storage(403, "AccessDenied"), status(404)):
+        mirror.put(PATH, answer)
+        with pytest.raises(MonthNotFoundError, match="set 'last_month' in its YAML file"):
+            fetch(mirror, cache)
     assert GREEN.why_unavailable(MONTH) is None
     assert replace(GREEN, last_month=Month(2019, 2)).why_unavailable(MONTH) is not None
 

@@ -28,8 +28,9 @@ class Refusal(enum.Enum):
     )
     HIDDEN = (
         "It is absent or private: such storage answers both alike. Look whether this month is published, and whether "
-        "the connection's address and the source's path are right. If the files are private, give the connection what "
-        "opens them: login and password, or headers in its extra"
+        "the connection's address and the source's path are right. If the source ends before this month, set "
+        "'last_month' in its YAML file. If the files are private, give the connection what opens them: login and "
+        "password, or headers in its extra"
     )
     LOGIN = "The mirror wants a login: set login and password in its connection, or a header in the connection's extra"
     WRONG_LOGIN = (
