@@ -211,7 +211,7 @@ class Warehouse:
 def run_warehouse(known: Secrets) -> Iterator[Warehouse]:
     folder = Path(tempfile.mkdtemp(prefix="taxiway"))
     home, port = Home(folder), free_port()
-    stop = ("pg_ctl", "stop", "-w", "-m", "immediate", "-D", home.postgres)
+    stop = ("pg_ctl", "stop", "-w", "-m", "immediate")
     try:
         server = database.start(home)
         with server.connect("postgres", user="postgres") as admin:
@@ -223,7 +223,7 @@ def run_warehouse(known: Secrets) -> Iterator[Warehouse]:
         database.stop(home)
         rules = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (home.postgres / "pg_hba.conf").write_text(rules, encoding="utf-8")
-        postgres_server._run(home, "pg_ctl", "start", "-w", "-D", home.postgres, "-l", home.postgres / "log")
+        postgres_server._run(home, "pg_ctl", "start", "-w", "-l", "log")
         yield Warehouse(home, server.socket_folder, port)
     finally:
         if (home.postgres / "postmaster.pid").exists():

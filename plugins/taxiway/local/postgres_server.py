@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
+import re
+import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -19,6 +23,7 @@ from typing import Any
 
 import filelock
 
+from taxiway.core.errors import TaxiwayError
 from taxiway.local.home import Home
 
 SETTINGS = {"max_wal_size": "4GB", "checkpoint_completion_target": "0.9"}
@@ -31,12 +36,16 @@ START_SECONDS = 60
 """How long the server may take to start, recovery after a crash included."""
 
 _CONFIG = "taxiway.conf"
-_LONGEST_SOCKET = 100  # characters; the system's limit is 103 or 107
+_LONGEST_SOCKET = 100  # bytes; the system's limit is 103 or 107
 _SOCKET_NAME = ".s.PGSQL.5432"
 _SYSTEM_USER = "pgserver"  # Postgres refuses to run as root; this is the name that the wheel gives its user
+_ADMIN_FOLDERS = ("/usr/sbin", "/sbin")  # of useradd; some environments of root leave them out of PATH
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ +@=~-]+")
+"""Paths that mean the same everywhere: Postgres's programs hand theirs to a shell in double quotes, and libpq
+takes a comma in a socket's folder for the end of its name."""
 
 
-class ServerError(Exception):
+class ServerError(TaxiwayError):
     """The server doesn't start; the message holds the end of its log."""
 
 
@@ -68,11 +77,12 @@ def start(home: Home) -> Path:
         if running := find(home):
             return running
         try:
+            shutil.rmtree(_short_folder(home, "programs"), ignore_errors=True)
             _owned_folder(home.postgres)
             if not (home.postgres / "PG_VERSION").exists():
                 _initialise(home)
             _configure(home, _owned_folder(_socket_folder(home)))
-            _run(home, "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", home.postgres, "-l", _log(home))
+            _run(home, "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-l", "log")
         except (subprocess.CalledProcessError, OSError) as error:
             raise ServerError(f"embedded Postgres in {home.postgres} doesn't start: {error}{_log_end(home)}") from error
     started = find(home)
@@ -89,12 +99,16 @@ def stop(home: Home) -> bool:
     if find(home) is None:
         return False
     try:
-        _run(home, "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_SECONDS), "-D", home.postgres)
+        _run(home, "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(START_SECONDS))
     except subprocess.CalledProcessError as error:
         # Somebody else may have stopped it in the same moment.
         if find(home) is not None:
             said = f"{error}: {error.output.strip()}"
             raise ServerError(f"embedded Postgres in {home.postgres} doesn't stop: {said}{_log_end(home)}") from error
+    with filelock.FileLock(home.state / "postgres.lock"):
+        if find(home) is None:
+            for purpose in ("programs", "socket"):
+                shutil.rmtree(_short_folder(home, purpose), ignore_errors=True)
     return True
 
 
@@ -106,7 +120,7 @@ def binary(name: str) -> Path:
 def _initialise(home: Home) -> None:
     # The builtin locale sorts and compares the same on every system.
     locale = ("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--lc-messages=C")
-    _run(home, "initdb", "--auth=trust", "-U", SUPERUSER, *locale, "--no-instructions", "-D", home.postgres)
+    _run(home, "initdb", "--auth=trust", "-U", SUPERUSER, *locale, "--no-instructions")
     with (home.postgres / "postgresql.conf").open("a", encoding="utf-8") as stream:
         stream.write(f"\ninclude '{_CONFIG}'  # written anew at every start\n")
 
@@ -129,12 +143,16 @@ def _quoted(value: str) -> str:
 
 
 def _socket_folder(home: Home) -> Path:
-    """A folder beside the data, or a short one where that path is too long for a socket."""
+    """A folder beside the data, or a short one if a socket can't have that path, or nobody else pass through it."""
     folder = home.state.resolve() / "run"
-    if len(str(folder / _SOCKET_NAME)) <= _LONGEST_SOCKET:
-        return folder
-    digest = hashlib.sha256(str(home.state.resolve()).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"taxiway-{os.geteuid()}-{digest}"
+    fits = len(os.fsencode(folder / _SOCKET_NAME)) <= _LONGEST_SOCKET and _PLAIN_PATH.fullmatch(str(folder))
+    return folder if fits and not _is_closed(home.state) else _short_folder(home, "socket")
+
+
+def _short_folder(home: Home, purpose: str) -> Path:
+    """A folder outside the home, of the same name whatever the environment says: the settings hold it."""
+    digest = hashlib.sha256(os.fsencode(home.state.resolve())).hexdigest()[:12]
+    return Path(f"/tmp/taxiway-{os.geteuid()}-{digest}-{purpose}")  # noqa: S108 - _own checks who made it
 
 
 def _owned_folder(folder: Path) -> Path:
@@ -142,42 +160,98 @@ def _owned_folder(folder: Path) -> Path:
 
     :raises ServerError: it is there already and somebody else's
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        _own(folder)
     if os.geteuid() == 0:
         _give(folder)
-        _let_pass(folder)
-    elif folder.stat().st_uid != os.geteuid() or folder.is_symlink():
-        raise ServerError(f"{folder} belongs to another user, expected a folder of our own: remove it")
     folder.chmod(0o700)
     return folder
 
 
+def _own(folder: Path) -> None:
+    owners = {os.geteuid()} | ({_system_user().pw_uid} if os.geteuid() == 0 else set())
+    if folder.is_symlink() or folder.stat().st_uid not in owners:
+        raise ServerError(
+            f"{folder} belongs to another user or is a link, expected a folder of our own: "
+            "work as its owner, or remove it"
+        )
+
+
 def _give(path: Path) -> None:
-    entry = _wheel().utils.ensure_user_exists(_SYSTEM_USER)
-    os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    user = _system_user()
+    os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
-def _let_pass(path: Path) -> None:
-    """Let the server's user pass through the folders above a path: pass, not look into them."""
-    for folder in path.resolve().parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(mode | stat.S_IXOTH)
+def _system_user() -> pwd.struct_passwd:
+    """Return the user that the server runs as when root starts it; make it if it is absent.
+
+    :raises ServerError: it can't be made
+    """
+    try:
+        return pwd.getpwnam(_SYSTEM_USER)
+    except KeyError:
+        pass
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMIN_FOLDERS])
+    said = "no program useradd"
+    if useradd := shutil.which("useradd", path=path):
+        command = [useradd, "--system", "--user-group", "--no-create-home", _SYSTEM_USER]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        said = done.stderr.strip() or f"{useradd} ended with {done.returncode}"
+    try:
+        return pwd.getpwnam(_SYSTEM_USER)
+    except KeyError as error:
+        raise ServerError(
+            f"Postgres refuses to run as root, and its user {_SYSTEM_USER} can't be made ({said}): "
+            f"make it (useradd --system {_SYSTEM_USER}), or work as a user that isn't root"
+        ) from error
 
 
-def _run(home: Home, program: str, *arguments: str | Path) -> None:
-    """Run one of the wheel's programs, as the server's user.
+def _is_closed(path: Path) -> bool:
+    """Say whether the server's user, when root starts it, can't pass through the folders above a path."""
+    return os.geteuid() == 0 and not all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
+
+
+def _program(home: Home, name: str) -> Path:
+    """Return a program of the wheel, or of a copy if it can't be run where it is."""
+    path = binary(name)
+    if _PLAIN_PATH.fullmatch(str(path)) and not _is_closed(path / name):
+        return path
+    wheel = path.parents[2]
+    copy = _short_folder(home, "programs")
+    if not copy.exists():
+        copy.mkdir(mode=0o700)
+        # The programs find their libraries by a path from where they are.
+        for folder in (path.parents[1], wheel.with_name(f"{wheel.name}.libs")):
+            if folder.is_dir():
+                shutil.copytree(folder, copy / folder.relative_to(wheel.parent), symlinks=True)
+        for entry in (copy, *copy.rglob("*")):
+            if not entry.is_symlink():
+                entry.chmod(0o755)
+    _own(copy)
+    return copy / path.relative_to(wheel.parent)
+
+
+def _data_folder(home: Home) -> str:
+    """Return the data folder's path for a program that runs in it, by another name if its own can't be used."""
+    if _PLAIN_PATH.fullmatch(str(home.postgres)) and not _is_closed(home.postgres):
+        return str(home.postgres)
+    return "/proc/self/cwd" if sys.platform == "linux" else "."
+
+
+def _run(home: Home, program: str, *arguments: str) -> None:
+    """Run one of the wheel's programs on the data folder and in it, as the server's user.
 
     :raises subprocess.CalledProcessError: it failed
     """
-    path = binary(program)
     options: dict[str, Any] = {"cwd": home.postgres}
     if os.geteuid() == 0:
-        _let_pass(path)
-        options |= {"user": _SYSTEM_USER, "group": _SYSTEM_USER, "extra_groups": []}
+        user = _system_user()
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     # Into a file: a pipe would stay open as long as the server runs, which inherits it.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        command = [str(path), *(str(argument) for argument in arguments)]
+        command = [str(_program(home, program)), "-D", _data_folder(home), *arguments]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False, **options
         )
