@@ -1,18 +1,27 @@
 """Read by Airflow whenever it starts; what is here runs before its command line is parsed."""
 
+import os
 import sys
 from pathlib import Path
 
+from taxiway.core.proxies import spare_loopback
+
 # Airflow would make settings of every other name in this module.
 __all__: list[str] = []
+
+# Containers don't run taxiway.local.environment, and their proxies are no way to themselves either.
+spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.
 if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
 
     from taxiway.backfill.cli import register
+    from taxiway.local import environment
     from taxiway.local.database import ensure_started
     from taxiway.local.home import Home
 
+    if environment.PROBLEM:
+        sys.exit(2)  # said when Python started: half of the settings may lead to another warehouse
     register()
     ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))

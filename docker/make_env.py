@@ -17,6 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+sys.path.insert(0, str(ROOT / "plugins"))
+from taxiway.core.env_file import EnvFileError, read_env_text  # noqa: E402
+
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 PROJECT = "COMPOSE_PROJECT_NAME"
 MOUNTED = ("dags", "plugins", "include", "config", "docker")
@@ -83,7 +86,11 @@ def main(root: Path = ROOT) -> int:
     :param root: the folder of both files, the checkout
     """
     target = root / ".env"
-    existing = target.read_text(encoding="utf-8") if target.exists() else None
+    try:
+        existing = read_env_text(target)
+    except EnvFileError as error:
+        print(f"make_env: {error}", file=sys.stderr)
+        return 1
     text, filled = fill((root / ".env.example").read_text(encoding="utf-8"), existing)
     if text != existing:
         draft = root / f".env.{os.getpid()}"

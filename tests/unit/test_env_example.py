@@ -42,6 +42,7 @@ def set_up(folder: Path, env: str | None = None) -> Path:
     """Lay a checkout's files out as make_env.py finds them, and return the path of .env."""
     (folder / "docker").mkdir()
     shutil.copy(ROOT / "docker" / "make_env.py", folder / "docker")
+    (folder / "plugins").symlink_to(ROOT / "plugins")
     shutil.copy(ROOT / ".env.example", folder)
     if env is not None:
         (folder / ".env").write_text(env, encoding="utf-8")
@@ -142,7 +143,7 @@ def test_make_env_fills_every_secret_and_compose_resolves(tmp_path: Path) -> Non
     said = make_env(target)
 
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".env.example", "docker"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".env", ".env.example", "docker", "plugins"]
     values = read_as_local_commands_do(target)
     assert set(values) == MADE
     assert len(set(values.values())) == len(values)

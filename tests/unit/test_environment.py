@@ -43,6 +43,44 @@ def test_another_airflows_home_is_not_taken(tmp_path: Path) -> None:
     assert run(AIRFLOW_HOME=str(tmp_path))[0] == str(ROOT)
 
 
+CONFIG = "import os, taxiway.local.environment; print(os.environ.get('AIRFLOW_CONFIG'))"
+
+
+def config_of(home: Path, given: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", CONFIG],
+        env={
+            "PYTHONPATH": str(ROOT / "plugins"),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW_CONFIG": given,
+            "HOME": "/nowhere",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("given", ["/elsewhere/airflow.cfg", "~/airflow/airflow.cfg", "$HOME/airflow.cfg", ""])
+def test_another_airflows_config_is_not_taken(given: str, tmp_path: Path) -> None:
+    assert config_of(a_home(tmp_path), given) == "None"
+
+
+def test_a_config_of_this_home_is_taken(tmp_path: Path) -> None:
+    home = a_home(tmp_path)
+    assert config_of(home, str(home / "config" / "mine.cfg")) == str(home / "config" / "mine.cfg")
+    # A path with .. leaves it again.
+    assert config_of(home, str(home / ".." / "airflow.cfg")) == "None"
+
+
+def test_a_config_that_the_settings_name_is_taken(tmp_path: Path) -> None:
+    home = a_home(tmp_path, "AIRFLOW_CONFIG=/meant/airflow.cfg\n")
+
+    assert config_of(home, "/elsewhere/airflow.cfg") == "/meant/airflow.cfg"
+
+
 def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> None:
     home = a_home(tmp_path, "SHOWN=from-the-file\n")
 

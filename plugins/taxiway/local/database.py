@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg
@@ -109,7 +110,7 @@ def stop(home: Home) -> bool:
     return postgres_server.stop(home)
 
 
-def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"]) -> None:
+def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"]) -> NoReturn:
     """Become ``psql`` on the warehouse; doesn't return.
 
     :param role: who to be there; the server's superuser is ``postgres``

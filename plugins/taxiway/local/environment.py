@@ -9,7 +9,11 @@ every task's process pays for it.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+from taxiway.core.env_file import EnvFileError, read_env_text
+from taxiway.core.proxies import spare_loopback
 
 ROOT = Path(__file__).resolve().parents[3]
 """The repository's root. Not taken from ``core.paths``: this module stands alone."""
@@ -18,19 +22,38 @@ SERVICES_ENVIRONMENT = ".taxiway/services.env"
 """Where ``make up`` writes the settings of the services that it started, below ``AIRFLOW_HOME``."""
 
 
+PROBLEM: str | None = None
+"""Why the settings could not be read; said when Python started. Commands then refuse to work: see ``exits.py``."""
+
+
 def apply() -> None:
     """Point Airflow at this repository, and read ``.env`` and the running services' settings.
 
-    What the caller's environment already sets wins, but for ``AIRFLOW_HOME``: one that belongs to
-    another Airflow, exported in a shell's profile, would mix two installations.
+    The caller's environment wins over ``.env``, with two exceptions, which would mix two installations if a
+    shell's profile exports them for another Airflow: an ``AIRFLOW_HOME`` that isn't Taxiway's, and an
+    ``AIRFLOW_CONFIG`` outside ``AIRFLOW_HOME``. To use such a file on purpose, name it in ``.env``.
     """
+    global PROBLEM
     given = os.environ.get("AIRFLOW_HOME")
     if not given or not (Path(given) / "plugins" / "taxiway").is_dir():
         os.environ["AIRFLOW_HOME"] = str(ROOT)
     home = Path(os.environ["AIRFLOW_HOME"])
-    for path in (home / ".env", home / SERVICES_ENVIRONMENT):
-        for name, value in read_env_file(path).items():
-            os.environ.setdefault(name, value)
+    if not is_inside(os.environ.get("AIRFLOW_CONFIG", ""), home):
+        os.environ.pop("AIRFLOW_CONFIG", None)
+    try:
+        for path in (home / ".env", home / SERVICES_ENVIRONMENT):
+            for name, value in read_env_file(path).items():
+                os.environ.setdefault(name, value)
+    except EnvFileError as error:
+        PROBLEM = str(error)
+        print(f"Taxiway: {PROBLEM}", file=sys.stderr)
+    spare_loopback(os.environ)
+
+
+def is_inside(path: str, home: Path) -> bool:
+    """Say whether a path, as Airflow expands it, lies below a folder."""
+    expanded = Path(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH111 - the path may be empty
+    return bool(path) and expanded.resolve().is_relative_to(home.resolve())
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -38,22 +61,20 @@ def read_env_file(path: Path) -> dict[str, str]:
 
     :param path: the file; one that is absent holds nothing
     :return: names and values
+    :raises EnvFileError: it can't be read
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
     values = {}
-    for line in lines:
+    for line in (read_env_text(path) or "").split("\n"):
         name, separator, value = line.strip().partition("=")
-        if not separator or name.startswith("#"):
+        name = name.removeprefix("export ").strip()
+        if not separator or not name or name.startswith("#"):
             continue
         value = value.strip()
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         elif value and not value.startswith(("'", '"', "{")):
             value = value.partition(" #")[0].rstrip()
-        values[name.removeprefix("export ").strip()] = value
+        values[name] = value
     return values
 
 

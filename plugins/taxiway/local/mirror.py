@@ -28,6 +28,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
 from taxiway.core.errors import InvalidArgumentError, TaxiwayError
+from taxiway.local.exits import end
 
 LOOPBACK = "127.0.0.1"
 """The only address that is listened on: the files are for this machine."""
@@ -198,4 +199,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "mirror")

@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 
 from taxiway.local import database
+from taxiway.local.exits import end
 from taxiway.local.home import Home
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Become ``psql``; doesn't return."""
     parser = argparse.ArgumentParser(prog="make psql", description=__doc__)
     parser.add_argument("--as", dest="role", default=database.DATABASES["taxi"], help="the role to be there")
     arguments, others = parser.parse_known_args()
     database.psql(Home.current(), others, role=arguments.role)
+
+
+if __name__ == "__main__":
+    end(main, "make psql")

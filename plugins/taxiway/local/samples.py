@@ -26,6 +26,7 @@ from taxiway.core.errors import InvalidArgumentError, TaxiwayError
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_sources
+from taxiway.local.exits import end
 from taxiway.local.sample_draws import Row, random_numbers, spread
 from taxiway.local.sample_trips import taxi_rows, taxi_system
 from taxiway.local.sample_values import plain_rows
@@ -281,4 +282,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "samples")

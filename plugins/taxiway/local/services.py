@@ -17,8 +17,10 @@ from pathlib import Path
 
 import psutil
 
+from taxiway.core.errors import TaxiwayError
 from taxiway.local import database
 from taxiway.local.environment import SERVICES_ENVIRONMENT
+from taxiway.local.exits import end
 from taxiway.local.home import Home
 from taxiway.local.setup import airflow_command, airflow_environment, setup
 
@@ -41,7 +43,7 @@ STOP_SECONDS = 30
 """How long the services may take to stop before they are killed."""
 
 
-class ServiceError(Exception):
+class ServiceError(TaxiwayError):
     """A service didn't start; the message holds the end of its log."""
 
 
@@ -241,4 +243,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, f"make {' '.join(sys.argv[1:2])}")
