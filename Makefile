@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?=
 
 # A virtual environment has its own path written into it: where the checkout has moved, it is made anew.
-MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$PWD" ] && rm -rf $(VENV) && echo moved)
+MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$(pwd -P)" ] && rm -rf $(VENV) && echo moved)
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -37,8 +37,8 @@ def test_before_setup_it_says_what_to_do(checkout: Path) -> None:
 
 def test_through_a_link_from_another_folder(checkout: Path, tmp_path: Path) -> None:
     (checkout / ".venv" / "bin").mkdir(parents=True)
-    shim = checkout / ".venv" / "bin" / "airflow"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import os; print(os.environ[\'AIRFLOW_HOME\'])"\n')
+    shim = checkout / ".venv" / "bin" / "python"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import os; print(os.environ[\'AIRFLOW_HOME\'])" "$@"\n')
     shim.chmod(0o755)
     (checkout / "airflow.cfg").touch()
     (checkout / "plugins" / "taxiway").mkdir(parents=True)

@@ -10,16 +10,22 @@ import configparser
 import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import psycopg
+
+from taxiway.core.errors import SettingError
 from taxiway.core.paths import ROOT
-from taxiway.local import database, postgres_server
+from taxiway.local import database
 from taxiway.local.environment import read_env_file
+from taxiway.local.exits import end
 from taxiway.local.home import Home
 
 DEFAULT_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
@@ -41,10 +47,12 @@ def setup(home: Home, *, report: object = print) -> None:
 
     :param home: where
     :param report: called with a line for each part that took time
+    :raises SettingError: Airflow can't work in this folder
     :raises ServerError: embedded Postgres doesn't start
-    :raises subprocess.CalledProcessError: an Airflow command failed; its output was shown
+    :raises subprocess.CalledProcessError: an Airflow command failed; holds what it said
     """
     say = report if callable(report) else print
+    refuse_path(home.root)
     home.state.mkdir(parents=True, exist_ok=True)
     server = None
     if uses_embedded_postgres(home):
@@ -55,12 +63,24 @@ def setup(home: Home, *, report: object = print) -> None:
     _write_config(home, server)
     _write_passwords(home)
     stamp, stamp_file = _stamp(home, server), _stamp_file(home, server)
-    if _read_stamp(stamp_file) != stamp:
-        say("Creating Airflow's metadata")
-        run_airflow(home, "db", "migrate")
-        say("Adding the connections tlc_mirror and taxi_postgres")
-        _add_connections(home, server)
+    if _read_stamp(stamp_file) != stamp or not is_migrated(server):
+        say("Creating Airflow's metadata, and the connections tlc_mirror and taxi_postgres")
+        _migrate(home, server)
         stamp_file.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+
+
+def refuse_path(root: Path) -> None:
+    """Refuse a folder in whose path Airflow would replace something by something else.
+
+    :raises SettingError: it can't be used
+    """
+    problem = None
+    if found := re.search(r"\$([A-Za-z_]\w*|\{[^}]*\})", str(root)):
+        problem = f"Airflow takes {found[0]} in its path for a variable of the environment"
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in str(root)):
+        problem = "its path has a line's end, another control character, or bytes that aren't UTF-8"
+    if problem:
+        raise SettingError(f"{str(root)!r} can't hold a Taxiway: {problem}. Move or rename the folder, and try again")
 
 
 def uses_embedded_postgres(home: Home) -> bool:
@@ -71,30 +91,13 @@ def uses_embedded_postgres(home: Home) -> bool:
 
 def airflow_command() -> list[str]:
     """Return the words that run Airflow, that of the Python which runs now."""
-    return [str(Path(sys.executable).with_name("airflow"))]
+    # Not the program airflow beside it: its first line holds the path of the checkout, which may have any characters.
+    return [sys.executable, "-m", "airflow"]
 
 
 def airflow_environment(home: Home) -> dict[str, str]:
     """Return the environment in which Airflow knows its home."""
     return {**os.environ, "AIRFLOW_HOME": str(home.root)}
-
-
-def run_airflow(home: Home, *arguments: str) -> None:
-    """Run an Airflow command; its output is shown only where it fails.
-
-    :raises subprocess.CalledProcessError: it failed
-    """
-    done = subprocess.run(
-        [*airflow_command(), *arguments],
-        env=airflow_environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        done.check_returncode()
 
 
 def _write_config(home: Home, server: database.Server | None) -> None:
@@ -106,16 +109,23 @@ def _write_config(home: Home, server: database.Server | None) -> None:
     before = _as_dict(config)
     defaults = {
         "core": {
+            # Airflow's own defaults, which it can't fill in itself if its home has a percent sign. It puts its home in
+            # when it reads them, so that a checkout can move.
+            "dags_folder": "$AIRFLOW_HOME/dags",
+            "plugins_folder": "$AIRFLOW_HOME/plugins",
             "executor": "LocalExecutor",
             "parallelism": str(PARALLELISM),
             "load_examples": "False",
             "dags_are_paused_at_creation": "True",
             "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "simple_auth_manager_users": "admin:admin",
-            # Airflow puts its home in, so that a checkout can move.
             "simple_auth_manager_passwords_file": "$AIRFLOW_HOME/.taxiway/passwords.json",
         },
         "api": {"host": "127.0.0.1", "secret_key": secrets.token_urlsafe(32)},
+        "logging": {
+            "base_log_folder": "$AIRFLOW_HOME/logs",
+            "dag_processor_child_process_log_directory": "$AIRFLOW_HOME/logs/dag_processor",
+        },
         "api_auth": {"jwt_secret": secrets.token_urlsafe(48)},
     }
     for section, settings in defaults.items():
@@ -150,35 +160,61 @@ def _private(path: Path):  # type: ignore[no-untyped-def]  # a text stream, whos
     return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123 - the caller closes it
 
 
-def _add_connections(home: Home, server: database.Server | None) -> None:
-    """Add what is absent; connections that are there stay as a person has set them."""
+def _migrate(home: Home, server: database.Server | None) -> None:
+    """Bring the metadata to this Airflow's version, and add the connections that are absent.
+
+    Connections that are there stay as a person has set them.
+
+    :raises subprocess.CalledProcessError: Airflow failed; holds what it said
+    """
     mirror: dict[str, object] = {
         "conn_type": "http",
         "host": DEFAULT_MIRROR,
         "description": "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz",
     }
-    _import_connections(home, {"tlc_mirror": mirror})
-    if server is not None:
-        # Where the checkout has moved, embedded Postgres has, too.
-        moved = _is_embedded_elsewhere(server)
-        _import_connections(home, {"taxi_postgres": server.airflow_connection()}, *(["--overwrite"] if moved else []))
+    with tempfile.TemporaryDirectory(dir=home.state) as folder:
+        commands = [["db", "migrate"], _import_connection(folder, "tlc_mirror", mirror)]
+        if server is not None:
+            # If the checkout has moved, embedded Postgres has, too.
+            overwrite = ["--overwrite"] if _is_embedded_elsewhere(server) else []
+            commands.append([*_import_connection(folder, "taxi_postgres", server.airflow_connection()), *overwrite])
+        subprocess.run(
+            [sys.executable, "-m", "taxiway.local.airflow_commands", json.dumps(commands)],
+            env=airflow_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=True,
+        )
+
+
+def _import_connection(folder: str, name: str, connection: dict[str, object]) -> list[str]:
+    path = Path(folder) / f"{name}.json"
+    path.write_text(json.dumps({name: connection}), encoding="utf-8")
+    return ["connections", "import", str(path)]
 
 
 def _is_embedded_elsewhere(server: database.Server) -> bool:
     with server.connect("airflow") as metadata:
-        row = metadata.execute(
-            "SELECT host FROM connection WHERE conn_id = 'taxi_postgres' AND login = %s AND schema = 'taxi'",
-            [database.DATABASES["taxi"]],
-        ).fetchone()
+        try:
+            row = metadata.execute(
+                "SELECT host FROM connection WHERE conn_id = 'taxi_postgres' AND login = %s AND schema = 'taxi'",
+                [database.DATABASES["taxi"]],
+            ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return False
     host = str(row[0]) if row else ""
     return host.startswith("/") and host != str(server.socket_folder)
 
 
-def _import_connections(home: Home, connections: dict[str, dict[str, object]], *options: str) -> None:
-    with tempfile.TemporaryDirectory(dir=home.state) as folder:
-        path = Path(folder) / "connections.json"
-        path.write_text(json.dumps(connections), encoding="utf-8")
-        run_airflow(home, "connections", "import", str(path), *options)
+def is_migrated(server: database.Server | None) -> bool:
+    """Say whether Airflow's tables are still there: ``airflow db reset`` or a dropped database takes them away."""
+    if server is None:
+        return True
+    with server.connect("airflow") as metadata:
+        return metadata.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,)
 
 
 def _stamp(home: Home, server: database.Server | None) -> dict[str, str]:
@@ -203,16 +239,9 @@ def _read_stamp(path: Path) -> dict[str, str] | None:
 
 def main() -> int:
     """Run the setup from the command line."""
-    try:
-        setup(Home.current())
-    except postgres_server.ServerError as error:
-        print(f"Setup stops: {error}", file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"Setup stops: {' '.join(map(str, error.cmd))} failed, its output is above", file=sys.stderr)
-        return 1
+    setup(Home.current())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "make setup")
