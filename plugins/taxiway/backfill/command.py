@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import traceback
 from argparse import Namespace
@@ -19,6 +20,7 @@ from airflow.utils.session import create_session
 from sqlalchemy.orm import Session
 
 from taxiway.backfill.api_server import ExecutionApi
+from taxiway.backfill.configuration import given_settings, metadata_problem
 from taxiway.backfill.creation import check_conf, create_backfill
 from taxiway.backfill.dag_files import ParsedDag, parse_dag
 from taxiway.backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
@@ -56,11 +58,16 @@ class _Command:
         self.arguments = arguments
         self.signals = signals
         self.api = ExecutionApi()
+        self.given = given_settings()
         self.started = time.monotonic()
 
     def run(self) -> int:
         logs = Path(conf.get_mandatory_value("logging", "base_log_folder"))
-        self.output = Output(None if self.arguments.verbose else log_file(logs, self.arguments.dag_id))
+        try:
+            self.output = Output(None if self.arguments.verbose else log_file(logs, self.arguments.dag_id))
+        except OSError as error:
+            print(f"error: Airflow's messages can't be written to {logs}: {error}", file=sys.stderr)
+            return EXIT_FAILED
         try:
             self.request = BackfillRequest.of(self.arguments)
             return int(_recorded(self.arguments, self))
@@ -70,10 +77,11 @@ class _Command:
         except BackfillError as error:
             self.output.error(str(error))
             return error.exit_code
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # Airflow ends the process itself if its metadata isn't migrated, and says why in its log only.
             traceback.print_exc()
             where = f"; details: {self.output.log}" if self.output.log else ""
-            self.output.error(f"{type(error).__name__}: {error}{where}")
+            self.output.error(metadata_problem() or f"{type(error).__name__}: {error}{where}{self.given}")
             return EXIT_FAILED
         finally:
             self.api.stop()

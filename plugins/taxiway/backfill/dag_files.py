@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from taxiway.backfill.configuration import named_by
 from taxiway.backfill.errors import BackfillError, BackfillUsageError
 
 if TYPE_CHECKING:
@@ -105,8 +106,11 @@ def _parse(
 
 
 def _not_found(dag_id: str, known: list[str]) -> str:
+    from airflow.configuration import conf
+
     if not known:
-        return f"DAG {dag_id!r} not found: there is no DAG at all in Airflow's DAG folder"
+        folder = conf.get("core", "dags_folder")
+        return f"DAG {dag_id!r} not found: there is no DAG at all in {folder}{named_by('core', 'dags_folder')}"
     close = difflib.get_close_matches(dag_id, known, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"DAG {dag_id!r} not found: {hint}DAGs there are: {', '.join(known)}"

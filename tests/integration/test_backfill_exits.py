@@ -1,0 +1,88 @@
+"""``airflow dags backfill`` on an Airflow that isn't ready, or isn't the one that was meant: it says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
+
+DAGS = Path(__file__).with_name("backfill_dags")
+CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+BACKFILL = ("dags", "backfill", "-s", "2019-01-01", "-e", "2019-01-31", "trivial")
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
+    environment = AirflowEnvironment.create(
+        shared_metadata_server(), tmp_path_factory.mktemp("exits") / "home", dags=DAGS
+    )
+    try:
+        yield environment
+    finally:
+        environment.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--verbose",)])
+def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: AirflowEnvironment) -> None:
+    airflow.metadata.execute("CREATE DATABASE airflow_empty")
+    address = airflow.variables[CONNECTION].replace(f"/{airflow.database}", "/airflow_empty")
+    try:
+        done = airflow.run(*BACKFILL, *options, **{CONNECTION: address})
+
+        assert done.returncode == 1
+        assert re.search(
+            rf"error: Airflow's metadata database \S+/airflow_empty\S* \(named by {CONNECTION}\) has no tables of "
+            r"Airflow yet\. Run 'airflow db migrate' and try again",
+            done.stderr,
+        ), done.stderr
+        if not options:
+            # What it advises leads on.
+            assert airflow.run("db", "migrate", **{CONNECTION: address}).returncode == 0
+            done = airflow.run(*BACKFILL, **{CONNECTION: address})
+            assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        airflow.metadata.drop_database("airflow_empty")
+
+
+def test_metadata_of_another_version(airflow: AirflowEnvironment) -> None:
+    (before,) = airflow.query("SELECT version_num FROM alembic_version")[0]
+    airflow.query("UPDATE alembic_version SET version_num = '82dbd68e6171'")
+    try:
+        done = airflow.run(*BACKFILL)
+    finally:
+        airflow.query("UPDATE alembic_version SET version_num = %s", before)
+
+    assert done.returncode == 1
+    assert "is of another version of Airflow. Run 'airflow db migrate'" in done.stderr
+
+
+def test_another_airflows_configuration_is_not_taken(airflow: AirflowEnvironment, tmp_path: Path) -> None:
+    other = tmp_path / "airflow.cfg"
+    other.write_text("[core]\nexecutor = NoSuchExecutor\n")
+
+    done = airflow.run(*BACKFILL, AIRFLOW_CONFIG=str(other))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_path: Path) -> None:
+    done = airflow.run(*BACKFILL, "--reset-dagruns", AIRFLOW__CORE__EXECUTOR="NoSuchExecutor")
+    assert done.returncode == 1
+    assert "AIRFLOW__CORE__EXECUTOR" in done.stderr, done.stderr
+
+    (tmp_path / "empty").mkdir()
+    done = airflow.run(*BACKFILL, AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "empty"))
+    assert done.returncode == 2
+    assert f"no DAG at all in {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER)" in done.stderr
+
+
+def test_a_log_folder_that_cannot_be_written(airflow: AirflowEnvironment, tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    done = airflow.run(*BACKFILL, AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(tmp_path / "logs"))
+
+    assert done.returncode == 1
+    assert str(tmp_path / "logs") in done.stderr.strip().splitlines()[-1]
