@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from taxiway.core.errors import DownloadError, MonthNotFoundError, SettingError, TaxiwayError
+from taxiway.core.mirror_address import mirror_address
 from tests.mirror_faults import FaultyMirror, cut_off, good, html_page, status
 from tests.month_files import PATH, files_below, month_file
 
@@ -199,6 +200,12 @@ RELEASES = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
         ("http://127.0.0.1:8000/files/2019/", "http://127.0.0.1:8000/files/2019"),
         ("http://[::1]:8000/files", "http://[::1]:8000/files"),
         ("https://reader:secret@h/files?timeout=5", "https://h/files"),
+        # Without a scheme, of which Airflow makes something else.
+        ("127.0.0.1:8901", "http://127.0.0.1:8901"),
+        ("localhost:8901/files/", "http://localhost:8901/files"),
+        ("h.example/files", "http://h.example/files"),
+        ("[::1]:8901", "http://[::1]:8901"),
+        ("//127.0.0.1:8901/files", "http://127.0.0.1:8901/files"),
     ],
 )
 def test_address_is_the_one_that_was_written(monkeypatch: pytest.MonkeyPatch, connection: str, address: str) -> None:
@@ -211,8 +218,6 @@ def test_address_is_the_one_that_was_written(monkeypatch: pytest.MonkeyPatch, co
 
 
 def test_address_that_is_none_is_named() -> None:
-    from taxiway.operators.mirror_hook import mirror_address
-
     with pytest.raises(SettingError, match="the mirror's connection has the host 'http://h:port'"):
         mirror_address("http", "http://h:port", None, None)
 

@@ -19,10 +19,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from taxiway.core.months import Month
 from taxiway.core.paths import ROOT
-from taxiway.local import database
+from taxiway.core.sources import Source
+from taxiway.local import database, postgres_server
 from taxiway.local.home import Home
 from taxiway.local.mirror import serve
+from taxiway.local.samples import write_sample_month
 from tests.integration.airflow_environment import wait_until
 
 YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
@@ -30,8 +33,8 @@ YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    # A space in the path means something to Postgres's settings.
-    home = Path(tempfile.mkdtemp(prefix="my taxiway "))
+    # Each of these characters means something to a shell, to Postgres's settings or to Airflow's.
+    home = Path(tempfile.mkdtemp(prefix='my 100% "taxi" o\'way, #é {x} '))
     for name in ("bin", "config", "dags", "include", "plugins"):
         (home / name).symlink_to(ROOT / name)
     try:
@@ -62,6 +65,8 @@ def environment(home: Path) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER": str(home / ".taxiway" / "cache"),
         "PYTHONPATH": str(ROOT / "plugins"),
+        # Nothing listens on port 9: whatever a command asks of this machine through a proxy, it asks in vain.
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9"),
     }
 
 
@@ -82,6 +87,7 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     again = run(home, "setup")
     assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700, "no folder of somebody else's is opened for the server"
     assert "sqlite" not in (home / "airflow.cfg").read_text()
     assert "load_examples = False" in (home / "airflow.cfg").read_text()
     for path in (home / "airflow.cfg", home / ".taxiway" / "passwords.json"):
@@ -165,6 +171,7 @@ def test_ctrl_c_in_the_demo_of_google_cloud_leaves_nothing(home: Path) -> None:
         (["--rows", "0"], "at least one row"),
         (["--rows", "many"], "invalid int value: 'many'"),
         (["--mirror", "ftp://x"], "begins with http:// or https://"),
+        (["--mirror", "http://me:secret@h?x"], "MIRROR=http://h?x: expected an address"),
     ],
 )
 def test_the_demo_refuses_what_it_cannot_do(home: Path, arguments: list[str], said: str) -> None:
@@ -175,9 +182,17 @@ def test_the_demo_refuses_what_it_cannot_do(home: Path, arguments: list[str], sa
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_users_leftovers_and_a_deep_folder_do_not_matter(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The path is too long for a socket, so the socket lies elsewhere: where nobody else can enter."""
-    home = Home(tmp_path_factory.mktemp("deep") / ("d" * 60) / ("e" * 60))
+@pytest.mark.parametrize("folder", [f"{'d' * 60}/{'e' * 60}", "é" * 40, "a,b", "two\nlines", '`$HOME` "\\'])
+@pytest.mark.parametrize("programs", ["in place", "copied"])
+def test_the_server_starts_below_any_folder_and_changes_none(
+    folder: str, programs: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket lies where nobody else can enter; programs that can't be run where they are, are copied."""
+    if programs == "copied":
+        monkeypatch.setattr(postgres_server, "_PLAIN_PATH", re.compile("(?!)"))
+    above = tmp_path_factory.mktemp("deep")
+    above.chmod(0o700)
+    home = Home(above / folder)
     home.root.mkdir(parents=True)
     try:
         server = database.start(home)
@@ -185,13 +200,31 @@ def test_a_second_users_leftovers_and_a_deep_folder_do_not_matter(tmp_path_facto
             assert connection.execute("SELECT current_user, inet_server_addr() IS NULL").fetchone() == ("taxiway", True)
             assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
         assert len(str(server.socket_folder)) < 80
-        for folder in (server.socket_folder, home.postgres):
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        for private in (server.socket_folder, home.postgres, above):
+            assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        copy = postgres_server._short_folder(home, "programs")
+        assert copy.exists() == (programs == "copied")
         assert database.find(home) == server
         assert database.start(home) == server
     finally:
         assert database.stop(home)
     assert database.find(home) is None
+    assert not server.socket_folder.exists()
+    assert not copy.exists()
+
+
+def test_a_short_folder_of_somebody_elses_is_not_used(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a,b")
+    home.root.mkdir()
+    other = postgres_server._short_folder(home, "socket")
+    other.symlink_to(tmp_path)
+    try:
+        with pytest.raises(
+            postgres_server.ServerError, match="expected a folder of our own: work as its owner, or remove it"
+        ):
+            database.start(home)
+    finally:
+        other.unlink()
 
 
 def start_demo(home: Path, module: str, *, until: str) -> subprocess.Popen[str]:
@@ -214,6 +247,41 @@ def start_demo(home: Path, module: str, *, until: str) -> subprocess.Popen[str]:
         assert line, seen
         seen += line
     return process
+
+
+def test_the_demo_replaces_nothing_real_without_the_word(home: Path, green: Source) -> None:
+    """Real months come from this machine, too; samples are known after their files were deleted."""
+    folder = home / "of my own"
+    march = write_sample_month(green, Month(2019, 3), folder / green.file_path(Month(2019, 3)), rows=30, seed=7)
+    assert run(home, "setup").returncode == 0
+    with serve(folder) as mirror:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "backfill", "-s", "2019-03-01", "--reset-dagruns", "taxi_green"],
+            env={**environment(home), "AIRFLOW_CONN_TLC_MIRROR": mirror.address.removeprefix("http://")},
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for arguments in ((), ("--mirror", mirror.address)):
+            done = run(home, "demo", "--rows", "40", *arguments)
+            said = " ".join(done.stdout.split())
+            assert done.returncode == 2, said
+            assert f"1 months of green hold real data (2019-03 from {mirror.address}/green/" in said
+    shutil.rmtree(home / ".taxiway" / "samples", ignore_errors=True)
+
+    # What it advises leads on.
+    assert "make demo REPLACE=1" in said
+    done = run(home, "demo", "--rows", "40", "--replace")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"REPLACE=1: 1 months that were loaded from {mirror.address}" in done.stdout
+    assert table(done.stdout)["2019-03"][:3] == [40, 40, march.rows]
+    shutil.rmtree(home / ".taxiway" / "samples")
+    done = run(home, "demo", "--rows", "70")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 months of 2019 hold samples, which are replaced" in done.stdout
 
 
 def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:

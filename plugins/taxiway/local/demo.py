@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -18,14 +17,18 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from taxiway.core.errors import SettingError, TaxiwayError
+from taxiway.core.mirror_address import SCHEMES, mirror_address, without_user
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
 from taxiway.local import database
+from taxiway.local.exits import end
 from taxiway.local.home import Home
+from taxiway.local.known_samples import is_sample, note_samples
 from taxiway.local.mirror import serve
 from taxiway.local.samples import write_sample_months
-from taxiway.local.setup import airflow_command, airflow_environment
+from taxiway.local.setup import airflow_command, airflow_environment, is_migrated
 
 SOURCE = "green"
 YEAR = 2019
@@ -33,7 +36,8 @@ COMMAND = ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", f"t
 
 _LOADED = """
 SELECT DISTINCT ON (month)
-    to_char(month, 'YYYY-MM') AS month, url, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
+    to_char(month, 'YYYY-MM') AS month, url, sha256,
+    rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
     extract(epoch FROM finished_at - started_at)::double precision AS seconds, finished_at
 FROM taxiway.loads
 WHERE source = %s AND state IN ('published', 'unchanged') AND month BETWEEN %s AND %s
@@ -41,7 +45,7 @@ ORDER BY month, finished_at DESC
 """
 
 
-class DemoError(Exception):
+class DemoError(TaxiwayError):
     """The demo can't go on; the message says what to do."""
 
 
@@ -70,20 +74,28 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     source = load_source(SOURCES_FOLDER / f"{SOURCE}.yaml")
     if rows < 1:
         raise DemoError(f"ROWS={rows}: a sample month has at least one row")
-    if mirror is not None and urlsplit(mirror).scheme not in ("http", "https"):
-        raise DemoError(f"MIRROR={mirror}: expected an address that begins with http:// or https://")
+    if mirror is not None:
+        mirror = _address(mirror)
     if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
         raise DemoError(
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN names a metadata database of your own, which the demo keeps out of: "
             "unset it, or take it out of .env while the demo runs"
         )
     server = database.find(home) or database.start(home)
+    if not is_migrated(server):
+        raise DemoError("Airflow's metadata isn't there, where the runs of the demo go: make it by make setup")
     before = loaded_months(server, source)
-    if mirror is None and not replace:
-        refuse_to_replace(before)
+    real = [row for row in before if not _is_sample(home, source, row)]
+    if real and not replace:
+        raise DemoError(_would_replace(real, mirror))
     refuse_while_scheduled(server)
     if mirror is not None:
         _probe(mirror, source)
+    if real:
+        said = f"REPLACE=1: {len(real)} months that were loaded from {without_user(str(real[0]['url']))} are replaced"
+        console.print(said, markup=False, soft_wrap=True)
+    elif before:
+        console.print(f"{len(before)} months of {YEAR} hold samples, which are replaced", soft_wrap=True)
     started = datetime.now(timezone.utc)
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
@@ -161,42 +173,57 @@ def _has_runs(server: database.Server) -> bool:
 
 def _probe(mirror: str, source: Source) -> None:
     """Ask the mirror for a file before twelve months do, each with its retries."""
-    address = f"{mirror.rstrip('/')}/{source.file_path(Month(YEAR, 1))}"
+    address = f"{mirror}/{source.file_path(Month(YEAR, 1))}"
+    asked, file = without_user(mirror), without_user(address)
     try:
         answer = requests.head(address, allow_redirects=True, timeout=20)
     except requests.RequestException as error:
         raise DemoError(
-            f"MIRROR={mirror} doesn't answer for {address} ({type(error).__name__}): expected the files there, is the "
+            f"MIRROR={asked} doesn't answer for {file} ({type(error).__name__}): expected the files there, is the "
             f"address right, and does the mirror run?"
         ) from error
     if answer.status_code >= 400 and answer.status_code != 405:
-        raise DemoError(
-            f"MIRROR={mirror} answers {answer.status_code} for {address}, expected the file of {YEAR}-01 there"
-        )
+        raise DemoError(f"MIRROR={asked} answers {answer.status_code} for {file}, expected the file of {YEAR}-01 there")
 
 
-def refuse_to_replace(loaded: list[dict[str, Any]]) -> None:
-    """The demo's own months come from this machine; anything else is somebody's data."""
-    foreign = [row for row in loaded if urlsplit(str(row["url"])).hostname != "127.0.0.1"]
-    if foreign:
-        first = str(foreign[0]["url"])
-        raise DemoError(
-            f"{len(foreign)} months of {SOURCE} are loaded from elsewhere ({foreign[0]['month']} from {first}), and "
-            f"the demo would replace them with samples. To do that: make demo REPLACE=1. To load them again from the "
-            f"same place: make demo MIRROR={first.rsplit('/', 2)[0]}"
-        )
+def _address(mirror: str) -> str:
+    """Return the address that MIRROR means, with its scheme and without a slash at the end."""
+    try:
+        address = mirror_address(None, mirror)
+        parts = urlsplit(address)
+    except (SettingError, ValueError):
+        address, parts = mirror, urlsplit("")
+    if parts.scheme not in SCHEMES or not parts.hostname or parts.query or parts.fragment:
+        raise DemoError(f"MIRROR={without_user(mirror)}: expected an address that begins with http:// or https://")
+    return address
+
+
+def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
+    return is_sample(home, source, Month.parse(row["month"]), row["sha256"], row["rows_read"])
+
+
+def _would_replace(real: list[dict[str, Any]], mirror: str | None) -> str:
+    """Say which months are somebody's data, and what can be done: nothing real is replaced without the word."""
+    first = real[0]
+    instead = "by samples" if mirror is None else f"by what {without_user(mirror)} has"
+    command = "make demo REPLACE=1" if mirror is None else f"make demo REPLACE=1 MIRROR={without_user(mirror)}"
+    return (
+        f"{len(real)} months of {SOURCE} hold real data ({first['month']} from {first['url']}), and the demo would "
+        f"replace them {instead}. To do that: {command}. To look at them: make psql. To load the months that are "
+        f"missing: bin/airflow {' '.join(COMMAND)}"
+    )
 
 
 @contextmanager
 def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str | None) -> Iterator[str]:
     if mirror is not None:
-        console.print(f"Loading from {mirror}", markup=False)
+        console.print(f"Loading from {without_user(mirror)}", markup=False, soft_wrap=True)
         yield mirror
         return
     months = [Month(YEAR, number) for number in range(1, 13)]
     folder = home.samples / f"{rows}-rows"
-    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False)
-    write_sample_months([source], months, folder, rows=rows)
+    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False, soft_wrap=True)
+    note_samples(home, write_sample_months([source], months, folder, rows=rows))
     with serve(folder) as server:
         console.print(f"Serving them at {server.address}", markup=False)
         yield server.address
@@ -235,4 +262,4 @@ def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "make demo")

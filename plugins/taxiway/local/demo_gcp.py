@@ -27,6 +27,7 @@ from taxiway.core.months import Month
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
 from taxiway.local import database, demo
+from taxiway.local.exits import end
 from taxiway.local.home import Home
 from taxiway.local.mirror import serve
 from taxiway.local.samples import write_sample_months
@@ -197,4 +198,4 @@ def _show(console: Console, source: Source, bigquery: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "make demo-gcp")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+import os
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
 
-from taxiway.core.errors import SettingError
-
-_SCHEMES = ("http", "https")
+from taxiway.core.mirror_address import SCHEMES, mirror_address
 
 
 class MirrorHook(HttpHook):
@@ -26,39 +24,16 @@ class MirrorHook(HttpHook):
         :param conn_id: its id
         """
         connection = super().get_connection(conn_id)
+        host = connection.host
+        plain = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
+        if not host and plain and not plain.startswith(("{", *(f"{scheme}:" for scheme in SCHEMES))):
+            # An address without a scheme, of which Airflow has taken the first letter, or more, for something else.
+            connection, host = Connection(conn_id=conn_id), plain
         return Connection(
             conn_id=conn_id,
             conn_type="http",
-            host=mirror_address(connection.conn_type, connection.host, connection.port, connection.schema),
+            host=mirror_address(connection.conn_type, host, connection.port, connection.schema),
             login=connection.login,
             password=connection.password,
             extra=connection.extra,
         )
-
-
-def mirror_address(conn_type: str | None, host: str | None, port: int | None, schema: str | None) -> str:
-    """Put a mirror's address together from the fields of its connection.
-
-    :param conn_type: ``http`` or ``https``; decides where neither the host nor the schema names a scheme
-    :param host: a host, or a whole address
-    :param port: its port, where the host doesn't name one
-    :param schema: ``http`` or ``https``, as in Airflow's form; or the path, as in a connection written as an address
-    :return: scheme, host, port and path, without a slash at the end
-    :raises SettingError: where they make no address
-    """
-    host = (host or "").strip()
-    scheme_named = schema in _SCHEMES
-    if "://" not in host:
-        scheme = schema if scheme_named else conn_type if conn_type in _SCHEMES else "http"
-        bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
-        host = f"{scheme}://[{host}]" if bare_ipv6 else f"{scheme}://{host}"
-    try:
-        parts = urlsplit(host)
-        has_port = parts.port is not None
-    except ValueError as error:
-        raise SettingError(f"the mirror's connection has the host {host!r}: {error}; expected an address") from error
-    netloc = parts.netloc if port is None or has_port else f"{parts.netloc}:{port}"
-    path = parts.path.rstrip("/")
-    if schema and not scheme_named:
-        path = f"{path}/{schema.strip('/')}"
-    return urlunsplit((parts.scheme, netloc, path, parts.query, parts.fragment))
