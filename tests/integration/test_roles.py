@@ -54,10 +54,12 @@ class Installation:
 
     :param socket_folder: folder of its Unix socket
     :param set_up: what `make setup`, or a start of docker compose, does to it
+    :param home: the home of embedded Postgres; None for docker compose's
     """
 
     socket_folder: Path
     set_up: Callable[[], object]
+    home: Home | None = None
 
     def connect(self, user: str, name: str = "taxi", **options: Any) -> psycopg.Connection[Any]:
         return psycopg.connect(
@@ -81,7 +83,7 @@ def embedded() -> Iterator[Installation]:
     (folder / "plugins").symlink_to(ROOT / "plugins")
     try:
         server = database.start(home)
-        yield Installation(server.socket_folder, lambda: database.start(home))
+        yield Installation(server.socket_folder, lambda: database.start(home), home)
     finally:
         database.stop(home)
         shutil.rmtree(folder, ignore_errors=True)
@@ -437,10 +439,10 @@ def test_a_role_of_ones_own_that_may_create_schemas_needs_no_setup(
 @pytest.mark.parametrize("installation", [embedded], indirect=True)
 @pytest.mark.parametrize(("options", "role"), [([], "taxiway"), (["--as", "postgres"], "postgres")])
 def test_psql_is_who_one_asks_for(installation: Installation, options: list[str], role: str) -> None:
-    root = installation.socket_folder.parent.parent
+    assert installation.home is not None
     done = subprocess.run(
         [sys.executable, "-m", "taxiway.local.psql", *options, "--tuples-only", "--no-align", "-c", "SELECT user"],
-        env={**os.environ, "AIRFLOW_HOME": str(root), "PYTHONPATH": str(ROOT / "plugins")},
+        env={**os.environ, "AIRFLOW_HOME": str(installation.home.root), "PYTHONPATH": str(ROOT / "plugins")},
         capture_output=True,
         text=True,
         check=False,
@@ -451,7 +453,8 @@ def test_psql_is_who_one_asks_for(installation: Installation, options: list[str]
 
 @pytest.mark.parametrize("installation", [embedded], indirect=True)
 def test_embedded_postgres_listens_on_a_socket_that_its_owner_alone_reaches(installation: Installation) -> None:
-    data = Path(installation.admin("SHOW data_directory")[0][0])
+    assert installation.home is not None
+    data = installation.home.postgres
     postmaster = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
     with socket.create_server(("127.0.0.1", 0)):
         # What finds a listening port here finds one there.
