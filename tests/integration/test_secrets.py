@@ -223,6 +223,7 @@ def run_warehouse(known: Secrets) -> Iterator[Warehouse]:
         database.stop(home)
         rules = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (home.postgres / "pg_hba.conf").write_text(rules, encoding="utf-8")
+        postgres_server._owned_folder(server.socket_folder)
         postgres_server._run(home, "pg_ctl", "start", "-w", "-l", "log")
         yield Warehouse(home, server.socket_folder, port)
     finally:
