@@ -28,16 +28,22 @@ LOGIN = ("loader", "a password that only this server knows")
 HBA = """
 local all postgres trust
 local all all scram-sha-256
+host all all samenet scram-sha-256
 """
 
 
 class KillableServer(PostgresServer):
-    """Postgres in a folder of its own, listening on a socket there."""
+    """Postgres in a folder of its own, listening on a socket there.
 
-    def __init__(self) -> None:
+    :param address: an address of this machine that it listens on, too
+    """
+
+    def __init__(self, address: str = "") -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="taxiway-killable-")))
         # Started by this process and not by pg_ctl, so that one that was killed is gone at once and not a zombie.
         self._postmasters: list[subprocess.Popen[bytes]]
+        self._address: str
+        object.__setattr__(self, "_address", address)
         object.__setattr__(self, "_postmasters", [])  # the class that this one extends is frozen
         if os.geteuid() == 0:
             shutil.chown(self.socket_folder, SYSTEM_USER, SYSTEM_USER)
@@ -58,7 +64,7 @@ class KillableServer(PostgresServer):
         :param environment: what the server has in its environment besides this process's
         """
         # Only processes are killed here: what they had written is there, flushed to the disk or not.
-        arguments = ("-D", "data", "-h", "", "-k", str(self.socket_folder), "-F")
+        arguments = ("-D", "data", "-h", self._address, "-k", str(self.socket_folder), "-F")
         self._postmasters.append(self._popen("postgres", *arguments, environment=environment))
         wait_until(self._answers, timeout=60, what="Postgres to answer", interval=0.02)
 

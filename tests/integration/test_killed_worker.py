@@ -34,7 +34,8 @@ load(connection, load_source(SOURCES_FOLDER / "green.yaml"), "2019-01", Path(sys
 """
 
 ROWS = 200_000
-ACTIVE = "SELECT query FROM pg_stat_activity WHERE application_name = 'worker' AND state = 'active' AND query ~ %s"
+WORKERS = "SELECT query FROM pg_stat_activity WHERE application_name IN ('worker', 'taxiway green 2019-01 manual__1')"
+ACTIVE = f"{WORKERS} AND pid <> pg_backend_pid() AND state = 'active' AND query ~ %s"
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def killed_worker(server: PostgresServer, connection: psycopg.Connection[Any], p
 
 def wait_until_gone(connection: psycopg.Connection[Any]) -> None:
     wait_until(
-        lambda: not query(connection, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'worker'"),
+        lambda: not query(connection, f"{WORKERS} AND pid <> pg_backend_pid()"),
         timeout=10,
         what="the server to notice that the worker is gone",
     )

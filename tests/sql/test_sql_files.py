@@ -120,6 +120,8 @@ VALUES: dict[str, Any] = {
     "hours": 24,
     "hours_to_retry": 8,
     "lock_name": "taxiway/month/green/2019-01",
+    "load_name": "taxiway green 2019-01 manual__1",
+    "table_names": ["taxiway.loads"],
     "first_day": TABLES.month.first_day,
     "next_first_day": TABLES.month.next().first_day,
     "month_before": TABLES.month.previous().first_day,

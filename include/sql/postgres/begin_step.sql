@@ -1,7 +1,10 @@
 -- Enters that a step of an attempt is at work, and takes the lock that proves it: held as long as its session lives.
 -- Grain: one row of the ledger, where the attempt hasn't ended.
--- Parameters: bound: load_id, step.
+-- The session has the name of the load from then on, for others who look what it does.
+-- Parameters: bound: load_id, step, load_name.
 -- Twice: safe; end_step.sql lets go of one lock each. The lock is shared, so nobody ever waits for it.
+SELECT SET_CONFIG('application_name', %(load_name)s, FALSE);
+
 SELECT PG_ADVISORY_LOCK_SHARED(HASHTEXTEXTENDED('taxiway/load/' || %(load_id)s, 0));
 
 UPDATE taxiway.loads

@@ -1,15 +1,19 @@
--- Finds who holds an advisory lock of this database.
+-- Finds who holds an advisory lock of this database, and what that session does.
 -- Grain: one row, or none where it has been released meanwhile.
 -- Parameters: bound: lock_name.
 -- Twice: safe, it only reads.
--- A lock's bigint key lies in pg_locks in two halves.
+-- A lock's bigint key lies in pg_locks in two halves. Of a COPY, only its progress tells whether data arrives.
 SELECT
     held.pid,
     activity.usename::text AS role_name,
     activity.application_name,
-    activity.xact_start AS began_at
+    activity.xact_start AS began_at,
+    activity.wait_event,
+    activity.state_change AS waits_since,
+    copying.bytes_processed
 FROM pg_catalog.pg_locks AS held
 LEFT JOIN pg_catalog.pg_stat_activity AS activity ON held.pid = activity.pid
+LEFT JOIN pg_catalog.pg_stat_progress_copy AS copying ON held.pid = copying.pid
 WHERE
     held.locktype = 'advisory'
     AND held.granted

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 from taxiway.core.errors import SettingError
 from taxiway.postgres.errors import is_unknown_host
 from taxiway.postgres.refusals import with_sqlstate
+from taxiway.postgres.session import keep_alive
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -78,6 +79,7 @@ class WarehouseHook(PostgresHook):
                 f"connection {self.get_conn_id()}: found the driver {type(connection).__module__}, expected psycopg 3: "
                 f"install the project's requirements.txt"
             )
+        keep_alive(connection)
         return connection
 
 

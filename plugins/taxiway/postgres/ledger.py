@@ -13,11 +13,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from taxiway.core.download import Download
+from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.messages import printable
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
-from taxiway.postgres.main_table import ensure_ledger
-from taxiway.postgres.session import connector_of, transaction
+from taxiway.postgres import session
+from taxiway.postgres.main_table import LEDGER, ensure_ledger
+from taxiway.postgres.session import ADVICE, connector_of, table_users, transaction
 
 DESTINATION = "postgres"
 """What the ledger calls this warehouse."""
@@ -148,18 +150,41 @@ def step(
     :raises WarehouseError: the server is too old, or not UTF-8
     """
     connect_again = connector_of(connection)
+    of_step = {"step": name, "load_name": tables.load_name}
     attempt: Attempt | None = None
     try:
         with transaction(connection) as cursor:
             ensure_ledger(cursor, tables.source)
             attempt = _begin(cursor, tables, name, started_at or datetime.now(timezone.utc))
-            cursor.execute(render("postgres/begin_step.sql"), {"load_id": attempt.load_id, "step": name})
+            cursor.execute(render("postgres/begin_step.sql"), {**of_step, "load_id": attempt.load_id})
         yield attempt
         with transaction(connection) as cursor:
             attempt.end_step(cursor)
     except BaseException as error:  # Airflow's own timeout is no Exception
-        _enter_failure(connection, connect_again, tables, name, attempt, error)
+        found = _with_table_users(connection, tables, name, error)
+        _enter_failure(connection, connect_again, tables, name, attempt, found)
+        if found is not error:
+            raise found from error
         raise
+
+
+def _with_table_users(
+    connection: psycopg.Connection[Any], tables: LoadTables, name: str, error: BaseException
+) -> BaseException:
+    """Say who keeps the load's tables, if the step has waited for one of them in vain."""
+    if not isinstance(error, psycopg.errors.LockNotAvailable) or not _is_idle(connection):
+        return error
+    locked = [tables.staging_table, tables.rows_table, tables.differences_table, f"public.{tables.source.main_table}"]
+    try:
+        with transaction(connection) as cursor:
+            users = table_users(cursor, *locked, *LEDGER)
+    except psycopg.Error:
+        return error
+    return WarehouseBusyError(
+        f"{tables.source.name} {tables.month}: {name}: waited {session.LOCK_TIMEOUT} for a table or a row that another "
+        f"session has locked. Sessions with such locks: {users}. Nothing was published; the task is tried again. "
+        f"{ADVICE}"
+    )
 
 
 def _enter_failure(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -15,14 +17,28 @@ from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.core.sql import render
 from taxiway.postgres.refusals import with_sqlstate
 
-LOCK_TIMEOUT = "60s"
-"""Longest wait for a lock that another session holds."""
+LOCK_TIMEOUT = "90s"
+"""Longest wait for a lock that another session holds: longer than the server needs to notice that a worker is gone."""
 
 STATEMENT_TIMEOUT = "2h"
 """Longest run of one statement."""
 
 OLDEST_SERVER = 170_000
 """Oldest server version: COPY's ``FORCE_NULL *`` came with Postgres 17."""
+
+KEEPALIVES = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""How the server finds out within a minute that a worker is gone, with its locks: seconds, but the last in ms."""
+
+ADVICE = (
+    "A session whose worker is gone ends by itself within a minute; SELECT pg_terminate_backend(<server process>) ends "
+    "one that hangs"
+)
+"""What to do about a session that keeps others waiting."""
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +82,33 @@ def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Co
     """
     info = connection.info
     connect = partial(psycopg.connect, info.dsn, password=info.password or None)
+    name = info.parameter_status("application_name")
 
     def connect_again() -> psycopg.Connection[Any]:
         with with_sqlstate():
-            return connect()
+            another = connect(application_name=name)
+        keep_alive(another)
+        return another
 
     return connect_again
+
+
+def keep_alive(connection: psycopg.Connection[Any]) -> None:
+    """Have the server look whether the worker is still there; a setting of the connection's own stays.
+
+    Set in the session and not asked for while connecting: a pooler refuses that.
+
+    :param connection: a new connection, with no transaction open
+    """
+    connection.autocommit = True
+    try:
+        connection.execute(
+            "SELECT set_config(name, %s::json ->> name, false) FROM pg_catalog.pg_settings "
+            "WHERE name IN (SELECT json_object_keys(%s)) AND source IN ('default', 'configuration file')",
+            [json.dumps(KEEPALIVES)] * 2,
+        )
+    finally:
+        connection.autocommit = False
 
 
 def require_server(connection: psycopg.Connection[Any], where: str) -> None:
@@ -101,22 +138,62 @@ def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> N
         True,
     ):
         return
-    log.info("%s waits for the lock %s, held by %s", holder, key["lock_name"], _lock_holder(cursor, key))
+    before = _lock_holder(cursor, key)
+    log.info("%s waits for the lock %s, held by %s", holder, key["lock_name"], _described(before))
     try:
         with cursor.connection.transaction():
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key)
     except psycopg.errors.LockNotAvailable as error:
         raise WarehouseBusyError(
             f"{holder}: waited {LOCK_TIMEOUT} for the lock {key['lock_name']}, which is held by "
-            f"{_lock_holder(cursor, key)}. Nothing was published; the task is tried again, and where that goes on "
-            f"failing, look in pg_stat_activity what the other session does"
+            f"{_described(_lock_holder(cursor, key), before)}. Nothing was published; the task is tried again. {ADVICE}"
         ) from error
 
 
-def _lock_holder(cursor: psycopg.Cursor[Any], key: Mapping[str, str]) -> str:
+def table_users(cursor: psycopg.Cursor[Any], *tables: str) -> str:
+    """Describe the sessions in a transaction that hold a lock of one of some tables.
+
+    :param tables: names with their schemas; those that aren't there are passed over
+    """
+    rows = cursor.execute(render("postgres/find_table_users.sql"), {"table_names": list(tables)}).fetchall()
+    return "; ".join(_described(_Session(*row)) for row in rows) or _described(None)
+
+
+class _Session(NamedTuple):
+    """What can be seen of another session; little of one of another role.
+
+    :param began_at: when its transaction began
+    :param waits_since: when it last began or ended a statement
+    :param copied: bytes that its COPY has read
+    """
+
+    pid: int
+    role: str | None
+    application: str | None
+    began_at: datetime | None
+    wait_event: str | None
+    waits_since: datetime | None
+    copied: int | None
+
+
+def _lock_holder(cursor: psycopg.Cursor[Any], key: Mapping[str, str]) -> _Session | None:
     row = cursor.execute(render("postgres/find_lock_holder.sql"), key).fetchone()
-    if row is None:
+    return _Session(*row) if row else None
+
+
+def _described(session: _Session | None, before: _Session | None = None) -> str:
+    """Say who a session is, and whether it works or waits for a worker that may be gone.
+
+    :param before: how it looked before the wait for its lock
+    """
+    if session is None:
         return "a session that has ended meanwhile"
-    pid, role, application, began_at = row
-    since = f" since {began_at:%Y-%m-%d %H:%M:%S %Z}" if began_at else ""
-    return f"{application or 'a session without a name'} (role {role}, server process {pid}){since}"
+    since = f" since {session.began_at:%Y-%m-%d %H:%M:%S %Z}" if session.began_at else ""
+    name = session.application or "a session without a name"
+    said = f"{name} (role {session.role}, server process {session.pid}){since}"
+    if session.wait_event != "ClientRead":
+        return said
+    if session == before:
+        return f"{said}, which has heard nothing from its worker for all that time"
+    copying = session.copied is not None or session.waits_since is None
+    return f"{said}, which waits for its worker" + ("" if copying else f" since {session.waits_since:%H:%M:%S %Z}")

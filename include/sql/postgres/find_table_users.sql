@@ -1,0 +1,33 @@
+-- Finds the sessions in a transaction that may keep others from the tables of a load.
+-- Grain: one row per session, the oldest transaction first.
+-- Parameters: bound: table_names.
+-- Twice: safe, it only reads.
+-- Whoever only reads a table keeps nobody from writing to it, but does from dropping it.
+SELECT
+    activity.pid,
+    activity.usename::text AS role_name,
+    activity.application_name,
+    activity.xact_start AS began_at,
+    activity.wait_event,
+    activity.state_change AS waits_since,
+    copying.bytes_processed
+FROM pg_catalog.pg_stat_activity AS activity
+LEFT JOIN pg_catalog.pg_stat_progress_copy AS copying ON activity.pid = copying.pid
+WHERE
+    activity.pid <> PG_BACKEND_PID()
+    AND activity.pid IN (
+        SELECT held.pid
+        FROM pg_catalog.pg_locks AS held
+        WHERE
+            held.granted
+            AND held.database = (
+                SELECT oid FROM pg_catalog.pg_database
+                WHERE datname = CURRENT_DATABASE()
+            )
+            AND held.relation IN (
+                SELECT TO_REGCLASS(names.table_name)
+                FROM UNNEST(%(table_names)s::text[]) AS names (table_name)
+            )
+    )
+ORDER BY activity.xact_start
+LIMIT 3
