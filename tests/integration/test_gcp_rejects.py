@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,8 +94,17 @@ def test_the_limit_is_found_again_before_the_month_is_published(
     tables = cloud.tables(tolerant, MONTH)
     load = cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, cloud.fetch(tables, path).load)))
 
-    with pytest.raises(RejectLimitError, match=f"1 of {ROWS + 1} rows can't be read"):
+    with pytest.raises(RejectLimitError, match=f"1 of {ROWS + 1} rows can't be read") as caught:
         check_month(cloud.warehouse(), replace(tables, source=green), load)
+
+    advised = re.search(
+        r"Look at the lines: (SELECT .*?)\. If .* set 'max_rejected_share: ([\d.]+)' in that file, and clear the task "
+        r"upload_month with its downstream tasks",
+        str(caught.value),
+    )
+    assert advised is not None
+    assert [raw_line for _, _, raw_line in cloud.query(advised[1])] == ["1,2,3"]
+    check_month(cloud.warehouse(), replace(tables, source=replace(green, max_rejected_share=float(advised[2]))), load)
 
 
 def test_what_is_published_has_its_rejects_whatever_was_tried_again(

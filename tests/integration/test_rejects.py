@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_over_the_limit_nothing_is_published(connect: Connect, green: Source, tm
     assert len(ids(connection, green)) == 999
     assert query(connection, RESULT)[-1][:3] == ("failed", 1000, 2)
     assert staging_tables(connection) == []
+
+    # What the error advises: the lines are there, and with the share that it names the month loads.
+    advised = re.search(
+        r"Look at the lines: (SELECT .*?)\. If .* set 'max_rejected_share: ([\d.]+)' in that file, and "
+        r"clear the task stage_month with its downstream tasks",
+        str(caught.value),
+    )
+    assert advised is not None
+    assert [line[0] for line in query(connection, f"{advised[1]} ORDER BY 1")] == [1000, 1001, 1001]
+    allowing = replace(green, max_rejected_share=float(advised[2]))
+    load(connection, allowing, "2019-01", two, run_id="manual__3")
+    assert len(ids(connection, green)) == 998
 
 
 def test_empty_lines_are_no_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -284,7 +297,7 @@ def test_rows_that_were_staged_twice_are_staged_again(connect: Connect, green: S
     with connection.transaction():
         connection.execute(f"INSERT INTO {tables.staging_table} ({names}) SELECT {names} FROM {tables.staging_table}")
 
-    with pytest.raises(errors.StagingMissingError, match=r"holds 40 rows, expected the 20 .* staged again"):
+    with pytest.raises(errors.StagingMissingError, match=r"holds 40 rows, expected the 20 .* stages the file again"):
         hash_rows(connection, tables, staged)
 
 

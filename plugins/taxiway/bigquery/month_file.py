@@ -65,7 +65,8 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
     if found.rows_read == 0 and not source.allow_empty:
         raise EmptyMonthError(
             f"{source.name} {month}: {source.filename(month)}: found a header and no rows, expected at least one. If "
-            f"an empty month is right for this source, set 'allow_empty: true' in include/sources/{source.name}.yaml"
+            f"an empty month is right for this source, set 'allow_empty: true' in include/sources/{source.name}.yaml "
+            f"and clear the task upload_month with its downstream tasks"
         )
     return found
 

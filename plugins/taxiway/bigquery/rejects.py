@@ -81,7 +81,8 @@ def check_limit(tables: CloudTables, rejected: int, rows_read: int, named: Seque
         rejected,
         rows_read,
         named=named,
-        kept_in=f"{tables.dataset}.rejected_rows",
+        kept_in=f"`{tables.dataset}.rejected_rows`",
+        first_step="upload_month",
     )
 
 

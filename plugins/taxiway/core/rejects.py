@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,21 +94,36 @@ def reason_against_field(header: str, value: str, expected: str) -> str:
 
 
 def check_limit(
-    source: Source, month: Month, rejected: int, rows_read: int, *, named: Sequence[Reject] = (), kept_in: str
+    source: Source,
+    month: Month,
+    rejected: int,
+    rows_read: int,
+    *,
+    named: Sequence[Reject] = (),
+    kept_in: str,
+    first_step: str,
 ) -> None:
     """Make sure that no more lines are rejected than the source allows.
 
     :param rejected: how many lines of the file are
     :param rows_read: rows of the file
     :param named: rejected lines, the first of which the message names
-    :param kept_in: the table that the lines are kept in
-    :raises RejectLimitError: says how many, the first of them, and the limit
+    :param kept_in: the table that the lines are kept in, as a statement names it
+    :param first_step: the task that looks at the file first
+    :raises RejectLimitError: says how many, the first of them, the limit, where they are seen and what to do
     """
     if rejected <= source.max_rejected_share * rows_read:
         return
     first = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in named[:MOST_NAMED])
+    enough = math.ceil(rejected / rows_read * 10_000) / 10_000
+    look = (
+        f"SELECT line_number, reason, raw_line FROM {kept_in} "  # noqa: S608 - for a person, of checked names
+        f"WHERE source = '{source.name}' AND month = '{month.first_day}'"
+    )
     raise RejectLimitError(
         f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, expected at "
         f"most {source.max_rejected_share:.2%} (max_rejected_share in include/sources/{source.name}.yaml). "
-        f"{f'The first: {first}. ' if first else ''}Nothing was published; the lines are in {kept_in}"
+        f"{f'The first: {first}. ' if first else ''}Nothing was published. Look at the lines: {look}. If the month is "
+        f"right without them, set 'max_rejected_share: {enough}' in that file, and clear the task {first_step} with "
+        f"its downstream tasks. If the mirror has a better file by now, clear download_month with its downstream tasks"
     )

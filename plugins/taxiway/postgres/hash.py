@@ -62,7 +62,8 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
         raise StagingMissingError(
             f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
-            f"crash, and two tries at once fill it twice. The file has to be staged again, as the task hash_rows does"
+            f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "
+            f"goes on failing, clear the task stage_month with its downstream tasks"
         )
     return found
 

@@ -49,7 +49,15 @@ def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequen
     :param named: rejected lines, the first of which the message names
     :raises RejectLimitError: says how many, the first of them, and the limit
     """
-    rejects.check_limit(tables.source, tables.month, rejected, rows_read, named=named, kept_in=REJECTED_ROWS)
+    rejects.check_limit(
+        tables.source,
+        tables.month,
+        rejected,
+        rows_read,
+        named=named,
+        kept_in=REJECTED_ROWS,
+        first_step="stage_month",
+    )
 
 
 def with_raw_lines(blocks: Iterable[bytes], reasons: Mapping[int, str]) -> RejectedLines:

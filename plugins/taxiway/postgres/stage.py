@@ -103,7 +103,8 @@ def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Downlo
     if staged.rows_read == 0 and not tables.source.allow_empty:
         raise EmptyMonthError(
             f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
-            f"this source, set 'allow_empty: true' in include/sources/{tables.source.name}.yaml"
+            f"this source, set 'allow_empty: true' in include/sources/{tables.source.name}.yaml and "
+            f"clear the task stage_month with its downstream tasks"
         )
     return staged
 
