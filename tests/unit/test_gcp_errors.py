@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import Conflict, Forbidden
+from google.api_core.exceptions import Conflict, Forbidden, NotFound, Unauthorized
 from google.cloud import bigquery
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
@@ -56,6 +57,36 @@ def test_the_message_counts_where_the_reason_says_too_little(reason: str, messag
 )
 def test_errors_of_the_clients_are_explained(error: Exception, kind: type[Exception]) -> None:
     assert type(explained(error, "here", SETTINGS)) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (
+            Forbidden("no", errors=[{"reason": "accessDenied", "message": "Project gone: no bigquery.jobs.create"}]),
+            "needs BigQuery Job User .* and GCP_PROJECT_ID has to name a project that exists",
+        ),
+        (
+            Forbidden("off", errors=[{"reason": "accessNotConfigured", "message": "BigQuery API is disabled"}]),
+            "an API is off in the project: gcloud services enable bigquery",
+        ),
+        (
+            Unauthorized("no", errors=[{"reason": "authError", "message": "Invalid Credentials"}]),
+            "credentials of the connection taxi_gcp are not valid: give it another key",
+        ),
+        (InvalidResponse(SimpleNamespace(status_code=401), "Anonymous caller"), "credentials .* are not valid"),
+        (InvalidResponse(SimpleNamespace(status_code=404), "The bucket does not exist"), "run the DAG gcp_setup once"),
+        (
+            NotFound("gone", errors=[{"reason": "notFound", "message": "Not found: Dataset p:d"}]),
+            "run the DAG gcp_setup once, and look whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME",
+        ),
+    ],
+)
+def test_what_another_try_cannot_mend_fails_at_once_and_leads_on(error: Exception, advice: str) -> None:
+    found = explained(error, "green 2019-01: upload_month", SETTINGS)
+
+    assert type(found) is WarehouseError
+    assert re.search(f"^green 2019-01: upload_month, project .*: .*{advice}", str(found))
 
 
 def test_what_a_library_says_of_a_key_is_in_no_traceback(

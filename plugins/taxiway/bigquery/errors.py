@@ -60,8 +60,18 @@ _ROLES = (
     "dataset, Storage Object User and Storage Legacy Bucket Reader on the bucket: docs/bigquery.md"
 )
 
+_CREDENTIALS = (
+    "the credentials of the connection taxi_gcp are not valid: give it another key, or run 'gcloud auth "
+    "application-default login': docs/bigquery.md"
+)
+
 _ADVICE = {
-    "accessDenied": _ROLES,
+    "accessDenied": f"{_ROLES}; and GCP_PROJECT_ID has to name a project that exists",
+    "accessNotConfigured": (
+        "an API is off in the project: gcloud services enable bigquery.googleapis.com storage.googleapis.com"
+    ),
+    "authError": _CREDENTIALS,
+    "required": _CREDENTIALS,
     "forbidden": _ROLES,
     "billingNotEnabled": "give the project a billing account, or stay within the sandbox's limits",
     "bytesBilledLimitExceeded": (
@@ -78,7 +88,7 @@ _ADVICE = {
     "rateLimitExceeded": "too many requests at once; the task is tried again",
 }
 
-_REASON_OF_CODE = {401: "forbidden", 403: "forbidden", 404: "notFound"}
+_REASON_OF_CODE = {401: "authError", 403: "forbidden", 404: "notFound"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
