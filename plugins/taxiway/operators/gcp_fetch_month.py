@@ -33,6 +33,7 @@ class GcpFetchMonthOperator(GcpMonthOperator):
     :param force: load the file even where its bytes are published already (templated)
     """
 
+    needs_load = False
     template_fields: Sequence[str] = ("month", "load", "use_cache", "force")
 
     def __init__(

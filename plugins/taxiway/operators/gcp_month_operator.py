@@ -21,8 +21,9 @@ from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.upload import Lake
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError
+from taxiway.core.months import Month
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
-from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
+from taxiway.operators.month_of_run import PASSING_ERRORS, explained, require_output, source_and_month, try_number_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,6 +46,8 @@ class GcpMonthOperator(BaseOperator):
     template_fields: Sequence[str] = ("month", "load")
     ui_color = "#8ab4f8"
     enters_failures = True
+    needs_load = True
+    """Whether the step goes on with what the step before returned."""
     keeps_rejects = True
     """Whether a step that is tried again goes on with the lines that were rejected before."""
     outcome = "Nothing was published"
@@ -105,7 +108,7 @@ class GcpMonthOperator(BaseOperator):
             if step is not None:
                 self._enter_failure(step, error)
             if isinstance(error, TaxiwayError) and not isinstance(error, PASSING_ERRORS):
-                raise AirflowFailException(str(error)) from error
+                raise AirflowFailException(explained(error, self, Month.parse(self.month), context)) from error
             raise
 
     @abstractmethod
@@ -118,6 +121,8 @@ class GcpMonthOperator(BaseOperator):
 
     def _step(self, context: Context, load: Load | None) -> Step:
         source, month = source_and_month(self.source_name, self.month, context)
+        if self.needs_load and load is None:
+            require_output(load, self, source, month, context)
         where = f"{source.name} {month}"
         try:
             settings = gcp_settings()
@@ -127,7 +132,7 @@ class GcpMonthOperator(BaseOperator):
         except TaxiwayError as error:
             # Not from the error itself: the task's log would have all of the message twice.
             raise AirflowFailException(f"{where}: {error}") from error.__cause__
-        tables = CloudTables(source, month, context["dag_run"].run_id, settings, context["ti"].try_number)
+        tables = CloudTables(source, month, context["dag_run"].run_id, settings, try_number_of(context))
         labels = {"taxiway_source": source.name, "taxiway_month": str(month), "taxiway_step": self.task_id}
         where = f"{where}: {self.task_id}"
         return Step(

@@ -37,7 +37,7 @@ class HashRowsOperator(MonthOperator):
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> None:
         """Hash the rows."""
-        staged = Staged.from_dict(self.staged)
+        staged = Staged.from_dict(self.required(self.staged, tables, context))
         try:
             rows = hash_rows(connection, tables, staged)
         except StagingMissingError as error:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import DownloadError, InvalidMonthError, TaxiwayError, WarehouseBusyError
+from taxiway.core.errors import DownloadError, InvalidMonthError, StagingMissingError, TaxiwayError, WarehouseBusyError
 from taxiway.core.messages import one_line
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, find_source
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperator, Context
 
 PASSING_ERRORS = (DownloadError, WarehouseBusyError)
 """What trying again may mend, of all that Taxiway reports."""
+
+TEMPORARY_RUN = "__airflow_temporary_run_"
+"""What the id of a run begins with that ``airflow tasks test`` makes, and removes when the task has ended."""
 
 
 def source_and_month(source_name: str, month: str, context: Context) -> tuple[Source, Month]:
@@ -42,6 +45,47 @@ def nothing_for(source_name: str, logical_date: datetime) -> str | None:
     """Say why a run of the schedule or of a backfill would have nothing to load; None if it would load its month."""
     source = find_source(SOURCES_FOLDER, source_name)
     return source.months if source.why_unavailable(Month.of(logical_date)) else None
+
+
+def try_number_of(context: Context) -> int:
+    """Return which try of the task it is, from 1: ``airflow tasks test`` counts none."""
+    return max(1, context["ti"].try_number)
+
+
+def require_output(output: Any, operator: BaseOperator, source: Source, month: Month, context: Context) -> Any:
+    """Make sure that the step before has left what a step goes on with.
+
+    :param output: what it left in XCom; None if that is nothing
+    :param operator: the step
+    :param source: the source, for the message
+    :param month: the month, for the message
+    :return: the output
+    :raises StagingMissingError: it is nothing; says which task has to run first
+    """
+    if output is not None:
+        return output
+    before = ", ".join(sorted(set(operator.upstream_task_ids))) or "the task before"
+    raise StagingMissingError(
+        f"{source.name} {month}: {operator.task_id}: found nothing that {before} left in the run "
+        f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, or somebody marked it as a "
+        f"success. Nothing was published: clear the task {before} with its downstream tasks"
+    )
+
+
+def explained(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
+    """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
+
+    :param error: of a step
+    :param operator: the step
+    :param month: the month
+    """
+    if not isinstance(error, StagingMissingError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
+        return str(error)
+    return (
+        f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
+        f"with airflow dags test {operator.dag_id} {month.first_day}; or make a run with airflow dags trigger "
+        f"{operator.dag_id} --logical-date {month.first_day}T00:00:00+00:00, and test its tasks in their order"
+    )
 
 
 def _refuse_another_month(month: Month, context: Context) -> None:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.core.errors import SettingError, TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
-from taxiway.operators.month_of_run import PASSING_ERRORS, source_and_month
+from taxiway.operators.month_of_run import PASSING_ERRORS, explained, require_output, source_and_month, try_number_of
 from taxiway.operators.warehouse_hook import WarehouseHook
 from taxiway.postgres.errors import advice_on, is_passing, said_by
 from taxiway.postgres.session import require_server
@@ -54,7 +54,7 @@ class MonthOperator(BaseOperator):
         :raises AirflowFailException: an error that another try can't mend
         """
         source, month = source_and_month(self.source_name, self.month, context)
-        tables = LoadTables(source, month, context["dag_run"].run_id, context["ti"].try_number)
+        tables = LoadTables(source, month, context["dag_run"].run_id, try_number_of(context))
         try:
             with closing(self._connect(tables)) as connection:
                 return self.run_step(connection, tables, context)
@@ -66,7 +66,7 @@ class MonthOperator(BaseOperator):
         except PASSING_ERRORS:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
+            raise AirflowFailException(explained(error, self, month, context)) from error
 
     def _connect(self, tables: LoadTables) -> psycopg.Connection[Any]:
         where = f"{tables.source.name} {tables.month}: {self.task_id}"
@@ -94,6 +94,13 @@ class MonthOperator(BaseOperator):
             f"{where}: Postgres says: {said_by(error)}. {self.so_far}: {advice}, and clear the task "
             f"with its downstream tasks"
         )
+
+    def required(self, output: Any, tables: LoadTables, context: Context) -> Any:
+        """Return what the step before left in XCom.
+
+        :raises StagingMissingError: that is nothing
+        """
+        return require_output(output, self, tables.source, tables.month, context)
 
     @abstractmethod
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> Any:

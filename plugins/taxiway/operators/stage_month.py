@@ -33,7 +33,7 @@ class StageMonthOperator(MonthOperator):
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Stage the month."""
-        file = Download.from_dict(self.download)
+        file = Download.from_dict(self.required(self.download, tables, context))
         staged = stage_month(connection, tables, file)
         self.log.info("%s %s: %d rows staged", tables.source.name, tables.month, staged.rows_read)
         return staged.to_dict()

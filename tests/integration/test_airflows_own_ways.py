@@ -1,0 +1,231 @@
+"""Airflow's own ways of running a task: ``tasks test``, ``dags test``, clear, mark as a success, trigger by API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.core.months import Month
+from taxiway.core.paths import ROOT
+from taxiway.core.sources import Source
+from taxiway.local.mirror import serve
+from taxiway.local.samples import write_sample_months
+from tests.bigquery_stand_in import StandIn
+from tests.cloud_loading import Cloud
+from tests.cloud_storage import CloudStorage
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import wait_until
+from tests.integration.gcp_airflow import gcp_airflow, stand_ins
+from tests.integration.taxi_airflow import TaxiAirflow
+
+ROWS = 60
+MONTHS = [Month(2019, 1), Month(2019, 2), Month(2019, 3)]
+POSTGRES_STEPS = ("download_month", "stage_month", "hash_rows", "check_month", "merge_month", "drop_staging")
+CLOUD_STEPS = (
+    "download_month",
+    "upload_month",
+    "create_main_table",
+    "stage_month",
+    "hash_rows",
+    "check_month",
+    "merge_month",
+    "drop_staging",
+)
+LEDGER = "SELECT run_id, step, state, error FROM taxiway.loads ORDER BY load_id"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, green: Source) -> Iterator[str]:
+    write_sample_months([green], MONTHS, tmp_path / "mirror", rows=ROWS)
+    with serve(tmp_path / "mirror") as mirror:
+        yield mirror.address
+
+
+@pytest.fixture
+def taxi(tmp_path: Path, mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
+    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror)
+    try:
+        yield taxi
+    finally:
+        taxi.close()
+
+
+@pytest.fixture
+def cloud_taxi(
+    tmp_path: Path, mirror: str, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
+) -> Iterator[TaxiAirflow]:
+    taxi = gcp_airflow(postgres_server, tmp_path / "home", mirror, stand_ins(bigquery, cloud_storage))
+    try:
+        yield taxi
+    finally:
+        taxi.close()
+
+
+def in_turn(taxi: TaxiAirflow, *commands: Sequence[str]) -> list[str]:
+    """Run commands one after another; return what each said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.commands_in_turn", json.dumps([list(each) for each in commands])],
+        env={**taxi.airflow.variables, "PYTHONPATH": str(ROOT)},
+        cwd=taxi.airflow.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.split("COMMAND ")[1:]
+
+
+def trigger(dag_id: str, run_id: str, day: str) -> tuple[str, ...]:
+    """Make a run that stays queued: the DAG is paused, and no scheduler runs."""
+    return ("dags", "trigger", dag_id, "--run-id", run_id, "--logical-date", f"{day}T00:00:00+00:00")
+
+
+def tested(dag_id: str, tasks: Sequence[str], day: str) -> list[tuple[str, ...]]:
+    return [("tasks", "test", dag_id, task, day) for task in tasks]
+
+
+def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
+    alone = in_turn(taxi, ("dags", "reserialize"), *tested("taxi_green", POSTGRES_STEPS[1:5], "2019-01-01"))[1:]
+
+    missing = [
+        "stage_month: found nothing that download_month left",
+        "hash_rows: found nothing that stage_month left",
+        "expected what hash_rows left there",
+        "expected what hash_rows left there",
+    ]
+    for said, of_step in zip(alone, missing, strict=True):
+        assert of_step in said, said
+        assert "run all steps with airflow dags test taxi_green 2019-01-01; or make a run" in said
+
+    # What the error advises: all steps, or a run whose tasks are tested one after another; a task twice, too.
+    tried_twice = ("download_month", "stage_month", "stage_month", *POSTGRES_STEPS[2:5], "merge_month", "drop_staging")
+    said = in_turn(
+        taxi,
+        ("dags", "test", "taxi_green", "2019-01-01"),
+        trigger("taxi_green", "by_hand", "2019-02-01"),
+        *tested("taxi_green", tried_twice, "2019-02-01"),
+    )
+    assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
+        ("green_tripdata_2019-01.csv.gz", ROWS),
+        ("green_tripdata_2019-02.csv.gz", ROWS),
+    ], said
+    assert [entry[1:] for entry in taxi.query(LEDGER) if entry[0] == "by_hand"][-1] == (
+        "merge_month",
+        "published",
+        None,
+    )
+    assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
+
+
+def test_a_month_that_the_command_line_names(taxi: TaxiAirflow) -> None:
+    """By parameter, and with neither a date nor a parameter."""
+    named, nameless = in_turn(
+        taxi,
+        ("dags", "reserialize"),
+        ("tasks", "test", "taxi_green", "download_month", "-t", '{"month": "2019-03"}'),
+        ("tasks", "test", "taxi_green", "download_month"),
+    )[1:]
+    assert taxi.query("SELECT month::text, step, state FROM taxiway.loads") == [
+        ("2019-03-01", "download_month", "running")
+    ], named
+    assert "AirflowFailException: green (no month): " in nameless
+
+
+def test_tasks_of_google_cloud_are_tested_alone_and_in_their_order(cloud_taxi: TaxiAirflow, green: Source) -> None:
+    cloud = Cloud.connect().set_up()
+    dag_id = "taxi_green_gcp"
+    alone = in_turn(cloud_taxi, ("dags", "reserialize"), *tested(dag_id, CLOUD_STEPS[1:7], "2019-01-01"))[1:]
+    for said, task, before in zip(alone, CLOUD_STEPS[1:7], CLOUD_STEPS, strict=False):
+        assert f"green 2019-01: {task}: found nothing that {before} left" in said, said
+        assert f"run all steps with airflow dags test {dag_id} 2019-01-01; or make a run" in said
+
+    twice = ("download_month", "upload_month", "create_main_table", "stage_month", "stage_month", *CLOUD_STEPS[4:])
+    said = in_turn(
+        cloud_taxi,
+        ("dags", "test", dag_id, "2019-01-01"),
+        trigger(dag_id, "by_hand", "2019-02-01"),
+        *tested(dag_id, twice, "2019-02-01"),
+    )
+    assert len(cloud.ids(green, "2019-01")) == ROWS, said
+    assert len(cloud.ids(green, "2019-02")) == ROWS, said
+    assert cloud.staging_tables() == []
+
+
+def post(taxi: TaxiAirflow, path: str, body: Any, method: str = "POST") -> Any:
+    """Ask the REST API to do something, as the web UI does."""
+    login = urllib.request.Request(
+        f"{taxi.airflow.base_url}/auth/token",
+        data=json.dumps({"username": "admin", "password": "admin"}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(login, timeout=30) as answer:
+        token = json.load(answer)["access_token"]
+    request = urllib.request.Request(
+        f"{taxi.airflow.base_url}/api/v2{path}",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:
+    """What the buttons of the web UI do: trigger, mark a task as a success, clear it with those behind it."""
+    runs = "/dags/taxi_green/dagRuns"
+
+    def state(run_id: str) -> Any:
+        return taxi.airflow.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)[0][0]
+
+    def wait_for(run_id: str, *states: str) -> str:
+        return wait_until(
+            lambda: state(run_id) in states and state(run_id), timeout=180, what=f"{run_id} to end", interval=0.5
+        )
+
+    # Only the runs of this test: the DAG catches up with years of months.
+    taxi.airflow.variables["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
+    with taxi.airflow.services():
+        wait_until(lambda: taxi.airflow.query("SELECT 1 FROM dag WHERE dag_id = 'taxi_green'"), timeout=90, what="DAG")
+        # Marked before it runs, while the DAG is paused.
+        day = "2019-03-01T00:00:00+00:00"
+        post(taxi, runs, {"dag_run_id": "marked", "logical_date": day})
+        post(taxi, f"{runs}/marked/taskInstances/download_month", {"new_state": "success"}, "PATCH")
+        taxi.airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi_green'")
+        post(taxi, runs, {"dag_run_id": "by_conf", "logical_date": None, "conf": {"month": "2019-01"}})
+        post(taxi, runs, {"dag_run_id": "of_no_month", "logical_date": None})
+        assert wait_for("marked", "success", "failed") == "failed"
+        assert wait_for("by_conf", "success", "failed") == "success"
+        assert wait_for("of_no_month", "success", "failed") == "failed"
+        tries = "SELECT task_id, try_number FROM task_instance WHERE run_id = %s AND state = 'failed'"
+        assert taxi.airflow.query(tries, "marked") == [("stage_month", 1)]
+        logs = "\n".join(path.read_text() for path in (taxi.airflow.home / "logs").rglob("*run_id=marked*/**/*.log"))
+        assert "green 2019-03: stage_month: found nothing that download_month left in the run marked" in logs
+        assert "clear the task download_month with its downstream tasks" in logs
+
+        # As it advises; and what has succeeded, from its middle on.
+        def clear(run_id: str, task_id: str) -> None:
+            asked = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
+            post(taxi, "/dags/taxi_green/clearTaskInstances", {**asked, "only_failed": False})
+
+        clear("marked", "download_month")
+        clear("by_conf", "stage_month")
+        for run_id in ("marked", "by_conf"):
+            wait_until(lambda: state(run_id) == "success", timeout=180, what=f"{run_id} to end", interval=0.5)  # noqa: B023
+        # Airflow clears the setups of a step, too: the month is staged and hashed again for the check.
+        attempts = len(taxi.query(LEDGER))
+        clear("by_conf", "check_month")
+        assert wait_for("by_conf", "success") == "success"
+        assert [entry[1:] for entry in taxi.query(LEDGER)[attempts:]][-1] == ("merge_month", "published", None)
+    assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
+        ("green_tripdata_2019-01.csv.gz", ROWS),
+        ("green_tripdata_2019-03.csv.gz", ROWS),
+    ]
