@@ -18,7 +18,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres.fetch import fetch_month
 from taxiway.postgres.ledger import Published
 from tests.conftest import Connect, PostgresServer
-from tests.loading import load, query, source_file, staging_tables, write_gzip
+from tests.loading import lines_of, load, query, source_file, staging_tables, write_gzip
 
 MAIN = "public.green_tripdata"
 JANUARY, FEBRUARY = f"{MAIN}_2019_01", f"{MAIN}_2019_02"
@@ -28,6 +28,8 @@ NOTED = (
     "CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN INSERT INTO public.noted VALUES (TG_OP); RETURN NEW; END $$; "
 )
+# A function that names a table as psql's users do, by their search_path.
+NOTED_BY_SHORT_NAME = NOTED.replace("INSERT INTO public.noted", "INSERT INTO noted")
 SET_TOTAL = (
     "CREATE FUNCTION public.set_total() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN NEW.total_amount := 7; RETURN NEW; END $$; "
@@ -105,6 +107,15 @@ HOLDS = {
     ),
     "a trigger after each row": Object(
         f"{NOTED}CREATE TRIGGER note AFTER INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.note()",
+        "SELECT count(*) = 3 FROM public.noted",
+    ),
+    "a trigger whose function names no schema": Object(
+        f"{NOTED_BY_SHORT_NAME}CREATE TRIGGER note AFTER INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.note()",
+        "SELECT count(*) = 3 FROM public.noted",
+    ),
+    "a trigger that waits for the commit": Object(
+        f"{NOTED_BY_SHORT_NAME}CREATE CONSTRAINT TRIGGER note AFTER INSERT ON {MAIN} DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION public.note()",
         "SELECT count(*) = 3 FROM public.noted",
     ),
     "a trigger before each row": Object(
@@ -480,6 +491,25 @@ def test_rows_that_break_a_key_are_named(name: str, connect: Connect, green: Sou
 
     run(connection, remedy)
     assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
+
+
+def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    run(connection, "CREATE TABLE public.flags (flag text PRIMARY KEY); INSERT INTO public.flags VALUES ('N')")
+    load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
+    run(
+        connection,
+        f"ALTER TABLE {MAIN} ADD FOREIGN KEY (store_and_fwd_flag) REFERENCES public.flags "
+        "DEFERRABLE INITIALLY DEFERRED",
+    )
+    header, *rows = lines_of(path_of(tmp_path, green, "2019-01"))
+    path = write_gzip(tmp_path / green.filename(Month(2019, 1)), [header, *(row.replace(",N,", ",Y,") for row in rows)])
+
+    with pytest.raises(errors.CheckFailedError, match=r"Key \(store_and_fwd_flag\)=\(Y\) is not present"):
+        load(connection, green, "2019-01", path, "manual__2")
+
+    run(connection, "INSERT INTO public.flags VALUES ('Y')")
+    assert load(connection, green, "2019-01", path, "manual__2") == Published(3, 3, 0)
 
 
 def test_the_reader_reads_a_table_with_policies_through_them_only(

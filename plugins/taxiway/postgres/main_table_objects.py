@@ -121,6 +121,17 @@ def must_insert(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
 
 
 @contextmanager
+def firing(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
+    """Let the triggers of rows that are written find what they find in any session of the login, by its search_path.
+
+    What they defer, and deferred constraints, happen here: not at the commit, after the last look at the partition.
+    """
+    cursor.execute("SET LOCAL search_path TO DEFAULT")
+    yield
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL search_path = pg_catalog")
+
+
+@contextmanager
 def explained(tables: LoadTables) -> Iterator[None]:
     """Name the constraint that a row breaks: a key, a foreign key, or one that came while the month was loaded.
 

@@ -14,7 +14,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
-from taxiway.postgres.main_table_objects import explained, must_insert, require_free_names, take_over
+from taxiway.postgres.main_table_objects import explained, firing, must_insert, require_free_names, take_over
 from taxiway.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
 from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.repeats import make_unique, number_repeated
@@ -132,7 +132,8 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     take_over(cursor, tables)
     cursor.execute(render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)})
     if by_inserts:
-        cursor.execute(render("postgres/insert_rows.sql", **names))
+        with firing(cursor):
+            cursor.execute(render("postgres/insert_rows.sql", **names))
     let_reader_read(cursor, f"public.{tables.partition_name}")
 
 
@@ -168,7 +169,9 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
     if not _compare(cursor, attempt, both):
         number_repeated(cursor, both.tables)
         _compare(cursor, attempt, both)
-    return cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone() or (0, 0)
+    with firing(cursor):
+        row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
+    return row or (0, 0)
 
 
 def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
