@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import re
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
-from taxiway.core.rejects import LONGEST_KEPT, MOST_BYTES_KEPT, MOST_KEPT, RejectedLines
+from taxiway.core.errors import RejectLimitError
+from taxiway.core.months import Month
+from taxiway.core.rejects import LONGEST_KEPT, MOST_BYTES_KEPT, MOST_KEPT, RejectedLines, check_limit
+from taxiway.core.sources import Source
 from taxiway.core.text_rows import TextRows
 
 
@@ -61,3 +66,19 @@ def test_every_line_is_a_row_or_the_file_is_looked_at_line_by_line(
     assert all(rows.add(block) for block in blocks) is sound
     if sound:
         assert rows.count == len(b"".join(blocks).splitlines())
+
+
+@pytest.mark.parametrize(("rejected", "rows"), [(29, 100), (63, 90), (29, 50), (1, 3), (1, 30_000), (7, 7)])
+def test_the_share_that_the_error_advises_takes_the_month(rejected: int, rows: int, green: Source) -> None:
+    """Binary fractions are no decimal ones: 0.29 * 100 is less than 29."""
+
+    def check(share: float) -> None:
+        source = replace(green, max_rejected_share=share)
+        check_limit(source, Month(2019, 1), rejected, rows, kept_in="taxiway.rejected_rows", first_step="stage_month")
+
+    with pytest.raises(RejectLimitError) as caught:
+        check(0)
+
+    advised = re.search(r"'max_rejected_share: ([\d.]+)'", str(caught.value))
+    assert advised is not None
+    check(float(advised[1]))

@@ -112,7 +112,8 @@ def check_limit(
     :param first_step: the task that looks at the file first
     :raises RejectLimitError: says how many, the first of them, the limit, where they are seen and what to do
     """
-    if rejected <= source.max_rejected_share * rows_read:
+    # Divided, not multiplied: 0.29 * 100 is less than 29.
+    if not rejected or rejected / rows_read <= source.max_rejected_share:
         return
     first = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in named[:MOST_NAMED])
     enough = math.ceil(rejected / rows_read * 10_000) / 10_000
