@@ -89,8 +89,11 @@ def other_kind(head: bytes) -> Kind | None:
         return _page(head)
     if (member := _tar_member(head)) is not None:
         return Kind("a tar archive", _UNPACK_TAR, f"its first member is {quoted(member)}")
+    line = head.partition(b"\n")[0].rstrip(b"\r")
+    # A header's first name may begin like another format: ORCID, PAR1.
+    may_be_header = b"," in line and line.isascii() and line.decode().isprintable()
     for begin, name, advice in _FORMATS:
-        if head.startswith(begin):
+        if head.startswith(begin) and not may_be_header:
             if begin == b"PK\x03\x04" and (b"[Content_Types].xml" in head[:4096] or b"xl/" in head[:4096]):
                 return Kind("an Excel workbook", _SAVE)
             return Kind(name, advice)
