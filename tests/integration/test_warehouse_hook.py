@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from taxiway.operators.warehouse_hook import CONNECTION_DEFAULTS, WarehouseHook
+from taxiway.postgres.session import keep_alive
 from tests.conftest import Connect
+from tests.loading import query
 
 
 @pytest.fixture
@@ -40,3 +43,12 @@ def test_the_connections_own_extra_comes_first(address: dict[str, object], monke
 
     assert (given["application_name"], given["keepalives_idle"]) == ("mine", "7")
     assert given["tcp_user_timeout"] == str(CONNECTION_DEFAULTS["tcp_user_timeout"])
+
+
+def test_a_connection_that_is_lost_at_once_says_why(connect: Connect) -> None:
+    """A pooler accepts the login, and ends the connection at its first statement."""
+    lost, other = connect(), connect()
+    assert query(other, "SELECT pg_terminate_backend(%s, 10000)", [lost.info.backend_pid]) == [(True,)]
+
+    with pytest.raises(psycopg.errors.AdminShutdown):
+        keep_alive(lost)

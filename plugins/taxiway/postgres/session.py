@@ -98,7 +98,8 @@ def keep_alive(connection: psycopg.Connection[Any]) -> None:
 
     Set in the session and not asked for while connecting: a pooler refuses that.
 
-    :param connection: a new connection, with no transaction open
+    :param connection: a new connection, with no transaction open; closed if it fails
+    :raises psycopg.Error: the connection is lost
     """
     connection.autocommit = True
     try:
@@ -107,8 +108,11 @@ def keep_alive(connection: psycopg.Connection[Any]) -> None:
             "WHERE name IN (SELECT json_object_keys(%s)) AND source IN ('default', 'configuration file')",
             [json.dumps(KEEPALIVES)] * 2,
         )
-    finally:
-        connection.autocommit = False
+    except BaseException:
+        # One that is lost refuses any setting. A pooler accepts a login before it has reached the server.
+        connection.close()
+        raise
+    connection.autocommit = False
 
 
 def require_server(connection: psycopg.Connection[Any], where: str) -> None:
