@@ -22,6 +22,9 @@ from tests.docker.stand_ins import AIRFLOW_IMAGE, POSTGRES_IMAGE, fetch_compose,
 WAIT = 600.0
 """Seconds that any one thing may take; the tests fail when they are over."""
 
+BRIDGE = "172.17.0.1/16"
+"""Address and size of the network on which containers reach this side; the namespace has no other."""
+
 
 def until(what: str, reached: Callable[[], object], *, seconds: float = WAIT) -> None:
     """Ask until it is so.
@@ -47,7 +50,9 @@ class Engine:
         (place / "config" / "cli-plugins").mkdir(parents=True)
         compose = fetch_compose(folder / "compose", "") / "docker-compose"
         (place / "config" / "cli-plugins" / "docker-compose").symlink_to(compose)
-        (place / "daemon.json").write_text("{}", encoding="utf-8")
+        # The engine names no gateway of a bridge that it has just made: this one is ours to give.
+        (place / "daemon.json").write_text(json.dumps({"bip": BRIDGE}), encoding="utf-8")
+        self.gateway = BRIDGE.partition("/")[0]
         self.environment = {
             **{
                 name: value
@@ -119,12 +124,6 @@ class Engine:
             self.docker("import", str(tarball(self._folder)), root)
         for image, settings in ((airflow, AIRFLOW_IMAGE), (services()["postgres"]["image"], POSTGRES_IMAGE)):
             self.docker("build", "--quiet", "--tag", image, "-", given=f"FROM {root}\n{settings}")
-
-    @property
-    def gateway(self) -> str:
-        return self.docker(
-            "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"
-        ).stdout.strip()
 
 
 @contextlib.contextmanager
