@@ -1,7 +1,8 @@
-"""What README and docs promise exists: linked files, and the commands of the Makefile."""
+"""What README and docs promise exists: linked files, the commands of the Makefile, and the messages of errors."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,16 @@ from pathlib import Path
 import pytest
 
 from taxiway.core.paths import ROOT
+
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+OF_OTHERS = (
+    "In --require-hashes mode, all requirements must",  # pip
+    "THESE PACKAGES DO NOT MATCH THE HASHES",
+    "Tunnel connection failed: 407",  # Python's http.client
+    'service "preflight" didn\'t complete successfully',  # Docker
+    "No such image: ",
+)
+"""Beginnings of messages on that page that no file of the project has."""
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -41,3 +52,42 @@ def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert {name for name in targets() if f"`make {name}" not in readme and f"\nmake {name}" not in readme} == set()
+
+
+def messages() -> list[str]:
+    """The messages that the answers of docs/troubleshooting.md start with."""
+    answers = re.findall(r"^- (.*)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
+    return [message for answer in answers for message in re.findall(r"`([^`]+)`", re.split(r"`: ", answer)[0] + "`")]
+
+
+def said() -> str:
+    """Every text of the program; `…` stands for what an f-string fills in."""
+    found = []
+    for folder in ("plugins", "docker", "config"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+                found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts))
+    found += [path.read_text(encoding="utf-8") for path in (ROOT / "bin" / "make-venv", ROOT / "docker-compose.yaml")]
+    return "\n".join(found)
+
+
+def test_each_answer_starts_with_a_message_and_no_message_has_two() -> None:
+    lines = TROUBLESHOOTING.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith(("-", "`")) and not re.match(r"- `[^`]+`.*?: \S", line)] == []
+    assert len(messages()) > 50
+    assert sorted(message for message in set(messages()) if messages().count(message) > 1) == []
+
+
+@pytest.mark.parametrize("message", messages())
+def test_a_message_of_the_troubleshooting_page_is_one_of_the_program(message: str) -> None:
+    if message.startswith(OF_OTHERS):
+        return
+    # What Postgres says follows these two words.
+    words = ["Postgres", "says:"] if message.startswith("Postgres says: ") else message.split()
+    length = min(4, len(words))
+    runs = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
+    assert any(run in SAID for run in runs), f"no text of the program has four words in a row of {message!r}"
+
+
+SAID = said()
