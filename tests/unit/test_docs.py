@@ -54,6 +54,14 @@ def test_the_readme_names_every_command() -> None:
     assert {name for name in targets() if f"`make {name}" not in readme and f"\nmake {name}" not in readme} == set()
 
 
+def test_decisions_have_numbers_of_their_own_and_one_head() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [page.name[:5] for page in pages] == [f"{number:04d}-" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        head = rf"# {int(page.name[:4])}\. .+\n\n- Date: \d{{4}}-\d\d-\d\d\n- Status: accepted\n\n"
+        assert re.match(head, page.read_text(encoding="utf-8")), page.name
+
+
 def messages() -> list[str]:
     """The messages that the answers of docs/troubleshooting.md start with."""
     answers = re.findall(r"^- (.*)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
