@@ -1,8 +1,8 @@
 """Stand-ins for the official images, from Debian's packages and the lock's wheels; and Compose.
 
-What differs from the official images stands in docs/docker.md, "What was run". Both stand-ins are one root file system:
-Debian of this machine's release, its Python with a virtual environment for user 50000, the Postgres of the wheel for
-user 999, and all wheels that the lock names for that Python. It is made on this machine, with its apt and its pip.
+docs/docker.md says what differs from the official images. Both stand-ins are one root file system, made on this machine
+with its apt and its pip: Debian of its release, a virtual environment for user 50000, the Postgres of the wheel for
+user 999. The wheels that the lock names for Debian's Python lie beside them.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class Layout:
 def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, Layout, Iterator[bytes]]:
     """Take the header line off a file, and find out how the file is laid out.
 
-    Old files end each row with commas that no column belongs to. How many, the first rows say; a row of the file that
-    has more or fewer of them, or a value there, is rejected as any row with too many or too few fields is.
+    Old files end each row with commas that no column belongs to. The first rows say how many. A row
+    that has more or fewer of them, or a value there, is rejected as any row with a wrong number of fields is.
 
     :param source: the source
     :param month: the month, for the error's sake

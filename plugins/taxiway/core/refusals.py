@@ -1,7 +1,7 @@
 """What an answer means that isn't the file: absent, private, a login, busy, or something else, and what to do.
 
-Storage such as S3 answers 403 for a file that it may not list, be it absent or private, and names the reason in an XML
-document: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and learn.microsoft.com for Azure's codes.
+Storage such as S3 answers 403 for a file that it may not list, be it absent or private. An XML document names the
+reason: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and learn.microsoft.com for Azure's codes.
 """
 
 from __future__ import annotations
