@@ -42,7 +42,10 @@ def set_up(folder: Path, env: str | None = None) -> Path:
     """Lay a checkout's files out as make_env.py finds them, and return the path of .env."""
     (folder / "docker").mkdir()
     shutil.copy(ROOT / "docker" / "make_env.py", folder / "docker")
-    (folder / "plugins").symlink_to(ROOT / "plugins")
+    package = folder / "plugins" / "taxiway" / "core"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "env_file.py"):
+        shutil.copy(ROOT / "plugins" / "taxiway" / "core" / name, package)
     shutil.copy(ROOT / ".env.example", folder)
     if env is not None:
         (folder / ".env").write_text(env, encoding="utf-8")
