@@ -11,7 +11,7 @@ import os
 import sys
 
 FERNET_VARIABLE = "AIRFLOW__CORE__FERNET_KEY"
-JWT_VARIABLE = "AIRFLOW__API_AUTH__JWT_SECRET"  # a variable's name
+JWT_VARIABLE = "AIRFLOW__API_AUTH__JWT_SECRET"
 FERNET_BYTES = 32
 JWT_BYTES = 64
 """Bytes that HS512, which Airflow signs tokens with, wants of a key: RFC 7518, section 3.2."""

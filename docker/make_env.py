@@ -52,6 +52,7 @@ def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
     lines = (example if existing is None else existing).splitlines()
     present = set()
     filled = []
+    used = False
     for number, line in enumerate(lines):
         match = _ASSIGNMENT.fullmatch(line)
         if match and match[1] in wanted:
@@ -59,10 +60,12 @@ def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
             if match[2] in _EMPTY:
                 lines[number] = f"{match[1]}={new_secret(match[1])}"
                 filled.append(match[1])
+            else:
+                used = True
     for name in wanted:
         if name not in present:
-            # All checkouts were one project before: the name of a .env from then goes on, and so does its data.
-            lines.append(f"{name}={'taxiway' if name == PROJECT else new_secret(name)}")
+            # Every checkout was the project taxiway before: a .env with secrets from then keeps the name, and its data.
+            lines.append(f"{name}={'taxiway' if name == PROJECT and used else new_secret(name)}")
             filled.append(name)
     return "\n".join(lines) + "\n", filled
 

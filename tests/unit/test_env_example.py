@@ -179,10 +179,17 @@ def test_an_env_file_from_before_keeps_the_project_that_holds_its_data(tmp_path:
     assert read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"] == "taxiway"
 
 
+def test_an_env_file_of_the_local_commands_gets_a_project_name_of_its_own(tmp_path: Path) -> None:
+    """No container was made from it: two such checkouts would share the name otherwise."""
+    target = set_up(tmp_path, "AIRFLOW_PORT=8081\n")
+    make_env(target)
+    assert re.fullmatch(r"taxiway-[0-9a-f]{6}", read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"])
+
+
 @pytest.mark.parametrize("closed", ["docker", "dags/green.py", "include/sql"])
 def test_what_containers_cannot_read_is_named_with_the_command_that_mends_it(tmp_path: Path, closed: str) -> None:
     target = set_up(tmp_path)
-    for folder in ("dags", "plugins", "include/sql", "config"):
+    for folder in ("dags", "include/sql", "config"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "dags" / "green.py").touch()
     (tmp_path / "plugins" / "__pycache__").mkdir(0o700)  # Python's leftovers don't matter
