@@ -203,6 +203,22 @@ def test_months_that_are_empty_in_both_are_a_difference_to_what_was_published(bo
         both.compare()
 
 
+def test_what_the_error_advises_mends_a_value_that_was_changed_by_hand(both: Both) -> None:
+    both.into_postgres("2019-01")
+    both.into_bigquery("2019-01")
+    both.cloud.query("UPDATE `$taxi.green_tripdata` SET fare_amount = -1 WHERE source_month = DATE '2019-01-01'")
+
+    with pytest.raises(
+        AirflowFailException,
+        match=r"^green 2019-01: sum of fare_amount: .* load it again with force .* In BigQuery delete the month's rows",
+    ):
+        both.compare()
+
+    both.cloud.query("DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '2019-01-01'")
+    both.into_bigquery("2019-01")
+    assert both.compare() == ({"green 2019-01": ROWS}, {"2019-01"})
+
+
 @dataclass(frozen=True)
 class Meanwhile(BigQueryMonths):
     """BigQuery, while other things happen: one before each reading of a month."""
