@@ -223,7 +223,11 @@ def test_a_session_that_goes_on_writing_to_the_partition_is_told(
     monkeypatch.setattr("taxiway.postgres.session.LOCK_TIMEOUT", "200ms")
     with other.transaction():
         other.execute(f"DELETE FROM {PARTITION}")
-        with pytest.raises(WarehouseBusyError, match=f"for the table .*{PARTITION.partition('.')[2]}, which another"):
+        with pytest.raises(
+            WarehouseBusyError,
+            match=rf"for the table .*{PARTITION.partition('.')[2]}, which another .* Sessions with locks of it: .*"
+            rf"server process {other.info.backend_pid}\).* ends one that hangs$",
+        ):
             load(connection, green, "2019-01", month_of(tmp_path, green, [1]), "manual__2")
         raise psycopg.Rollback
 

@@ -10,7 +10,7 @@ import psycopg
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
-from taxiway.postgres.session import LOCK_TIMEOUT
+from taxiway.postgres.session import ADVICE, LOCK_TIMEOUT, table_users
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class PartitionState:
     """What a look at all rows of a partition shows.
 
     :param rows: how many rows it holds
-    :param digest: another one after every change of a row or of the columns, whoever makes it
+    :param digest: another one after every change of a row or of the columns, by anybody
     """
 
     rows: int
@@ -76,8 +76,8 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         except psycopg.errors.LockNotAvailable as error:
             raise WarehouseBusyError(
                 f"{tables.load_name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
-                f"to, vacuums, indexes or detaches. Nothing was published; the task is tried again, and where that "
-                f"goes on failing, look in pg_locks and pg_stat_activity which session it is"
+                f"to, vacuums, indexes or detaches. Sessions with locks of it: {table_users(cursor, found.name)}. "
+                f"Nothing was published; the task is tried again. {ADVICE}"
             ) from error
         # It may have got, or lost, an index meanwhile, or have been detached.
         locked = find_partition(cursor, tables)
