@@ -1,7 +1,7 @@
 -- Creates the partition of a month without its rows, for a main table of which somebody waits for inserts.
 -- Grain: one table.
 -- Parameters: rows_table, partition_name, partition_index.
--- Twice: runs once, under the month's lock, and only where the partition is absent.
+-- Twice: runs once, under the month's lock, and only if the partition is absent.
 CREATE TABLE public.{{ partition_name }} (LIKE {{ rows_table }} INCLUDING CONSTRAINTS);
 
 CREATE UNIQUE INDEX {{ partition_index }} ON public.{{ partition_name }} (unique_row_id);

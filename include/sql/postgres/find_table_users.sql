@@ -2,7 +2,7 @@
 -- Grain: one row per session, the oldest transaction first.
 -- Parameters: bound: table_names.
 -- Twice: safe, it only reads.
--- Whoever only reads a table keeps nobody from writing to it, but does from dropping it.
+-- A session that only reads a table keeps others from dropping it, and nobody from writing to it.
 SELECT
     activity.pid,
     activity.usename::text AS role_name,

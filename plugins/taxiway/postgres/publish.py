@@ -114,7 +114,7 @@ def _refuse_if_overtaken(tables: LoadTables, attempt: Attempt, published: Publis
 
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Publish a month that the main table doesn't hold: with its rows, or, where somebody waits for inserts, before."""
+    """Attach a month that the main table doesn't hold: with its rows, or before they are inserted."""
     require_free_names(cursor, tables)
     names = {
         "rows_table": tables.rows_table,

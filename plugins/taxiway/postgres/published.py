@@ -45,7 +45,7 @@ def difference_to(
     """Say how the main table differs from what the ledger says of the month; None if it doesn't.
 
     :param published: what the ledger knows
-    :param partition: what the main table holds; None where it doesn't hold the month
+    :param partition: what the main table holds; None if it doesn't hold the month
     :param state: of the partition
     """
     if partition is None or state is None:

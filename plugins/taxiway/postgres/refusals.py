@@ -1,7 +1,7 @@
 """Finds out why a server refuses a connection.
 
-Of a refused connection libpq tells the text alone, in the server's language, and not its SQLSTATE. Whoever
-connects asks once more then, and reads the SQLSTATE in the protocol.
+libpq tells why a connection is refused by a text alone, in the server's language, without the SQLSTATE. So the
+server is asked once more, and the SQLSTATE is read in the protocol.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def with_sqlstate() -> Iterator[None]:
 
 
 def _ask_again(refused: psycopg.pq.abc.PGconn) -> str | None:
-    """Connect as before; return the SQLSTATE with which the server refuses, None where it says nothing or lets in."""
+    """Connect as before; return the SQLSTATE with which the server refuses, None if it says nothing or accepts."""
     options = {option.keyword.decode(): option.val.decode() for option in refused.info if option.val is not None}
     attempt = PGconn.connect_start(make_conninfo(**options).encode())
     try:
