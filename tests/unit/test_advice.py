@@ -12,7 +12,11 @@ from taxiway.core.paths import ROOT
 def texts() -> Iterator[tuple[str, str]]:
     """Every text of the package, with its place; what an f-string fills in is left out."""
     for path in sorted((ROOT / "plugins" / "taxiway").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        pieces = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in nodes:
+            if id(node) in pieces:
+                continue
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
             text = "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
             if text:
