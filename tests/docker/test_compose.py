@@ -20,6 +20,7 @@ import pytest
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.local.samples import write_sample_months
+from tests.compose_file import airflow_version
 from tests.docker.engine import Checkout, Engine, mirror, running_engine, until
 from tests.faults.held_steps import HeldSteps
 
@@ -103,7 +104,7 @@ def test_everything_starts_and_is_healthy(engine: Engine, first: Checkout) -> No
     assert first.states() == dict.fromkeys([*airflow, "postgres"], "healthy")
     assert "pull" not in done.stdout.lower()
     images = engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    assert f"{first.env['COMPOSE_PROJECT_NAME']}-airflow:3.3.2" in images
+    assert f"{first.env['COMPOSE_PROJECT_NAME']}-airflow:{airflow_version()}" in images
     first.compose("exec", "-T", "airflow-scheduler", "pip", "check")
 
 

@@ -216,6 +216,11 @@ def test_two_checkouts_share_no_container_volume_or_image() -> None:
     assert {name: volume for name, volume in raw()["volumes"].items() if volume} == {}  # no name of its own
 
 
+def test_git_ignores_the_settings_of_one_checkout() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {".env", "docker-compose.override.yaml", "docker-compose.override.yml"} <= set(ignored)
+
+
 # --- Order and health
 
 

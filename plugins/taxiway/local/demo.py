@@ -83,7 +83,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
         )
     server = database.find(home) or database.start(home)
     if not is_migrated(server):
-        raise DemoError("Airflow's metadata isn't there, where the runs of the demo go: make it by make setup")
+        raise DemoError("Airflow's metadata isn't there, and the demo needs it for its runs: make setup makes it")
     before = loaded_months(server, source)
     real = [row for row in before if not _is_sample(home, source, row)]
     if real and not replace:
