@@ -9,7 +9,7 @@ from taxiway.core.proxies import spare_loopback
 # Airflow would make settings of every other name in this module.
 __all__: list[str] = []
 
-# Containers don't run taxiway.local.environment, and their proxies are no way to themselves either.
+# For containers, which don't run taxiway.local.environment: their own traffic needs no proxy either.
 spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.

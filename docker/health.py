@@ -32,7 +32,7 @@ def status(address: str, component: str) -> str:
     url = urljoin(address, PATH)
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{API_VARIABLE} is {address!r}: expected an http address")
-    # A proxy in the environment is for downloads: the API server is no way beyond Compose's own network.
+    # A proxy in the environment is for downloads: the API server is in Compose's own network.
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=TIMEOUT) as response:
         answer = json.load(response)
     if not isinstance(answer, dict) or not isinstance(answer.get(component), dict):
