@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from tests.compose_file import ROOT
 
-GOOD_KEY = Fernet.generate_key().decode()
+GOOD_KEY = base64.urlsafe_b64encode(bytes(32)).decode()  # the same in every process: it is part of names of tests
 GOOD_SECRET = "s" * 64
 
 
