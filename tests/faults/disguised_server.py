@@ -37,6 +37,18 @@ class DisguisedServer(CuttingProxy):
         return block
 
 
+class PoolerThatWaits(CuttingProxy):
+    """Says once why its server refuses, and then nothing, as a pooler does until it asks the server again."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(target)
+        self._asked = False
+
+    def welcome(self, client: socket.socket) -> bool:
+        first, self._asked = not self._asked, True
+        return first
+
+
 class UntrustedServer(CuttingProxy):
     """Agrees to encryption, and shows a certificate that nobody has signed but itself.
 

@@ -18,7 +18,7 @@ from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.operators import warehouse_hook
 from taxiway.operators.compare_months import CompareMonthsOperator
 from tests.conftest import PostgresServer
-from tests.faults.disguised_server import DisguisedServer, UntrustedServer
+from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, UntrustedServer
 from tests.faults.killable_server import KillableServer
 from tests.faults.task_runner import execute_task
 from tests.integration.airflow_environment import free_port
@@ -141,6 +141,47 @@ def test_the_servers_language_does_not_matter(step: Step, server: KillableServer
             step.run(**address, password="wrong")
         with pytest.raises(AirflowFailException, match=r"gibt es nicht\. \(SQLSTATE 3D000\).*has no such database"):
             step.run(**address, schema="absent")
+
+
+def test_a_pooler_that_refuses_the_login(step: Step, server: KillableServer) -> None:
+    """PgBouncer has one SQLSTATE for all that it refuses itself, that of a broken protocol."""
+    with DisguisedServer(server.socket_folder / ".s.PGSQL.5432", {b"C28P01": b"C08P01"}) as pooler:
+        address = {"host": "127.0.0.1", "port": pooler.port}
+        with pytest.raises(
+            AirflowFailException, match=r"SQLSTATE 08P01\).*: login, password or database are missing, or"
+        ):
+            step.run(**address, password="wrong")
+        step.run(**address)
+
+
+def test_a_pooler_that_takes_no_options(step: Step, server: KillableServer) -> None:
+    as_pgbouncer = {
+        b"C42704": b"C08P01",
+        b"unrecognized configuration parameter": b"unsupported startup parameter       ",
+    }
+    with DisguisedServer(server.socket_folder / ".s.PGSQL.5432", as_pgbouncer) as pooler:
+        address = {"host": "127.0.0.1", "port": pooler.port}
+        with pytest.raises(AirflowFailException, match=r"takes no options: .* and take options out of its extra"):
+            step.run(**address, extra={"options": "-c no_such=1"})
+        step.run(**address)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"schema": "absent"}, r"SQLSTATE 3D000.*the server has no such database"),
+        ({"login": "stranger"}, r"SQLSTATE 28000.*doesn't let this login in from here"),
+        ({"password": "wrong"}, r"SQLSTATE 28P01.*login or password are wrong"),
+    ],
+    ids=str,
+)
+def test_a_pooler_that_says_only_once_why_its_server_refuses(
+    fields: dict[str, Any], said: str, step: Step, server: KillableServer
+) -> None:
+    with PoolerThatWaits(server.socket_folder / ".s.PGSQL.5432") as pooler:
+        address = {"host": "127.0.0.1", "port": pooler.port, "extra": {"sslmode": "disable"}}
+        with pytest.raises(AirflowFailException, match=said):
+            step.run(**address, **fields)
 
 
 def test_encryption_that_does_not_fit_the_server(step: Step, server: KillableServer, tmp_path: Path) -> None:

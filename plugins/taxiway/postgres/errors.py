@@ -58,7 +58,7 @@ _KINDS_BY_TEXT = {
         re.IGNORECASE,
     ),
     "pooler": re.compile(r"unsupported startup parameter"),
-    "login": re.compile(r"no such (user|database)\b|no password supplied|authentication method|\bGSS|\bSCRAM"),
+    "login": re.compile(r"no such (user|database)\b|no password supplied|authentication (failed|method)|\bGSS|\bSCRAM"),
 }
 # What libpq itself says, and PgBouncer: neither has another language here, nor a SQLSTATE of any use.
 

@@ -30,7 +30,8 @@ _STATES_OF_TEXTS = {
     "permission denied for database": "42501",
     "unrecognized configuration parameter": "42704",
 }
-# What an English server says, for systems on which psycopg can't trace the protocol: that is all but Linux.
+# What an English server says. On systems other than Linux psycopg can't trace the protocol; and not every server, or
+# pooler, answers twice.
 
 _ABSENT = re.compile(r'FATAL: +(role|database) ".*" does not exist')
 
@@ -70,6 +71,9 @@ def _ask_again(refused: psycopg.pq.abc.PGconn) -> str | None:
             found = _STATE_IN_TRACE.search(os.pread(trace, os.fstat(trace).st_size, 0))
         finally:
             os.close(trace)
+        if found is None and attempt.status != ConnStatus.OK:
+            # A pooler says nothing for a while before it asks its server again.
+            return _state_of_text(refused.error_message.decode(errors="replace"))
         return found[1].decode() if found else None
     finally:
         attempt.finish()
