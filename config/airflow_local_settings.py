@@ -17,6 +17,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
 
     from taxiway.backfill.cli import register
+    from taxiway.core.errors import TaxiwayError
     from taxiway.local import environment
     from taxiway.local.database import ensure_started
     from taxiway.local.home import Home
@@ -24,4 +25,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     if environment.PROBLEM:
         sys.exit(2)  # said when Python started: half of the settings may lead to another warehouse
     register()
-    ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
+    try:
+        ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
+    except (TaxiwayError, OSError) as error:
+        sys.exit(f"airflow: {error}")

@@ -377,8 +377,22 @@ def test_up_and_down(home: Path) -> None:
 def test_a_checkout_that_has_moved_works_where_it_is(home: Path) -> None:
     """The last test of this home: it goes elsewhere, with its data, and Airflow finds both."""
     moved = home.with_name(f"{home.name} elsewhere")
+    assert run(home, "setup").returncode == 0
+    assert run(home, "services", "down").returncode == 0
     home.rename(moved)
     try:
+        early = subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "list"],
+            env=environment(moved),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert early.returncode == 1
+        assert "in which no server listens: embedded Postgres listens in /" in early.stderr
+        assert "Run make setup" in early.stderr
+        assert "Traceback" not in early.stderr
         assert run(moved, "setup").returncode == 0
         done = run(moved, "demo", "--rows", "70")
 

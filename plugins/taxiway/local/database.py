@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import psycopg
 from psycopg import sql
@@ -95,9 +95,17 @@ def ensure_started(home: Home, address: str) -> None:
     """Start the server if it is what an address of Airflow's metadata names, and doesn't run.
 
     :param address: SQLAlchemy's address of the metadata database
+    :raises ServerError: it can't be started, or no server listens at that address
     """
-    if is_embedded(address) and (home.postgres / "PG_VERSION").exists() and find(home) is None:
-        start(home)
+    if not is_embedded(address) or not (home.postgres / "PG_VERSION").exists():
+        return
+    server = find(home) or start(home)
+    named = Path(unquote(address.partition("?host=")[2]))
+    if not (named / postgres_server.SOCKET_NAME).exists():
+        raise postgres_server.ServerError(
+            f"Airflow's settings name the folder {named}, in which no server listens: embedded Postgres listens in "
+            f"{server.socket_folder}. Run make setup, which corrects the settings, and try again"
+        )
 
 
 def is_embedded(address: str) -> bool:

@@ -35,9 +35,11 @@ SUPERUSER = "postgres"
 START_SECONDS = 60
 """How long the server may take to start, recovery after a crash included."""
 
+SOCKET_NAME = ".s.PGSQL.5432"
+"""The socket's name in its folder."""
+
 _CONFIG = "taxiway.conf"
 _LONGEST_SOCKET = 100  # bytes; the system's limit is 103 or 107
-_SOCKET_NAME = ".s.PGSQL.5432"
 _SYSTEM_USER = "pgserver"  # Postgres refuses to run as root; this is the name that the wheel gives its user
 _ADMIN_FOLDERS = ("/usr/sbin", "/sbin")  # of useradd; some environments of root leave them out of PATH
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ +@=~-]+")
@@ -60,7 +62,7 @@ def find(home: Home) -> Path | None:
     folder = Path(lines[4])
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(str(folder / _SOCKET_NAME))
+            probe.connect(str(folder / SOCKET_NAME))
         except OSError:
             return None
     return folder
@@ -145,7 +147,7 @@ def _quoted(value: str) -> str:
 def _socket_folder(home: Home) -> Path:
     """A folder beside the data, or a short one if a socket can't have that path, or nobody else pass through it."""
     folder = home.state.resolve() / "run"
-    fits = len(os.fsencode(folder / _SOCKET_NAME)) <= _LONGEST_SOCKET and _PLAIN_PATH.fullmatch(str(folder))
+    fits = len(os.fsencode(folder / SOCKET_NAME)) <= _LONGEST_SOCKET and _PLAIN_PATH.fullmatch(str(folder))
     return folder if fits and not _is_closed(home.state) else _short_folder(home, "socket")
 
 
