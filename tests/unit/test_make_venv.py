@@ -15,18 +15,23 @@ import pytest
 from taxiway.core.paths import ROOT
 
 
-def wheel(folder: Path) -> Path:
-    """Make the wheel of a package of one module."""
-    path = folder / "tiny_trip-1.0-py3-none-any.whl"
-    info = "tiny_trip-1.0.dist-info"
+def wheel(folder: Path, name: str = "tiny-trip", version: str = "1.0", *, requires: str = "") -> str:
+    """Make the wheel of a package of one module; return the lines of a lock that pin it.
+
+    :param requires: another package that it asks for
+    """
+    module = name.replace("-", "_")
+    path = folder / f"{module}-{version}-py3-none-any.whl"
+    info = f"{module}-{version}.dist-info"
+    more = f"Requires-Dist: {requires}\n" if requires else ""
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("tiny_trip.py", "DISTANCE = 1.5\n")
+        file.writestr(f"{module}.py", "DISTANCE = 1.5\n")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-trip\nVersion: 1.0\n")
-        file.writestr(f"{info}/RECORD", f"tiny_trip.py,,\n{info}/WHEEL,,\n{info}/METADATA,,\n{info}/RECORD,,\n")
-    return path
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}")
+        file.writestr(f"{info}/RECORD", f"{module}.py,,\n{info}/WHEEL,,\n{info}/METADATA,,\n{info}/RECORD,,\n")
+    return f"{name}=={version} \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
 @pytest.fixture
@@ -34,8 +39,7 @@ def checkout(tmp_path: Path) -> Path:
     """A folder with the script, and a lock of one wheel."""
     (tmp_path / "bin").mkdir()
     shutil.copy(ROOT / "bin" / "make-venv", tmp_path / "bin")
-    digest = hashlib.sha256(wheel(tmp_path).read_bytes()).hexdigest()
-    (tmp_path / "requirements.txt").write_text(f"tiny-trip==1.0 \\\n    --hash=sha256:{digest}\n")
+    (tmp_path / "requirements.txt").write_text(wheel(tmp_path))
     return tmp_path
 
 
@@ -74,17 +78,34 @@ def test_another_file_than_the_locked_one_is_refused(checkout: Path) -> None:
 
 def test_a_lock_that_lacks_a_package_ends_the_install(checkout: Path) -> None:
     """No resolver adds what is missing: the check after the install names it."""
-    path = checkout / "tiny_trip-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path) as file:
-        parts = {name: file.read(name) for name in file.namelist()}
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in parts.items():
-            more = b"Requires-Dist: absent-package\n" if name.endswith("METADATA") else b""
-            file.writestr(name, content + more)
-    lock = checkout / "requirements.txt"
-    lock.write_text(lock.read_text()[:-65] + hashlib.sha256(path.read_bytes()).hexdigest() + "\n")
+    (checkout / "requirements.txt").write_text(wheel(checkout, requires="absent-package"))
 
     done = make_venv(checkout)
 
     assert done.returncode != 0
     assert "tiny-trip 1.0 requires absent-package, which is not installed" in done.stderr
+
+
+def test_what_an_older_lock_has_left_is_named_and_the_advice_leads_on(checkout: Path) -> None:
+    lock = checkout / "requirements.txt"
+    lock.write_text(lock.read_text() + wheel(checkout, "old-trip", requires="tiny-trip<2"))
+    assert make_venv(checkout).returncode == 0
+    lock.write_text(wheel(checkout, version="2.0"))
+
+    refused = make_venv(checkout)
+
+    assert refused.returncode != 0
+    assert "old-trip 1.0 has requirement tiny-trip<2" in refused.stderr
+    assert "rm -rf .venv, and try again" in refused.stderr
+    shutil.rmtree(checkout / ".venv")
+    assert make_venv(checkout).returncode == 0
+
+
+def test_an_environment_that_was_left_half_made_is_made_anew(checkout: Path) -> None:
+    """Python makes .venv first, and puts pip into it afterwards."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(checkout / ".venv")], check=True)
+
+    done = make_venv(checkout)
+
+    assert done.returncode == 0, done.stderr
+    assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
