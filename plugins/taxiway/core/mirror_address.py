@@ -12,12 +12,12 @@ SCHEMES = ("http", "https")
 def mirror_address(conn_type: str | None, host: str | None, port: int | None = None, schema: str | None = None) -> str:
     """Put a mirror's address together from the fields of its connection.
 
-    :param conn_type: ``http`` or ``https``; decides where neither the host nor the schema names a scheme
+    :param conn_type: ``http`` or ``https``; decides if neither the host nor the schema names a scheme
     :param host: a host, or a whole address
-    :param port: its port, where the host doesn't name one
+    :param port: its port, if the host doesn't name one
     :param schema: ``http`` or ``https``, as in Airflow's form; or the path, as in a connection written as an address
     :return: scheme, host, port and path, without a slash at the end
-    :raises SettingError: where they make no address
+    :raises SettingError: they make no address
     """
     host = (host or "").strip()
     if not host:

@@ -1,7 +1,7 @@
 """Keeps traffic within this machine away from the proxy that the environment names.
 
 Tasks, services and the sample mirror talk over the loopback interface, which no proxy can reach on behalf of this
-machine. Everything else goes to the proxy, as whoever set it wants.
+machine. Everything else goes to the proxy, as the environment says.
 """
 
 from __future__ import annotations
