@@ -157,11 +157,12 @@ def test_a_secure_download_goes_through_a_tunnel(
     assert set(proxy.asked) == {("CONNECT", f"{HOST}:443")}
 
 
-def test_a_mirror_on_this_machine_needs_no_proxy(taxi: TaxiAirflow, folder: Path) -> None:
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_mirror_on_this_machine_needs_no_proxy(scheme: str, taxi: TaxiAirflow, folder: Path) -> None:
     """Nothing listens where the proxy should be; what the person has excluded stays excluded."""
     with socket.socket() as unused, serve(folder) as mirror:
         unused.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        dead = f"{scheme}://127.0.0.1:{unused.getsockname()[1]}"
         connection = json.dumps({"conn_type": "http", "host": mirror.address})
         load_january(
             taxi,

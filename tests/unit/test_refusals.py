@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 from dataclasses import replace
 
 import pytest
@@ -138,6 +140,38 @@ def test_a_download_goes_through_the_proxy(mirror: FaultyMirror, cache: Cache, p
     proxied.delenv("http_proxy")
     assert fetched(NAMED, cache, http=mirror.url).from_cache
     assert [seen.path for seen in mirror.seen] == [NAMED + PATH] * 2
+
+
+class SocksProxy(socketserver.StreamRequestHandler):
+    """A SOCKS 5 proxy (RFC 1928) that answers each request itself, with the month's file."""
+
+    asked: list[bytes]
+
+    def handle(self) -> None:
+        _, methods = self.rfile.read(2)
+        self.rfile.read(methods)
+        self.wfile.write(b"\x05\x00")
+        *_, length = self.rfile.read(5)
+        self.asked.append(self.rfile.read(length + 2)[:-2])
+        self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
+
+
+def test_a_download_goes_through_a_socks_proxy(cache: Cache, proxied: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    handler = type("Noting", (SocksProxy,), {"asked": asked})
+    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            proxied.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{server.server_address[1]}")
+            assert fetched(NAMED, cache).size == len(BODY)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked == [b"mirror.test"]
 
 
 def test_a_proxy_that_wants_a_login_gets_it(mirror: FaultyMirror, cache: Cache, proxied: pytest.MonkeyPatch) -> None:
