@@ -89,12 +89,12 @@ def trigger(dag_id: str, run_id: str, day: str) -> tuple[str, ...]:
     return ("dags", "trigger", dag_id, "--run-id", run_id, "--logical-date", f"{day}T00:00:00+00:00")
 
 
-def tested(dag_id: str, tasks: Sequence[str], day: str) -> list[tuple[str, ...]]:
+def in_tasks_test(dag_id: str, tasks: Sequence[str], day: str) -> list[tuple[str, ...]]:
     return [("tasks", "test", dag_id, task, day) for task in tasks]
 
 
 def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
-    alone = in_turn(taxi, ("dags", "reserialize"), *tested("taxi_green", POSTGRES_STEPS[1:5], "2019-01-01"))[1:]
+    alone = in_turn(taxi, ("dags", "reserialize"), *in_tasks_test("taxi_green", POSTGRES_STEPS[1:5], "2019-01-01"))[1:]
 
     missing = [
         "stage_month: found nothing that download_month left",
@@ -112,7 +112,7 @@ def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
         taxi,
         ("dags", "test", "taxi_green", "2019-01-01"),
         trigger("taxi_green", "by_hand", "2019-02-01"),
-        *tested("taxi_green", tried_twice, "2019-02-01"),
+        *in_tasks_test("taxi_green", tried_twice, "2019-02-01"),
     )
     assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
         ("green_tripdata_2019-01.csv.gz", ROWS),
@@ -143,7 +143,7 @@ def test_a_month_that_the_command_line_names(taxi: TaxiAirflow) -> None:
 def test_tasks_of_google_cloud_are_tested_alone_and_in_their_order(cloud_taxi: TaxiAirflow, green: Source) -> None:
     cloud = Cloud.connect().set_up()
     dag_id = "taxi_green_gcp"
-    alone = in_turn(cloud_taxi, ("dags", "reserialize"), *tested(dag_id, CLOUD_STEPS[1:7], "2019-01-01"))[1:]
+    alone = in_turn(cloud_taxi, ("dags", "reserialize"), *in_tasks_test(dag_id, CLOUD_STEPS[1:7], "2019-01-01"))[1:]
     for said, task, before in zip(alone, CLOUD_STEPS[1:7], CLOUD_STEPS, strict=False):
         assert f"green 2019-01: {task}: found nothing that {before} left" in said, said
         assert f"run all steps with airflow dags test {dag_id} 2019-01-01; or make a run" in said
@@ -153,7 +153,7 @@ def test_tasks_of_google_cloud_are_tested_alone_and_in_their_order(cloud_taxi: T
         cloud_taxi,
         ("dags", "test", dag_id, "2019-01-01"),
         trigger(dag_id, "by_hand", "2019-02-01"),
-        *tested(dag_id, twice, "2019-02-01"),
+        *in_tasks_test(dag_id, twice, "2019-02-01"),
     )
     assert len(cloud.ids(green, "2019-01")) == ROWS, said
     assert len(cloud.ids(green, "2019-02")) == ROWS, said

@@ -285,7 +285,7 @@ def test_more_bad_rows_than_the_source_allows_publish_nothing(
         cloud.load(green, january, path)
 
     assert [row[0] for row in rejected(cloud, january)] == [6]
-    assert cloud.staging_tables() == []
+    assert [name for name in cloud.staging_tables() if january.replace("-", "_") in name] == []
 
 
 def bytes_of(path: Path) -> bytes:
