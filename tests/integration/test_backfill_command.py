@@ -96,6 +96,9 @@ def test_a_year_of_a_new_dag(airflow: AirflowEnvironment) -> None:
     assert second.returncode == 0, second.stdout + second.stderr
     assert second.stdout.count("already succeeded") == 1 + 12
     assert "12 of 12 months succeeded, 12 of them earlier" in second.stdout
+    assert (
+        "What succeeded earlier was not looked at now. To run all of it again: airflow dags backfill" in second.stdout
+    )
     assert runs(airflow, "trivial") == dict.fromkeys(YEAR, "success")
     assert airflow.query("SELECT max(try_number) FROM task_instance WHERE dag_id = 'trivial'") == [(1,)]
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 import psycopg
 import pytest
 
+from taxiway.bigquery.settings import GcpSettings
+from taxiway.core.errors import SettingError
+from taxiway.operators.gcp_hooks import bigquery_client
+from taxiway.operators.mirror_hook import MirrorHook
 from taxiway.operators.warehouse_hook import CONNECTION_DEFAULTS, WarehouseHook
 from taxiway.postgres.session import keep_alive
 from tests.conftest import Connect
@@ -52,3 +58,38 @@ def test_a_connection_that_is_lost_at_once_says_why(connect: Connect) -> None:
 
     with pytest.raises(psycopg.errors.AdminShutdown):
         keep_alive(lost)
+
+
+SETTINGS = GcpSettings("a-project", "us-central1", "a-bucket", "a_dataset", 1)
+UNREADABLE = [
+    ("{conn_type: postgres}", "JSONDecodeError"),
+    ('{"conn_type": "postgres", "hostt": "db.example"}', "hostt"),
+    ('{"conn_type": "postgres", "host": "db.example", "port": "five"}', "Expected integer value for `port`"),
+    ("postgres://loader:s3cr3t@db.example:five/taxi", "ValueError"),
+]
+
+
+@pytest.mark.parametrize(("value", "found"), UNREADABLE)
+@pytest.mark.parametrize(
+    ("conn_id", "connect_to"),
+    [
+        ("taxi_postgres", WarehouseHook.get_connection),
+        ("tlc_mirror", MirrorHook.get_connection),
+        ("taxi_gcp", partial(bigquery_client, SETTINGS)),
+    ],
+)
+def test_a_variable_that_airflow_cannot_read_is_refused(
+    conn_id: str,
+    connect_to: Callable[[str], object],
+    value: str,
+    found: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Airflow takes the stored connection instead: another warehouse, or another mirror."""
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
+
+    with pytest.raises(SettingError, match=f"the variable AIRFLOW_CONN_{conn_id.upper()} can't be read") as error:
+        connect_to(conn_id)
+
+    assert found in str(error.value)
+    assert "s3cr3t" not in str(error.value)

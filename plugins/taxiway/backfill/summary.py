@@ -70,6 +70,9 @@ def report(
     say(console, f"{line}, in {describe(took)}", "bold green" if len(succeeded) == len(runs) else "bold")
     for sentence in plan.left_out:
         say(console, sentence, "yellow")
+    if earlier:
+        again = request.command(reprocess="completed")
+        say(console, f"What succeeded earlier was not looked at now. To run all of it again: {again}")
     for run in runs:
         if run.state in (RunState.FAILED, RunState.FAILED_EARLIER) and run.run_id is not None:
             reason = failure_reason(request.dag_id, run.run_id, session)

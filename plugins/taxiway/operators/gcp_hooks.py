@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from taxiway.bigquery.errors import explained
 from taxiway.bigquery.settings import GcpSettings, read_settings
 from taxiway.core.errors import SettingError, WarehouseBusyError
+from taxiway.operators.connection_variable import require_readable
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -30,10 +31,11 @@ def gcp_settings() -> GcpSettings:
 def bigquery_client(settings: GcpSettings, gcp_conn_id: str) -> bigquery.Client:
     """Return Google's client of BigQuery, with the connection's credentials.
 
-    :raises SettingError: the connection is missing, or has no usable credentials
+    :raises SettingError: the connection is missing or can't be read, or has no usable credentials
     """
     from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 
+    require_readable(gcp_conn_id)
     try:
         hook = BigQueryHook(gcp_conn_id=gcp_conn_id, location=settings.location, use_legacy_sql=False)
         return hook.get_client(project_id=settings.project, location=settings.location)
@@ -44,11 +46,12 @@ def bigquery_client(settings: GcpSettings, gcp_conn_id: str) -> bigquery.Client:
 def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
     """Return Google's client of Cloud Storage, with the connection's credentials.
 
-    :raises SettingError: the connection is missing, or has no usable credentials
+    :raises SettingError: the connection is missing or can't be read, or has no usable credentials
     """
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
     from google.cloud import storage
 
+    require_readable(gcp_conn_id)
     try:
         hook = GCSHook(gcp_conn_id=gcp_conn_id)
         return storage.Client(project=settings.project, credentials=hook.get_credentials())

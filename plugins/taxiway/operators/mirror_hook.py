@@ -8,6 +8,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
 
 from taxiway.core.mirror_address import SCHEMES, mirror_address
+from taxiway.operators.connection_variable import require_readable
 
 
 class MirrorHook(HttpHook):
@@ -22,7 +23,9 @@ class MirrorHook(HttpHook):
         """Return the connection with its whole address, scheme and path included, as its host.
 
         :param conn_id: its id
+        :raises SettingError: the connection's variable can't be read
         """
+        require_readable(conn_id)
         connection = super().get_connection(conn_id)
         host = connection.host
         plain = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()

@@ -11,6 +11,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from taxiway.core.errors import SettingError
+from taxiway.operators.connection_variable import require_readable
 from taxiway.postgres.errors import is_unknown_host
 from taxiway.postgres.refusals import with_sqlstate
 from taxiway.postgres.session import keep_alive
@@ -43,6 +44,7 @@ class WarehouseHook(PostgresHook):
 
         :raises SettingError: there is none, or it can't be read
         """
+        require_readable(conn_id)
         try:
             connection: Connection = super().get_connection(conn_id)
         except AirflowNotFoundException as error:
