@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -46,7 +47,10 @@ def test_base_names_are_those_of_postgres_where_the_purpose_is_the_same() -> Non
     theirs = {path.name for path in (SQL_FOLDER / "postgres").glob("*.sql")}
 
     assert len(NAMES) >= 15
-    own = {"confirm_month.sql", "copy_rejects.sql", "count_month.sql", "find_loads.sql", "find_neighbours.sql"}
+    own = {
+        "confirm_month.sql", "copy_rejects.sql", "count_month.sql", "find_changed_rows.sql", "find_loads.sql",
+        "find_neighbours.sql",
+    }  # fmt: skip
     assert own >= ours - theirs
 
 
@@ -121,7 +125,8 @@ def test_publishing_names_its_month_on_every_way_to_the_main_table() -> None:
     assert "ON\n        published.source_month = DATE '2019-01-01'" in statement
     assert "WHEN NOT MATCHED BY SOURCE AND published.source_month = DATE '2019-01-01' THEN\n    DELETE" in statement
     assert statement.count("DELETE") == 1
-    assert "WHEN MATCHED" not in statement, "a row that stays is not touched"
+    assert statement.count("UPDATE") == 1
+    assert "WHEN MATCHED AND (" in statement, "a row that stays is not touched"
 
 
 def test_texts_are_quoted_as_google_reads_them() -> None:
@@ -267,3 +272,39 @@ def test_empty_fields_are_null_quoted_or_not() -> None:
     null: list[Any] = [None if value == "" else value for value in ROW]
 
     assert hashed_by_google(GREEN, [ROW]) == hashed_by_google(GREEN, [null])
+
+
+def changed_by_google(source: Source, rows: Sequence[Sequence[Any]]) -> tuple[int, int]:
+    """Evaluate ``find_changed_rows.sql``; return how many rows it counts, and how many changed ones."""
+    tables = CloudTables(source, Month(2019, 1), "manual__1", SETTINGS)
+    ((counted, changed),) = zetasql_analyzer.evaluate(
+        rendered("bigquery/find_changed_rows.sql", tables),
+        {tables.main_table: dict(schemas(tables)[tables.main_table])},
+        {tables.main_table: rows},
+        {"month": ("DATE", date(2019, 1, 1)), "filename": ("STRING", "f.csv.gz")},
+    )
+    return counted, changed
+
+
+@pytest.mark.parametrize("name", ["green", "yellow"])
+def test_rows_as_they_were_published_have_the_ids_of_their_values(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    source: Source = request.getfixturevalue(name)
+    write_sample_month(source, Month(2019, 1), tmp_path / "sample.csv.gz", rows=50)
+    rows = rows_of(tmp_path / "sample.csv.gz", source)
+    if source == GREEN:
+        rows += [with_field(field, value) for field, values in READABLE.items() for value in values]
+    published = hashed_by_google(source, [*rows, rows[0], rows[0], rows[1]])
+
+    assert changed_by_google(source, published) == (len(published), 0)
+    assert changed_by_google(source, []) == (0, 0)
+
+
+def test_a_row_doubled_in_the_place_of_another_is_changed() -> None:
+    other = with_field("fare_amount", "9")
+    (first,) = hashed_by_google(GREEN, [ROW])
+    (second,) = hashed_by_google(GREEN, [other])
+
+    assert changed_by_google(GREEN, [first, second]) == (2, 0)
+    assert changed_by_google(GREEN, [first, first]) == (2, 2)

@@ -143,6 +143,16 @@ def test_merge_with_insert_row_and_update(trips: Warehouse) -> None:
     assert [str(m) for (m,) in trips.rows("SELECT m FROM d.trips WHERE id IN (1, 8) ORDER BY id")] == ["2", "3"]
 
 
+def test_merge_updates_only_what_differs(trips: Warehouse) -> None:
+    trips.job("UPDATE d.trips SET m = NULL WHERE id = 2")
+    source = "(SELECT id, m FROM d.trips WHERE id <> 1 UNION ALL SELECT 1, NUMERIC '2')"
+    merge = f"MERGE d.trips AS t USING {source} AS s ON t.id = s.id WHEN MATCHED AND (t.m IS DISTINCT FROM s.m)"
+    updated = trips.job(f"{merge} THEN UPDATE SET m = s.m")
+    assert (updated.num_dml_affected_rows, updated.dml_stats.updated_row_count) == (1, 1)
+    assert trips.job(f"{merge} THEN UPDATE SET m = s.m").num_dml_affected_rows == 0
+    assert [m and str(m) for (m,) in trips.rows("SELECT m FROM d.trips WHERE id < 3 ORDER BY id")] == ["2", None]
+
+
 def test_merge_refuses_two_source_rows_for_one(trips: Warehouse) -> None:
     merge = "MERGE d.trips AS t USING (SELECT 1 AS id FROM UNNEST([1, 2])) AS s ON t.id = s.id"
     with pytest.raises(BadRequest, match="at most one source row"):

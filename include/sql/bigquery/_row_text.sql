@@ -6,6 +6,9 @@
   as_type(column)        a field in its own type; NULL where it can't be read
   is_readable(column)    whether a field that is not NULL fits its column; never NULL for such a one
   value_text(column)     a readable field as the row's text has it
+  typed_text(column)     the same of a value in its own type; of a value that no load writes, a text that no field has
+  row_text(columns)      the text of a row of readable fields; with typed, of a row of values in their own types
+  row_id()               unique_row_id, of _row_text and _occurrence: how many rows of that text there are so far
 -#}
 {%- macro field(column) -%}
 NULLIF(staged.`{{ column.name }}`, '')
@@ -51,4 +54,24 @@ CAST({{ as_type(column) }} AS STRING)
 {%- else -%}
 `{{ column.name }}`
 {%- endif -%}
+{%- endmacro -%}
+
+{%- macro typed_text(column) -%}
+{%- if column.type == 'text' -%}
+IF(NOT {{ is_readable(column) }}, '', `{{ column.name }}`)
+{%- else -%}
+CAST(`{{ column.name }}` AS STRING)
+{%- endif -%}
+{%- endmacro -%}
+
+{%- macro row_text(columns, typed=false) -%}
+CONCAT(
+{%- for column in columns %}
+            {{ "'\\x1F', " if not loop.first }}COALESCE({{ typed_text(column) if typed else value_text(column) }}, '\\N'){{ "," if not loop.last }}
+{%- endfor %}
+        )
+{%- endmacro -%}
+
+{%- macro row_id() -%}
+TO_HEX(MD5(IF(_occurrence = 1, _row_text, CONCAT(_row_text, '\x1F', CAST(_occurrence AS STRING)))))
 {%- endmacro -%}

@@ -1,4 +1,4 @@
-{%- from "bigquery/_row_text.sql" import field, as_type, is_readable, value_text -%}
+{%- from "bigquery/_row_text.sql" import field, as_type, is_readable, row_text, row_id -%}
 -- Gives every staged row that can be read its types, its unique_row_id, its filename and its month.
 -- Grain: one row per row of the file; the second and later ones of rows that repeat within the file are numbered.
 -- Parameters: rows_table, staging_table (with their project and dataset), columns; bound: filename, month.
@@ -20,11 +20,7 @@ readable AS (
 {%- for column in columns %}
         `{{ column.name }}`,
 {%- endfor %}
-        CONCAT(
-{%- for column in columns %}
-            {{ "'\\x1F', " if not loop.first }}COALESCE({{ value_text(column) }}, '\\N'){{ "," if not loop.last }}
-{%- endfor %}
-        ) AS _row_text
+        {{ row_text(columns) }} AS _row_text
     FROM fields
     WHERE
         TRUE
@@ -44,7 +40,7 @@ numbered AS (
 )
 
 SELECT
-    TO_HEX(MD5(IF(_occurrence = 1, _row_text, CONCAT(_row_text, '\x1F', CAST(_occurrence AS STRING))))) AS unique_row_id,
+    {{ row_id() }} AS unique_row_id,
     @filename AS filename,
     @month AS source_month
 {%- for column in columns %},

@@ -1,5 +1,5 @@
 -- Brings a month of the main table to the state of its file, in one statement: rows that went are deleted, rows that
--- came are inserted.
+-- came are inserted, rows whose values were changed by hand get those of the file.
 -- Grain: one row per row of the file; a row that stays is not touched.
 -- Parameters: main_table, rows_table (with their project and dataset), columns, month (YYYY-MM-DD, its first day).
 -- Twice: safe, the second time nothing differs.
@@ -10,6 +10,17 @@ USING `{{ rows_table }}` AS incoming
     ON
         published.source_month = DATE '{{ month }}'
         AND published.unique_row_id = incoming.unique_row_id
+WHEN MATCHED AND (
+    published.filename IS DISTINCT FROM incoming.filename
+{%- for column in columns %}
+    OR published.`{{ column.name }}` IS DISTINCT FROM incoming.`{{ column.name }}`
+{%- endfor %}
+) THEN
+    UPDATE SET
+        filename = incoming.filename
+{%- for column in columns %},
+        `{{ column.name }}` = incoming.`{{ column.name }}`
+{%- endfor %}
 WHEN NOT MATCHED BY TARGET THEN
     INSERT (
         unique_row_id,

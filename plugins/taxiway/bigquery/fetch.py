@@ -10,9 +10,10 @@ from pathlib import Path
 
 from taxiway.bigquery import ledger
 from taxiway.bigquery.load import Load
+from taxiway.bigquery.main_table import found_columns, main_columns
 from taxiway.bigquery.precedence import is_later
 from taxiway.bigquery.publications import confirm_publication
-from taxiway.bigquery.publish import rows_held
+from taxiway.bigquery.statements import statement
 from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.upload import Lake
 from taxiway.bigquery.warehouse import Warehouse
@@ -97,13 +98,24 @@ def fetch_month(
 
 
 def _difference_to(warehouse: Warehouse, tables: CloudTables, last: ledger.Entry) -> str | None:
-    """Say how the main table differs from what the ledger says of the month; None if it holds as many rows."""
-    if warehouse.find_table(tables.main_table) is None:
-        return f"there is no table {tables.main_table}, the ledger has {last.rows_staged} rows of the month"
-    held = rows_held(warehouse, tables)
-    if held == last.rows_staged:
-        return None
-    return f"{tables.main_table} holds {held} rows of the month, the ledger has {last.rows_staged}"
+    """Say how the main table differs from what the ledger says of the month; None if it is as it was published."""
+    source, main_table = tables.source, tables.main_table
+    found = warehouse.find_table(main_table)
+    if found is None:
+        return f"there is no table {main_table}, the ledger has {last.rows_staged} rows of the month"
+    held_columns = found_columns(found)
+    if lacking := [f"{name} {kind}" for name, kind in main_columns(source) if (name, kind) not in held_columns]:
+        return f"{main_table} lacks the column {lacking[0]}, the ledger has {last.rows_staged} rows of the month"
+    values = {"month": tables.month.first_day, "filename": tables.filename}
+    (held,) = warehouse.run(statement("find_changed_rows", values, main_table=main_table, columns=source.columns))
+    if int(held["row_count"]) != last.rows_staged:
+        return f"{main_table} holds {held['row_count']} rows of the month, the ledger has {last.rows_staged}"
+    if int(held["changed_rows"]):
+        return (
+            f"{main_table} holds {held['changed_rows']} rows of the month whose values were changed by hand, "
+            f"the ledger has {last.rows_staged} as they were published"
+        )
+    return None
 
 
 def _is_in_the_lake(lake: Lake, tables: CloudTables, load: Load, entries: Sequence[ledger.Entry]) -> bool:

@@ -49,7 +49,7 @@ def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
         )
     _require_permanence(tables, found, created=created)
     expected = [f"{name} {kind}" for name, kind in main_columns(source)]
-    columns = [f"{field.name} {_API_NAMES.get(field.field_type, field.field_type)}" for field in found.schema]
+    columns = [f"{name} {kind}" for name, kind in found_columns(found)]
     partition = found.time_partitioning
     by_month = partition is not None and (partition.field, partition.type_) == (MONTH_COLUMN, "MONTH")
     if columns != expected or not by_month:
@@ -84,6 +84,11 @@ def main_columns(source: Source) -> list[tuple[str, str]]:
     """Return the main table's columns with their types, in their order."""
     added = [*((name, "STRING") for name in ADDED_COLUMNS), (MONTH_COLUMN, "DATE")]
     return added + [(column.name, TYPES[column.type]) for column in source.columns]
+
+
+def found_columns(table: bigquery.Table) -> list[tuple[str, str]]:
+    """Return the columns that a table has with their types, in their order."""
+    return [(field.name, _API_NAMES.get(field.field_type, field.field_type)) for field in table.schema]
 
 
 def cluster_column(source: Source) -> str | None:

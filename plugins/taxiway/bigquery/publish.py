@@ -30,7 +30,8 @@ STEP = "merge_month"
 class Counts:
     """What publishing changed.
 
-    :param inserted: rows that the month did not hold before
+    :param inserted: rows that the month did not hold before; an updated row, whose values were changed by hand, counts
+        as one deleted and one inserted
     :param deleted: rows that the month held before and the file no longer has
     :param unchanged: rows that stayed
     """
@@ -125,7 +126,9 @@ def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job
     """
     warehouse.require_success(job)
     stats = job.dml_stats
-    inserted, deleted = (int(stats.inserted_row_count), int(stats.deleted_row_count)) if stats else (0, 0)
+    updated = int(stats.updated_row_count) if stats else 0
+    inserted = updated + (int(stats.inserted_row_count) if stats else 0)
+    deleted = updated + (int(stats.deleted_row_count) if stats else 0)
     staged = load.rows_staged or 0
     counts = Counts(inserted, deleted, staged - inserted)
     name, number = name_and_number(job)

@@ -150,8 +150,7 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
     if wrong:
         raise ComparisonError(
             f"{'; '.join([*wrong, *unsettled])}. Expected the same rows in both: look at the ledgers' entries of the "
-            f"month, and load it again with force if its rows are wrong. In BigQuery delete the month's rows first: a "
-            f"load leaves a row alone whose id it finds, whatever else was changed by hand"
+            f"month, and load it again with force if its rows are wrong"
         )
     if unsettled:
         raise WarehouseBusyError(

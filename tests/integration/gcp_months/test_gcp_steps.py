@@ -120,10 +120,63 @@ def test_again_changes_nothing_and_uploads_nothing(
     assert [entry.state for entry in cloud.loads(green, january)] == ["published", "unchanged", "published"]
 
 
-BY_HAND = {
-    "rows deleted": ("DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{month}-01'", "holds 0 rows"),
-    "table dropped": ("DROP TABLE `$taxi.green_tripdata`", "there is no table"),
+def with_equal_rows(lines: list[str], source: Source) -> list[str]:
+    """A month with three equal rows, and one without a text; others lack numbers already."""
+    first, second, third, *others = lines[1:]
+    return [lines[0], first, second, with_field(third, source, "store_and_fwd_flag", ""), *others, first, first]
+
+
+def test_rows_that_repeat_and_values_that_are_null_raise_no_alarm(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
+) -> None:
+    path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
+    cloud.load(green, january, path)
+
+    assert cloud.fetch(cloud.tables(green, january, "manual__2"), path).unchanged is not None
+
+
+ROW_BY_HAND = (
+    "UPDATE `$taxi.green_tripdata` SET {set} WHERE source_month = DATE '{month}-01' AND unique_row_id = '{id}'"
+)
+SWAPPED = (
+    "UPDATE `$taxi.green_tripdata` SET unique_row_id = IF(unique_row_id = '{id}', '{other}', '{id}') "
+    "WHERE source_month = DATE '{month}-01' AND unique_row_id IN ('{id}', '{other}')"
+)
+ALL = ROWS + 2
+BY_HAND: dict[str, tuple[str, str, Counts]] = {
+    "rows deleted": (
+        "DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{month}-01'",
+        "holds 0 rows",
+        Counts(ALL, 0, 0),
+    ),
+    "table dropped": ("DROP TABLE `$taxi.green_tripdata`", "there is no table", Counts(ALL, 0, 0)),
+    "ids of two rows swapped": (SWAPPED, "holds 2 rows of the month whose values were changed", Counts(2, 2, ALL - 2)),
+    **{
+        name: (
+            ROW_BY_HAND.replace("{set}", change).replace("{id}", of_row),
+            f"holds {found} rows of the month whose values were changed",
+            Counts(1, 1, ALL - 1),
+        )
+        for name, change, of_row, found in (
+            ("number updated", "fare_amount = fare_amount + 1", "{id}", 1),
+            ("text updated", "store_and_fwd_flag = 'X'", "{id}", 1),
+            ("text for no value", r"store_and_fwd_flag = '\\N'", "{without_text}", 1),
+            ("timestamp updated", "lpep_pickup_datetime = DATETIME '2000-01-01 00:00:00'", "{id}", 1),
+            ("part of a second added", "lpep_pickup_datetime = DATETIME '{pickup}.5'", "{id}", 1),
+            ("no value", "trip_distance = NULL", "{id}", 1),
+            ("last of equal rows updated", "fare_amount = fare_amount + 1", "{last}", 1),
+            ("first of equal rows updated", "fare_amount = fare_amount + 1", "{repeated}", 3),
+            ("filename updated", "filename = 'other.csv.gz'", "{id}", 1),
+            ("id made up", "unique_row_id = 'made up'", "{id}", 1),
+        )
+    },
 }
+
+
+def specified(source: Source, path: Path) -> list[str]:
+    """The ids of a month's first four rows and of its last."""
+    ids = list(specified_ids(source, path))
+    return [*ids[:4], ids[-1]]
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -132,13 +185,20 @@ def test_what_somebody_has_changed_is_loaded_again_and_said(
     cloud: Cloud,
     samples: Callable[..., Path],
     green: Source,
+    tmp_path: Path,
     january: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    statement, said = BY_HAND[name]
-    path = samples(january)
+    statement, said, expected = BY_HAND[name]
+    path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
     cloud.load(green, january, path)
-    cloud.query(statement.format(month=january))
+    every_value = f"SELECT * FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'"
+    published = sorted(cloud.query(every_value), key=str)
+    assert sorted(row[0] for row in published) == sorted(specified_ids(green, path))
+    rows = dict(zip(("repeated", "id", "without_text", "other", "last"), specified(green, path), strict=True))
+    pickup = lines_of(path)[2].split(",")[[column.name for column in green.columns].index("lpep_pickup_datetime")]
+    cloud.query(statement.format(month=january, pickup=pickup, **rows))
+    assert name == "table dropped" or sorted(cloud.query(every_value), key=str) != published
 
     tables = cloud.tables(green, january, "manual__2")
     with caplog.at_level(logging.WARNING, logger="taxiway"):
@@ -149,12 +209,34 @@ def test_what_somebody_has_changed_is_loaded_again_and_said(
     assert said in logged
     load = cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load)))
     load = check_month(cloud.warehouse(), tables, load)
-    assert cloud.publish(tables, load) == Counts(inserted=ROWS, deleted=0, unchanged=0)
+    assert cloud.publish(tables, load) == expected
+    assert published_before(cloud.warehouse(), tables, load) == expected
+    drop_staging(cloud.warehouse(), cloud.lake(), tables)
+    assert sorted(cloud.query(every_value), key=str) == published
     of_month = f"state = 'published' AND month = DATE '{january}-01' AND run_id = 'manual__2'"
     ((warnings,),) = cloud.query(f"SELECT warnings FROM `$taxi.loads` WHERE {of_month}")
     assert len(warnings) == 1
     assert said in warnings[0]
-    assert f"the ledger has {ROWS}" in warnings[0]
+    assert f"the ledger has {ALL}" in warnings[0]
+    assert cloud.fetch(cloud.tables(green, january, "manual__3"), path).unchanged is not None
+
+
+def test_a_table_without_a_column_is_not_unchanged(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    source, path = replace(green, main_table="green_without_a_column"), samples(january)
+    cloud.load(source, january, path)
+    cloud.query(
+        "CREATE OR REPLACE TABLE `$taxi.green_without_a_column` AS "
+        "SELECT * EXCEPT (extra) FROM `$taxi.green_without_a_column`"
+    )
+
+    tables = cloud.tables(source, january, "manual__2")
+    fetched = cloud.fetch(tables, path)
+
+    assert fetched.load.warnings[0].endswith(f"lacks the column extra NUMERIC, the ledger has {ROWS} rows of the month")
+    with pytest.raises(MainTableError, match="Rename it"):
+        cloud.stage(tables, cloud.upload(tables, fetched.load))
 
 
 def test_a_corrected_file_replaces_its_month_and_no_other(

@@ -1,0 +1,48 @@
+{%- from "bigquery/_row_text.sql" import row_text, row_id -%}
+-- Counts the published rows of a month, and those that somebody has changed since: a row's id is the MD5 of its values.
+-- Grain: one row.
+-- Parameters: main_table (with its project and dataset), columns; bound: month, filename (of the month's file).
+-- Twice: safe, it only reads.
+-- Rows of the same text have the ids of their numbers, in no order: these are compared as sorted lists. Of such rows
+-- all count as changed where one was. The month's partition is read once.
+WITH published AS (
+    SELECT
+        unique_row_id,
+        filename,
+        {{ row_text(columns, typed=true) }} AS _row_text
+    FROM `{{ main_table }}`
+    WHERE source_month = @month
+),
+
+numbered AS (
+    SELECT
+        unique_row_id,
+        filename,
+        _row_text,
+        ROW_NUMBER() OVER (PARTITION BY _row_text) AS _occurrence
+    FROM published
+),
+
+identified AS (
+    SELECT
+        unique_row_id,
+        filename,
+        _row_text,
+        {{ row_id() }} AS expected_id
+    FROM numbered
+),
+
+texts AS (
+    SELECT
+        COUNT(*) AS row_count,
+        LOGICAL_AND(filename = @filename)
+        AND STRING_AGG(unique_row_id, ',' ORDER BY unique_row_id)
+        = STRING_AGG(expected_id, ',' ORDER BY expected_id) AS is_as_published
+    FROM identified
+    GROUP BY _row_text
+)
+
+SELECT
+    COALESCE(SUM(row_count), 0) AS row_count,
+    COALESCE(SUM(IF(is_as_published, 0, row_count)), 0) AS changed_rows
+FROM texts
