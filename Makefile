@@ -18,11 +18,11 @@ setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airf
 
 demo: ROWS ?= 5000
 demo: setup ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
-	@$(BIN)/python -m taxiway.local.demo --rows "$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
+	@$(BIN)/python -m taxiway.local.demo --rows="$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
 
 demo-gcp: ROWS ?= 5000
 demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
-	@$(BIN)/python -m taxiway.local.demo_gcp --rows "$(ROWS)"
+	@$(BIN)/python -m taxiway.local.demo_gcp --rows="$(ROWS)"
 
 up: setup ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway.local.services up

@@ -146,8 +146,9 @@ def test_the_demo_of_google_cloud_leaves_the_checkouts_airflow_alone(home: Path)
         assert f"green {month}: 50 rows, the same in Postgres and in BigQuery" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "PRIVATE KEY" not in done.stdout + done.stderr
-    refused = run(home, "demo_gcp", "--rows", "0")
-    assert (refused.returncode, "at least one row" in refused.stdout) == (2, True)
+    for rows, said in (("0", "ROWS=0: a sample month has at least one row"), ("-", "ROWS=-: expected a whole number")):
+        refused = run(home, "demo_gcp", f"--rows={rows}")
+        assert (refused.returncode, refused.stdout, refused.stderr) == (2, f"The demo stops: {said}\n", "")
     assert runs_and_loads(home) == before
     assert not (home / ".taxiway" / "demo-gcp").exists()
 
@@ -169,7 +170,8 @@ def test_ctrl_c_in_the_demo_of_google_cloud_leaves_nothing(home: Path) -> None:
     ("arguments", "said"),
     [
         (["--rows", "0"], "at least one row"),
-        (["--rows", "many"], "invalid int value: 'many'"),
+        (["--rows", "many"], "ROWS=many: expected a whole number"),
+        (["--rows="], "ROWS=: expected a whole number"),
         (["--mirror", "ftp://x"], "begins with http:// or https://"),
         (["--mirror", "http://me:secret@h?x"], "MIRROR=http://h?x: expected an address"),
     ],
@@ -227,10 +229,10 @@ def test_a_short_folder_of_somebody_elses_is_not_used(tmp_path: Path) -> None:
         other.unlink()
 
 
-def start_demo(home: Path, module: str, *, until: str) -> subprocess.Popen[str]:
+def start_demo(home: Path, module: str, *arguments: str, until: str) -> subprocess.Popen[str]:
     """Start a demo as a terminal would, and wait until it has printed something."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"taxiway.local.{module}", "--rows", "70"],
+        [sys.executable, "-m", f"taxiway.local.{module}", "--rows", "70", *arguments],
         env=environment(home),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -267,31 +269,33 @@ def test_the_demo_replaces_nothing_real_without_the_word(home: Path, green: Sour
         assert done.returncode == 0, done.stdout + done.stderr
         for arguments in ((), ("--mirror", mirror.address)):
             done = run(home, "demo", "--rows", "40", *arguments)
-            said = " ".join(done.stdout.split())
+            said = done.stdout
             assert done.returncode == 2, said
-            assert f"1 months of green hold real data (2019-03 from {mirror.address}/green/" in said
+            assert f"real data is in 1 month of green (2019-03 from {mirror.address}/green/" in said
+            assert said.count("\n") == 1, "commands stay whole, however narrow the terminal is"
     shutil.rmtree(home / ".taxiway" / "samples", ignore_errors=True)
 
     # What it advises leads on.
-    assert "make demo REPLACE=1" in said
+    assert f"make demo REPLACE=1 ROWS=40 MIRROR={mirror.address}. " in said
     done = run(home, "demo", "--rows", "40", "--replace")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"REPLACE=1: 1 months that were loaded from {mirror.address}" in done.stdout
+    assert f"REPLACE=1: replacing 1 month loaded from {mirror.address}" in done.stdout
     assert table(done.stdout)["2019-03"][:3] == [40, 40, march.rows]
     shutil.rmtree(home / ".taxiway" / "samples")
     done = run(home, "demo", "--rows", "70")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 months of 2019 hold samples, which are replaced" in done.stdout
+    assert "Replacing the samples in 12 months of 2019\n" in done.stdout
 
 
 def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
-    process = start_demo(home, "demo", until="running")
+    process = start_demo(home, "demo", "--replace", until="running")
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=120)
 
     assert process.returncode == 130, rest
     assert "Traceback" not in rest
-    assert "To load the rest of the samples: make demo" in rest
+    assert "Nothing is half done. Finish the rest: make demo REPLACE=1 ROWS=70\n" in rest
+    assert "airflow dags backfill" not in rest, "that would fetch real files"
     server = database.find(Home(home))
     assert server is not None
     with server.connect("airflow") as metadata:

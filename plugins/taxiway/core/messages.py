@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+CALL_VARIABLE = "TAXIWAY_CALL"
+"""Variable of the environment in which a demo hands its own call to the commands that it runs, for their advice."""
+
 LONGEST_MESSAGE = 2000
 """Characters of an error's message."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from taxiway.core.errors import SettingError, TaxiwayError
+from taxiway.core.messages import CALL_VARIABLE
 from taxiway.core.mirror_address import SCHEMES, mirror_address, without_user
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
@@ -32,6 +34,7 @@ from taxiway.local.setup import airflow_command, airflow_environment, is_migrate
 
 SOURCE = "green"
 YEAR = 2019
+DEFAULT_ROWS = 5000
 COMMAND = ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", f"taxi_{SOURCE}"]
 
 _LOADED = """
@@ -55,25 +58,53 @@ def main() -> int:
     :return: the exit code of ``airflow dags backfill``, or 2 where it wasn't run
     """
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--rows", type=int, default=5000, help="rows of a sample month")
+    parser.add_argument("--rows", default=str(DEFAULT_ROWS), help="rows of a sample month")
     parser.add_argument(
         "--mirror", help="load from this address instead: <address>/green/green_tripdata_2019-01.csv.gz"
     )
     parser.add_argument("--replace", action="store_true", help="replace months that were loaded from elsewhere")
     arguments = parser.parse_args()
     home = Home.current()
-    console = Console(highlight=False)
+    console = line_console()
     try:
-        return _demo(home, console, arguments.rows, arguments.mirror, replace=arguments.replace)
+        return _demo(home, console, sample_rows(arguments.rows), arguments.mirror, replace=arguments.replace)
     except DemoError as error:
         console.print(f"The demo stops: {error}", style="red", markup=False)
         return 2
 
 
-def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replace: bool) -> int:
-    source = load_source(SOURCES_FOLDER / f"{SOURCE}.yaml")
+def line_console() -> Console:
+    """Return a console that leaves lines whole: a command that is broken over two can't be copied."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def sample_rows(text: str) -> int:
+    """Read ROWS as it was typed.
+
+    :raises DemoError: it is no number, or too small
+    """
+    try:
+        rows = int(text)
+    except ValueError as error:
+        raise DemoError(f"ROWS={text}: expected a whole number") from error
     if rows < 1:
         raise DemoError(f"ROWS={rows}: a sample month has at least one row")
+    return rows
+
+
+def make_call(target: str, rows: int, mirror: str | None = None, *, replace: bool = False) -> str:
+    """Return the call of ``make`` that asks for the same demo again; no password is in it."""
+    words = ["make", target, *(["REPLACE=1"] if replace else [])]
+    words += [f"ROWS={rows}"] if rows != DEFAULT_ROWS else []
+    return shlex.join([*words, *([f"MIRROR={without_user(mirror)}"] if mirror is not None else [])])
+
+
+def _count(months: list[dict[str, Any]]) -> str:
+    return "1 month" if len(months) == 1 else f"{len(months)} months"
+
+
+def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replace: bool) -> int:
+    source = load_source(SOURCES_FOLDER / f"{SOURCE}.yaml")
     if mirror is not None:
         mirror = _address(mirror)
     if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
@@ -87,20 +118,20 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     before = loaded_months(server, source)
     real = [row for row in before if not _is_sample(home, source, row)]
     if real and not replace:
-        raise DemoError(_would_replace(real, mirror))
+        raise DemoError(_would_replace(real, rows, mirror))
     refuse_while_scheduled(server)
     if mirror is not None:
         _probe(mirror, source)
     if real:
-        said = f"REPLACE=1: {len(real)} months that were loaded from {without_user(str(real[0]['url']))} are replaced"
-        console.print(said, markup=False, soft_wrap=True)
+        said = f"REPLACE=1: replacing {_count(real)} loaded from {without_user(str(real[0]['url']))}"
+        console.print(said, markup=False)
     elif before:
-        console.print(f"{len(before)} months of {YEAR} hold samples, which are replaced", soft_wrap=True)
+        console.print(f"Replacing the samples in {_count(before)} of {YEAR}")
     started = datetime.now(timezone.utc)
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
-        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False, soft_wrap=True)
+        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False)
         code = run(
             [*airflow_command(), *COMMAND, *again],
             {
@@ -109,23 +140,20 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
                 # loads into embedded Postgres whatever they say.
                 "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": address}),
                 "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
+                CALL_VARIABLE: make_call("demo", rows, mirror, replace=replace),
             },
         )
     loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
     if loaded:
         _show(console, source, loaded)
-    if code and mirror is None:
-        # The command's own advice leads to the connection tlc_mirror: the demo's mirror is gone.
-        console.print("\nTo load the rest of the samples: make demo")
     if code == 0 and len(loaded) < 12:
-        raise DemoError(f"only {len(loaded)} of 12 months are in the ledger, although the command succeeded")
+        raise DemoError(f"the ledger has only {len(loaded)} of 12 months, although the command succeeded")
     if code == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
         if mirror is None:
             console.print(
                 f"They are samples, made on this machine. The real year in their place:\n"
-                f"  bin/airflow {' '.join(COMMAND[:-1])} --reprocess-behavior completed {COMMAND[-1]}",
-                soft_wrap=True,
+                f"  bin/airflow {' '.join(COMMAND[:-1])} --reprocess-behavior completed {COMMAND[-1]}"
             )
         for command, does in (
             ("psql", "looks at them"),
@@ -202,27 +230,26 @@ def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
     return is_sample(home, source, Month.parse(row["month"]), row["sha256"], row["rows_read"])
 
 
-def _would_replace(real: list[dict[str, Any]], mirror: str | None) -> str:
+def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
     """Say which months are somebody's data, and what can be done: nothing real is replaced without the word."""
     first = real[0]
     instead = "by samples" if mirror is None else f"by what {without_user(mirror)} has"
-    command = "make demo REPLACE=1" if mirror is None else f"make demo REPLACE=1 MIRROR={without_user(mirror)}"
     return (
-        f"{len(real)} months of {SOURCE} hold real data ({first['month']} from {first['url']}), and the demo would "
-        f"replace them {instead}. To do that: {command}. To look at them: make psql. To load the months that are "
-        f"missing: bin/airflow {' '.join(COMMAND)}"
+        f"real data is in {_count(real)} of {SOURCE} ({first['month']} from {first['url']}), and the demo would "
+        f"replace it {instead}. To do that: {make_call('demo', rows, mirror, replace=True)}. To look at it: make psql. "
+        f"To load the months that are missing: bin/airflow {' '.join(COMMAND)}"
     )
 
 
 @contextmanager
 def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str | None) -> Iterator[str]:
     if mirror is not None:
-        console.print(f"Loading from {without_user(mirror)}", markup=False, soft_wrap=True)
+        console.print(f"Loading from {without_user(mirror)}", markup=False)
         yield mirror
         return
     months = [Month(YEAR, number) for number in range(1, 13)]
     folder = home.samples / f"{rows}-rows"
-    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False, soft_wrap=True)
+    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False)
     note_samples(home, write_sample_months([source], months, folder, rows=rows))
     with serve(folder) as server:
         console.print(f"Serving them at {server.address}", markup=False)
@@ -258,7 +285,7 @@ def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> Non
         table.add_row(str(row["month"]), *(f"{count:,}" for count in counts), f"{row['seconds']:.1f}")
     table.add_section()
     table.add_row("all", *(f"{count:,}" for count in total), "")
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 if __name__ == "__main__":

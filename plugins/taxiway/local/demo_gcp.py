@@ -23,6 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from taxiway.core.messages import CALL_VARIABLE
 from taxiway.core.months import Month
 from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
@@ -49,12 +50,11 @@ def main() -> int:
     :return: the exit code of the command that failed, 0, 2 where the demo could not begin, or 130 after Ctrl-C
     """
     parser = argparse.ArgumentParser(prog="make demo-gcp", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=5000, help="rows of a sample month")
-    rows = parser.parse_args().rows
-    console = Console(highlight=False)
+    parser.add_argument("--rows", default=str(demo.DEFAULT_ROWS), help="rows of a sample month")
+    typed = parser.parse_args().rows
+    console = demo.line_console()
     try:
-        if rows < 1:
-            raise demo.DemoError(f"ROWS={rows}: a sample month has at least one row")
+        rows = demo.sample_rows(typed)
         checkout = Home.current()
         with _own_home(checkout) as home:
             code = _demo(home, checkout.samples / f"{rows}-rows", console, rows)
@@ -105,18 +105,17 @@ def _remove(home: Home) -> None:
 def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
     source = load_source(SOURCES_FOLDER / f"{demo.SOURCE}.yaml")
     server = database.start(home)
-    console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False, soft_wrap=True)
+    console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False)
     write_sample_months([source], MONTHS, folder, rows=rows)
     with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
-        console.print(
-            f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}", soft_wrap=True
-        )
+        console.print(f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}")
         environment = {
             **airflow_environment(home),
             "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror.address}),
             "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
             **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
             **cloud,
+            CALL_VARIABLE: demo.make_call("demo-gcp", rows),
         }
         for command in (
             ["dags", "test", "gcp_setup"],
@@ -124,7 +123,7 @@ def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
             ["dags", "backfill", *RANGE, f"taxi_{source.name}"],
             ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
         ):
-            console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False, soft_wrap=True)
+            console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False)
             run = _test if command[1] == "test" else demo.run
             if code := run([*airflow_command(), *command], environment):
                 return code
@@ -194,7 +193,7 @@ def _show(console: Console, source: Source, bigquery: Any) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(f"{row['month']:%Y-%m}", *(f"{count:,}" for count in list(row.values())[1:]))
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 if __name__ == "__main__":
