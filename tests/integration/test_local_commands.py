@@ -415,3 +415,31 @@ def test_a_mirror_that_does_not_answer_is_told_at_once(home: Path) -> None:
 
     assert done.returncode == 2
     assert "doesn't answer" in done.stdout
+
+
+def test_a_command_says_that_its_metadata_was_deleted(home: Path) -> None:
+    """The settings are still there, and name a server that is gone."""
+    assert run(home, "setup").returncode == 0
+    assert run(home, "services", "down").returncode == 0
+    shutil.rmtree(home / ".taxiway")
+
+    def dry_run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "backfill", "-n", "-s", "2019-01-01", "taxi_green"],
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    refused = dry_run()
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("airflow: Airflow's metadata database can't be reached: no server listens in /")
+    assert refused.stderr.endswith("Run make setup, which makes a new one\n")
+    assert refused.stderr.count("\n") == 1, "nothing of the driver's"
+    # What it advises leads on.
+    assert run(home, "setup").returncode == 0
+    done = dry_run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("2019-01 ")

@@ -68,6 +68,10 @@ def messages() -> list[str]:
     return [message for answer in answers for message in re.findall(r"`([^`]+)`", re.split(r"`: ", answer)[0] + "`")]
 
 
+OTHER_TEXTS = [ROOT / "Makefile", ROOT / "bin" / "make-venv", ROOT / "docker-compose.yaml"]
+"""What says something to a person, and is no Python."""
+
+
 def said() -> str:
     """Every text of the program; `…` stands for what an f-string fills in."""
     found = []
@@ -76,7 +80,7 @@ def said() -> str:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 parts = node.values if isinstance(node, ast.JoinedStr) else [node]
                 found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts))
-    found += [path.read_text(encoding="utf-8") for path in (ROOT / "bin" / "make-venv", ROOT / "docker-compose.yaml")]
+    found += [path.read_text(encoding="utf-8") for path in OTHER_TEXTS]
     return "\n".join(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,27 @@ def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str,
     ).stdout
 
     assert printed.strip().splitlines()[-1].rstrip().endswith(called)
+
+
+@pytest.mark.parametrize("may_run", [False, True])
+def test_down_says_what_it_cannot_stop_without_a_python(may_run: bool, tmp_path: Path) -> None:
+    if may_run:
+        (tmp_path / ".taxiway" / "postgres").mkdir(parents=True)
+        (tmp_path / ".taxiway" / "postgres" / "postmaster.pid").touch()
+
+    done = subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), "down"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == ""
+    # GNU make ends with 2 when a command of its ends with 1.
+    assert done.returncode == (2 if may_run else 0)
+    assert ("embedded Postgres may still run: run make setup, then make down" in done.stderr) == may_run
 
 
 def test_the_cloud_is_not_tested_without_one() -> None:

@@ -97,10 +97,17 @@ def ensure_started(home: Home, address: str) -> None:
     :param address: SQLAlchemy's address of the metadata database
     :raises ServerError: it can't be started, or no server listens at that address
     """
-    if not is_embedded(address) or not (home.postgres / "PG_VERSION").exists():
+    if not is_embedded(address):
         return
-    server = find(home) or start(home)
     named = Path(unquote(address.partition("?host=")[2]))
+    if not (home.postgres / "PG_VERSION").exists():
+        if (named / postgres_server.SOCKET_NAME).exists():
+            return
+        raise postgres_server.ServerError(
+            f"Airflow's metadata database can't be reached: no server listens in {named}, and {home.postgres} holds no "
+            "database. If .taxiway was deleted, the database went with it. Run make setup, which makes a new one"
+        )
+    server = find(home) or start(home)
     if not (named / postgres_server.SOCKET_NAME).exists():
         raise postgres_server.ServerError(
             f"Airflow's settings name the folder {named}, in which no server listens: embedded Postgres listens in "
