@@ -81,7 +81,7 @@ def line_console() -> Console:
 def sample_rows(text: str) -> int:
     """Read ROWS as it was typed.
 
-    :raises DemoError: it is no number, or too small
+    :raises DemoError: it is not a number, or too small
     """
     try:
         rows = int(text)
