@@ -5,6 +5,7 @@ The tests follow each other: each goes on with what the one before has left.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,7 +23,7 @@ from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.local.samples import write_sample_months
 from tests.compose_file import airflow_version
-from tests.docker.engine import Checkout, Engine, mirror, running_engine, until
+from tests.docker.engine import WAIT, Checkout, Engine, mirror, running_engine, until
 from tests.faults.held_steps import HeldSteps
 
 FOLDER = os.environ.get("TAXIWAY_TEST_DOCKER", "")
@@ -44,7 +46,7 @@ def engine() -> Iterator[Engine]:
 def months(engine: Engine, green: Source, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mirror of sample months, as the value of AIRFLOW_CONN_TLC_MIRROR."""
     folder = tmp_path_factory.mktemp("mirror")
-    write_sample_months([green], [Month(2019, number) for number in range(1, 5)], folder, rows=ROWS)
+    write_sample_months([green], [Month(2019, number) for number in range(1, 6)], folder, rows=ROWS)
     with mirror(folder) as port:
         connection = json.dumps({"conn_type": "http", "host": f"http://{engine.gateway}:{port}"})
         yield f"'{connection}'"
@@ -70,6 +72,19 @@ def ask(address: str, body: dict[str, str] | None = None, token: str = "") -> tu
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, {}
+
+
+@contextlib.contextmanager
+def held_steps(checkout: Checkout) -> Iterator[tuple[psycopg.Connection[Any], HeldSteps]]:
+    """Steps of a checkout's loads that wait until the test lets them go on, and the connection that holds them."""
+    address = f"host=127.0.0.1 dbname=taxi user=postgres password={checkout.env['POSTGRES_PASSWORD']}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        steps = HeldSteps(connection)
+        connection.execute("GRANT USAGE ON SCHEMA faults TO taxiway")
+        try:
+            yield connection, steps
+        finally:
+            connection.execute("DROP SCHEMA faults CASCADE")
 
 
 def other_end(index: str) -> str:
@@ -137,13 +152,25 @@ def test_a_backfill_loads_three_months(first: Checkout) -> None:
     assert first.sql("SELECT count(*), count(DISTINCT filename) FROM green_tripdata") == f"{3 * ROWS}|3"
 
 
+def test_a_backfill_in_a_container_of_its_own_outlives_the_scheduler(first: Checkout) -> None:
+    with held_steps(first) as (_, steps):
+        steps.hold("stage_month", "2019-05")
+        going = first.start(*RUN, *BACKFILL, "2019-05-01", "-e", "2019-05-31", "taxi_green")
+        try:
+            until("stage_month", lambda: going.poll() is not None or steps.reached("stage_month", "2019-05"))
+            first.compose("restart", "airflow-scheduler")
+            steps.release("stage_month", "2019-05")
+        finally:
+            printed, _ = going.communicate(timeout=WAIT)
+    assert "1 of 1 month succeeded" in printed, printed
+    assert going.returncode == 0
+    until("the scheduler", lambda: first.states().get("airflow-scheduler") == "healthy")
+
+
 def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine, first: Checkout) -> None:
     """``kill -9`` of the container in which the step runs, whose network goes first: Postgres hears nothing of it."""
-    address = f"host=127.0.0.1 dbname=taxi user=postgres password={first.env['POSTGRES_PASSWORD']}"
     april = (*BACKFILL, "2019-04-01", "-e", "2019-04-30", "taxi_green")
-    with psycopg.connect(address, autocommit=True) as connection:
-        steps = HeldSteps(connection)
-        connection.execute("GRANT USAGE ON SCHEMA faults TO taxiway")
+    with held_steps(first) as (connection, steps):
         steps.hold("stage_month", "2019-04")
         killed = first.start("exec", "-T", "airflow-scheduler", *april)
         try:
@@ -169,7 +196,6 @@ def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine,
             engine.docker("unpause", scheduler, check=False)
         finally:
             killed.communicate(timeout=60)
-        connection.execute("DROP SCHEMA faults CASCADE")
     assert killed.returncode != 0
 
     # Until the server has noticed that nobody is there, the killed command has the DAG's lock.
@@ -180,7 +206,7 @@ def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine,
         done = first.compose(*RUN, *april, check=False)
     assert done.returncode == 0
     assert "1 of 1 month succeeded" in done.stdout
-    assert first.sql("SELECT count(*), count(DISTINCT filename) FROM green_tripdata") == f"{4 * ROWS}|4"
+    assert first.sql("SELECT count(*), count(DISTINCT filename) FROM green_tripdata") == f"{5 * ROWS}|5"
     until("the scheduler", lambda: first.states().get("airflow-scheduler") == "healthy")
 
 
@@ -198,14 +224,14 @@ def test_a_second_checkout_shares_nothing_with_the_first(engine: Engine, first: 
 
     assert first.container("postgres") == before
     assert set(first.states().values()) == {"healthy"}
-    assert first.sql("SELECT count(*) FROM green_tripdata") == str(4 * ROWS)
+    assert first.sql("SELECT count(*) FROM green_tripdata") == str(5 * ROWS)
     assert ask("8080/api/v2/version")[0] == 200
 
 
 def test_data_outlives_down_and_goes_with_its_volumes(engine: Engine, first: Checkout) -> None:
     first.compose("down")
     first.compose("up", "--detach", "--wait", "postgres")
-    assert first.sql("SELECT count(*) FROM green_tripdata") == str(4 * ROWS)
+    assert first.sql("SELECT count(*) FROM green_tripdata") == str(5 * ROWS)
     first.compose("down", "--volumes")
     assert engine.docker("ps", "--all", "--quiet").stdout == ""
     assert engine.docker("volume", "ls", "--quiet").stdout == ""
