@@ -246,13 +246,18 @@ def test_a_server_that_is_too_old_or_of_another_encoding(step: Step, server: Kil
 
 def test_a_connection_that_is_missing_or_cannot_be_read(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_TAXI_POSTGRES", raising=False)
-    for text in (None, "{", json.dumps({**step.right, "bogus": 1}), json.dumps({**step.right, "port": "one"})):
-        if text is not None:
-            monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", text)
+    with pytest.raises(
+        AirflowFailException,
+        match=r"^green 2019-01: drop_staging: the connection taxi_postgres isn't there, or can't be read: .*"
+        r"airflow connections add taxi_postgres --conn-type postgres",
+    ):
+        execute_task("drop_staging", "green", "2019-01", "manual__1", 1, {})
+    for text in ("{", json.dumps({**step.right, "bogus": 1}), json.dumps({**step.right, "port": "one"})):
+        monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", text)
         with pytest.raises(
             AirflowFailException,
-            match=r"^green 2019-01: drop_staging: the connection taxi_postgres isn't there, or can't be read: .*"
-            r"airflow connections add taxi_postgres --conn-type postgres",
+            match=r"^green 2019-01: drop_staging: the variable AIRFLOW_CONN_TAXI_POSTGRES can't be read .*correct it "
+            r"in \.env",
         ):
             execute_task("drop_staging", "green", "2019-01", "manual__1", 1, {})
     for extra in (["a"], "{sslmode"):
