@@ -31,6 +31,19 @@ def test_core_and_steps_know_no_airflow(folder: str, forbidden: list[str]) -> No
     assert done.stdout.strip() == "[]"
 
 
+def test_the_backfill_loads_airflows_models_only_when_it_needs_them() -> None:
+    """Whatever is wrong with the arguments is said without them."""
+    code = (
+        "import sys, taxiway.backfill.command\n"
+        "print(sorted({'airflow.models.dagrun', 'airflow.models.backfill', 'airflow.jobs.job'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_benchmark_imports_what_its_row_says() -> None:
     ours = {"bench", "taxiway.core", "taxiway.postgres", "taxiway.local"}
     libraries = {"psycopg", "psutil", "rich", "requests", "pandas", "sqlalchemy", "dlt", "pyarrow"}

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from taxiway.backfill.errors import BackfillUsageError
 from taxiway.backfill.leftovers import is_interrupted, nothing_ran
 from taxiway.backfill.request import BackfillRequest
-from taxiway.backfill.takeover import who_works_on
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -166,6 +165,8 @@ def _latest_run(dag_id: str, info: DagRunInfo, session: Session) -> DagRun | Non
 def _action(run: DagRun | None, reprocess: str, session: Session) -> tuple[Action, str | None]:
     """Return what is done with a date that has this run, and who works on the run if somebody else does."""
     from airflow.utils.state import DagRunState
+
+    from taxiway.backfill.takeover import who_works_on
 
     if run is None:
         return Action.CREATE, None
