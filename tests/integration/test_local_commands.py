@@ -172,8 +172,8 @@ def test_ctrl_c_in_the_demo_of_google_cloud_leaves_nothing(home: Path) -> None:
         (["--rows", "0"], "at least one row"),
         (["--rows", "many"], "ROWS=many: expected a whole number"),
         (["--rows="], "ROWS=: expected a whole number"),
-        (["--mirror", "ftp://x"], "begins with http:// or https://"),
-        (["--mirror", "http://me:secret@h?x"], "MIRROR=http://h?x: expected an address"),
+        (["--mirror", "ftp://x"], "MIRROR=ftp://x: expected http:// or https://"),
+        (["--mirror", "http://me:secret@h?x"], "MIRROR=http://h: expected http:// or https://"),
     ],
 )
 def test_the_demo_refuses_what_it_cannot_do(home: Path, arguments: list[str], said: str) -> None:

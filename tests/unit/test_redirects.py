@@ -158,6 +158,17 @@ def test_user_in_the_address_is_used_and_shown_nowhere(mirror: FaultyMirror, cac
     assert fetch(mirror, cache).from_cache
 
 
+@pytest.mark.parametrize("password", ["sec/ret", "12/secret", "se#cret", "se?cret"])
+def test_a_password_that_ends_the_address_early_is_not_asked_for_and_shown_nowhere(
+    password: str, mirror: FaultyMirror, cache: Cache
+) -> None:
+    address = mirror.url.replace("//", f"//reader:{password}@")
+    with requests.Session() as session, pytest.raises(DownloadRefusedError, match="write %2F for /") as caught:
+        download_month(session, address, GREEN, MONTH, cache)
+    assert f"the mirror's address is '{mirror.url}'" in str(caught.value)
+    assert mirror.seen == []
+
+
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[::1", "data:,x"])
 def test_redirect_that_is_no_web_address_is_refused(mirror: FaultyMirror, cache: Cache, location: str) -> None:
     mirror.script(PATH, redirect(location))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import socketserver
 import threading
+import traceback
 from dataclasses import replace
 
 import pytest
@@ -238,3 +240,50 @@ def test_a_proxy_that_makes_no_tunnel(
         in str(caught.value)
     )
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:sec/ret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:se#cret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("me:sec?ret@127.0.0.1:1", "127.0.0.1:1"),
+        ("http://me:secret@127.0.0.1:80port", "http://127.0.0.1"),
+        ("http://me:secret@", "http://"),
+    ],
+)
+def test_a_proxy_s_password_is_shown_nowhere_and_how_to_write_it_is_said(
+    proxy: str, shown: str, scheme: str, cache: Cache, proxied: pytest.MonkeyPatch
+) -> None:
+    proxied.setenv(f"{scheme}_proxy", proxy)
+    with pytest.raises(DownloadRefusedError, match=f"through the proxy {shown}: this can't be asked for") as caught:
+        fetched(NAMED.replace("http", scheme), cache)
+    assert "write %2F for /, %3F for ?, %23 for #" in str(caught.value)
+    said = "".join(traceback.format_exception(caught.value)).replace(__file__, "")
+    assert [part for part in ("me:", "secret", "'sec", "'se", "cret", "ret@") if part in said] == []
+
+
+def test_a_password_of_any_characters_reaches_the_proxy_as_errors_say(
+    mirror: FaultyMirror, cache: Cache, proxied: pytest.MonkeyPatch
+) -> None:
+    mirror.put(NAMED + PATH, BODY)
+    proxied.setenv("http_proxy", mirror.url.replace("//", "//me:%2F%3F%23%40@"))
+    assert fetched(NAMED, cache).size == len(BODY)
+    login = base64.b64encode(b"me:/?#@").decode()
+    assert mirror.seen[0].headers["proxy-authorization"] == f"Basic {login}"
+
+
+def test_a_header_that_can_t_be_sent_is_not_quoted(mirror: FaultyMirror, cache: Cache) -> None:
+    with requests.Session() as session:
+        session.headers["X-Api-Key"] = "secret\n"
+        with pytest.raises(DownloadRefusedError, match="can't be asked for: an address or a header is wrong") as caught:
+            download_month(session, mirror.url, GREEN, MONTH, cache)
+    assert "secret" not in "".join(traceback.format_exception(caught.value)).replace(__file__, "")
+    assert mirror.seen == []
+
+
+def test_a_proxy_of_an_unknown_kind_is_called_so(cache: Cache, proxied: pytest.MonkeyPatch) -> None:
+    proxied.setenv("http_proxy", "ftp://me:secret@127.0.0.1:1")
+    with pytest.raises(DownloadRefusedError, match="can't be asked for: Proxy URL had unsupported scheme ftp"):
+        fetched(NAMED, cache)

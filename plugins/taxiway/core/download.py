@@ -89,7 +89,7 @@ def download_month(
     :param read_timeout: seconds to wait for the next bytes
     :param lock_timeout: seconds to wait for another process that fetches the same file
     :return: the verified file
-    :raises MonthNotFoundError: where the mirror doesn't have it (404, 410)
+    :raises MonthNotFoundError: if the mirror has no such file, or none that it may show: 404, 410, or a storage's 403
     :raises InvalidFileError: where what came whole is no sound gzip file
     :raises FileTooLargeError: where it is larger than the source allows, as it comes or unpacked
     :raises MirrorBusyError: where the mirror asks to wait longer than a task waits between two tries

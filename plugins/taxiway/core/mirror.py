@@ -21,6 +21,7 @@ import urllib3
 
 from taxiway.core.errors import DownloadError, DownloadRefusedError, MirrorBusyError, MonthNotFoundError, TaxiwayError
 from taxiway.core.messages import LONGEST_MESSAGE, one_line, printable, quoted
+from taxiway.core.mirror_address import IN_PASSWORDS, shown_address
 from taxiway.core.refusals import HEAD, Refusal, refusal_of, refused_by_proxy, said_in
 from taxiway.core.validators import parse_http_date
 
@@ -34,6 +35,10 @@ _PORTS = {"http": 80, "https": 443}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PATIENCE = 10.0
 # Longest wait for the body of an answer that isn't the file, in seconds: it is only read to say what it is.
+_UNFIT = (ValueError, TypeError)
+# What requests and urllib3 raise for addresses, proxies and headers before they ask for anything.
+_SAFE = (requests.exceptions.InvalidSchema, urllib3.exceptions.ProxySchemeUnknown)
+# Those of them that quote no password: a scheme that isn't known, or a package that is absent.
 _Origin = tuple[str, str, int]
 
 
@@ -69,10 +74,10 @@ class Mirror:
         self.allowed_hosts = allowed_hosts
         self.timeout = (connect_timeout, read_timeout)
         parts, origin = _split(base_url)
-        if parts is None or origin is None or parts.query or parts.fragment:
+        if parts is None or origin is None or parts.query or parts.fragment or "@" in parts.path:
             raise DownloadRefusedError(
-                f"{subject}: the mirror's address is {quoted(_shown(base_url), 300)}; expected http:// or https://, a "
-                "host and possibly a path. Correct the connection's host"
+                f"{subject}: the mirror's address is {quoted(shown_address(base_url), 300)}; expected http:// or "
+                f"https://, a host and possibly a path. Correct the connection's host: {IN_PASSWORDS}"
             )
         self.origin = origin
         self.base_url = _without_user(parts).rstrip("/")
@@ -144,7 +149,7 @@ class Mirror:
             )
             verify = settings["verify"]
             proxies = dict(settings["proxies"] or {})
-            self.proxy = _shown(requests.utils.select_proxy(prepared.url or url, proxies) or "")
+            self.proxy = shown_address(requests.utils.select_proxy(prepared.url or url, proxies) or "")
             # Session.send would read the whole body of a redirect into memory.
             return session.get_adapter(prepared.url or url).send(
                 prepared,
@@ -154,15 +159,22 @@ class Mirror:
                 cert=settings["cert"] if at_home else None,
                 proxies=proxies,
             )
-        except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
+        except _UNFIT as error:
+            # What this says may quote a header, or a part of a password.
+            raise self._unfit(url, error) from None
+        except (OSError, urllib3.exceptions.HTTPError) as error:
             raise self._unanswered(url, error) from _fit_cause(error)
+
+    def _unfit(self, url: str, error: Exception) -> TaxiwayError:
+        cause = _innermost(error)
+        found = one_line(str(cause), 200).rstrip(".") if isinstance(cause, _SAFE) else "an address or a header is wrong"
+        return DownloadRefusedError(
+            f"{self.where(_shown(url))}: this can't be asked for: {found}. Correct the address and the headers of the "
+            f"connection, or the proxy's address: {IN_PASSWORDS}"
+        )
 
     def _unanswered(self, url: str, error: Exception) -> TaxiwayError:
         where, cause = self.where(_shown(url)), one_line(str(_innermost(error)), 200)
-        if isinstance(error, ValueError):
-            return DownloadRefusedError(
-                f"{where}: this can't be asked for: {cause}. Correct the connection's address, or the proxy's"
-            )
         if isinstance(error, requests.exceptions.ProxyError):
             return refused_by_proxy(where, cause)
         if isinstance(error, requests.Timeout):
@@ -242,11 +254,9 @@ def _without_user(parts: SplitResult) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return an address fit for a message: user, password and query can be secrets."""
-    address = url.partition("?")[0].partition("#")[0]
-    scheme, separator, rest = address.rpartition("//")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+    """Return an address that a server has given, fit for a message: user, password and query can be secrets."""
+    parts, origin = _split(url)
+    return shown_address(url) if parts is None or origin is None else _without_user(parts._replace(query=""))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 from taxiway.core.errors import SettingError
 
 SCHEMES = ("http", "https")
+
+IN_PASSWORDS = "in a user's name or a password, write %2F for /, %3F for ?, %23 for # and %40 for @"
+"""What an address needs whose password ends it early, for errors."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def mirror_address(conn_type: str | None, host: str | None, port: int | None = None, schema: str | None = None) -> str:
@@ -33,10 +39,14 @@ def mirror_address(conn_type: str | None, host: str | None, port: int | None = N
     try:
         parts = urlsplit(host)
         has_port = parts.port is not None
-    except ValueError as error:
+    except ValueError:
+        parts, has_port = None, False
+    if parts is None or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        # Python's own words would quote a part of the password.
         raise SettingError(
-            f"the mirror's connection has the host {without_user(host)!r}: {error}; expected an address"
-        ) from error
+            f"the mirror's connection has the host {shown_address(host)!r}; expected an address, with a number as its "
+            f"port. Correct the connection: {IN_PASSWORDS}"
+        )
     netloc = parts.netloc if port is None or has_port else f"{parts.netloc}:{port}"
     path = parts.path.rstrip("/")
     if schema and not scheme_named:
@@ -44,8 +54,18 @@ def mirror_address(conn_type: str | None, host: str | None, port: int | None = N
     return urlunsplit((parts.scheme, netloc, path, parts.query, parts.fragment))
 
 
-def without_user(address: str) -> str:
-    """Return an address fit for a message: without user and password."""
-    scheme, separator, rest = address.rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+def shown_address(address: str) -> str:
+    """Return an address fit for a message: without user, password, query and fragment, each of which can be a secret.
+
+    :param address: as somebody has written it; a password in it may have any characters
+    """
+    scheme, separator, rest = address.partition("://")
+    if not _SCHEME.fullmatch(scheme):
+        scheme, separator, rest = "", "", address
+    # The last @ of all: before it, a slash or a question mark may be a password's.
+    host = re.split("[?#]", rest.rpartition("@")[2])[0]
+    try:
+        urlsplit(f"//{host}").port  # noqa: B018 - raises an error if there is a port that isn't a number
+    except ValueError:
+        host = re.split("[:/]", host)[0]
+    return f"{scheme}{separator}{host}"

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from taxiway.core.errors import SettingError, TaxiwayError
 from taxiway.core.messages import CALL_VARIABLE
-from taxiway.core.mirror_address import SCHEMES, mirror_address, without_user
+from taxiway.core.mirror_address import IN_PASSWORDS, SCHEMES, mirror_address, shown_address
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.sources import Source, load_source
@@ -96,7 +96,7 @@ def make_call(target: str, rows: int, mirror: str | None = None, *, replace: boo
     """Return the call of ``make`` that asks for the same demo again; no password is in it."""
     words = ["make", target, *(["REPLACE=1"] if replace else [])]
     words += [f"ROWS={rows}"] if rows != DEFAULT_ROWS else []
-    return shlex.join([*words, *([f"MIRROR={without_user(mirror)}"] if mirror is not None else [])])
+    return shlex.join([*words, *([f"MIRROR={shown_address(mirror)}"] if mirror is not None else [])])
 
 
 def _count(months: list[dict[str, Any]]) -> str:
@@ -123,7 +123,7 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     if mirror is not None:
         _probe(mirror, source)
     if real:
-        said = f"REPLACE=1: replacing {_count(real)} loaded from {without_user(str(real[0]['url']))}"
+        said = f"REPLACE=1: replacing {_count(real)} loaded from {shown_address(str(real[0]['url']))}"
         console.print(said, markup=False)
     elif before:
         console.print(f"Replacing the samples in {_count(before)} of {YEAR}")
@@ -202,10 +202,10 @@ def _has_runs(server: database.Server) -> bool:
 def _probe(mirror: str, source: Source) -> None:
     """Ask the mirror for a file before twelve months do, each with its retries."""
     address = f"{mirror}/{source.file_path(Month(YEAR, 1))}"
-    asked, file = without_user(mirror), without_user(address)
+    asked, file = shown_address(mirror), shown_address(address)
     try:
         answer = requests.head(address, allow_redirects=True, timeout=20)
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError, TypeError) as error:  # the last two for a malformed proxy
         raise DemoError(
             f"MIRROR={asked} doesn't answer for {file} ({type(error).__name__}): expected the files there, is the "
             f"address right, and does the mirror run?"
@@ -222,7 +222,9 @@ def _address(mirror: str) -> str:
     except (SettingError, ValueError):
         address, parts = mirror, urlsplit("")
     if parts.scheme not in SCHEMES or not parts.hostname or parts.query or parts.fragment:
-        raise DemoError(f"MIRROR={without_user(mirror)}: expected an address that begins with http:// or https://")
+        raise DemoError(
+            f"MIRROR={shown_address(mirror)}: expected http:// or https://, a host and possibly a path; {IN_PASSWORDS}"
+        )
     return address
 
 
@@ -233,7 +235,7 @@ def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
 def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
     """Say which months are somebody's data, and what can be done: nothing real is replaced without the word."""
     first = real[0]
-    instead = "by samples" if mirror is None else f"by what {without_user(mirror)} has"
+    instead = "by samples" if mirror is None else f"by what {shown_address(mirror)} has"
     return (
         f"real data is in {_count(real)} of {SOURCE} ({first['month']} from {first['url']}), and the demo would "
         f"replace it {instead}. To do that: {make_call('demo', rows, mirror, replace=True)}. To look at it: make psql. "
@@ -244,7 +246,7 @@ def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) ->
 @contextmanager
 def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str | None) -> Iterator[str]:
     if mirror is not None:
-        console.print(f"Loading from {without_user(mirror)}", markup=False)
+        console.print(f"Loading from {shown_address(mirror)}", markup=False)
         yield mirror
         return
     months = [Month(YEAR, number) for number in range(1, 13)]
