@@ -26,6 +26,15 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnviron
         environment.close()
 
 
+@pytest.fixture(scope="module")
+def sqlite(airflow: AirflowEnvironment, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database that Airflow can work with otherwise."""
+    address = f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/airflow.db"
+    done = airflow.run("db", "migrate", **{CONNECTION: address})
+    assert done.returncode == 0, done.stderr
+    return address
+
+
 @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--verbose",)])
 def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: AirflowEnvironment) -> None:
     airflow.metadata.execute("CREATE DATABASE airflow_empty")
@@ -46,6 +55,19 @@ def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: Air
             assert done.returncode == 0, done.stdout + done.stderr
     finally:
         airflow.metadata.drop_database("airflow_empty")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+@pytest.mark.parametrize("migrated", [False, True])
+def test_metadata_in_sqlite(migrated: bool, options: tuple[str, ...], airflow: AirflowEnvironment, sqlite: str) -> None:
+    address = sqlite if migrated else f"{sqlite}.absent"
+    done = airflow.run(*BACKFILL, *options, **{CONNECTION: address})
+
+    assert done.returncode == 1
+    assert (
+        f"error: Airflow's metadata database (named by {CONNECTION}) is sqlite: this command needs Postgres. "
+        "Set [database] sql_alchemy_conn to a Postgres server"
+    ) in done.stderr
 
 
 def test_metadata_of_another_version(airflow: AirflowEnvironment) -> None:

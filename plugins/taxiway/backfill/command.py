@@ -25,7 +25,7 @@ from taxiway.backfill.creation import check_conf, create_backfill
 from taxiway.backfill.dag_files import ParsedDag, parse_dag
 from taxiway.backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
 from taxiway.backfill.leftovers import Settled, bury_jobs, is_ours, open_runs, settle, unfinished_backfill
-from taxiway.backfill.lock import BackfillLock
+from taxiway.backfill.lock import BackfillLock, require_postgres
 from taxiway.backfill.outcome import statuses
 from taxiway.backfill.output import Output, log_file
 from taxiway.backfill.plan import PlannedRun, plan_runs
@@ -70,6 +70,7 @@ class _Command:
             return EXIT_FAILED
         try:
             self.request = BackfillRequest.of(self.arguments)
+            require_postgres()
             return int(_recorded(self.arguments, self))
         except BackfillStopped:
             self.output.error("stopped before anything was started")

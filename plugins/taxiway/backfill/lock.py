@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from taxiway.backfill.cli import COMMAND
+from taxiway.backfill.configuration import named_by
 from taxiway.backfill.errors import BackfillError
 from taxiway.backfill.processes import hide_from_children, show_to_children
 
@@ -77,6 +78,21 @@ class LockHolder:
         return None
 
 
+def require_postgres() -> None:
+    """Make sure that Airflow's metadata are in Postgres, which alone has the lock.
+
+    :raises BackfillError: they are elsewhere
+    """
+    from airflow import settings
+
+    dialect = settings.get_engine().dialect.name
+    if dialect != "postgresql":
+        raise BackfillError(
+            f"Airflow's metadata database{named_by('database', 'sql_alchemy_conn')} is {dialect}: this command needs "
+            "Postgres. Set [database] sql_alchemy_conn to a Postgres server"
+        )
+
+
 class BackfillLock:
     """The right to run the backfill of one DAG."""
 
@@ -93,16 +109,9 @@ class BackfillLock:
         """Take the lock, if it is free.
 
         :return: whether it is ours now
-        :raises BackfillError: where the metadata database is not Postgres
         """
         from airflow import settings
 
-        dialect = settings.get_engine().dialect.name
-        if dialect != "postgresql":
-            raise BackfillError(
-                f"Airflow's metadata database is {dialect}: this command needs Postgres. "
-                "Set [database] sql_alchemy_conn to a Postgres server"
-            )
         # An engine of its own: the lock lives as long as its connection, which a pool would take back.
         connection = settings.create_metadata_engine(
             settings.get_engine().url.render_as_string(hide_password=False),
