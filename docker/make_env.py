@@ -50,23 +50,20 @@ def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
     """
     wanted = [match[1] for match in map(_ASSIGNMENT.fullmatch, example.splitlines()) if match and match[2] in _EMPTY]
     lines = (example if existing is None else existing).splitlines()
-    present = set()
-    filled = []
-    used = False
+    found = {}
     for number, line in enumerate(lines):
         match = _ASSIGNMENT.fullmatch(line)
         if match and match[1] in wanted:
-            present.add(match[1])
-            if match[2] in _EMPTY:
-                lines[number] = f"{match[1]}={new_secret(match[1])}"
-                filled.append(match[1])
-            else:
-                used = True
-    for name in wanted:
-        if name not in present:
-            # Every checkout was the project taxiway before: a .env with secrets from then keeps the name, and its data.
-            lines.append(f"{name}={'taxiway' if name == PROJECT and used else new_secret(name)}")
-            filled.append(name)
+            found[match[1]] = number, match[2] not in _EMPTY  # of two lines, the last one counts
+    given = {name for name, (_, has_value) in found.items() if has_value}
+    filled = [name for name in wanted if name not in given]
+    for name in filled:
+        # Every checkout was the project taxiway before: a .env with secrets from then keeps the name, and its data.
+        value = "taxiway" if name == PROJECT and given else new_secret(name)
+        if name in found:
+            lines[found[name][0]] = f"{name}={value}"
+        else:
+            lines.append(f"{name}={value}")
     return "\n".join(lines) + "\n", filled
 
 

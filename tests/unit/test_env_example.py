@@ -173,15 +173,24 @@ def test_each_checkout_gets_a_project_name_of_its_own(tmp_path: Path) -> None:
     assert [name for name in names if not re.fullmatch(r"taxiway-[a-z0-9_-]+", name)] == []
 
 
-def test_an_env_file_from_before_keeps_the_project_that_holds_its_data(tmp_path: Path) -> None:
-    target = set_up(tmp_path, "POSTGRES_PASSWORD=chosen\n")
+@pytest.mark.parametrize(
+    "before",
+    [
+        "POSTGRES_PASSWORD=chosen\n",
+        "COMPOSE_PROJECT_NAME=\nPOSTGRES_PASSWORD=chosen\n",
+        "POSTGRES_PASSWORD=chosen\nCOMPOSE_PROJECT_NAME=''\n",
+    ],
+)
+def test_an_env_file_from_before_keeps_the_project_that_holds_its_data(before: str, tmp_path: Path) -> None:
+    target = set_up(tmp_path, before)
     make_env(target)
     assert read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"] == "taxiway"
+    assert target.read_text(encoding="utf-8").count("COMPOSE_PROJECT_NAME") == 1
 
 
 def test_an_env_file_of_the_local_commands_gets_a_project_name_of_its_own(tmp_path: Path) -> None:
     """No container was made from it: two such checkouts would share the name otherwise."""
-    target = set_up(tmp_path, "AIRFLOW_PORT=8081\n")
+    target = set_up(tmp_path, "AIRFLOW_PORT=8081\nCOMPOSE_PROJECT_NAME=\n")
     make_env(target)
     assert re.fullmatch(r"taxiway-[0-9a-f]{6}", read_as_local_commands_do(target)["COMPOSE_PROJECT_NAME"])
 
