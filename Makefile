@@ -29,8 +29,9 @@ up: setup ## Start Airflow with its web UI in the background
 
 down: ## Stop Airflow and embedded Postgres
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down && $(BIN)/python -m bench.leftovers; \
-	elif [ -f .taxiway/postgres/postmaster.pid ]; then \
-	    echo "make down: $(VENV) is not there, and embedded Postgres may still run: run make setup, then make down" >&2; exit 1; fi
+	elif [ -f .taxiway/postgres/postmaster.pid ] || [ -f .taxiway/services.json ]; then \
+	    echo "make down: $(VENV) is not there, and Airflow or embedded Postgres may still run: run make setup, then make down" >&2; \
+	    exit 1; fi
 
 psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),--as "$(AS)")
