@@ -9,7 +9,7 @@ from taxiway.core.proxies import spare_loopback
 # Airflow would make settings of every other name in this module.
 __all__: list[str] = []
 
-# For containers, which don't run taxiway.local.environment: their own traffic needs no proxy either.
+# For containers, whose Python starts without taxiway.local.environment: their own traffic needs no proxy either.
 spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.
@@ -17,15 +17,17 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
 
     from taxiway.backfill.cli import register
-    from taxiway.core.errors import TaxiwayError
-    from taxiway.local import environment
+    from taxiway.core.errors import ProgramError, TaxiwayError
     from taxiway.local.database import ensure_started
     from taxiway.local.home import Home
 
-    if environment.PROBLEM:
+    # Only of a Python that has started with it: importing it here would change settings that Airflow has read.
+    if getattr(sys.modules.get("taxiway.local.environment"), "PROBLEM", None):
         sys.exit(2)  # said when Python started: half of the settings may lead to another warehouse
     register()
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
+    except ProgramError as error:
+        sys.exit(f"airflow: {error.with_lines}")
     except (TaxiwayError, OSError) as error:
         sys.exit(f"airflow: {error}")

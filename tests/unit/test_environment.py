@@ -81,6 +81,36 @@ def test_a_config_that_the_settings_name_is_taken(tmp_path: Path) -> None:
     assert config_of(home, "/elsewhere/airflow.cfg") == "/meant/airflow.cfg"
 
 
+def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Path) -> None:
+    """As in containers: by the time that Airflow reads its local settings, it has read its configuration."""
+    config = tmp_path / "airflow.cfg"
+    config.write_text("[core]\nload_examples = False\n")
+    code = (
+        "import os, sys; sys.argv[0] = 'airflow'; import airflow_local_settings;"
+        "from airflow.cli import cli_config;"
+        "dags = next(group for group in cli_config.core_commands if group.name == 'dags');"
+        "print(os.environ['AIRFLOW_CONFIG'], os.environ['AIRFLOW_HOME']);"
+        "print('backfill' in [command.name for command in dags.subcommands])"
+    )
+    paths = [ROOT / "plugins", ROOT / "config", Path(pytest.__file__).parents[1]]
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "AIRFLOW_HOME": str(tmp_path / "home"),
+            "AIRFLOW_CONFIG": str(config),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == [f"{config} {tmp_path / 'home'}", "True"], done.stderr
+
+
 def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> None:
     home = a_home(tmp_path, "SHOWN=from-the-file\n")
 

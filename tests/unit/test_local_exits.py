@@ -7,7 +7,7 @@ import subprocess
 import psycopg
 import pytest
 
-from taxiway.core.errors import SettingError
+from taxiway.core.errors import ProgramError, SettingError
 from taxiway.local import environment
 from taxiway.local.exits import end
 
@@ -39,6 +39,16 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[obj
 )
 def test_what_went_wrong_is_one_sentence(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(error, capsys) == (1, said)
+
+
+def test_what_a_program_said_comes_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [*("a line of a log, as long as such lines are " * 3 for _ in range(60)), "\tthe\x00last"]
+
+    code, said = ended(ProgramError("x ended", lines), capsys)
+
+    assert code == 1
+    assert said.splitlines()[0] == "make setup stops: x ended"
+    assert said.splitlines()[1:] == [line.rstrip() for line in lines[:-1]] + ["        the\\x00last"]
 
 
 def test_ctrl_c_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ found and what was expected, and gives the next step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from taxiway.core.messages import printable
 
 
@@ -18,6 +20,24 @@ class TaxiwayError(Exception):
         :param message: what went wrong; it may quote what a file, a server or a library says
         """
         super().__init__(printable(message))
+
+
+class ProgramError(TaxiwayError):
+    """A program that Taxiway has started doesn't work; what it said comes line by line."""
+
+    def __init__(self, message: str, said: Sequence[str] = ()) -> None:
+        """Make one.
+
+        :param message: what went wrong, as above
+        :param said: lines of its output or log
+        """
+        super().__init__(message)
+        self.said = tuple(printable(line.expandtabs().rstrip()) for line in said)
+
+    @property
+    def with_lines(self) -> str:
+        """The message, and what the program said below it."""
+        return "\n".join([str(self), *self.said])
 
 
 class InvalidMonthError(TaxiwayError):

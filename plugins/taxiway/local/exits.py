@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import psycopg
 
-from taxiway.core.errors import TaxiwayError
+from taxiway.core.errors import ProgramError, TaxiwayError
 from taxiway.local import environment
 
 EXIT_USAGE = 2
@@ -40,6 +40,8 @@ def end(main: Callable[[], int], command: str) -> NoReturn:
     except subprocess.CalledProcessError as error:
         said = f", and said: {str(error.output).strip()}" if str(error.output or "").strip() else " without a word"
         print(f"{command} stops: {_program(error)} ended with {error.returncode}{said}", file=sys.stderr)
+    except ProgramError as error:
+        print(f"{command} stops: {error.with_lines}", file=sys.stderr)
     except _EXPECTED as error:
         print(f"{command} stops: {str(error).strip() or type(error).__name__}", file=sys.stderr)
     except Exception as error:

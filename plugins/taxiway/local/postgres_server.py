@@ -23,7 +23,7 @@ from typing import Any
 
 import filelock
 
-from taxiway.core.errors import TaxiwayError
+from taxiway.core.errors import ProgramError
 from taxiway.local.home import Home
 
 SETTINGS = {"max_wal_size": "4GB", "checkpoint_completion_target": "0.9"}
@@ -47,8 +47,8 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ +@=~-]+")
 takes a comma in a socket's folder for the end of its name."""
 
 
-class ServerError(TaxiwayError):
-    """The server doesn't start; the message holds the end of its log."""
+class ServerError(ProgramError):
+    """The server doesn't start or stop; with the end of its log, if that says more."""
 
 
 def find(home: Home) -> Path | None:
@@ -86,10 +86,11 @@ def start(home: Home) -> Path:
             _configure(home, _owned_folder(_socket_folder(home)))
             _run(home, "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-l", "log")
         except (subprocess.CalledProcessError, OSError) as error:
-            raise ServerError(f"embedded Postgres in {home.postgres} doesn't start: {error}{_log_end(home)}") from error
+            said = f"embedded Postgres in {home.postgres} doesn't start: {error}"
+            raise ServerError(said, _said(home, error)) from error
     started = find(home)
     if started is None:
-        raise ServerError(f"embedded Postgres in {home.postgres} started and doesn't answer{_log_end(home)}")
+        raise ServerError(f"embedded Postgres in {home.postgres} started and doesn't answer", _said(home))
     return started
 
 
@@ -105,8 +106,8 @@ def stop(home: Home) -> bool:
     except subprocess.CalledProcessError as error:
         # Somebody else may have stopped it in the same moment.
         if find(home) is not None:
-            said = f"{error}: {error.output.strip()}"
-            raise ServerError(f"embedded Postgres in {home.postgres} doesn't stop: {said}{_log_end(home)}") from error
+            said = f"embedded Postgres in {home.postgres} doesn't stop: {error}"
+            raise ServerError(said, _said(home, error)) from error
     with filelock.FileLock(home.state / "postgres.lock"):
         if find(home) is None:
             for purpose in ("programs", "socket"):
@@ -266,12 +267,14 @@ def _log(home: Home) -> Path:
     return home.postgres / "log"
 
 
-def _log_end(home: Home, lines: int = 15) -> str:
+def _said(home: Home, error: Exception | None = None, lines: int = 15) -> list[str]:
+    """Return the output of a program that has failed, and the last lines of the server's log."""
+    output = str(getattr(error, "output", None) or "").splitlines()
     try:
         log = _log(home).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return ""
-    return "\n".join(["; the end of its log:", *log[-lines:]])
+        return output
+    return [*output, f"--- the end of {_log(home)}", *log[-lines:]]
 
 
 def _wheel() -> ModuleType:

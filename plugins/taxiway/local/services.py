@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from taxiway.core.errors import TaxiwayError
+from taxiway.core.errors import ProgramError
 from taxiway.local import database
 from taxiway.local.environment import SERVICES_ENVIRONMENT
 from taxiway.local.exits import end
@@ -43,8 +43,8 @@ STOP_SECONDS = 30
 """How long the services may take to stop before they are killed."""
 
 
-class ServiceError(TaxiwayError):
-    """A service didn't start; the message holds the end of its log."""
+class ServiceError(ProgramError):
+    """A service didn't start; with the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _wait_until_healthy(home: Home, started: list[Service], address: str) -> Non
         ended = [service.command for service in started if service.process() is None]
         if ended or time.monotonic() > deadline:
             problem = f"{', '.join(ended)} ended" if ended else f"not healthy after {START_SECONDS} seconds"
-            raise ServiceError(f"{problem}{_log_ends(home, ended or list(COMMANDS))}")
+            raise ServiceError(f"Airflow didn't start: {problem}", _log_ends(home, ended or list(COMMANDS)))
         time.sleep(0.5)
 
 
@@ -209,13 +209,13 @@ def _write(home: Home, services: list[Service], address: str) -> None:
     home.services.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _log_ends(home: Home, commands: list[str], lines: int = 15) -> str:
-    text = ""
+def _log_ends(home: Home, commands: list[str], lines: int = 15) -> list[str]:
+    said = []
     for command in commands:
         path: Path = home.service_logs / f"{command}.log"
-        tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if path.exists() else []
-        text += f"\n--- the end of {path}\n" + "\n".join(tail)
-    return text
+        log = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        said += [f"--- the end of {path}", *log[-lines:]]
+    return said
 
 
 def main() -> int:
@@ -228,11 +228,7 @@ def main() -> int:
         print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running")
         return 0
     print("Starting Airflow: API server, scheduler, DAG processor, triggerer")
-    try:
-        address = up(home)
-    except ServiceError as error:
-        print(f"Airflow didn't start: {error}", file=sys.stderr)
-        return 1
+    address = up(home)
     password = json.loads(home.passwords.read_text(encoding="utf-8")).get("admin", "")
     print(f"Airflow is up: {address}")
     print(f"  log in as  admin  with the password  {password}")
