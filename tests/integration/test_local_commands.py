@@ -26,17 +26,23 @@ from taxiway.local import database, postgres_server
 from taxiway.local.home import Home
 from taxiway.local.mirror import serve
 from taxiway.local.samples import write_sample_month
+from taxiway.local.setup import _stamp
 from tests.integration.airflow_environment import wait_until
 
 YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
 
 
+def new_home(prefix: str) -> Path:
+    home = Path(tempfile.mkdtemp(prefix=prefix))
+    for name in ("bin", "config", "dags", "include", "plugins"):
+        (home / name).symlink_to(ROOT / name)
+    return home
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     # Each of these characters means something to a shell, to Postgres's settings or to Airflow's.
-    home = Path(tempfile.mkdtemp(prefix='my 100% "taxi" o\'way, #é {x} '))
-    for name in ("bin", "config", "dags", "include", "plugins"):
-        (home / name).symlink_to(ROOT / name)
+    home = new_home('my 100% "taxi" o\'way, #é {x} ')
     try:
         yield home
     finally:
@@ -44,11 +50,23 @@ def home() -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def run(home: Path, module: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def other_home() -> Iterator[Path]:
+    home = new_home("other home ")
+    try:
+        yield home
+    finally:
+        run(home, "services", "down")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def run(
+    home: Path, module: str, *arguments: str, timeout: float = 300, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run one of the local commands as the Makefile does."""
     return subprocess.run(
         [sys.executable, "-m", f"taxiway.local.{module}", *arguments],
-        env=environment(home),
+        env={**environment(home), **variables},
         cwd=home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -113,6 +131,41 @@ def test_setup_then_demo_twice(home: Path) -> None:
         done = run(home, "demo", "--mirror", mirror.address)
     assert done.returncode == 0, done.stdout + done.stderr
     assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
+
+
+def test_metadata_of_ones_own_are_set_up_once(other_home: Path) -> None:
+    """The warehouse stays embedded: the server's own database for metadata has no tables, and needs none."""
+    address = f"sqlite:///{other_home}/metadata.db"
+    (other_home / ".env").write_text(f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={address}\n")
+    done = run(other_home, "setup")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Creating Airflow's metadata" in done.stdout
+    assert (other_home / "metadata.db").exists()
+
+    again = run(other_home, "setup")
+    assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
+
+    server = database.find(Home(other_home))
+    stamps = [_stamp(Home(other_home), server, each) for each in (address, f"{address}.other", "postgresql://me:x@h/d")]
+    assert stamps[0] != stamps[1], "another database is set up in its turn"
+    assert stamps[2]["metadata"] == "postgresql://h/d", "no password is kept"
+
+
+def test_a_server_that_does_not_start_shows_its_log_line_by_line(other_home: Path) -> None:
+    home = Home(other_home)
+    database.start(home)
+    assert database.stop(home)
+    with (home.postgres / "postgresql.conf").open("a") as stream:
+        stream.write("no_such_setting = 1\n")
+
+    done = run(other_home, "setup")
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(f"make setup stops: embedded Postgres in {home.postgres} doesn't start: ")
+    assert f"--- the end of {home.postgres}/log" in lines
+    assert [line for line in lines if 'unrecognized configuration parameter "no_such_setting"' in line]
+    assert "\\n" not in done.stderr
 
 
 def runs_and_loads(home: Path) -> list[object]:
@@ -304,6 +357,19 @@ def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
     done = run(home, "demo", "--rows", "70")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {counts[0] for counts in table(done.stdout).values()} == {70, 840}
+
+
+def test_services_that_do_not_start_show_their_logs_line_by_line(home: Path) -> None:
+    assert run(home, "setup").returncode == 0
+    done = run(home, "services", "up", AIRFLOW__CORE__EXECUTOR="NoSuchExecutor")
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert re.fullmatch(r"make up stops: Airflow didn't start: .*scheduler.* ended", lines[0]), done.stderr
+    assert f"--- the end of {home}/logs/services/scheduler.log" in lines
+    assert [line for line in lines[1:] if "NoSuchExecutor" in line]
+    assert "\\n" not in done.stderr
+    assert not (home / ".taxiway" / "services.json").exists()
 
 
 def test_up_and_down(home: Path) -> None:

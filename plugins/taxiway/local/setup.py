@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 
 from taxiway.core.errors import SettingError
+from taxiway.core.mirror_address import shown_address
 from taxiway.core.paths import ROOT
 from taxiway.local import database
 from taxiway.local.environment import read_env_file
@@ -62,10 +63,13 @@ def setup(home: Home, *, report: object = print) -> None:
         server = database.start(home)
     _write_config(home, server)
     _write_passwords(home)
-    stamp, stamp_file = _stamp(home, server), _stamp_file(home, server)
-    if _read_stamp(stamp_file) != stamp or not is_migrated(server):
+    metadata = _metadata_address(home)
+    stamp, stamp_file = _stamp(home, server, metadata), _stamp_file(home, server)
+    # The embedded server has a database for metadata that are elsewhere, too: it is empty, or from before.
+    embedded = server if database.is_embedded(metadata) else None
+    if _read_stamp(stamp_file) != stamp or not is_migrated(embedded):
         say("Creating Airflow's metadata, and the connections tlc_mirror and taxi_postgres")
-        _migrate(home, server)
+        _migrate(home, server, overwrite=embedded is not None and _is_embedded_elsewhere(embedded))
         stamp_file.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
 
 
@@ -87,6 +91,15 @@ def uses_embedded_postgres(home: Home) -> bool:
     """Say whether anything needs the embedded server: either database is left to us."""
     given = {**read_env_file(home.root / ".env"), **os.environ}
     return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in given or "AIRFLOW_CONN_TAXI_POSTGRES" not in given
+
+
+def _metadata_address(home: Home) -> str:
+    """Return SQLAlchemy's address of Airflow's metadata: that of the environment or of ``.env``, else the settings'."""
+    given = {**read_env_file(home.root / ".env"), **os.environ}
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(home.airflow_config, encoding="utf-8")
+    settings = config.get("database", "sql_alchemy_conn", fallback="").replace("%%", "%")
+    return given.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or settings
 
 
 def airflow_command() -> list[str]:
@@ -160,11 +173,12 @@ def _private(path: Path):  # type: ignore[no-untyped-def]  # a text stream, whos
     return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123 - the caller closes it
 
 
-def _migrate(home: Home, server: database.Server | None) -> None:
+def _migrate(home: Home, server: database.Server | None, *, overwrite: bool) -> None:
     """Bring the metadata to this Airflow's version, and add the connections that are absent.
 
     Connections that are there stay as a person has set them.
 
+    :param overwrite: whether the connection to the embedded server replaces one that is there
     :raises subprocess.CalledProcessError: Airflow failed; holds what it said
     """
     mirror: dict[str, object] = {
@@ -176,8 +190,8 @@ def _migrate(home: Home, server: database.Server | None) -> None:
         commands = [["db", "migrate"], _import_connection(folder, "tlc_mirror", mirror)]
         if server is not None:
             # If the checkout has moved, embedded Postgres has, too.
-            overwrite = ["--overwrite"] if _is_embedded_elsewhere(server) else []
-            commands.append([*_import_connection(folder, "taxi_postgres", server.airflow_connection()), *overwrite])
+            connection = _import_connection(folder, "taxi_postgres", server.airflow_connection())
+            commands.append([*connection, *(["--overwrite"] if overwrite else [])])
         subprocess.run(
             [sys.executable, "-m", "taxiway.local.airflow_commands", json.dumps(commands)],
             env=airflow_environment(home),
@@ -217,11 +231,19 @@ def is_migrated(server: database.Server | None) -> bool:
         return metadata.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,)
 
 
-def _stamp(home: Home, server: database.Server | None) -> dict[str, str]:
-    """Say what the metadata was set up for: another lock, other settings or another server mean another look."""
+def _stamp(home: Home, server: database.Server | None, metadata: str) -> dict[str, str]:
+    """Say what the metadata was set up for: another lock, other settings or another server mean another look.
+
+    :param metadata: address of the metadata, of which no password is kept
+    """
     lock = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
     settings = hashlib.sha256(home.airflow_config.read_bytes()).hexdigest()
-    return {"requirements.txt": lock, "airflow.cfg": settings, "server": str(server.socket_folder if server else "")}
+    return {
+        "requirements.txt": lock,
+        "airflow.cfg": settings,
+        "server": str(server.socket_folder if server else ""),
+        "metadata": shown_address(metadata),
+    }
 
 
 def _stamp_file(home: Home, server: database.Server | None) -> Path:
