@@ -461,6 +461,54 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
     assert load(connection, green, month, path, "manual__2").inserted in (2, 3)
 
 
+MANY = [f"the_{number:02d}th_of_many_things_that_people_have_called_by_a_long_name" for number in range(30)]
+MANY_OBJECTS = {
+    "triggers": (
+        "; ".join(
+            f"CREATE TRIGGER {name} AFTER INSERT ON {MAIN} FOR EACH STATEMENT EXECUTE FUNCTION "
+            "suppress_redundant_updates_trigger()"
+            for name in MANY
+        ),
+        r"AS=postgres\), (.*;) and load the month again(?:, which names the other \d+)?$",
+    ),
+    "columns": (
+        f"ALTER TABLE {MAIN} " + ", ".join(f"ADD COLUMN {name} text" for name in MANY),
+        r"or run (ALTER TABLE .*); or give .* what a column has lost comes back from the files$",
+    ),
+    "constraints": (
+        f"ALTER TABLE {MAIN} " + ", ".join(f"ADD CONSTRAINT {name} CHECK (total_amount < 100)" for name in MANY),
+        r"run (.*;) and clear the task stage_month with its downstream tasks(?:; that names the other \d+)?$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANY_OBJECTS)
+def test_each_statement_of_many_is_whole_and_the_rest_is_named_next(
+    name: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    made, advice = MANY_OBJECTS[name]
+    connection = connect()
+    load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
+    run(connection, made)
+    path = path_of(tmp_path, green, "2019-02", ("1.5", "100.5", "200.5"))
+    tables = LoadTables(green, Month(2019, 2), "manual__2")
+
+    for calls in range(len(MANY)):
+        try:
+            fetch_month(connection, tables, lambda: source_file(path))
+            counts = load(connection, green, "2019-02", path, "manual__2")
+            break
+        except errors.TaxiwayError as error:
+            said = str(error)
+            assert "…" not in said.replace("RENAME COLUMN …", "")
+            (remedy,) = re.findall(advice, said)
+            run(connection, remedy)
+            if calls == 0:
+                assert re.search(r" and \d+ more[.;] .* names the other \d+", said)
+    assert counts == Published(3, 0, 0)
+    assert 1 < calls < len(MANY) / 2
+
+
 BROKEN_KEYS = {
     "a foreign key": (
         "CREATE TABLE public.vendors (id integer PRIMARY KEY); INSERT INTO public.vendors VALUES (2); "

@@ -12,7 +12,17 @@ from taxiway.backfill.outcome import exception_in_log
 from taxiway.bigquery.errors import failure
 from taxiway.bigquery.settings import GcpSettings
 from taxiway.core.errors import DownloadError, TaxiwayError
-from taxiway.core.messages import LONGEST_MESSAGE, LONGEST_QUOTE, MOST_LISTED, listed, one_line, printable, quoted
+from taxiway.core.messages import (
+    LONGEST_LIST,
+    LONGEST_MESSAGE,
+    LONGEST_QUOTE,
+    MOST_LISTED,
+    fitting,
+    listed,
+    one_line,
+    printable,
+    quoted,
+)
 from taxiway.core.rejects import reason_against_field
 from taxiway.postgres.errors import said_by
 
@@ -56,6 +66,13 @@ def test_a_long_message_keeps_its_advice() -> None:
     message = printable(f"green 2019-03: found {'x' * 10_000}: clear the task")
     assert message.startswith("green 2019-03: found xxx")
     assert message.endswith("xxx: clear the task")
+
+
+def test_a_list_of_statements_ends_before_it_is_too_long() -> None:
+    assert fitting([]) == 0
+    assert fitting(["x" * 10_000, "y"]) == 1
+    assert fitting(["x" * (LONGEST_LIST // 2)] * 3) == 2
+    assert fitting(["\0" * (LONGEST_LIST // 4)] * 3) == 1
 
 
 @pytest.mark.parametrize("text", RUBBISH[:-2], ids=range(len(RUBBISH) - 2))

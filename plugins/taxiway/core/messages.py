@@ -14,6 +14,9 @@ LONGEST_MESSAGE = 2000
 LONGEST_QUOTE = 100
 """Characters of somebody else's text that a message quotes."""
 
+LONGEST_LIST = 1400
+"""Characters of a message's lists that must not be cut in two, such as statements to run: the rest needs room, too."""
+
 MOST_LISTED = 40
 """Names that a message lists."""
 
@@ -69,6 +72,21 @@ def listed(names: Sequence[str]) -> str:
         for name in names[:MOST_LISTED]
     )
     return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
+
+
+def fitting(texts: Iterable[str]) -> int:
+    """Return how many texts, the first of them at least, fit into :data:`LONGEST_LIST` characters of a message.
+
+    :param texts: what a message would say of each thing in a list, its separators included
+    """
+    count = room = 0
+    for text in texts:
+        # At most ten characters for one that isn't printable.
+        room += len(printable(text, 10 * len(text)))
+        if count and room > LONGEST_LIST:
+            break
+        count += 1
+    return count
 
 
 def unknown_names(given: Iterable[object], known: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from taxiway.core.errors import MainTableError
+from taxiway.core.messages import fitting
 from taxiway.core.sources import ADDED_COLUMNS, Source
 from taxiway.core.sql import identifier, render
 from taxiway.postgres.session import lock, require_server
@@ -125,19 +126,25 @@ def _what_differs(
         )
     if partition_key != _PARTITION_KEY:
         return f"found one partitioned by {partition_key}, expected one partitioned by {_PARTITION_KEY}: {elsewhere}"
-    found = [f"no {name} {needed}" for name, needed in expected.items() if name not in types]
-    clauses = [f"ADD COLUMN {identifier(name)} {needed}" for name, needed in expected.items() if name not in types]
+    found = [
+        (f"no {name} {needed}", f"ADD COLUMN {identifier(name)} {needed}")
+        for name, needed in expected.items()
+        if name not in types
+    ]
     for name, type_name in types.items():
         if name not in expected:
-            found.append(f"{name} {type_name}, which the source doesn't have")
-            clauses.append(f"DROP COLUMN {identifier(name)}")
+            found.append((f"{name} {type_name}, which the source doesn't have", f"DROP COLUMN {identifier(name)}"))
         elif type_name != expected[name]:
-            found.append(f"{name} {type_name} in place of {expected[name]}")
-            clauses += _as_expected(identifier(name), type_name, expected[name])
+            clauses = ", ".join(_as_expected(identifier(name), type_name, expected[name]))
+            found.append((f"{name} {type_name} in place of {expected[name]}", clauses))
+    named = found[: fitting(f"{what}; {clauses}, " for what, clauses in found)]
+    more = len(found) - len(named)
     return (
-        f"found {'; '.join(found)}; expected the columns of include/sources/{source.name}.yaml. Rename back what was "
-        f"renamed (ALTER TABLE {table} RENAME COLUMN …), or run ALTER TABLE {table} {', '.join(clauses)}; or "
-        f"{elsewhere}. Then load the table's months again: what a column has lost comes back from the files"
+        f"found {'; '.join(what for what, _ in named)}{f' and {more} more' if more else ''}; expected the columns of "
+        f"include/sources/{source.name}.yaml. Rename back what was renamed (ALTER TABLE {table} RENAME COLUMN …), or "
+        f"run ALTER TABLE {table} {', '.join(clauses for _, clauses in named)}; or {elsewhere}. Then load the table's "
+        f"months again{f', which names the other {more}' if more else ''}: what a column has lost comes back from the "
+        f"files"
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from taxiway.core.errors import CheckFailedError, MainTableError
-from taxiway.core.messages import one_line
+from taxiway.core.messages import fitting, one_line
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres.partition import find_partition
@@ -46,11 +46,14 @@ def require_no_obstacle(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None
     found = cursor.execute(render("postgres/find_obstacles.sql"), _names(tables)).fetchall()
     found += _rows_in_the_default_partition(cursor, tables)
     if found:
+        named = found[: fitting(f"{what}; {remedy}; " for what, remedy in found)]
+        more = len(found) - len(named)
         raise MainTableError(
             f"{tables.source.name} {tables.month}: public.{tables.source.main_table} can't take the month: found "
-            f"{'; '.join(what for what, _ in found)}; expected a table whose every definition holds for a new month. "
-            f"Nothing was changed: run as its owner, or as the superuser (make psql AS=postgres), "
-            f"{' '.join(f'{remedy};' for _, remedy in found)} and load the month again"
+            f"{'; '.join(what for what, _ in named)}{f' and {more} more' if more else ''}; expected a table whose "
+            f"every definition holds for a new month. Nothing was changed: run as its owner, or as the superuser (make "
+            f"psql AS=postgres), {' '.join(f'{remedy};' for _, remedy in named)} and load the month again"
+            f"{f', which names the other {more}' if more else ''}"
         )
     if find_partition(cursor, tables) is None:
         require_free_names(cursor, tables)
@@ -90,16 +93,23 @@ def require_kept(
     :raises CheckFailedError: names the constraints that rows break, each with one of these rows
     """
     found = [
-        f"{rows} rows break {constraint.name}, for example {_broken_row(cursor, tables, constraint)}"
+        (
+            f"{rows} rows break {one_line(constraint.name, _LONGEST_ROW)}, for example "
+            f"{_broken_row(cursor, tables, constraint)}",
+            constraint.remedy,
+        )
         for constraint, rows in zip(constraints, broken, strict=True)
         if rows
     ]
     if found:
-        remedies = " ".join(f"{each.remedy};" for each, rows in zip(constraints, broken, strict=True) if rows)
+        named = found[: fitting(f"{what}; {remedy}; " for what, remedy in found)]
+        more = len(found) - len(named)
         raise CheckFailedError(
             f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: expected rows that "
-            f"public.{tables.source.main_table} takes, found: {'; '.join(found)}. Nothing was published: if the file "
-            f"is right, run {remedies} and clear the task stage_month with its downstream tasks"
+            f"public.{tables.source.main_table} takes, found: {'; '.join(what for what, _ in named)}"
+            f"{f' and {more} more' if more else ''}. Nothing was published: if the file is right, run "
+            f"{' '.join(f'{remedy};' for _, remedy in named)} and clear the task stage_month with its downstream tasks"
+            f"{f'; that names the other {more}' if more else ''}"
         )
 
 
