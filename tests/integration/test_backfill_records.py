@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -97,7 +98,7 @@ def test_every_way_in_which_records_and_runs_differ(airflow: AirflowEnvironment)
         "2019-03  skip: failed earlier (rerun it with --reprocess-behavior failed)",
         "2019-04  take over: its run waits, and nobody works on it",
         "2019-05  finish: was interrupted",
-        "2019-06  skip: recorded as succeeded, though no task has run to its end"
+        "2019-06  skip: recorded as succeeded, though it has not run to its end"
         " (run it with --reprocess-behavior completed)",
     ], plain.stderr
 
@@ -125,7 +126,7 @@ def test_a_run_that_is_recorded_as_succeeded_is_not_called_succeeded(airflow: Ai
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 already succeeded, 1 recorded as succeeded\n" in done.stdout
     assert "1 of 2 months succeeded, 1 of them earlier, 1 skipped, in" in done.stdout
-    said = "2019-02 is recorded as succeeded, though no task has run to its end: run it with "
+    said = "2019-02 is recorded as succeeded, though it has not run to its end: run it with "
     advice = "airflow dags backfill -s 2019-02-01 -e 2019-02-01 --reprocess-behavior completed trivial"
     assert f"{said}{advice}\n" in done.stdout
 
@@ -220,3 +221,52 @@ def test_the_parts_of_a_range_without_runs_are_named(airflow: AirflowEnvironment
     assert lines[-2].startswith("1 of 1 month succeeded, in ")
     assert lines[-1] == future
     assert airflow.query("SELECT count(*) FROM dag_run") == [(1,)]
+
+
+def test_what_somebody_has_marked_after_a_failure_is_not_called_succeeded(airflow: AirflowEnvironment) -> None:
+    """The run, or its last task; tasks before and behind the one that failed have run, and don't make up for it."""
+    assert backfill(airflow, "stepwise", "2019-01-01", "2019-02-28").returncode == 1
+    ids = [f"backfill__2019-{month:02d}-01T09:00:00+00:00" for month in (1, 2)]
+    with airflow.services("api-server"):
+        airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[0])}", "PATCH", {"state": "success"})
+        task = f"/dags/stepwise/dagRuns/{quote(ids[1])}/taskInstances/publish"
+        airflow.rest(task, "PATCH", {"new_state": "success"})
+        airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[1])}", "PATCH", {"state": "success"})
+    steps = {"fetch": ("success", 1), "tidy": ("success", 1)}
+    assert tasks(airflow) == {
+        "2019-01": {**steps, "publish": ("failed", 1)},
+        "2019-02": {**steps, "publish": ("success", 1)},
+    }
+    assert airflow.query("SELECT run_id, state FROM dag_run ORDER BY 1") == [(run_id, "success") for run_id in ids]
+
+    done = backfill(airflow, "stepwise", "2019-01-01", "2019-02-28")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 of 2 months succeeded, 2 skipped, in" in done.stdout
+    for month in ("2019-01", "2019-02"):
+        advice = f"airflow dags backfill -s {month}-01 -e {month}-01 --reprocess-behavior completed stepwise"
+        assert f"{month} is recorded as succeeded, though it has not run to its end: run it with {advice}\n" in (
+            done.stdout
+        )
+    dry = backfill(airflow, "stepwise", "2019-01-01", "2019-02-28", "--dry-run")
+    skipped = "skip: recorded as succeeded, though it has not run to its end"
+    assert [line.partition(" (")[0] for line in dry.stdout.splitlines()] == [
+        f"2019-01  {skipped}",
+        f"2019-02  {skipped}",
+    ], dry.stderr
+
+    (airflow.home / "corrected").touch()
+    led_on = airflow.run(*advice.split()[1:])
+    assert led_on.returncode == 0, led_on.stdout + led_on.stderr
+    assert "1 of 1 month succeeded, in" in led_on.stdout
+    again = backfill(airflow, "stepwise", "2019-02-01", "2019-02-28")
+    assert "1 of 1 month succeeded, 1 of them earlier" in again.stdout, again.stderr
+
+
+def test_a_run_that_succeeds_in_spite_of_a_failed_task_is_called_succeeded(airflow: AirflowEnvironment) -> None:
+    done = backfill(airflow, "tolerant", "2019-01-01", "2019-01-31")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tasks(airflow) == {"2019-01": {"try_it": ("failed", 1), "go_on": ("success", 1)}}
+    assert "1 of 1 month succeeded, in" in done.stdout
+    again = backfill(airflow, "tolerant", "2019-01-01", "2019-01-31")
+    assert "1 of 1 month succeeded, 1 of them earlier" in again.stdout, again.stderr

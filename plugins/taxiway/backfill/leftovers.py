@@ -74,17 +74,6 @@ def is_interrupted(run: DagRun, session: Session) -> bool:
     return None in states and not states & State.failed_states
 
 
-def nothing_ran(run: DagRun, session: Session) -> bool:
-    """Say whether no task of a run has succeeded by running: all were skipped, or marked as succeeded by hand.
-
-    A run without any task is not such a run: ``airflow db clean`` deletes the tasks of old runs, and keeps some runs.
-    """
-    from airflow.utils.state import TaskInstanceState
-
-    tasks = _tasks(run, session)
-    return bool(tasks) and not any(ti.state == TaskInstanceState.SUCCESS and ti.try_number > 0 for ti in tasks)
-
-
 def settle(backfill_id: int, reason: str, session: Session) -> Settled:
     """Lay the open runs of a backfill to rest, and complete it.
 

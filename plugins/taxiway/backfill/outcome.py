@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from taxiway.backfill.plan import Action, PlannedRun
+from taxiway.backfill.task_records import TaskRecord, ran_to_its_end, task_records
 from taxiway.core.messages import printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class RunState(enum.Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUCCEEDED_EARLIER = "already succeeded"
-    RECORDED = "recorded as succeeded, though no task has run to its end"
+    RECORDED = "recorded as succeeded, though it has not run to its end"
     FAILED_EARLIER = "failed earlier"
     RUNNING_ELSEWHERE = "running elsewhere"
     MISSING = "gone"
@@ -97,8 +98,6 @@ class FailureReason:
 def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> list[RunStatus]:
     """Read how each run of the plan stands, in the plan's order."""
     from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.state import DagRunState
 
     dates = [run.info.logical_date for run in planned]
     found = {
@@ -109,20 +108,7 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
             .execution_options(populate_existing=True)
         )
     }
-    tasks: dict[str, list[_Task]] = {}
-    columns = (TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state, TaskInstance.try_number)
-    for run_id, task_id, task_state, try_number in session.execute(
-        select(*columns).where(
-            TaskInstance.dag_id == dag_id, TaskInstance.run_id.in_([run.run_id for run in found.values()])
-        )
-    ):
-        tasks.setdefault(run_id, []).append(_Task(task_id, task_state, try_number))
-    states = {
-        DagRunState.QUEUED: RunState.WAITING,
-        DagRunState.RUNNING: RunState.RUNNING,
-        DagRunState.SUCCESS: RunState.SUCCEEDED,
-        DagRunState.FAILED: RunState.FAILED,
-    }
+    tasks = task_records(dag_id, [run.run_id for run in found.values()], session)
     result = []
     for run in planned:
         dag_run = found.get(run.info.logical_date)
@@ -131,7 +117,7 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
             result.append(RunStatus(run.label, state, day=_day(run)))
         else:
             of_run = tasks.get(dag_run.run_id, [])
-            state = _seen_from(run.action, states[DagRunState(dag_run.state)], of_run)
+            state = _seen_from(run.action, dag_run, of_run, session)
             result.append(_status(run, state, dag_run, of_run))
     return result
 
@@ -140,41 +126,24 @@ def _day(run: PlannedRun) -> str:
     return f"{run.info.logical_date:%Y-%m-%d}"
 
 
-def _seen_from(action: Action, state: RunState, tasks: Sequence[_Task]) -> RunState:
+def _seen_from(action: Action, run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> RunState:
     """Tell what this call runs from what was there before, or belongs to others."""
-    if state is RunState.SUCCEEDED:
+    from airflow.utils.state import DagRunState
+
+    if run.state == DagRunState.SUCCESS:
         if action is Action.SKIP_SUCCEEDED:
             return RunState.SUCCEEDED_EARLIER
         if action.runs and not tasks:
             return RunState.MISSING
-        return RunState.SUCCEEDED if any(task.ran for task in tasks) else RunState.RECORDED
-    if action.runs:
-        return state
-    if state is RunState.FAILED:
+        return RunState.SUCCEEDED if tasks and ran_to_its_end(run, tasks, session) else RunState.RECORDED
+    if run.state == DagRunState.FAILED:
         return RunState.FAILED_EARLIER if action is Action.SKIP_FAILED else RunState.FAILED
+    if action.runs:
+        return RunState.WAITING if run.state == DagRunState.QUEUED else RunState.RUNNING
     return RunState.RUNNING_ELSEWHERE
 
 
-class _Task(NamedTuple):
-    """What is known of one task of one run."""
-
-    task_id: str
-    state: str | None
-    try_number: int
-
-    @property
-    def ran(self) -> bool:
-        """Whether it has succeeded by running, rather than by being skipped or marked."""
-        return self.state == "success" and self.try_number > 0
-
-    @property
-    def failures(self) -> int:
-        """How many tries have ended without success; the try under way, or the last one of all, is not counted."""
-        between_tries = self.state is None or self.state == "up_for_retry"
-        return self.try_number if between_tries else max(0, self.try_number - 1)
-
-
-def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[_Task]) -> RunStatus:
+def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[TaskRecord]) -> RunStatus:
     from airflow._shared.timezones import timezone
     from airflow.utils.state import State, TaskInstanceState
 
@@ -197,7 +166,7 @@ def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[_
     )
 
 
-def _names(tasks: Sequence[_Task], *states: str) -> tuple[str, ...]:
+def _names(tasks: Sequence[TaskRecord], *states: str) -> tuple[str, ...]:
     return tuple(sorted({task.task_id for task in tasks if task.state in states}))
 
 

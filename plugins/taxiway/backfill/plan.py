@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from taxiway.backfill.errors import BackfillUsageError
-from taxiway.backfill.leftovers import is_interrupted, nothing_ran
+from taxiway.backfill.leftovers import is_interrupted
 from taxiway.backfill.request import BackfillRequest
+from taxiway.backfill.task_records import ran_to_its_end, task_records
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -34,7 +35,7 @@ class Action(enum.Enum):
     RERUN = "rerun"
     SKIP_SUCCEEDED = "skip: already succeeded"
     SKIP_NOT_RUN = (
-        "skip: recorded as succeeded, though no task has run to its end (run it with --reprocess-behavior completed)"
+        "skip: recorded as succeeded, though it has not run to its end (run it with --reprocess-behavior completed)"
     )
     SKIP_FAILED = "skip: failed earlier (rerun it with --reprocess-behavior failed)"
     SKIP_RUNNING = "skip: running elsewhere"
@@ -179,7 +180,10 @@ def _action(run: DagRun | None, reprocess: str, session: Session) -> tuple[Actio
         return (Action.SKIP_FAILED if reprocess == "none" else Action.RERUN_FAILED), None
     if reprocess == "completed":
         return Action.RERUN, None
-    return (Action.SKIP_NOT_RUN if nothing_ran(run, session) else Action.SKIP_SUCCEEDED), None
+    # A run without any task is believed: ``airflow db clean`` deletes the tasks of old runs, and keeps some runs.
+    tasks = task_records(run.dag_id, [run.run_id], session).get(run.run_id)
+    believed = tasks is None or ran_to_its_end(run, tasks, session)
+    return (Action.SKIP_SUCCEEDED if believed else Action.SKIP_NOT_RUN), None
 
 
 def _logical_date(info: DagRunInfo) -> datetime:

@@ -73,3 +73,37 @@ with DAG("holding", schedule=MONTHLY, start_date=START, catchup=False):
             time.sleep(0.05)
 
     prepare() >> hold()
+
+
+with DAG("stepwise", schedule=MONTHLY, start_date=START, catchup=False):
+
+    @task
+    def fetch() -> None:
+        """Succeed at once."""
+
+    @task
+    def publish() -> None:
+        """Fail until a file says otherwise."""
+        if not Path(os.environ["AIRFLOW_HOME"], "corrected").exists():
+            raise TripsMissingError("no trips: expected some")
+
+    @task
+    def tidy() -> None:
+        """Succeed, whatever was before."""
+
+    begun = fetch()
+    begun >> publish() >> tidy().as_teardown(setups=begun)
+
+
+with DAG("tolerant", schedule=MONTHLY, start_date=START, catchup=False):
+
+    @task
+    def try_it() -> None:
+        """Fail."""
+        raise TripsMissingError("none here")
+
+    @task(trigger_rule="all_done")
+    def go_on() -> None:
+        """Succeed all the same."""
+
+    try_it() >> go_on()
