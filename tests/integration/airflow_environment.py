@@ -155,6 +155,8 @@ class AirflowEnvironment:
         variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
             "AIRFLOW_HOME": str(home),
+            # The commands that messages advise name the program as it is called: ``airflow`` from the PATH.
+            "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             # Lines of the log files and of what a command writes are looked at as plain text.
             "NO_COLOR": "1",
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),

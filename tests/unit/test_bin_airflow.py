@@ -38,11 +38,12 @@ def test_before_setup_it_says_what_to_do(checkout: Path) -> None:
 def test_through_a_link_from_another_folder(checkout: Path, tmp_path: Path) -> None:
     (checkout / ".venv" / "bin").mkdir(parents=True)
     shim = checkout / ".venv" / "bin" / "python"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import os; print(os.environ[\'AIRFLOW_HOME\'])" "$@"\n')
+    shown = "import os; print(os.environ['AIRFLOW_HOME'], os.environ['TAXIWAY_PROGRAM'])"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{shown}" "$@"\n')
     shim.chmod(0o755)
     (checkout / "airflow.cfg").touch()
     (checkout / "plugins" / "taxiway").mkdir(parents=True)
     link = tmp_path / "af"
     link.symlink_to(checkout / "bin" / "airflow")
 
-    assert call(link).stdout.strip() == str(checkout)
+    assert call(link).stdout.strip() == f"{checkout} {link}"

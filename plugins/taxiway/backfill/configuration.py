@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from taxiway.core.program import airflow_command
+
 
 def named_by(section: str, key: str) -> str:
     """Say which variable of the environment sets an option, as part of a sentence; empty if none does."""
@@ -31,6 +33,6 @@ def metadata_problem() -> str | None:
         state = "is of another version of Airflow" if found else "has no tables of Airflow yet"
         return (
             f"Airflow's metadata database {url}{named_by('database', 'sql_alchemy_conn')} {state}. "
-            "Run 'airflow db migrate' and try again"
+            f"Run '{airflow_command('db', 'migrate')}' and try again"
         )
     return None

@@ -15,6 +15,7 @@ from taxiway.backfill.errors import BackfillUsageError
 from taxiway.backfill.leftovers import is_interrupted
 from taxiway.backfill.request import BackfillRequest
 from taxiway.backfill.task_records import ran_to_its_end, task_records
+from taxiway.core.program import airflow_command
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -115,7 +116,7 @@ def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> tuple[Seq
     if not dag.timetable.periodic or dag.timetable.partitioned:
         raise BackfillUsageError(
             f"DAG {dag.dag_id!r} has no schedule with logical dates ({dag.timetable.summary}): "
-            "there is nothing to go through. Start single runs with 'airflow dags trigger'"
+            f"there is nothing to go through. Start single runs with '{airflow_command('dags', 'trigger', dag.dag_id)}'"
         )
     if dag.allowed_run_types is not None and DagRunType.BACKFILL_JOB not in dag.allowed_run_types:
         raise BackfillUsageError(f"DAG {dag.dag_id!r} does not allow backfill runs (allowed_run_types)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from argparse import Namespace
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -14,6 +13,7 @@ from typing import Any
 from taxiway.backfill.cli import DEFAULT_MAX_ACTIVE_RUNS
 from taxiway.backfill.errors import BackfillUsageError
 from taxiway.core.messages import CALL_VARIABLE, one_line
+from taxiway.core.program import airflow_command
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
@@ -91,18 +91,19 @@ class BackfillRequest:
         """The range in words, as it was typed."""
         return self.typed_start if self.typed_start == self.typed_end else f"{self.typed_start} to {self.typed_end}"
 
-    def command(self, reprocess: str | None = None, *, day: str | None = None) -> str:
+    def command(self, reprocess: str | None = None, *, first: str | None = None, last: str | None = None) -> str:
         """Return the command line that asks for the same again, quoted for a shell.
 
         A demo has a call of its own: after its end, this command's would load from another mirror.
 
         :param reprocess: another ``--reprocess-behavior`` than that of this call
-        :param day: a day that is asked for, instead of the range
+        :param first: first date that is asked for, instead of the range
+        :param last: last date; None for the first one alone
         """
         if call := os.environ.get(CALL_VARIABLE):
             return call
         reprocess = reprocess or self.reprocess
-        words = ["airflow", "dags", "backfill", "-s", day or self.typed_start, "-e", day or self.typed_end]
+        words = ["dags", "backfill", "-s", first or self.typed_start, "-e", last or first or self.typed_end]
         if self.max_active_runs != DEFAULT_MAX_ACTIVE_RUNS:
             words += ["--max-active-runs", str(self.max_active_runs)]
         if self.backwards:
@@ -113,7 +114,7 @@ class BackfillRequest:
             words += ["--reprocess-behavior", reprocess]
         if self.verbose:
             words += ["--verbose"]
-        return shlex.join([*words, self.dag_id])
+        return airflow_command(*words, self.dag_id)
 
 
 def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:

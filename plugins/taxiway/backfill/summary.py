@@ -81,7 +81,7 @@ def report(
             if reason.log is not None:
                 say(console, f"    log: {reason.log}")
         elif run.state is RunState.RECORDED:
-            say(console, f"{run.label} is {run.state.value}: run it with {request.command('completed', day=run.day)}")
+            say(console, f"{run.label} is {run.state.value}: run it with {request.command('completed', first=run.day)}")
         elif run.state is RunState.RUNNING_ELSEWHERE:
             worker = f" ({run.worker})" if run.worker else ""
             say(console, f"{run.label} is {run.state.value}{worker}: call again when {run.run_id} has ended", "yellow")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from taxiway.core.errors import SettingError
+from taxiway.core.program import airflow_command
 from taxiway.core.settings import parse_size
 
 MAXIMUM_BYTES_BILLED = "20 GB"
@@ -119,5 +120,5 @@ def _complaint(name: str, value: object) -> str:
     found = "is not set" if value is None else f"is {value!r}"
     return (
         f"the Variable {name} {found}: expected {variable.expected}; set it with "
-        f"'airflow variables set {name} {variable.example}' or as AIRFLOW_VAR_{name} in .env"
+        f"'{airflow_command('variables', 'set', name, variable.example)}' or as AIRFLOW_VAR_{name} in .env"
     )

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from taxiway.bigquery.errors import explained
 from taxiway.bigquery.settings import GcpSettings, read_settings
 from taxiway.core.errors import SettingError, WarehouseBusyError
+from taxiway.core.program import airflow_command
 from taxiway.operators.connection_variable import require_readable
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
 def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exception:
     """Say that a connection can't be used. What a library says of a key may quote it: only the kind is told."""
     if isinstance(error, AirflowNotFoundException):
+        add = airflow_command("connections", "add", gcp_conn_id, "--conn-type", "google_cloud_platform")
         return SettingError(
             f"the connection {gcp_conn_id} isn't there: expected one of the type google_cloud_platform. With "
-            f"application default credentials: airflow connections add {gcp_conn_id} --conn-type "
-            f"google_cloud_platform; all ways: docs/bigquery.md"
+            f"application default credentials: {add}; all ways: docs/bigquery.md"
         )
     known = explained(error, gcp_conn_id, settings)
     if isinstance(known, WarehouseBusyError):

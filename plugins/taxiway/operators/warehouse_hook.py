@@ -11,6 +11,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from taxiway.core.errors import SettingError
+from taxiway.core.program import airflow_command
 from taxiway.operators.connection_variable import require_readable
 from taxiway.postgres.errors import is_unknown_host
 from taxiway.postgres.refusals import with_sqlstate
@@ -48,11 +49,11 @@ class WarehouseHook(PostgresHook):
         try:
             connection: Connection = super().get_connection(conn_id)
         except AirflowNotFoundException as error:
+            fields = "--conn-host HOST --conn-login LOGIN --conn-password PASSWORD --conn-schema DATABASE"
+            add = airflow_command("connections", "add", conn_id, "--conn-type", "postgres", *fields.split())
             raise SettingError(
                 f"the connection {conn_id} isn't there, or can't be read: expected one of the type postgres, in the "
-                f"variable AIRFLOW_CONN_{conn_id.upper()} as .env.example shows it, or in Airflow: airflow connections "
-                f"add {conn_id} --conn-type postgres --conn-host HOST --conn-login LOGIN --conn-password PASSWORD "
-                f"--conn-schema DATABASE"
+                f"variable AIRFLOW_CONN_{conn_id.upper()} as .env.example shows it, or in Airflow: {add}"
             ) from error
         connection.extra = json.dumps({**CONNECTION_DEFAULTS, **_extra(connection)})
         return connection
