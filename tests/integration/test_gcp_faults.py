@@ -449,10 +449,11 @@ def test_what_is_no_month_is_refused_before_anything_is_asked(
 ) -> None:
     bigquery, *_ = services
     bigquery.forget_requests()
-    context: Any = {"dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", logical_date=None)}
-    context["ti"] = SimpleNamespace(try_number=1)
+    run = SimpleNamespace(dag_id="taxi_green_gcp", run_id="manual__1", run_type="manual", logical_date=None)
+    context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=1)}
+    said = "is not a month: write it as YYYY-MM" if month else "neither the parameter month nor a logical date"
     for task_id, operator in STEPS:
-        with pytest.raises(AirflowFailException, match="is not a month: write it as YYYY-MM"):
+        with pytest.raises(AirflowFailException, match=said):
             operator(task_id=task_id, source_name="green", month=month).execute(context)
     if month:
         comparison = CompareMonthsOperator(task_id="compare", source_names=["green"], month=month)

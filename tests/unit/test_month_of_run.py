@@ -16,15 +16,30 @@ MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
 
 
 def context(run_type: str, logical_date: datetime | None) -> Any:
-    return {"dag_run": SimpleNamespace(run_type=run_type, logical_date=logical_date)}
+    run = SimpleNamespace(dag_id="taxi_green", run_id="a_run", run_type=run_type, logical_date=logical_date)
+    return {"dag_run": run}
 
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
 def test_it_loads_no_other_one(run_type: str) -> None:
     assert source_and_month("green", "2019-03", context(run_type, MARCH))[1] == Month(2019, 3)
 
-    with pytest.raises(AirflowFailException, match="found 2019-04 on the run of 2019-03, expected none"):
+    with pytest.raises(AirflowFailException, match="found 2019-04 on the run of 2019-03, expected none") as refused:
         source_and_month("green", "2019-04", context(run_type, MARCH))
+    again = "airflow dags backfill -s 2019-03-01 -e 2019-03-01 --reprocess-behavior completed taxi_green"
+    assert str(refused.value).endswith(f"To run it for its own month: {again}")
+
+
+def test_one_without_a_month_says_how_to_give_it_one() -> None:
+    with pytest.raises(AirflowFailException) as refused:
+        source_and_month("green", "", context("manual", None))
+    assert str(refused.value) == (
+        "green (no month): the run a_run has neither the parameter month nor a logical date, expected one of them. "
+        "Nothing was loaded. Start a run that has a month, for example March 2019, with one of: "
+        """airflow dags trigger taxi_green -c '{"month": "2019-03"}'; """
+        "airflow dags trigger taxi_green --logical-date 2019-03-01T00:00:00+00:00; "
+        "airflow dags backfill -s 2019-03-01 -e 2019-03-01 taxi_green"
+    )
 
 
 @pytest.mark.parametrize("logical_date", [MARCH, None])

@@ -11,6 +11,7 @@ from taxiway.core.errors import DownloadError, InvalidMonthError, StagingMissing
 from taxiway.core.messages import one_line
 from taxiway.core.months import Month
 from taxiway.core.paths import SOURCES_FOLDER
+from taxiway.core.program import airflow_command
 from taxiway.core.sources import Source, find_source
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def source_and_month(source_name: str, month: str, context: Context) -> tuple[So
     """
     try:
         source = find_source(SOURCES_FOLDER, source_name)
+        if not month:
+            raise _no_month(context["dag_run"])
         found = Month.parse(month)
         _refuse_another_month(found, context)
     except TaxiwayError as error:
@@ -81,10 +84,24 @@ def explained(error: TaxiwayError, operator: BaseOperator, month: Month, context
     """
     if not isinstance(error, StagingMissingError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
+    day = str(month.first_day)
+    test = airflow_command("dags", "test", operator.dag_id, day)
+    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
     return (
         f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
-        f"with airflow dags test {operator.dag_id} {month.first_day}; or make a run with airflow dags trigger "
-        f"{operator.dag_id} --logical-date {month.first_day}T00:00:00+00:00, and test its tasks in their order"
+        f"with {test}; or make a run with {trigger}, and test its tasks in their order"
+    )
+
+
+def _no_month(run: Any) -> InvalidMonthError:
+    """Say that a run has no month, and the ways to give it one."""
+    day = "2019-03-01"
+    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", '{"month": "2019-03"}')
+    by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
+    return InvalidMonthError(
+        f"the run {run.run_id} has neither the parameter month nor a logical date, expected one of them. Nothing was "
+        f"loaded. Start a run that has a month, for example March 2019, with one of: {by_conf}; {by_date}; {backfill}"
     )
 
 
@@ -95,7 +112,9 @@ def _refuse_another_month(month: Month, context: Context) -> None:
         return
     own = Month.of(run.logical_date)
     if own != month:
+        day = str(own.first_day)
+        again = ("-s", day, "-e", day, "--reprocess-behavior", "completed")
         raise InvalidMonthError(
             f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
-            f"expected none. airflow dags backfill --reprocess-behavior completed runs it for its own month"
+            f"expected none. To run it for its own month: {airflow_command('dags', 'backfill', *again, run.dag_id)}"
         )
