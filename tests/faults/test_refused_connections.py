@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from taxiway.operators import warehouse_hook
 from taxiway.operators.compare_months import CompareMonthsOperator
+from taxiway.operators.drop_staging import DropStagingOperator
 from tests.conftest import PostgresServer
 from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, UntrustedServer
 from tests.faults.killable_server import KillableServer
@@ -287,6 +289,18 @@ def test_what_may_pass_is_tried_again(step: Step, server: KillableServer, kind: 
         with pytest.raises(WarehouseBusyError, match=f"{WHERE}.*{said}") as failed:
             step.run(**fields)
         assert "; the task is tried again. If that goes on failing, " in str(failed.value)
+
+
+def test_the_last_try_says_what_comes_next(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = {**step.right, "host": "127.0.0.1", "port": free_port()}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
+    run = SimpleNamespace(run_id="manual__1", run_type="manual", logical_date=None)
+    last = "this was the last try: clear the task with its downstream tasks to try again"
+    for try_number, said in ((3, "the task is tried again"), (4, last)):
+        context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=try_number, max_tries=3)}
+        with pytest.raises(WarehouseBusyError) as failed:
+            DropStagingOperator(task_id="drop_staging", source_name="green", month="2019-01").execute(context)
+        assert f"; {said}. If that goes on failing, " in str(failed.value)
 
 
 def test_a_comparison_says_the_same(step: Step, server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> None:

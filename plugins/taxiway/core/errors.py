@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taxiway.core.messages import printable
+from taxiway.core.next_try import with_next_step
 
 
 class TaxiwayError(Exception):
@@ -19,7 +20,7 @@ class TaxiwayError(Exception):
 
         :param message: what went wrong; it may quote what a file, a server or a library says
         """
-        super().__init__(printable(message))
+        super().__init__(printable(with_next_step(message)))
 
 
 class ProgramError(TaxiwayError):

@@ -227,10 +227,13 @@ class Transfer:
 
     def _cut_off(self, part: PartialFile, received: int, reason: BrokenConnectionError | None) -> DownloadError:
         if part.validators.if_range is not None:
-            next_step = "What came is kept, and the next try goes on from there"
+            next_step = "What came is kept, and the next try goes on from there. The task is tried again"
         else:
             self.slot.drop_part()
-            next_step = "The next try starts anew, for the mirror gives neither a strong ETag nor a Last-Modified"
+            next_step = (
+                "The next try starts anew, for the mirror gives neither a strong ETag nor a Last-Modified. "
+                "The task is tried again"
+            )
         total = "an unknown number of" if part.total is None else part.total
         return self._retryable(f"{received} of {total} bytes, then {reason or 'the connection closed'}", next_step)
 

@@ -20,6 +20,7 @@ from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.plain_yaml import shown
 from taxiway.core.sources import find_source
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.operators.month_of_run import last_try_of
 from taxiway.operators.warehouse_hook import WarehouseHook
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class CompareMonthsOperator(BaseOperator):
         """
         try:
             changed = {} if self.month or self.source_name else announced(context)
-            agreed = self._compare(changed)
+            with last_try_of(context):
+                agreed = self._compare(changed)
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:

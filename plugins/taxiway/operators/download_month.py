@@ -17,6 +17,7 @@ from taxiway.core.paths import ROOT, SOURCES_FOLDER
 from taxiway.core.settings import parse_flag, parse_size
 from taxiway.core.sources import find_source
 from taxiway.operators.mirror_hook import MirrorHook
+from taxiway.operators.month_of_run import last_try_of
 
 CACHE_FOLDER = ROOT / ".taxiway" / "cache"
 """Where files are kept, unless the Variable ``taxiway_cache_folder`` says otherwise."""
@@ -67,13 +68,14 @@ class DownloadMonthOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the file.
 
-        :param context: Airflow's; not used
+        :param context: Airflow's context of the task
         :return: path, address, ETag, Last-Modified, size in bytes, SHA-256 and whether it came from the cache
         :raises AirflowFailException: where trying again can't help; the cause is Taxiway's own exception
         :raises DownloadError: where it may
         """
         try:
-            return self.download().to_dict()
+            with last_try_of(context):
+                return self.download().to_dict()
         except DownloadError:
             raise
         except TaxiwayError as error:

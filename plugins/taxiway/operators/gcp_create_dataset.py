@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.bigquery.places import Places
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.operators.month_of_run import last_try_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,8 +34,9 @@ class GcpCreateDatasetOperator(BaseOperator):
         :raises AirflowFailException: an error that another try can't mend
         """
         try:
-            settings = gcp_settings()
-            created = Places(settings, self.task_id).ensure_dataset(bigquery_client(settings, self.gcp_conn_id))
+            with last_try_of(context):
+                settings = gcp_settings()
+                created = Places(settings, self.task_id).ensure_dataset(bigquery_client(settings, self.gcp_conn_id))
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:

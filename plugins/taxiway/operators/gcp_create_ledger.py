@@ -11,6 +11,7 @@ from taxiway.bigquery.ledger import create_ledger
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.operators.month_of_run import last_try_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,9 +34,10 @@ class GcpCreateLedgerOperator(BaseOperator):
         :raises AirflowFailException: an error that another try can't mend
         """
         try:
-            settings = gcp_settings()
-            client = bigquery_client(settings, self.gcp_conn_id)
-            create_ledger(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+            with last_try_of(context):
+                settings = gcp_settings()
+                client = bigquery_client(settings, self.gcp_conn_id)
+                create_ledger(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         except WarehouseBusyError:
             raise
         except TaxiwayError as error:

@@ -23,7 +23,14 @@ from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.errors import TaxiwayError, WarehouseBusyError
 from taxiway.core.months import Month
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
-from taxiway.operators.month_of_run import PASSING_ERRORS, explained, require_output, source_and_month, try_number_of
+from taxiway.operators.month_of_run import (
+    PASSING_ERRORS,
+    explained,
+    last_try_of,
+    require_output,
+    source_and_month,
+    try_number_of,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,8 +107,9 @@ class GcpMonthOperator(BaseOperator):
         """
         step: Step | None = None
         try:
-            step = self._step(context, Load.from_dict(load) if load else None)
-            return act(step)
+            with last_try_of(context):
+                step = self._step(context, Load.from_dict(load) if load else None)
+                return act(step)
         except _NO_FAILURES:
             raise
         except BaseException as error:  # Airflow's own timeout is no Exception

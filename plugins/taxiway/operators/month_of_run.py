@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.core.errors import DownloadError, InvalidMonthError, StagingMissingError, TaxiwayError, WarehouseBusyError
 from taxiway.core.messages import one_line
 from taxiway.core.months import Month
+from taxiway.core.next_try import last_try
 from taxiway.core.paths import SOURCES_FOLDER
 from taxiway.core.program import airflow_command
 from taxiway.core.sources import Source, find_source
@@ -53,6 +55,13 @@ def nothing_for(source_name: str, logical_date: datetime) -> str | None:
 def try_number_of(context: Context) -> int:
     """Return which try of the task it is, from 1: ``airflow tasks test`` counts none."""
     return max(1, context["ti"].try_number)
+
+
+def last_try_of(context: Context) -> AbstractContextManager[None]:
+    """Have errors say what comes next, if this is the task's last try; ``airflow tasks test`` knows no other."""
+    ti, run = context.get("ti"), context.get("dag_run")
+    counted_out = ti is not None and ti.try_number > getattr(ti, "max_tries", ti.try_number)
+    return last_try(counted_out or (run is not None and run.run_id.startswith(TEMPORARY_RUN)))
 
 
 def require_output(output: Any, operator: BaseOperator, source: Source, month: Month, context: Context) -> Any:

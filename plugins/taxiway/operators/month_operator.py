@@ -13,7 +13,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.core.errors import SettingError, TaxiwayError, WarehouseBusyError, WarehouseError
 from taxiway.core.tables import LoadTables
-from taxiway.operators.month_of_run import PASSING_ERRORS, explained, require_output, source_and_month, try_number_of
+from taxiway.operators.month_of_run import (
+    PASSING_ERRORS,
+    explained,
+    last_try_of,
+    require_output,
+    source_and_month,
+    try_number_of,
+)
 from taxiway.operators.warehouse_hook import WarehouseHook
 from taxiway.postgres.errors import advice_on, is_passing, said_by
 from taxiway.postgres.session import require_server
@@ -56,10 +63,11 @@ class MonthOperator(BaseOperator):
         source, month = source_and_month(self.source_name, self.month, context)
         tables = LoadTables(source, month, context["dag_run"].run_id, try_number_of(context))
         try:
-            with closing(self._connect(tables)) as connection:
+            with last_try_of(context), closing(self._connect(tables)) as connection:
                 return self.run_step(connection, tables, context)
         except psycopg.Error as error:
-            found = self._explained(tables, error)
+            with last_try_of(context):
+                found = self._explained(tables, error)
             if isinstance(found, PASSING_ERRORS):
                 raise found from error
             raise AirflowFailException(str(found)) from error
