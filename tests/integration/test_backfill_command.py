@@ -216,7 +216,7 @@ def test_a_task_that_is_tried_again(airflow: AirflowEnvironment) -> None:
     done = backfill(airflow, "retrying", "2019-05-01", "2019-05-31")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2019-05 load_at_second_try failed and is tried again" in done.stdout
+    assert "2019-05 load_at_second_try failed and is tried again: TripsMissingError: not yet\n" in done.stdout
     assert airflow.query(
         "SELECT try_number, state FROM task_instance WHERE dag_id = 'retrying' AND run_id LIKE '%%2019-05%%'"
     ) == [(2, "success")]

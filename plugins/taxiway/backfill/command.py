@@ -26,7 +26,7 @@ from taxiway.backfill.dag_files import ParsedDag, parse_dag
 from taxiway.backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
 from taxiway.backfill.leftovers import Settled, bury_jobs, is_ours, open_runs, settle, unfinished_backfill
 from taxiway.backfill.lock import BackfillLock, require_postgres
-from taxiway.backfill.outcome import statuses
+from taxiway.backfill.outcome import RunStatus, retry_reason, statuses
 from taxiway.backfill.output import Output, log_file
 from taxiway.backfill.plan import PlannedRun, plan_runs
 from taxiway.backfill.progress import Progress
@@ -173,9 +173,14 @@ class _Command:
                 if not lock.keep():
                     raise BackfillError("the lock of this backfill was lost, and another command has it now")
             with create_session() as session:
-                progress.show(statuses(self.request.dag_id, planned, session), note=runner.note)
+                runs = statuses(self.request.dag_id, planned, session)
+            progress.show(runs, note=runner.note)
 
-        with Progress(self.output.console, live=not self.arguments.verbose) as progress:
+        def why(run: RunStatus, task_id: str) -> str | None:
+            with create_session() as session:
+                return retry_reason(self.request.dag_id, run, task_id, session)
+
+        with Progress(self.output.console, live=not self.arguments.verbose, why=why) as progress:
             ended = False
             try:
                 runner = BackfillRunner(Job(), backfill_id, self.request.dag_id, self.api)

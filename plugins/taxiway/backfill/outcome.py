@@ -199,17 +199,40 @@ def failure_reason(dag_id: str, run_id: str, session: Session) -> FailureReason:
     return FailureReason(task=name, message=exception_in_log(log), log=log)
 
 
+def retry_reason(dag_id: str, run: RunStatus, task_id: str, session: Session) -> str | None:
+    """Find out why the last try that has ended of a task failed; None if its log doesn't tell."""
+    from airflow.configuration import conf
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.helpers import log_filename_template_renderer
+
+    task = session.scalars(
+        select(TaskInstance)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run.run_id, TaskInstance.task_id == task_id)
+        .order_by(TaskInstance.try_number.desc())
+    ).first()
+    if task is None:
+        return None
+    logs = Path(conf.get_mandatory_value("logging", "base_log_folder"))
+    try:
+        return _said_in(logs / log_filename_template_renderer()(ti=task, try_number=run.failures[task_id]))
+    except OSError:
+        return None
+
+
 def exception_in_log(log: Path) -> str:
     """Return the last exception that a task's log tells of, as class and message.
 
     :param log: a task's log, JSON lines
     """
-    exception = error = None
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return _said_in(log) or "the task ended without an exception: its process was killed"
     except OSError:
         return "its log is not on this machine"
-    for line in lines:
+
+
+def _said_in(log: Path) -> str | None:
+    exception = error = None
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         entry = _entry(line)
         if entry.get("error_detail"):
             # Outermost first: what was raised, then what caused it.
@@ -217,8 +240,8 @@ def exception_in_log(log: Path) -> str:
             exception = f"{detail.get('exc_type')}: {detail.get('exc_value')}"
         if entry.get("level") in ("error", "critical"):
             error = str(entry.get("event"))
-    said = exception or error or "the task ended without an exception: its process was killed"
-    return printable(" ".join(said.splitlines()))
+    said = exception or error
+    return printable(" ".join(said.splitlines())) if said else None
 
 
 def _entry(line: str) -> Mapping[str, Any]:

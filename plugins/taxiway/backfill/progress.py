@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -30,12 +30,16 @@ _LIVE_ROWS = 20
 class Progress:
     """One line for each change of a run; on a terminal, below them, what goes on now."""
 
-    def __init__(self, console: Console, *, live: bool = True) -> None:
+    def __init__(
+        self, console: Console, *, live: bool = True, why: Callable[[RunStatus, str], str | None] = lambda *_: None
+    ) -> None:
         """Prepare to show.
 
         :param console: where to write; whether it is a terminal decides about the live part
         :param live: whether to show the live part, where the console is a terminal
+        :param why: tells of a run and one of its tasks why the task's last try that has ended failed, if that is known
         """
+        self._why = why
         self._console = console
         # No thread of its own: processes are forked while it shows.
         self._live = (
@@ -71,7 +75,7 @@ class Progress:
             self._seen[run.label] = run
             if before.state.open and not run.state.open:
                 self._done += 1
-            for line in _changes(run, before):
+            for line in self._changes(run, before):
                 self.line(f"{_count(self._done, len(runs))} {run.label} {line}", _STYLES.get(run.state, ""))
         if self._live is not None:
             self._live.update(_picture(runs), refresh=True)
@@ -80,21 +84,20 @@ class Progress:
         """Write one line, above the live part."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
-
-def _changes(run: RunStatus, before: RunStatus) -> list[str]:
-    lines = [
-        f"{task} failed and is tried again"
-        for task, times in run.failures.items()
-        if times > before.failures.get(task, 0)
-    ]
-    if run.state is not before.state:
-        ended = run.state in (RunState.SUCCEEDED, RunState.FAILED)
-        if ended and before.state is RunState.WAITING:
-            # It was quicker than our look.
-            lines.insert(0, RunState.RUNNING.value)
-        took = f" after {describe(run.duration)}" if ended and run.duration is not None else ""
-        lines.append(f"{run.state.value}{took}")
-    return lines
+    def _changes(self, run: RunStatus, before: RunStatus) -> list[str]:
+        lines = []
+        for task, times in run.failures.items():
+            if times > before.failures.get(task, 0):
+                reason = self._why(run, task)
+                lines.append(f"{task} failed and is tried again" + (f": {reason}" if reason else ""))
+        if run.state is not before.state:
+            ended = run.state in (RunState.SUCCEEDED, RunState.FAILED)
+            if ended and before.state is RunState.WAITING:
+                # It was quicker than our look.
+                lines.insert(0, RunState.RUNNING.value)
+            took = f" after {describe(run.duration)}" if ended and run.duration is not None else ""
+            lines.append(f"{run.state.value}{took}")
+        return lines
 
 
 def _count(done: int, of: int) -> str:
