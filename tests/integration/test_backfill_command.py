@@ -205,6 +205,11 @@ def test_a_dry_run_says_what_it_would_do_and_changes_nothing(airflow: AirflowEnv
     assert plain.returncode == 0, plain.stderr
     assert plain.stdout.splitlines() == ["2019-01  create", "2019-02  skip: already succeeded", "2019-03  create"]
 
+    # A key that Airflow itself reads.
+    traced = ("-c", '{"airflow/task_span_detail_level": 2, "why": "traced"}')
+    for_airflow = backfill(airflow, "trivial", "2019-01-01", "2019-01-31", "--dry-run", *traced)
+    assert for_airflow.returncode == 0, for_airflow.stderr
+
     completed = backfill(airflow, "retrying", "2019-02-01", "2019-03-31", "-n", "--reset-dagruns", "-B")
     assert completed.returncode == 0, completed.stderr
     assert completed.stdout.splitlines() == ["2019-03  create", "2019-02  rerun"]

@@ -12,7 +12,7 @@ from taxiway.backfill.errors import BackfillUsageError
 from taxiway.backfill.leftovers import NOTE_PREFIX, USER_SUFFIX
 from taxiway.backfill.plan import Action, PlannedRun
 from taxiway.backfill.request import BackfillRequest
-from taxiway.core.messages import unknown_names
+from taxiway.core.messages import unknown_conf
 
 if TYPE_CHECKING:
     from airflow.models.serialized_dag import SerializedDagModel
@@ -84,7 +84,7 @@ def check_conf(request: BackfillRequest, dag: SerializedDAG) -> None:
     """
     if request.conf is not None:
         known = sorted(dag.params)
-        unknown = unknown_names(request.conf, known) if known else ""
+        unknown = unknown_conf(request.conf, known) if known else ""
         if unknown:
             raise BackfillUsageError(
                 f"--conf has {unknown}: the params of DAG {request.dag_id!r} are {', '.join(known)}"

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 CALL_VARIABLE = "TAXIWAY_CALL"
 """Variable of the environment in which a demo hands its own call to the commands that it runs, for their advice."""
 
+OF_AIRFLOW = "airflow/"
+"""How the keys begin that Airflow itself reads from a run's conf."""
+
 LONGEST_MESSAGE = 2000
 """Characters of an error's message."""
 
@@ -87,6 +90,15 @@ def fitting(texts: Iterable[str]) -> int:
             break
         count += 1
     return count
+
+
+def unknown_conf(conf: Iterable[object], params: Sequence[str]) -> str:
+    """Return the keys of a run's conf that nobody reads, as :func:`unknown_names` does.
+
+    :param conf: the conf's keys
+    :param params: the params of the DAG
+    """
+    return unknown_names((key for key in conf if not str(key).startswith(OF_AIRFLOW)), params)
 
 
 def unknown_names(given: Iterable[object], known: Sequence[str]) -> str:

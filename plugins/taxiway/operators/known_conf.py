@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.messages import unknown_names
+from taxiway.core.messages import unknown_conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-OF_AIRFLOW = "airflow/"
-"""How the keys begin that Airflow itself reads from a conf."""
 
 
 def refuse_unknown_conf(context: Context) -> None:
@@ -25,7 +22,7 @@ def refuse_unknown_conf(context: Context) -> None:
     """
     dag, run = context["dag"], context["dag_run"]
     known = sorted(dag.params)
-    unknown = unknown_names((key for key in run.conf or {} if not str(key).startswith(OF_AIRFLOW)), known)
+    unknown = unknown_conf(run.conf or {}, known)
     if unknown:
         raise AirflowFailException(
             f"DAG {dag.dag_id!r}, run {run.run_id}: its conf has {unknown}. Expected: {', '.join(known) or 'no key'}. "
