@@ -296,6 +296,15 @@ def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:
         (("-s", "2019-01-01", "-e", "2019-12-31", "trvial"), "'trvial' not found: did you mean trivial"),
         (("-s", "2019-12-31", "-e", "2019-01-01", "trivial"), "--start-date 2019-12-31 is after --end-date 2019-01-01"),
         (("-s", "2001-01-01", "-e", "2001-12-31", "trivial"), "has no run from 2001-01-01 to 2001-12-31"),
+        (
+            ("-s", "2001-01-01", "-e", "2001-12-31", "trivial"),
+            ". The nearest run is 2019-01: run it with airflow dags backfill -s 2019-01-01 -e 2019-01-01 trivial\n",
+        ),
+        (
+            ("-s", "2019-02-15", "-e", "2019-02-20", "--max-active-runs", "2", "trivial"),
+            "has no run from 2019-02-15 to 2019-02-20: its schedule is 0 9 1 * *. The nearest runs are 2019-02 and "
+            "2019-03: run them with airflow dags backfill -s 2019-02-01 -e 2019-03-01 --max-active-runs 2 trivial\n",
+        ),
         (("-s", "2019-01-01", "-e", "2019-12-31", "--ignore-dependencies", "trivial"), "unrecognized arguments"),
         (("-s", "2019-01-01", "-c", '{"month": "2019-03"}', "trivial"), "--conf names month, which is for runs that"),
         (

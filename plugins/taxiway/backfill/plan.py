@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from taxiway.backfill.dag_files import ParsedDag
 
 
+NEAR = (timedelta(days=2), timedelta(days=40), timedelta(days=400))
+"""How far from a range without runs the next one is looked for: as near as most schedules have one, up to a year."""
+
+
 class Action(enum.Enum):
     """What is done with one run; the value says it to the user."""
 
@@ -84,7 +88,7 @@ def plan_runs(request: BackfillRequest, parsed: ParsedDag, session: Session) -> 
     :raises BackfillUsageError: where nothing can be run, or not like this; says why
     """
     dag = parsed.dag
-    infos, outside = _runs_of_schedule(request, dag)
+    infos, outside = _runs_of_schedule(request, parsed)
     _check_dependence_on_past(request, dag)
     labels = _labels(dag, [_logical_date(info) for info in infos])
     planned, left_out = [], []
@@ -109,10 +113,11 @@ def named(labels: Sequence[str]) -> str:
     return labels[0] if len(labels) == 1 else f"{min(labels)} to {max(labels)}"
 
 
-def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> tuple[Sequence[DagRunInfo], Sequence[str]]:
+def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequence[DagRunInfo], Sequence[str]]:
     """Return the runs of the range whose time has come, and say which parts of the range have none."""
     from airflow.utils.types import DagRunType
 
+    dag = parsed.dag
     if not dag.timetable.periodic or dag.timetable.partitioned:
         raise BackfillUsageError(
             f"DAG {dag.dag_id!r} has no schedule with logical dates ({dag.timetable.summary}): "
@@ -131,17 +136,42 @@ def _runs_of_schedule(request: BackfillRequest, dag: SerializedDAG) -> tuple[Seq
     # Airflow's own backfill goes beyond the DAG's start and end; a schedule has no runs there.
     start, end = max(request.start, dag.start_date or request.start), min(request.end, dag.end_date or request.end)
     for info in dag.iter_dagrun_infos_between(start, end):
-        if info.data_interval is not None and info.data_interval.end >= now:
+        if not _has_come(info, now):
             outside.append(f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: not run, because its time has not come")
             break
         infos.append(info)
     if not infos:
-        raise _no_run(request, dag, [f"its schedule is {dag.timetable.summary}", *outside])
+        raise _no_run(request, dag, [f"its schedule is {dag.timetable.summary}", *outside], _nearest(request, parsed))
     return infos, outside
 
 
-def _no_run(request: BackfillRequest, dag: SerializedDAG, reasons: Sequence[str]) -> BackfillUsageError:
-    return BackfillUsageError(f"DAG {dag.dag_id!r} has no run from {request.range}: {'; '.join(reasons)}")
+def _has_come(info: DagRunInfo, now: datetime) -> bool:
+    return info.data_interval is None or info.data_interval.end < now
+
+
+def _no_run(
+    request: BackfillRequest, dag: SerializedDAG, reasons: Sequence[str], next_step: str = ""
+) -> BackfillUsageError:
+    return BackfillUsageError(f"DAG {dag.dag_id!r} has no run from {request.range}: {'; '.join(reasons)}{next_step}")
+
+
+def _nearest(request: BackfillRequest, parsed: ParsedDag) -> str:
+    """Name the runs before and after a range that has none, and the call that runs them; empty if none is near."""
+    dag, now = parsed.dag, datetime.now(timezone.utc)
+    latest = min(dag.end_date or now, now)
+    earliest = dag.start_date or request.start
+    start, end = (min(max(moment, earliest), latest) for moment in (request.start, request.end))
+    for reach in NEAR:
+        first, last = start - min(reach, start - earliest), end + min(reach, latest - end)
+        dates = [_logical_date(info) for info in dag.iter_dagrun_infos_between(first, last) if _has_come(info, now)]
+        dates = [date for date in dates if parsed.nothing_for(date) is None]
+        near = [date for date in dates if date <= start][-1:] + [date for date in dates if date >= end][:1]
+        if near:
+            labels = sorted(set(_labels(dag, near)))
+            typed = [f"{date:%Y-%m-%d}" if "T" not in labels[0] else date.isoformat() for date in near]
+            which = f"runs are {' and '.join(labels)}: run them" if labels[1:] else f"run is {labels[0]}: run it"
+            return f". The nearest {which} with {request.command(first=typed[0], last=typed[-1])}"
+    return ""
 
 
 def _check_dependence_on_past(request: BackfillRequest, dag: SerializedDAG) -> None:
