@@ -270,3 +270,20 @@ def test_a_run_that_succeeds_in_spite_of_a_failed_task_is_called_succeeded(airfl
     assert "1 of 1 month succeeded, in" in done.stdout
     again = backfill(airflow, "tolerant", "2019-01-01", "2019-01-31")
     assert "1 of 1 month succeeded, 1 of them earlier" in again.stdout, again.stderr
+
+
+def test_a_run_that_is_marked_while_a_task_waits_for_its_next_try(airflow: AirflowEnvironment) -> None:
+    """Airflow skips that task, as a worker skips the tasks behind an unchanged month."""
+    with airflow.services("api-server"):
+        command = airflow.popen("dags", "backfill", "-s", "2019-01-01", "patient")
+        waiting = "SELECT 1 FROM task_instance WHERE task_id = 'wait_long' AND state = 'up_for_retry'"
+        wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
+        run_id = airflow.query("SELECT run_id FROM dag_run")[0][0]
+        airflow.rest(f"/dags/patient/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
+        said, _ = command.communicate(timeout=120)
+    ran = ("success", 1)
+    assert tasks(airflow) == {"2019-01": {"start": ran, "wait_long": ("skipped", 1), "tidy_up": ran}}
+    assert "0 of 1 month succeeded, 1 skipped, in" in said
+    assert "2019-01 is recorded as succeeded, though it has not run to its end: run it with airflow" in said
+    dry = backfill(airflow, "patient", "2019-01-01", "2019-01-31", "--dry-run")
+    assert dry.stdout.startswith("2019-01  skip: recorded as succeeded"), dry.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from taxiway.backfill.plan import Action, PlannedRun
-from taxiway.backfill.task_records import TaskRecord, ran_to_its_end, task_records
+from taxiway.backfill.task_records import TaskRecord, marked_runs, ran_to_its_end, task_records
 from taxiway.core.messages import printable
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
         )
     }
     tasks = task_records(dag_id, [run.run_id for run in found.values()], session)
+    marked = marked_runs(list(found.values()), session)
     result = []
     for run in planned:
         dag_run = found.get(run.info.logical_date)
@@ -117,7 +118,7 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
             result.append(RunStatus(run.label, state, day=_day(run)))
         else:
             of_run = tasks.get(dag_run.run_id, [])
-            state = _seen_from(run.action, dag_run, of_run, session)
+            state = _seen_from(run.action, dag_run, of_run, marked, session)
             result.append(_status(run, state, dag_run, of_run))
     return result
 
@@ -126,7 +127,9 @@ def _day(run: PlannedRun) -> str:
     return f"{run.info.logical_date:%Y-%m-%d}"
 
 
-def _seen_from(action: Action, run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> RunState:
+def _seen_from(
+    action: Action, run: DagRun, tasks: Sequence[TaskRecord], marked: Collection[str], session: Session
+) -> RunState:
     """Tell what this call runs from what was there before, or belongs to others."""
     from airflow.utils.state import DagRunState
 
@@ -135,7 +138,7 @@ def _seen_from(action: Action, run: DagRun, tasks: Sequence[TaskRecord], session
             return RunState.SUCCEEDED_EARLIER
         if action.runs and not tasks:
             return RunState.MISSING
-        return RunState.SUCCEEDED if tasks and ran_to_its_end(run, tasks, session) else RunState.RECORDED
+        return RunState.SUCCEEDED if tasks and ran_to_its_end(run, tasks, marked, session) else RunState.RECORDED
     if run.state == DagRunState.FAILED:
         return RunState.FAILED_EARLIER if action is Action.SKIP_FAILED else RunState.FAILED
     if action.runs:

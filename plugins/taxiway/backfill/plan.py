@@ -14,7 +14,7 @@ from sqlalchemy import select
 from taxiway.backfill.errors import BackfillUsageError
 from taxiway.backfill.leftovers import is_interrupted
 from taxiway.backfill.request import BackfillRequest
-from taxiway.backfill.task_records import ran_to_its_end, task_records
+from taxiway.backfill.task_records import marked_runs, ran_to_its_end, task_records
 from taxiway.core.program import airflow_command
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _action(run: DagRun | None, reprocess: str, session: Session) -> tuple[Actio
         return Action.RERUN, None
     # A run without any task is believed: ``airflow db clean`` deletes the tasks of old runs, and keeps some runs.
     tasks = task_records(run.dag_id, [run.run_id], session).get(run.run_id)
-    believed = tasks is None or ran_to_its_end(run, tasks, session)
+    believed = tasks is None or ran_to_its_end(run, tasks, marked_runs([run], session), session)
     return (Action.SKIP_SUCCEEDED if believed else Action.SKIP_NOT_RUN), None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from airflow.serialization.definitions.dag import SerializedDAG
     from sqlalchemy.orm import Session
 
 _FAILED = ("failed", "upstream_failed")
@@ -54,7 +55,6 @@ def task_records(dag_id: str, run_ids: Sequence[str], session: Session) -> Mappi
     """Read the tasks of runs, by the run's id; a run without tasks is left out."""
     from airflow.models.log import Log
     from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.state import TaskInstanceState
 
     last_event = (
         select(Log.event)
@@ -64,7 +64,7 @@ def task_records(dag_id: str, run_ids: Sequence[str], session: Session) -> Mappi
             Log.run_id == TaskInstance.run_id,
             Log.map_index == TaskInstance.map_index,
             Log.try_number == TaskInstance.try_number,
-            Log.event.in_([state.value for state in TaskInstanceState]),
+            Log.event.in_(_states()),
         )
         .order_by(Log.id.desc())
         .limit(1)
@@ -80,7 +80,48 @@ def task_records(dag_id: str, run_ids: Sequence[str], session: Session) -> Mappi
     return found
 
 
-def ran_to_its_end(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> bool:
+def marked_runs(runs: Sequence[DagRun], session: Session) -> frozenset[str]:
+    """Return the ids of the runs that somebody has marked as succeeded before they had ended, and that went no further.
+
+    Tasks that had not begun, or waited for another try, are skipped by that, as by a worker. Airflow's log of events
+    has the mark, from before the end of the run, and behind it no task but those that tidy up in any case.
+
+    :param runs: runs of one DAG
+    """
+    from airflow.models.log import Log
+
+    if not runs:
+        return frozenset()
+    by_id = {run.run_id: run for run in runs}
+    marks = session.execute(
+        select(Log.run_id, func.max(Log.id), func.max(Log.dttm))
+        .where(
+            Log.dag_id == runs[0].dag_id,
+            Log.run_id.in_(by_id),
+            Log.event == "patch_dag_run",
+            Log.extra.contains('"state": "success"'),
+        )
+        .group_by(Log.run_id)
+    )
+    found = set()
+    for run_id, mark, moment in marks:
+        run = by_id[str(run_id)]
+        dag = _dag_of(run, session)
+        tidying = [task.task_id for task in dag.tasks if task.is_teardown] if dag else []
+        last_event = session.scalar(
+            select(func.max(Log.id)).where(
+                Log.dag_id == run.dag_id,
+                Log.run_id == run.run_id,
+                Log.event.in_(_states()),
+                Log.task_id.not_in(tidying),
+            )
+        )
+        if run.end_date is not None and moment is not None and moment <= run.end_date and mark > (last_event or 0):
+            found.add(run.run_id)
+    return frozenset(found)
+
+
+def ran_to_its_end(run: DagRun, tasks: Sequence[TaskRecord], marked: Collection[str], session: Session) -> bool:
     """Say whether a run that is recorded as succeeded has succeeded by running, rather than by being marked.
 
     Airflow itself ends a run as succeeded if none of its last tasks has failed. Who marks the run leaves those that
@@ -88,8 +129,9 @@ def ran_to_its_end(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -
 
     :param run: the run, recorded as succeeded
     :param tasks: its tasks, at least one
+    :param marked: ids of the runs that somebody has ended
     """
-    if not any(task.ran for task in tasks):
+    if run.run_id in marked or not any(task.ran for task in tasks):
         return False
     if not any(task.marked or task.state in _FAILED for task in tasks):
         return True
@@ -100,9 +142,20 @@ def ran_to_its_end(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -
     return any(task.ran for task in last) or not any(task.marked for task in tasks)
 
 
-def _last_tasks(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> Sequence[TaskRecord]:
-    """Return the tasks that decide how a run ends; all of them if its DAG isn't known any more."""
+def _states() -> Sequence[str]:
+    """Return the events of a worker: the states of tasks."""
+    from airflow.utils.state import TaskInstanceState
+
+    return [state.value for state in TaskInstanceState]
+
+
+def _dag_of(run: DagRun, session: Session) -> SerializedDAG | None:
     from airflow.models.dagbag import DBDagBag
 
-    dag = DBDagBag().get_dag_for_run(run, session=session)
+    return DBDagBag().get_dag_for_run(run, session=session)
+
+
+def _last_tasks(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> Sequence[TaskRecord]:
+    """Return the tasks that decide how a run ends; all of them if its DAG isn't known any more."""
+    dag = _dag_of(run, session)
     return tasks if dag is None else list(run._tis_for_dagrun_state(dag=dag, tis=tasks))

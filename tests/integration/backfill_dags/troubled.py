@@ -107,3 +107,22 @@ with DAG("tolerant", schedule=MONTHLY, start_date=START, catchup=False):
         """Succeed all the same."""
 
     try_it() >> go_on()
+
+
+with DAG("patient", schedule=MONTHLY, start_date=START, catchup=False):
+
+    @task
+    def start() -> None:
+        """Succeed at once."""
+
+    @task(retries=1, retry_delay=datetime.timedelta(hours=1))
+    def wait_long() -> None:
+        """Fail, and wait."""
+        raise TripsMissingError("not yet")
+
+    @task
+    def tidy_up() -> None:
+        """Succeed in any case."""
+
+    started = start()
+    started >> wait_long() >> tidy_up().as_teardown(setups=started)
