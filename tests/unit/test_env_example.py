@@ -62,8 +62,8 @@ def make_env(target: Path) -> str:
 def read_as_local_commands_do(path: Path) -> dict[str, str]:
     """Read a file by the project's own reader, in a process of its own: importing it sets the environment."""
     code = (
-        "import json, sys, pathlib; from taxiway.local.environment import read_env_file;"
-        "print(json.dumps(read_env_file(pathlib.Path(sys.argv[1]))))"
+        "import json, sys, pathlib; from taxiway.core.env_file import read_assignments;"
+        "print(json.dumps(read_assignments(pathlib.Path(sys.argv[1]))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], cwd=ROOT / "plugins", capture_output=True, text=True, check=True

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.env_file import EnvFileError
+from taxiway.core.env_file import EnvFileError, read_assignments
 from taxiway.core.paths import ROOT
-from taxiway.local.environment import read_env_file
 
 TEXT = "FIRST=one\nSECOND='two é'\n"
 
@@ -23,13 +22,13 @@ TEXT = "FIRST=one\nSECOND='two é'\n"
 def test_utf8_is_read_with_any_line_end(mark: bytes, end: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(mark + TEXT.replace("\n", end).encode())
 
-    assert read_env_file(tmp_path / ".env") == {"FIRST": "one", "SECOND": "two é"}
+    assert read_assignments(tmp_path / ".env") == {"FIRST": "one", "SECOND": "two é"}
 
 
 def test_only_line_ends_end_a_line(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("A=x\u2028y\x85z\x0cw\n=nothing\n", encoding="utf-8")
+    (tmp_path / ".env").write_text("A=x\u2028y\x85z\x0cw\n", encoding="utf-8")
 
-    assert read_env_file(tmp_path / ".env") == {"A": "x\u2028y\x85z\x0cw"}
+    assert read_assignments(tmp_path / ".env") == {"A": "x\u2028y\x85z\x0cw"}
 
 
 UNREADABLE = [
@@ -47,9 +46,36 @@ def test_other_text_is_refused(content: bytes, said: str, tmp_path: Path) -> Non
     (tmp_path / ".env").write_bytes(content)
 
     with pytest.raises(EnvFileError) as caught:
-        read_env_file(tmp_path / ".env")
+        read_assignments(tmp_path / ".env")
     assert str(caught.value).startswith(f"{tmp_path / '.env'} can't be read: {said}")
     assert str(caught.value).endswith("expected UTF-8 text. Save it as UTF-8 and try again")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("TAXI PASSWORD hunter2", "found text without ="),
+        ("PASSWORD: hunter2", "found text without ="),
+        ('"private_key": "hunter2",', "found text without ="),
+        ("=hunter2", "found = without a name before it"),
+        ("MY PASSWORD=hunter2", "found a name that isn't letters, digits and _"),
+        ("PASSWORD='hunter2", "found a quote that isn't closed, or text behind its end, in the value of PASSWORD"),
+        (
+            'PASSWORD="hunter2" hunter2',
+            "found a quote that isn't closed, or text behind its end, in the value of PASSWORD",
+        ),
+        ("PASSWORD='a'hunter2'", "found a quote that isn't closed, or text behind its end, in the value of PASSWORD"),
+    ],
+)
+def test_a_line_that_is_no_assignment_is_refused_without_its_secret(line: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"# a comment\nA=1\n\n{line}\nB=2\n")
+
+    with pytest.raises(EnvFileError) as caught:
+        read_assignments(tmp_path / ".env")
+    assert str(caught.value) == (
+        f"{tmp_path / '.env'} can't be read: {found} in line 4, expected NAME=value, all in one line. "
+        f"Correct the line, or put # before it"
+    )
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -57,7 +83,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
 
     with pytest.raises(EnvFileError, match=r"can't be read \(Is a directory\): expected a text file"):
-        read_env_file(tmp_path / ".env")
+        read_assignments(tmp_path / ".env")
 
 
 def python(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,21 +101,27 @@ def python(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(params=["UTF-16", "a line"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A home whose settings can't be read, or only the first of them."""
     for name in ("config", "dags", "include", "plugins"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".env").write_bytes(codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"))
+    utf16 = codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")
+    (tmp_path / ".env").write_bytes(utf16 if request.param == "UTF-16" else b"FIRST=one\nTAXI PASSWORD hunter2\n")
     return tmp_path
+
+
+SAID = (
+    "found UTF-16, expected UTF-8 text. Save it as UTF-8 and try again",
+    "found text without = in line 2, expected NAME=value, all in one line. Correct the line, or put # before it",
+)
 
 
 def test_python_starts_and_says_it_once(home: Path) -> None:
     done = python(home, "-c", "import taxiway.local.environment; print('started')")
 
     assert (done.returncode, done.stdout) == (0, "started\n")
-    assert done.stderr == f"Taxiway: {home / '.env'} can't be read: found UTF-16, expected UTF-8 text. " + (
-        "Save it as UTF-8 and try again\n"
-    )
+    assert done.stderr in [f"Taxiway: {home / '.env'} can't be read: {said}\n" for said in SAID]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +141,8 @@ def test_no_command_works_with_half_of_its_settings(command: tuple[str, ...], ho
     done = python(home, *command)
 
     assert done.returncode == 2
-    assert "Save it as UTF-8 and try again" in done.stderr
+    assert any(said in done.stderr for said in SAID)
+    assert "hunter2" not in done.stderr
     assert "Traceback" not in done.stderr
     assert not (home / ".taxiway").exists()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.core.env_file import read_assignments
 from taxiway.core.paths import ROOT
-from taxiway.local.environment import read_env_file
 
 SHOW = "import os, taxiway.local.environment; print(os.environ['AIRFLOW_HOME'], os.environ.get('SHOWN', ''))"
 
@@ -129,15 +129,18 @@ def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> No
         ('A="x"', "x"),
         ("A=x # why", "x"),
         ("A=x#y", "x#y"),
+        ("A='x # y' # why", "x # y"),
+        ('A="x"# why', "x"),
+        ("A='it\\'s'", "it\\'s"),
         ("""A='{"conn_type": "http", "host": "https://x"}'""", '{"conn_type": "http", "host": "https://x"}'),
         ('A={"host": "x # y"}', '{"host": "x # y"}'),
     ],
 )
 def test_a_line_of_an_env_file(line: str, value: str, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"# a comment\n\n{line}\nno assignment\n")
+    (tmp_path / ".env").write_text(f"# a comment\n\n{line}\nTAKEN_FROM_THE_SHELL\n")
 
-    assert read_env_file(tmp_path / ".env") == {"A": value}
+    assert read_assignments(tmp_path / ".env") == {"A": value}
 
 
 def test_an_env_file_that_is_absent_holds_nothing(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / ".env") == {}
+    assert read_assignments(tmp_path / ".env") == {}

@@ -12,15 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-from taxiway.core.env_file import EnvFileError, read_env_text
+from taxiway.core.env_file import SERVICES_ENVIRONMENT, EnvFileError, read_assignments
 from taxiway.core.proxies import spare_loopback
 
 ROOT = Path(__file__).resolve().parents[3]
 """The repository's root. Not taken from ``core.paths``: this module stands alone."""
-
-SERVICES_ENVIRONMENT = ".taxiway/services.env"
-"""Where ``make up`` writes the settings of the services that it started, below ``AIRFLOW_HOME``."""
-
 
 PROBLEM: str | None = None
 """Why the settings could not be read; said when Python started. Commands then refuse to work: see ``exits.py``."""
@@ -42,7 +38,7 @@ def apply() -> None:
         os.environ.pop("AIRFLOW_CONFIG", None)
     try:
         for path in (home / ".env", home / SERVICES_ENVIRONMENT):
-            for name, value in read_env_file(path).items():
+            for name, value in read_assignments(path).items():
                 os.environ.setdefault(name, value)
     except EnvFileError as error:
         PROBLEM = str(error)
@@ -54,28 +50,6 @@ def is_inside(path: str, home: Path) -> bool:
     """Say whether a path, as Airflow expands it, lies below a folder."""
     expanded = Path(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH111 - the path may be empty
     return bool(path) and expanded.resolve().is_relative_to(home.resolve())
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """Read ``KEY=value`` lines as Docker Compose does: comments, empty lines and quotes around a value.
-
-    :param path: the file; one that is absent holds nothing
-    :return: names and values
-    :raises EnvFileError: it can't be read
-    """
-    values = {}
-    for line in (read_env_text(path) or "").split("\n"):
-        name, separator, value = line.strip().partition("=")
-        name = name.removeprefix("export ").strip()
-        if not separator or not name or name.startswith("#"):
-            continue
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        elif value and not value.startswith(("'", '"', "{")):
-            value = value.partition(" #")[0].rstrip()
-        values[name] = value
-    return values
 
 
 apply()

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
+from taxiway.core.env_file import SERVICES_ENVIRONMENT
 from taxiway.core.errors import ProgramError
 from taxiway.local import database
-from taxiway.local.environment import SERVICES_ENVIRONMENT
 from taxiway.local.exits import end
 from taxiway.local.home import Home
 from taxiway.local.setup import airflow_command, airflow_environment, setup

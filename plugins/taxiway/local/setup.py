@@ -21,11 +21,11 @@ from pathlib import Path
 
 import psycopg
 
+from taxiway.core.env_file import read_assignments
 from taxiway.core.errors import SettingError
 from taxiway.core.mirror_address import shown_address
 from taxiway.core.paths import ROOT
 from taxiway.local import database
-from taxiway.local.environment import read_env_file
 from taxiway.local.exits import end
 from taxiway.local.home import Home
 
@@ -89,13 +89,13 @@ def refuse_path(root: Path) -> None:
 
 def uses_embedded_postgres(home: Home) -> bool:
     """Say whether anything needs the embedded server: either database is left to us."""
-    given = {**read_env_file(home.root / ".env"), **os.environ}
+    given = {**read_assignments(home.root / ".env"), **os.environ}
     return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in given or "AIRFLOW_CONN_TAXI_POSTGRES" not in given
 
 
 def _metadata_address(home: Home) -> str:
     """Return SQLAlchemy's address of Airflow's metadata: that of the environment or of ``.env``, else the settings'."""
-    given = {**read_env_file(home.root / ".env"), **os.environ}
+    given = {**read_assignments(home.root / ".env"), **os.environ}
     config = configparser.ConfigParser(interpolation=None)
     config.read(home.airflow_config, encoding="utf-8")
     settings = config.get("database", "sql_alchemy_conn", fallback="").replace("%%", "%")
