@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.core.env_file import SERVICES_ENVIRONMENT
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
 
 DAGS = Path(__file__).with_name("backfill_dags")
@@ -100,6 +101,26 @@ def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_
     done = airflow.run(*BACKFILL, AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "empty"))
     assert done.returncode == 2
     assert f"no DAG at all in {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER)" in done.stderr
+
+
+def test_settings_of_our_own_services_are_not_named(airflow: AirflowEnvironment) -> None:
+    services = airflow.home / SERVICES_ENVIRONMENT
+    services.parent.mkdir(exist_ok=True)
+    settings = {"AIRFLOW__API__PORT": "8099", "AIRFLOW__API__BASE_URL": "http://127.0.0.1:8099"}
+    services.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    try:
+        done = airflow.run(
+            *(*BACKFILL, "--reset-dagruns"),
+            # Its parent has read the file, or has a port of its own.
+            **{**settings, "AIRFLOW__API__PORT": "8100", "AIRFLOW__CORE__EXECUTOR": "NoSuchExecutor"},
+        )
+    finally:
+        services.unlink()
+
+    said = done.stderr.strip().splitlines()[-1]
+    assert "AIRFLOW__CORE__EXECUTOR" in said
+    assert "AIRFLOW__API__PORT" in said
+    assert "AIRFLOW__API__BASE_URL" not in said
 
 
 def test_a_log_folder_that_cannot_be_written(airflow: AirflowEnvironment, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
+
+from taxiway.core.env_file import SERVICES_ENVIRONMENT, read_assignments
 
 from taxiway.core.program import airflow_command
 
@@ -15,8 +18,14 @@ def named_by(section: str, key: str) -> str:
 
 
 def given_settings() -> str:
-    """Name Airflow's settings that the environment sets, as a line of its own; empty if there are none."""
-    names = sorted(name for name in os.environ if name.startswith("AIRFLOW__"))
+    """Name Airflow's settings that the user's environment sets, as a line of its own; empty if there are none.
+
+    Those of the services that ``make up`` has started are in the environment as well, and are not the user's.
+    """
+    ours = read_assignments(Path(os.environ.get("AIRFLOW_HOME", "")) / SERVICES_ENVIRONMENT)
+    names = sorted(
+        name for name, value in os.environ.items() if name.startswith("AIRFLOW__") and ours.get(name) != value
+    )
     return f"\nThe environment, or .env, sets {', '.join(names)}: look whether they are meant for here" if names else ""
 
 
