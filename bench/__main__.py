@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from bench import course_flow, machine, mirror, month_files, report, warehouse
 from bench.airflow_home import AirflowHome
+from bench.command_line import OneSentenceParser, number, whole_number
 from bench.contenders import Contenders
 from bench.disk import is_enough
 from bench.rounds import run_rounds
@@ -38,14 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         above 128 where it was told to stop
     """
     whole = Scale()
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rows", type=int, default=whole.rows, help="rows of a month (default: %(default)s)")
-    parser.add_argument("--months", type=int, default=whole.months, help="months in one table (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=whole.rounds, help="how often all is measured (%(default)s)")
-    parser.add_argument("--tiny-months", type=int, default=whole.tiny_months, help="months of 100 rows (%(default)s)")
-    parser.add_argument("--side-months", type=int, default=whole.side_months, help="months side by side (%(default)s)")
+    parser = OneSentenceParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rows", type=whole_number, default=whole.rows, help="rows of a month (default: %(default)s)")
     parser.add_argument(
-        "--transfer-mb", type=float, default=whole.transfer_bytes / 1e6, help="size of the downloaded file, in MB"
+        "--months", type=whole_number, default=whole.months, help="months in one table (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=whole_number, default=whole.rounds, help="how often all is measured (%(default)s)"
+    )
+    parser.add_argument(
+        "--tiny-months", type=whole_number, default=whole.tiny_months, help="months of 100 rows (%(default)s)"
+    )
+    parser.add_argument(
+        "--side-months", type=whole_number, default=whole.side_months, help="months side by side (%(default)s)"
+    )
+    parser.add_argument(
+        "--transfer-mb", type=number, default=whole.transfer_bytes / 1e6, help="size of the downloaded file, in MB"
     )
     parser.add_argument(
         "--results",

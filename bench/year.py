@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from bench import disk, machine, month_files, warehouse
 from bench import taxiway_load as taxiway
+from bench.command_line import OneSentenceParser, whole_number
 from bench.report import DOCUMENT, machine_words, markdown, require_marks, write_between
 from bench.run_folder import Stopped, clear_leftovers, say_stopped, stand_alone
 from bench.scale import FIRST_MONTH, months_from
@@ -143,14 +143,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: what follows the command's name; the process's own where none are given
     :return: the exit code: 0; 2 where there isn't enough disk; above 128 where it was told to stop
     """
-    parser = argparse.ArgumentParser(prog="make bench-year", description=__doc__)
-    parser.add_argument("--rows", type=int, default=REAL_ROWS, help="rows of a month (default: %(default)s)")
-    parser.add_argument("--months", type=int, default=REAL_MONTHS, help="months (default: %(default)s)")
+    parser = OneSentenceParser(prog="make bench-year", description=__doc__)
+    parser.add_argument("--rows", type=whole_number, default=REAL_ROWS, help="rows of a month (default: %(default)s)")
+    parser.add_argument("--months", type=whole_number, default=REAL_MONTHS, help="months (default: %(default)s)")
     parser.add_argument("--document", type=Path, help="where the table goes (docs/performance.md, at real size only)")
     parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to load on")
     options = parser.parse_args(arguments)
-    if min(options.rows, options.months) < 1:
-        parser.error("rows and months must be above 0")
+    for name in ("rows", "months"):
+        if (size := getattr(options, name)) < 1:
+            parser.error(f"{name}: found {size}, expected 1 or more")
     real_size = options.rows >= REAL_ROWS and options.months >= REAL_MONTHS
     document = options.document or (DOCUMENT if real_size else None)
     try:

@@ -65,3 +65,20 @@ def test_the_cloud_is_not_tested_without_one() -> None:
 
     assert done.returncode == 2
     assert "TAXIWAY_TEST_GCP_PROJECT is not set" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["ROWS", "MONTHS", "ROUNDS"])
+def test_a_size_of_the_benchmark_that_is_no_number_is_refused(variable: str) -> None:
+    done = subprocess.run(
+        ["make", "--assume-old=.venv/.bench", "bench", f"{variable}=abc"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert f"make bench: {variable.lower()}: found 'abc', expected a whole number\n" in done.stdout
+    assert "usage" not in done.stdout
