@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from taxiway.core.months import Month
 from taxiway.core.sources import Source
@@ -15,28 +19,54 @@ from tests.integration.taxi_airflow import TaxiAirflow
 NAME = "AIRFLOW_CONN_TAXI_POSTGRES"
 
 
-def test_an_absent_database_fails_the_month_at_the_first_try(
-    tmp_path: Path, postgres_server: PostgresServer, green: Source
-) -> None:
+@pytest.fixture
+def taxi(tmp_path: Path, postgres_server: PostgresServer, green: Source) -> Iterator[TaxiAirflow]:
     write_sample_months([green], [Month(2019, 1)], tmp_path / "mirror", rows=50)
     with serve(tmp_path / "mirror") as mirror:
-        taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.address)
+        airflow = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.address)
         try:
-            right = taxi.airflow.variables[NAME]
-            taxi.airflow.variables[NAME] = json.dumps({**json.loads(right), "schema": "absent"})
-            code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
-            assert code == 1, said
-            summary = " ".join(said.split())
-            assert "green 2019-01: download_month, connection taxi_postgres: Postgres says: " in summary, said
-            assert 'database "absent" does not exist (SQLSTATE 3D000)' in summary, said
-            assert "the server has no such database: correct the connection taxi_postgres" in summary, said
-            tries = "SELECT task_id, try_number FROM task_instance WHERE state = 'failed' ORDER BY 1"
-            assert ("download_month", 1) in taxi.airflow.query(tries)
-            assert {number for _, number in taxi.airflow.query(tries)} == {1}
-
-            taxi.airflow.variables[NAME] = right
-            code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "failed")
-            assert code == 0, said
-            assert taxi.query("SELECT count(*) FROM green_tripdata") == [(50,)]
+            yield airflow
         finally:
-            taxi.close()
+            airflow.close()
+
+
+def test_an_absent_database_fails_the_month_at_the_first_try(taxi: TaxiAirflow) -> None:
+    right = taxi.airflow.variables[NAME]
+    taxi.airflow.variables[NAME] = json.dumps({**json.loads(right), "schema": "absent"})
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
+    assert code == 1, said
+    summary = " ".join(said.split())
+    assert "green 2019-01: download_month, connection taxi_postgres: Postgres says: " in summary, said
+    assert 'database "absent" does not exist (SQLSTATE 3D000)' in summary, said
+    assert "the server has no such database: correct the connection taxi_postgres" in summary, said
+    tries = "SELECT task_id, try_number FROM task_instance WHERE state = 'failed' ORDER BY 1"
+    assert ("download_month", 1) in taxi.airflow.query(tries)
+    assert {number for _, number in taxi.airflow.query(tries)} == {1}
+
+    taxi.airflow.variables[NAME] = right
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "failed")
+    assert code == 0, said
+    assert taxi.query("SELECT count(*) FROM green_tripdata") == [(50,)]
+
+
+def test_a_stored_connection_of_another_type_is_corrected_by_the_command_that_is_named(taxi: TaxiAirflow) -> None:
+    fields = json.loads(taxi.airflow.variables.pop(NAME))
+    added = taxi.airflow.run("connections", "add", "taxi_postgres", "--conn-type", "http", "--conn-host", "db.example")
+    assert added.returncode == 0, added.stderr
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
+    assert code == 1, said
+    summary = " ".join(said.split())
+    assert "the connection taxi_postgres can't be used: found the type http, expected postgres: correct it" in summary
+
+    found = re.search(r"or by: \S+ (connections delete \S+); \S+ (connections add .*?)\. Then run", summary)
+    assert found is not None, said
+    for command in found.groups():
+        given = [
+            {"HOST": fields["host"], "LOGIN": fields["login"], "DATABASE": fields["schema"]}.get(word, word)
+            for word in command.split()
+        ]
+        done = taxi.airflow.run(*given)
+        assert done.returncode == 0, done.stderr
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "failed")
+    assert code == 0, said
+    assert taxi.query("SELECT count(*) FROM green_tripdata") == [(50,)]

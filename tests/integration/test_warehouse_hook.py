@@ -12,7 +12,7 @@ import pytest
 
 from taxiway.bigquery.settings import GcpSettings
 from taxiway.core.errors import SettingError
-from taxiway.operators.gcp_hooks import bigquery_client
+from taxiway.operators.gcp_hooks import bigquery_client, storage_client
 from taxiway.operators.mirror_hook import MirrorHook
 from taxiway.operators.warehouse_hook import CONNECTION_DEFAULTS, WarehouseHook
 from taxiway.postgres.session import keep_alive
@@ -69,15 +69,16 @@ UNREADABLE = [
 ]
 
 
+CONNECTIONS = [
+    ("taxi_postgres", WarehouseHook.get_connection),
+    ("tlc_mirror", MirrorHook.get_connection),
+    ("taxi_gcp", partial(bigquery_client, SETTINGS)),
+    ("taxi_gcp", partial(storage_client, SETTINGS)),
+]
+
+
 @pytest.mark.parametrize(("value", "found"), UNREADABLE)
-@pytest.mark.parametrize(
-    ("conn_id", "connect_to"),
-    [
-        ("taxi_postgres", WarehouseHook.get_connection),
-        ("tlc_mirror", MirrorHook.get_connection),
-        ("taxi_gcp", partial(bigquery_client, SETTINGS)),
-    ],
-)
+@pytest.mark.parametrize(("conn_id", "connect_to"), CONNECTIONS)
 def test_a_variable_that_airflow_cannot_read_is_refused(
     conn_id: str,
     connect_to: Callable[[str], object],
@@ -93,3 +94,44 @@ def test_a_variable_that_airflow_cannot_read_is_refused(
 
     assert found in str(error.value)
     assert "s3cr3t" not in str(error.value)
+
+
+EXPECTED = {
+    "taxi_postgres": "postgres",
+    "tlc_mirror": "http or https",
+    "taxi_gcp": "google_cloud_platform or gcpbigquery",
+}
+ADDRESSES = {
+    "http": "http://h.example/x",
+    "postgres": "postgres://me:s3cr3t@h.example/x",
+    "mysql": "mysql://h.example/x",
+}
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "connect_to", "kind"),
+    [(*each, kind) for each in CONNECTIONS for kind in ADDRESSES if not EXPECTED[each[0]].startswith(kind)],
+)
+def test_a_connection_of_another_type_is_refused(
+    conn_id: str,
+    connect_to: Callable[[str], object],
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for written in (ADDRESSES[kind], json.dumps({"conn_type": kind, "host": "h.example", "password": "s3cr3t"})):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", written)
+        with pytest.raises(SettingError) as error:
+            connect_to(conn_id)
+
+        assert str(error.value) == (
+            f"the connection {conn_id} can't be used: found the type {kind}, expected {EXPECTED[conn_id]}: "
+            f"correct the variable AIRFLOW_CONN_{conn_id.upper()} in .env, as .env.example shows it, or in the shell. "
+            f"Then run the month again"
+        )
+
+
+def test_a_connection_that_names_no_type_is_taken(address: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    del address["conn_type"]
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
+
+    WarehouseHook(postgres_conn_id="taxi_postgres").get_conn().close()

@@ -11,13 +11,16 @@ from taxiway.bigquery.errors import explained
 from taxiway.bigquery.settings import GcpSettings, read_settings
 from taxiway.core.errors import SettingError, WarehouseBusyError
 from taxiway.core.program import airflow_command
-from taxiway.operators.connection_variable import require_readable
+from taxiway.operators.connection_variable import require_readable, require_type
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
 
 CONNECTION = "taxi_gcp"
 """Id of the connection, unless an operator is given another one."""
+
+TYPES = ("google_cloud_platform", "gcpbigquery")
+"""Airflow's types of a connection to Google Cloud."""
 
 
 def gcp_settings() -> GcpSettings:
@@ -32,13 +35,14 @@ def gcp_settings() -> GcpSettings:
 def bigquery_client(settings: GcpSettings, gcp_conn_id: str) -> bigquery.Client:
     """Return Google's client of BigQuery, with the connection's credentials.
 
-    :raises SettingError: the connection is missing or can't be read, or has no usable credentials
+    :raises SettingError: the connection is missing, can't be read, is of another type, or has no usable credentials
     """
     from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 
     require_readable(gcp_conn_id)
     try:
         hook = BigQueryHook(gcp_conn_id=gcp_conn_id, location=settings.location, use_legacy_sql=False)
+        require_type(hook.get_connection(gcp_conn_id), *TYPES, add="")
         return hook.get_client(project_id=settings.project, location=settings.location)
     except Exception as error:
         raise _unusable(error, settings, gcp_conn_id) from None
@@ -47,7 +51,7 @@ def bigquery_client(settings: GcpSettings, gcp_conn_id: str) -> bigquery.Client:
 def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
     """Return Google's client of Cloud Storage, with the connection's credentials.
 
-    :raises SettingError: the connection is missing or can't be read, or has no usable credentials
+    :raises SettingError: the connection is missing, can't be read, is of another type, or has no usable credentials
     """
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
     from google.cloud import storage
@@ -55,6 +59,7 @@ def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
     require_readable(gcp_conn_id)
     try:
         hook = GCSHook(gcp_conn_id=gcp_conn_id)
+        require_type(hook.get_connection(gcp_conn_id), *TYPES, add="")
         return storage.Client(project=settings.project, credentials=hook.get_credentials())
     except Exception as error:
         raise _unusable(error, settings, gcp_conn_id) from None
@@ -62,6 +67,8 @@ def storage_client(settings: GcpSettings, gcp_conn_id: str) -> storage.Client:
 
 def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exception:
     """Say that a connection can't be used. What a library says of a key may quote it: only the kind is told."""
+    if isinstance(error, SettingError):
+        return error
     if isinstance(error, AirflowNotFoundException):
         add = airflow_command("connections", "add", gcp_conn_id, "--conn-type", "google_cloud_platform")
         return SettingError(

@@ -8,7 +8,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
 
 from taxiway.core.mirror_address import SCHEMES, mirror_address
-from taxiway.operators.connection_variable import require_readable
+from taxiway.operators.connection_variable import require_readable, require_type
 
 
 class MirrorHook(HttpHook):
@@ -23,7 +23,7 @@ class MirrorHook(HttpHook):
         """Return the connection with its whole address, scheme and path included, as its host.
 
         :param conn_id: its id
-        :raises SettingError: the connection's variable can't be read
+        :raises SettingError: the connection's variable can't be read, or it is of another type
         """
         require_readable(conn_id)
         connection = super().get_connection(conn_id)
@@ -32,6 +32,7 @@ class MirrorHook(HttpHook):
         if not host and plain and not plain.startswith(("{", *(f"{scheme}:" for scheme in SCHEMES))):
             # An address without a scheme, of which Airflow has taken the first letter, or more, for something else.
             connection, host = Connection(conn_id=conn_id), plain
+        require_type(connection, *SCHEMES, add="--conn-host https://HOST/PATH")
         return Connection(
             conn_id=conn_id,
             conn_type="http",

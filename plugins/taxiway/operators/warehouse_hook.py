@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 
 from taxiway.core.errors import SettingError
 from taxiway.core.program import airflow_command
-from taxiway.operators.connection_variable import require_readable
+from taxiway.operators.connection_variable import require_readable, require_type
 from taxiway.postgres.errors import is_unknown_host
 from taxiway.postgres.refusals import with_sqlstate
 from taxiway.postgres.session import keep_alive
@@ -32,6 +32,8 @@ CONNECTION_DEFAULTS = {
 # A server, or a network between, that is gone without a word is noticed within a minute: the operating system's own
 # defaults take two hours, and the task would wait as long for its try to end.
 
+_FIELDS = "--conn-host HOST --conn-login LOGIN --conn-password PASSWORD --conn-schema DATABASE"
+
 UNKNOWN_HOST_PAUSES = (1.0, 3.0, 6.0)
 """Seconds between the looks for a host that nobody knows: a container that starts again has no name for a moment."""
 
@@ -43,18 +45,18 @@ class WarehouseHook(PostgresHook):
     def get_connection(cls, conn_id: str) -> Connection:
         """Return Airflow's connection, its extra filled up with :data:`CONNECTION_DEFAULTS`.
 
-        :raises SettingError: there is none, or it can't be read
+        :raises SettingError: there is none, it can't be read, or is of another type
         """
         require_readable(conn_id)
         try:
             connection: Connection = super().get_connection(conn_id)
         except AirflowNotFoundException as error:
-            fields = "--conn-host HOST --conn-login LOGIN --conn-password PASSWORD --conn-schema DATABASE"
-            add = airflow_command("connections", "add", conn_id, "--conn-type", "postgres", *fields.split())
+            add = airflow_command("connections", "add", conn_id, "--conn-type", "postgres", *_FIELDS.split())
             raise SettingError(
                 f"the connection {conn_id} isn't there, or can't be read: expected one of the type postgres, in the "
                 f"variable AIRFLOW_CONN_{conn_id.upper()} as .env.example shows it, or in Airflow: {add}"
             ) from error
+        require_type(connection, "postgres", add=_FIELDS)
         connection.extra = json.dumps({**CONNECTION_DEFAULTS, **_extra(connection)})
         return connection
 
