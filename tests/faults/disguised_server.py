@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.faults.cutting_proxy import CuttingProxy
+from tests.faults.cutting_proxy import BLOCK, CuttingProxy
 
 SSL_REQUEST = 8
 """Bytes of the message with which a client asks for encryption."""
@@ -65,6 +66,38 @@ class UntrustedServer(CuttingProxy):
         client.sendall(b"S")
         with suppress(ssl.SSLError, OSError):
             self._context.wrap_socket(client, server_side=True)
+        return False
+
+
+class SpoiledEncryption(UntrustedServer):
+    """Encrypts one session after another, and sends a record that no key opens, as a broken network does.
+
+    :param folder: where its key goes
+    :param behind: what the client has said before, in one message
+    """
+
+    def __init__(self, target: Path, folder: Path, behind: bytes) -> None:
+        super().__init__(target, folder)
+        self._behind = behind
+
+    def welcome(self, client: socket.socket) -> bool:
+        client.recv(SSL_REQUEST, socket.MSG_WAITALL)
+        client.sendall(b"S")
+        with (
+            suppress(OSError),
+            client.dup() as network,
+            self._context.wrap_socket(client, server_side=True) as encrypted,
+            socket.socket(socket.AF_UNIX) as server,
+        ):
+            server.connect(str(self._target))
+            while True:
+                ready = [encrypted] if encrypted.pending() else select.select([encrypted, server], [], [])[0]
+                source, to = (encrypted, server) if encrypted in ready else (server, encrypted)
+                if not (block := source.recv(BLOCK)):
+                    break
+                if source is encrypted and self._behind in block:
+                    network.sendall(b"\x17\x03\x03" + (32).to_bytes(2, "big") + bytes(32))
+                to.sendall(block)
         return False
 
 

@@ -20,7 +20,7 @@ from taxiway.operators import warehouse_hook
 from taxiway.operators.compare_months import CompareMonthsOperator
 from taxiway.operators.drop_staging import DropStagingOperator
 from tests.conftest import PostgresServer
-from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, UntrustedServer
+from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, SpoiledEncryption, UntrustedServer
 from tests.faults.killable_server import KillableServer
 from tests.faults.task_runner import execute_task
 from tests.integration.airflow_environment import free_port
@@ -201,6 +201,16 @@ def test_encryption_that_does_not_fit_the_server(step: Step, server: KillableSer
             step.run(**address, extra=extra)
         with pytest.raises(AirflowFailException, match=f'"/nowhere" does not exist{said}'):
             step.run(**address, extra={"sslmode": "verify-ca", "sslrootcert": "/nowhere"})
+
+
+@pytest.mark.parametrize("behind", [b"loader", b"set_config", b"BEGIN", b"DROP TABLE"])
+def test_a_network_that_spoils_encrypted_bytes_is_tried_again(
+    step: Step, server: KillableServer, tmp_path: Path, behind: bytes
+) -> None:
+    with SpoiledEncryption(server.socket_folder / ".s.PGSQL.5432", tmp_path, behind) as spoiled:
+        address = {"host": "127.0.0.1", "port": spoiled.port, "extra": {"sslmode": "require"}}
+        with pytest.raises(WarehouseBusyError, match=f"SSL error: .*bad record mac.*{TRIED_AGAIN}look whether the"):
+            step.run(**address)
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, code: int, text: str) -> None:

@@ -8,11 +8,23 @@ from psycopg import errors
 
 from taxiway.postgres.errors import is_passing, said_by
 
+CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: '
+
 
 @pytest.mark.parametrize(
     ("error", "passing"),
     [
         (psycopg.OperationalError("server closed the connection unexpectedly"), True),
+        (psycopg.OperationalError("consuming input failed: SSL error: bad record mac"), True),
+        (psycopg.OperationalError("SSL SYSCALL error: EOF detected"), True),
+        (psycopg.OperationalError("sending query failed: SSL error: ssl/tls alert certificate expired"), True),
+        (psycopg.OperationalError(f"{CONNECTING}SSL SYSCALL error: Connection reset by peer"), True),
+        (psycopg.OperationalError(f"{CONNECTING}SSL error: unexpected eof while reading"), True),
+        (psycopg.OperationalError(f"{CONNECTING}SSL error: decryption failed or bad record mac"), True),
+        (psycopg.OperationalError(f"{CONNECTING}SSL error: certificate verify failed"), False),
+        (psycopg.OperationalError(f"{CONNECTING}SSL error: unsupported protocol"), False),
+        (psycopg.OperationalError(f"{CONNECTING}SSL error: tlsv1 alert protocol version"), False),
+        (psycopg.OperationalError(f"{CONNECTING}server does not support SSL, but SSL was required"), False),
         (psycopg.InterfaceError("the connection is closed"), True),
         (psycopg.ProgrammingError("the query has 1 placeholder but 0 parameters were passed"), False),
         (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), False),

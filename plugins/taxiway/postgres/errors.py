@@ -47,6 +47,12 @@ _ADVICE_BY_STATE = {
 }
 """What mends an error, by its SQLSTATE or the beginning of it; of two that fit, the longer."""
 
+_CONNECTING = re.compile(r"connection (failed|is bad): ")
+# How psycopg begins what libpq says of a connection that isn't made. A session that was encrypted once fits the server.
+
+_BROKEN = r"unexpected eof|.*(shut ?down|bad record mac|decryption failed|internal error)"
+# What OpenSSL says of a network, or a peer, that breaks off or spoils what passes.
+
 _KINDS_BY_TEXT = {
     "option": re.compile(
         r"invalid \S+ value|invalid port number|could not match \d+ |service .*not found"
@@ -54,7 +60,7 @@ _KINDS_BY_TEXT = {
     ),
     "encryption": re.compile(
         r"does not support SSL|SSL was required|certificate|private key|SSL context|SSL method|channel binding"
-        r"|SSL error: (?!unexpected eof|.*shut ?down)|SSL negotiation",
+        rf"|SSL error: (?!{_BROKEN})|SSL negotiation",
         re.IGNORECASE,
     ),
     "pooler": re.compile(r"unsupported startup parameter"),
@@ -133,4 +139,5 @@ def _kind(error: psycopg.Error) -> str | None:
     said = str(error)
     if unresolved := _UNRESOLVED.search(said):
         return "host" if unresolved[1] in _NO_SUCH_HOST else None
-    return next((kind for kind, pattern in _KINDS_BY_TEXT.items() if pattern.search(said)), None)
+    kind = next((kind for kind, pattern in _KINDS_BY_TEXT.items() if pattern.search(said)), None)
+    return None if kind == "encryption" and not _CONNECTING.search(said) else kind
