@@ -216,12 +216,37 @@ def test_a_run_that_has_published_a_month_says_what_became_of_it(
     by_hand(connection, green, "TRUNCATE public.green_tripdata")
 
     with pytest.raises(
-        errors.BalanceError, match=r"since then .* holds 0 rows, the ledger has 60\. .* clear the task download_month"
+        errors.BalanceError, match=r"already, and .* holds 0 rows, the ledger has 60\. .* clear the task download_month"
     ):
         merge_month(connection, run)
 
     assert fetched(connection, green, file, run.run_id).nothing_to_do is None
     assert load(connection, green, str(MONTH), Path(file.path), run.run_id) == Published(60, 0, 0)
+
+
+@pytest.mark.parametrize("change", ["SELECT 1", f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}"])
+def test_a_run_that_an_earlier_version_has_published_is_compared_value_by_value(
+    change: str, connect: Connect, green: Source, file: Download
+) -> None:
+    """Somebody clears merge_month of a run from before an upgrade; then what the error says."""
+    connection = connect()
+    run = tables(green, "manual__1")
+    load(connection, green, str(MONTH), Path(file.path), run.run_id)
+    before = contents(connection, green)
+    by_hand(connection, green, f"ALTER TABLE taxiway.loads DROP COLUMN partition_digest; {change}")
+
+    with pytest.raises(
+        errors.BalanceError,
+        match=r"already, and its rows aren't known to be the same: an earlier version .* noted no digest of its rows.*"
+        r" clear the task download_month with its downstream tasks",
+    ):
+        merge_month(connection, run)
+
+    assert fetched(connection, green, file, run.run_id).nothing_to_do is None
+    load(connection, green, str(MONTH), Path(file.path), run.run_id)
+    assert contents(connection, green) == before
+    assert merge_month(connection, run).inserted in (0, 3)
+    assert fetched(connection, green, file, "manual__2").nothing_to_do is not None
 
 
 def test_a_month_that_the_ledger_does_not_know_is_compared_value_by_value(

@@ -78,9 +78,9 @@ def _require_unchanged(tables: LoadTables, difference: str | None) -> None:
     """Make sure that a month that this attempt has published is there still."""
     if difference is not None:
         raise BalanceError(
-            f"{tables.source.name} {tables.month}: the month doesn't balance: it was published by this run, and since "
-            f"then {difference}. Nothing was changed: clear the task download_month with its downstream tasks, and the "
-            f"month is loaded again"
+            f"{tables.source.name} {tables.month}: this run has published the month already, and its rows aren't known "
+            f"to be the same: {difference}. Nothing was changed: clear the task download_month with its downstream "
+            f"tasks, which compares every value with the file"
         )
 
 

@@ -60,7 +60,7 @@ def difference_to(
     if state.rows != published.rows_staged:
         return f"{partition.name} holds {state.rows} rows, the ledger has {published.rows_staged}"
     if published.partition_digest is None:
-        return f"{partition.name}: the ledger is of an earlier version, and can't tell whether its rows were changed"
+        return f"an earlier version published {partition.name}, and noted no digest of its rows: they may be changed"
     if state.digest != published.partition_digest:
         return f"{partition.name} was changed since the ledger's load published its {state.rows} rows"
     return None
