@@ -153,6 +153,26 @@ def test_rows_with_one_field_too_many_do_not_make_good_rows_bad(
         load(connect(), green, MONTH, path)
 
 
+def test_nothing_tells_a_file_of_shifted_rows_alone_from_an_old_one(green: Source, plain: Path) -> None:
+    """The types of the columns reject such rows; one whole row in a hundred shows what they are."""
+    header, *rows = lines_of(plain)
+    shifted = ["7," + row.rpartition(",")[0] + "," for row in rows * 2][:100]
+    for whole, unnamed in ((0, 1), (1, 1), (2, 0)):
+        data = "\n".join([header, *rows[:whole], *shifted]).encode()
+        assert read_layout(green, Month.parse(MONTH), iter([data]))[1].unnamed == unnamed
+
+
+def test_an_empty_line_sends_an_old_file_line_by_line(
+    connect: Connect, green: Source, plain: Path, tmp_path: Path
+) -> None:
+    header, *rows = lines_of(plain)
+    path = written(tmp_path, header, ["", *(row + ",," for row in rows)])
+
+    staged = stage_month(connect(), LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
+
+    assert (staged.rows_read, staged.plain) == (ROWS, False)
+
+
 def test_an_empty_name_in_the_middle_is_no_column(connect: Connect, green: Source, plain: Path, tmp_path: Path) -> None:
     header, *rows = lines_of(plain)
     path = written(tmp_path, "," + header, ["," + row for row in rows])
