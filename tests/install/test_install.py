@@ -51,7 +51,10 @@ def python(request: pytest.FixtureRequest) -> str:
     found = ask(name, "sys.executable")
     if not found:
         pytest.skip(f"{name} is not on this machine: make test-install PYTHONS=/path/to/{name}")
-    assert line_of(found) in OLDEST_PIP, f"{name} is Python {version_of(found)}: expected {', '.join(OLDEST_PIP)}"
+    if line_of(found) not in OLDEST_PIP:
+        pytest.fail(f"{name} is Python {version_of(found)}, expected {', '.join(OLDEST_PIP)}: name another in PYTHONS")
+    if not ask(found, "__import__('ensurepip') and __import__('venv')"):
+        pytest.fail(f"{name} has no venv module, expected one: apt-get install python{line_of(found)}-venv")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make_venv(checkout: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def make_venv(checkout: Path, python: str = sys.executable, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the script where pip's own settings say that packages come from the folder alone."""
     environment = {
         "HOME": str(checkout),
@@ -52,7 +53,7 @@ def make_venv(checkout: Path, **settings: str) -> subprocess.CompletedProcess[st
         "PIP_FIND_LINKS": str(checkout),
         **settings,
     }
-    command = [str(checkout / "bin" / "make-venv"), "requirements.txt", sys.executable]
+    command = [str(checkout / "bin" / "make-venv"), "requirements.txt", *([python] if python else [])]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -109,3 +110,57 @@ def test_an_environment_that_was_left_half_made_is_made_anew(checkout: Path) -> 
 
     assert done.returncode == 0, done.stderr
     assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
+
+
+def without_pythons(checkout: Path, said: str) -> str:
+    """Return a PATH whose every Python is one that says its version, and can do no more."""
+    folder = checkout / "other"
+    folder.mkdir()
+    for name in ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"):
+        (folder / name).write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{said}"\n')
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.14.0"])
+def test_without_a_supported_python_one_is_asked_for(version: str, checkout: Path) -> None:
+    done = make_venv(checkout, python="", PATH=without_pythons(checkout, f"Python {version}"))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"No Python 3.10, 3.11, 3.12 or 3.13 here (python3 is Python {version}): install one, or name it: make setup "
+        "PYTHON=/path/to/python3.12\n"
+    )
+    # What it advises leads on.
+    assert make_venv(checkout, PATH=os.environ["PATH"]).returncode == 0
+
+
+def test_a_named_python_that_does_not_fit_is_refused_and_no_other_is_taken(checkout: Path) -> None:
+    path = without_pythons(checkout, "Python 3.9.18")
+    for name, said in (
+        (path.partition(":")[0] + "/python3", "Python 3.9.18"),
+        ("/nowhere/python3.12", "not one that runs"),
+    ):
+        done = make_venv(checkout, python=name)
+
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"PYTHON={name} is {said}, expected Python 3.10, 3.11, 3.12 or 3.13: name another, or leave PYTHON out\n"
+        )
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_python_without_venv_is_named_with_its_package(checkout: Path) -> None:
+    """As Debian's is until python3-venv is installed."""
+    (checkout / "lacking").mkdir()
+    (checkout / "lacking" / "ensurepip.py").write_text("raise ImportError('not here')\n")
+
+    done = make_venv(checkout, PYTHONPATH=str(checkout / "lacking"))
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{sys.executable} (Python {platform.python_version()}) has no working venv module, expected one: on Debian "
+        f"and Ubuntu, run apt-get install python{version}-venv; or name another Python: make setup "
+        "PYTHON=/path/to/python3.12\n"
+    )
