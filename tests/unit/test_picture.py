@@ -1,0 +1,37 @@
+"""The picture of a command in README.md: what stays on its terminal, and nothing that a browser fetches."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+from taxiway.core.paths import ROOT
+
+PICTURE = ROOT / "bin" / "picture"
+RECORDED = "\x1b[2Kerased\r\n\x1b[2K\x1b[32mloaded\x1b[0m 12 <months>\r\n\r\nwhat follows\r\n"
+
+
+def test_a_recorded_terminal_becomes_a_picture() -> None:
+    done = subprocess.run(
+        [sys.executable, str(PICTURE), "make demo"], input=RECORDED, capture_output=True, text=True, check=True
+    )
+
+    drawn = "".join(ElementTree.fromstring(done.stdout).itertext()).replace("\xa0", " ")
+    assert "$ make demo" in drawn
+    assert "loaded 12 <months>" in drawn
+    assert "erased" not in drawn
+    assert "what follows" not in drawn
+    assert "@font-face" not in done.stdout
+    assert "url(http" not in done.stdout.replace('"', "").replace("'", "")
+
+
+def test_it_uses_no_private_module() -> None:
+    names = [
+        node.module or ""
+        for node in ast.walk(ast.parse(PICTURE.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    ]
+    assert "rich.console" in names
+    assert [name for name in names if "._" in name] == []
