@@ -91,3 +91,13 @@ def staging_tables(connection: psycopg.Connection[Any]) -> list[str]:
 def query(connection: psycopg.Connection[Any], statement: str, values: list[Any] | None = None) -> list[Any]:
     with connection.transaction():
         return connection.execute(statement, values).fetchall()
+
+
+def by_hand(connection: psycopg.Connection[Any], statements: str) -> None:
+    """Run what somebody types in, as psql does: each statement by itself, unless one holds a function's body."""
+    connection.autocommit = True
+    try:
+        for each in [statements] if "$$" in statements else statements.split("; "):
+            connection.execute(each)  # type: ignore[arg-type]
+    finally:
+        connection.autocommit = False

@@ -24,7 +24,7 @@ from taxiway.postgres.ledger import Published
 from taxiway.postgres.publish import merge_month
 from taxiway.postgres.stage import stage_month
 from tests.conftest import Connect
-from tests.loading import load, query, source_file, write_gzip
+from tests.loading import by_hand, load, query, source_file, write_gzip
 
 MONTH = Month(2019, 1)
 PARTITION = "public.green_tripdata_2019_01"
@@ -123,16 +123,6 @@ def contents(connection: psycopg.Connection[Any], green: Source) -> list[Any]:
     return query(connection, f"SELECT unique_row_id, filename, {columns} FROM public.green_tripdata ORDER BY 1")
 
 
-def by_hand(connection: psycopg.Connection[Any], green: Source, statement: str) -> None:
-    """Run what somebody types in, as psql does: each statement by itself."""
-    connection.autocommit = True
-    try:
-        for each in statement.replace("{filename}", green.filename(MONTH)).split("; "):
-            connection.execute(each)  # type: ignore[arg-type]
-    finally:
-        connection.autocommit = False
-
-
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_somebody_has_changed_is_loaded_again_and_said(
     name: str, connect: Connect, green: Source, file: Download, caplog: pytest.LogCaptureFixture
@@ -142,7 +132,7 @@ def test_what_somebody_has_changed_is_loaded_again_and_said(
     connection = connect()
     load(connection, green, str(MONTH), Path(file.path), "manual__1")
     before = contents(connection, green)
-    by_hand(connection, green, change)
+    by_hand(connection, change.replace("{filename}", green.filename(MONTH)))
 
     with caplog.at_level(logging.WARNING, logger="taxiway"):
         assert fetched(connection, green, file, "manual__2").nothing_to_do is None
@@ -166,7 +156,7 @@ def test_what_leaves_the_rows_alone_is_no_reason_to_load_again(
 ) -> None:
     connection = connect()
     load(connection, green, str(MONTH), Path(file.path), "manual__1")
-    by_hand(connection, green, HARMLESS[name])
+    by_hand(connection, HARMLESS[name].replace("{filename}", green.filename(MONTH)))
 
     assert fetched(connection, green, file, "manual__2").nothing_to_do is not None
     assert query(connection, "SELECT state, warnings FROM taxiway.loads ORDER BY load_id") == [
@@ -183,7 +173,7 @@ def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green
     connection = connect()
     load(connection, green, str(MONTH), path, "manual__1")
     before = contents(connection, green)
-    by_hand(connection, green, f"UPDATE {PARTITION} SET fare_amount = 1 WHERE {SOME}")
+    by_hand(connection, f"UPDATE {PARTITION} SET fare_amount = 1 WHERE {SOME}")
 
     assert load(connection, green, str(MONTH), path, "manual__2") == Published(3, 3, 1)
 
@@ -196,7 +186,7 @@ def test_a_corrected_file_restores_what_it_did_not_correct(connect: Connect, gre
     write_sample_month(green, MONTH, first, rows=60)
     write_sample_month(green, MONTH, second, rows=60, revision=1)
     load(connection, green, str(MONTH), first, "manual__1")
-    by_hand(connection, green, "UPDATE public.green_tripdata SET fare_amount = -1")
+    by_hand(connection, "UPDATE public.green_tripdata SET fare_amount = -1")
 
     load(connection, green, str(MONTH), second, "manual__2")
 
@@ -213,7 +203,7 @@ def test_a_run_that_has_published_a_month_says_what_became_of_it(
     check_month(connection, run)
     merge_month(connection, run)
     drop_staging(connection, run)
-    by_hand(connection, green, "TRUNCATE public.green_tripdata")
+    by_hand(connection, "TRUNCATE public.green_tripdata")
 
     with pytest.raises(
         errors.BalanceError, match=r"already, and .* holds 0 rows, the ledger has 60\. .* clear the task download_month"
@@ -233,7 +223,7 @@ def test_a_run_that_an_earlier_version_has_published_is_compared_value_by_value(
     run = tables(green, "manual__1")
     load(connection, green, str(MONTH), Path(file.path), run.run_id)
     before = contents(connection, green)
-    by_hand(connection, green, f"ALTER TABLE taxiway.loads DROP COLUMN partition_digest; {change}")
+    by_hand(connection, f"ALTER TABLE taxiway.loads DROP COLUMN partition_digest; {change}")
 
     with pytest.raises(
         errors.BalanceError,
@@ -255,7 +245,7 @@ def test_a_month_that_the_ledger_does_not_know_is_compared_value_by_value(
     connection = connect()
     load(connection, green, str(MONTH), Path(file.path), "manual__1")
     before = contents(connection, green)
-    by_hand(connection, green, "TRUNCATE taxiway.loads CASCADE; UPDATE public.green_tripdata SET fare_amount = 1")
+    by_hand(connection, "TRUNCATE taxiway.loads CASCADE; UPDATE public.green_tripdata SET fare_amount = 1")
 
     load(connection, green, str(MONTH), Path(file.path), "manual__2")
 

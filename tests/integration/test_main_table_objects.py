@@ -18,7 +18,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres.fetch import fetch_month
 from taxiway.postgres.ledger import Published
 from tests.conftest import Connect, PostgresServer
-from tests.loading import lines_of, load, query, source_file, staging_tables, write_gzip
+from tests.loading import by_hand, lines_of, load, query, source_file, staging_tables, write_gzip
 
 MAIN = "public.green_tripdata"
 JANUARY, FEBRUARY = f"{MAIN}_2019_01", f"{MAIN}_2019_02"
@@ -284,23 +284,12 @@ def loader(connect: Connect, postgres_server: PostgresServer) -> Iterator[psycop
                 cleaner.execute("DROP TABLESPACE forbidden")
 
 
-def run(connection: psycopg.Connection[Any], statement: str) -> None:
-    connection.autocommit = True
-    try:
-        connection.execute(statement) if "TABLESPACE" not in statement else [
-            connection.execute(each)
-            for each in statement.split("; ")  # type: ignore[arg-type]
-        ]
-    finally:
-        connection.autocommit = False
-
-
 @pytest.mark.parametrize("name", HOLDS)
 def test_it_holds_for_a_new_month(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
     thing = HOLDS[name]
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(connection, thing.made)
+    by_hand(connection, thing.made)
 
     flags = ("2.5", "3.5", "4.5")
     path = path_of(tmp_path, green, "2019-02", flags)
@@ -329,7 +318,7 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
     obstacle = OBSTACLES[name]
     administrator = connect()
     load(loader, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(administrator, obstacle.made)
+    by_hand(administrator, obstacle.made)
     path = path_of(tmp_path, green, obstacle.month)
     tables = LoadTables(green, Month.parse(obstacle.month), "manual__2")
 
@@ -343,7 +332,7 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
         ("failed", "download_month")
     ]
     (remedy,) = re.findall(r"AS=postgres\), (.*;) and load the month again", said)
-    run(administrator, remedy)
+    by_hand(administrator, remedy)
     force = obstacle.month == "2019-01"
     assert fetch_month(loader, tables, lambda: source_file(path), force=force).nothing_to_do is None
     counts = load(loader, green, obstacle.month, path, "manual__2")
@@ -360,14 +349,14 @@ def test_other_columns_are_named_first_and_the_advice_leads_on(
     load(connection, green, "2019-01", january)
     columns = ", ".join(column.name for column in green.columns)
     before = query(connection, f"SELECT {columns} FROM {JANUARY} ORDER BY unique_row_id")
-    run(connection, f"ALTER TABLE {MAIN} {change}")
+    by_hand(connection, f"ALTER TABLE {MAIN} {change}")
     tables = LoadTables(green, Month(2019, 2), "manual__2")
 
     with pytest.raises(errors.MainTableError, match=found) as caught:
         fetch_month(connection, tables, lambda: pytest.fail("something was downloaded"))
 
     (remedy,) = re.findall(r"or run (ALTER TABLE .*); or give", str(caught.value))
-    run(connection, remedy)
+    by_hand(connection, remedy)
     assert load(connection, green, "2019-02", february, "manual__2") == Published(3, 0, 0)
     again = LoadTables(green, Month(2019, 1), "manual__2")
     fetched = fetch_month(connection, again, lambda: source_file(january))
@@ -393,7 +382,7 @@ def test_what_is_in_the_main_tables_place_is_called_what_it_is(
     name: str, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
     connection = connect()
-    run(connection, IN_ITS_PLACE[name].format(MAIN))
+    by_hand(connection, IN_ITS_PLACE[name].format(MAIN))
     path = path_of(tmp_path, green, "2019-01")
 
     with pytest.raises(errors.MainTableError, match=f"found {name}") as caught:
@@ -406,7 +395,7 @@ def test_what_is_in_the_main_tables_place_is_called_what_it_is(
     assert "or give the source another main_table in include/sources/green.yaml" in str(caught.value)
     assert load(connection, elsewhere, "2019-01", path, "manual__1") == Published(3, 0, 0)
     (rename,) = re.findall(r"Rename it \((ALTER .* RENAME TO) …\)", str(caught.value))
-    run(connection, f"{rename} mine")
+    by_hand(connection, f"{rename} mine")
     with connection.transaction():
         connection.execute("TRUNCATE taxiway.loads CASCADE")
     assert load(connection, green, "2019-01", path, "manual__2") == Published(3, 0, 0)
@@ -415,7 +404,7 @@ def test_what_is_in_the_main_tables_place_is_called_what_it_is(
 def test_a_table_that_is_partitioned_by_something_else(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(
+    by_hand(
         connection,
         f"CREATE TABLE public.other (LIKE {MAIN}) PARTITION BY RANGE (lpep_pickup_datetime); DROP TABLE {MAIN}; "
         "ALTER TABLE public.other RENAME TO green_tripdata",
@@ -437,7 +426,7 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
 ) -> None:
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(
+    by_hand(
         connection,
         f'ALTER TABLE {MAIN} ADD CONSTRAINT "all sane" CHECK (total_amount < 100), ALTER extra SET NOT NULL, '
         "ADD CONSTRAINT kept CHECK (extra >= 0)",
@@ -457,7 +446,7 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
         ("failed", "check_month")
     ]
     (remedy,) = re.findall(r"run (.*;) and clear the task stage_month", said)
-    run(connection, remedy)
+    by_hand(connection, remedy)
     assert load(connection, green, month, path, "manual__2").inserted in (2, 3)
 
 
@@ -531,21 +520,21 @@ def test_rows_that_break_a_key_are_named(name: str, connect: Connect, green: Sou
     made, said, remedy = BROKEN_KEYS[name]
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(connection, made)
+    by_hand(connection, made)
     path = path_of(tmp_path, green, "2019-02", ("5", "5", "6"))
 
     with pytest.raises(errors.CheckFailedError, match=f"green 2019-02: .*{said}.*Nothing was published"):
         load(connection, green, "2019-02", path, "manual__2")
 
-    run(connection, remedy)
+    by_hand(connection, remedy)
     assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
 
 
 def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
-    run(connection, "CREATE TABLE public.flags (flag text PRIMARY KEY); INSERT INTO public.flags VALUES ('N')")
+    by_hand(connection, "CREATE TABLE public.flags (flag text PRIMARY KEY); INSERT INTO public.flags VALUES ('N')")
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(
+    by_hand(
         connection,
         f"ALTER TABLE {MAIN} ADD FOREIGN KEY (store_and_fwd_flag) REFERENCES public.flags "
         "DEFERRABLE INITIALLY DEFERRED",
@@ -556,7 +545,7 @@ def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: S
     with pytest.raises(errors.CheckFailedError, match=r"Key \(store_and_fwd_flag\)=\(Y\) is not present"):
         load(connection, green, "2019-01", path, "manual__2")
 
-    run(connection, "INSERT INTO public.flags VALUES ('Y')")
+    by_hand(connection, "INSERT INTO public.flags VALUES ('Y')")
     assert load(connection, green, "2019-01", path, "manual__2") == Published(3, 3, 0)
 
 
@@ -566,10 +555,10 @@ def test_the_reader_reads_a_table_with_policies_through_them_only(
     connection = connect()
     had_reader = query(connection, "SELECT count(*) FROM pg_roles WHERE rolname = 'taxiway_reader'") == [(1,)]
     if not had_reader:
-        run(connection, "CREATE ROLE taxiway_reader")
+        by_hand(connection, "CREATE ROLE taxiway_reader")
     try:
         load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-        run(
+        by_hand(
             connection,
             "GRANT USAGE ON SCHEMA public TO taxiway_reader; "
             f"ALTER TABLE {MAIN} ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON {MAIN} USING (passenger_count = 1)",
@@ -584,7 +573,7 @@ def test_the_reader_reads_a_table_with_policies_through_them_only(
     finally:
         connection.rollback()
         if not had_reader:
-            run(connection, "DROP OWNED BY taxiway_reader; DROP ROLE taxiway_reader")
+            by_hand(connection, "DROP OWNED BY taxiway_reader; DROP ROLE taxiway_reader")
 
 
 def test_a_detached_partition_is_named_before_anything_is_downloaded(
@@ -592,7 +581,7 @@ def test_a_detached_partition_is_named_before_anything_is_downloaded(
 ) -> None:
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(connection, f"ALTER TABLE {MAIN} DETACH PARTITION {JANUARY}")
+    by_hand(connection, f"ALTER TABLE {MAIN} DETACH PARTITION {JANUARY}")
 
     with pytest.raises(errors.MainTableError, match=r"found a table public\.green_tripdata_2019_01 that is not"):
         fetch_month(
@@ -603,7 +592,7 @@ def test_a_detached_partition_is_named_before_anything_is_downloaded(
 def test_a_month_goes_into_the_main_tables_tablespace(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(
+    by_hand(
         connection,
         "SET allow_in_place_tablespaces = on; CREATE TABLESPACE roomy LOCATION ''; "
         f"ALTER TABLE {MAIN} SET TABLESPACE roomy",
@@ -618,4 +607,4 @@ def test_a_month_goes_into_the_main_tables_tablespace(connect: Connect, green: S
         ) == [("roomy",)]
     finally:
         connection.rollback()
-        run(connection, f"DROP TABLE {MAIN}; DROP TABLESPACE roomy")
+        by_hand(connection, f"DROP TABLE {MAIN}; DROP TABLESPACE roomy")
