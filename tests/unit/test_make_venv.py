@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import select
 import shutil
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import socks
 
 from taxiway.core.paths import ROOT
 
@@ -164,3 +173,81 @@ def test_a_python_without_venv_is_named_with_its_package(checkout: Path) -> None
         f"and Ubuntu, run apt-get install python{version}-venv; or name another Python: make setup "
         "PYTHON=/path/to/python3.12\n"
     )
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    """A SOCKS 5 proxy (RFC 1928), for a client that is in the network of one server."""
+
+    beyond: tuple[str, int]
+    asked: list[bytes]
+
+    def handle(self) -> None:
+        _, methods = self.rfile.read(2)
+        self.rfile.read(methods)
+        self.wfile.write(b"\x05\x00")
+        *_, length = self.rfile.read(5)
+        self.asked.append(self.rfile.read(length + 2)[:-2])
+        self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+        with socket.create_connection(self.beyond, timeout=30) as server:
+            pairs = {self.connection: server, server: self.connection}
+            while True:
+                for source in select.select(list(pairs), [], [], 30)[0] or [None]:
+                    if not (data := source.recv(65536) if source else b""):
+                        return
+                    pairs[source].sendall(data)
+
+
+@contextmanager
+def served(server: socketserver.BaseServer) -> Iterator[tuple[str, int]]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_address
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_socks_proxy_is_used_with_the_pysocks_of_the_python_here(checkout: Path) -> None:
+    """pip needs PySocks to fetch the PySocks of the lock."""
+    index = checkout / "simple" / "tiny-trip"
+    index.mkdir(parents=True)
+    (whl,) = checkout.glob("*.whl")
+    whl.rename(index / whl.name)
+    (index / "index.html").write_text(f'<a href="{whl.name}">{whl.name}</a>')
+    pythons = {}
+    for name, module in {"having": Path(socks.__file__).read_text(), "lacking": "raise ImportError"}.items():
+        (checkout / name).mkdir()
+        (checkout / name / "socks.py").write_text(module)
+        pythons[name] = checkout / name / "python3"
+        pythons[name].write_text(f'#!/bin/sh\nPYTHONPATH="{checkout}/{name}" exec "{sys.executable}" "$@"\n')
+        pythons[name].chmod(0o755)
+    asked: list[bytes] = []
+    files = partial(SimpleHTTPRequestHandler, directory=str(checkout))
+    with (
+        served(ThreadingHTTPServer(("127.0.0.1", 0), files)) as beyond,
+        served(
+            socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("To", (Tunnel,), {"beyond": beyond, "asked": asked}))
+        ) as proxy,
+    ):
+        settings = {
+            "ALL_PROXY": f"socks5h://127.0.0.1:{proxy[1]}",
+            "PIP_NO_INDEX": "0",
+            "PIP_FIND_LINKS": "",
+            "PIP_INDEX_URL": "http://index.test/simple",
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_TRUSTED_HOST": "index.test",
+        }
+        lacking = make_venv(checkout, str(pythons["lacking"]), **settings)
+        done = make_venv(checkout, str(pythons["having"]), **settings)
+
+    assert lacking.returncode == 1
+    assert lacking.stderr == (
+        f"pip can't use the SOCKS proxy that ALL_PROXY or https_proxy names, for {pythons['lacking']} has no PySocks: "
+        "install it (Debian and Ubuntu: apt-get install python3-socks, then make setup PYTHON=/usr/bin/python3), or "
+        "give https_proxy an HTTP proxy for the install: https_proxy=http://HOST:PORT make setup\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(asked) == {b"index.test"}
+    assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
