@@ -74,7 +74,9 @@ def test_a_bad_row_is_kept_with_its_line_and_reason(kind: str, connect: Connect,
     assert staging_tables(connection) == []
 
 
-def test_kinds_of_bad_rows_together(connect: Connect, green: Source, tmp_path: Path) -> None:
+def test_kinds_of_bad_rows_together(
+    connect: Connect, green: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Some stop the quick way into staging, some the quick way out of it; line numbers hold for both."""
     connection = connect()
     rows: list[str] = []
@@ -90,6 +92,11 @@ def test_kinds_of_bad_rows_together(connect: Connect, green: Source, tmp_path: P
     for (_, raw, said), (bad, reason) in zip(kept, BAD.values(), strict=True):
         assert raw == printable(bad)
         assert reason in said
+    # A warning says it once, with a statement that shows the lines.
+    (left_out,) = [message for message in caplog.messages if "can't be read, and are left out" in message]
+    assert left_out.startswith(f"green 2019-01: {path.name}: {len(BAD)} of {2 * len(BAD)} rows")
+    looked_at = query(connection, left_out.partition("Look at the lines: ")[2] + " ORDER BY 1")
+    assert [(line, said, raw) for line, raw, said in kept] == looked_at
 
 
 def test_over_the_limit_nothing_is_published(connect: Connect, green: Source, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from taxiway.bigquery.tables import CloudTables
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.checks import judge, rows_to_neighbours
 from taxiway.core.errors import BalanceError, CheckFailedError
+
+log = logging.getLogger(__name__)
 
 
 def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
@@ -52,7 +55,8 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
             f"rejected, and an id for each. Nothing was published: clear the task stage_month with its "
             f"downstream tasks to stage the file again"
         )
-    rejects.check_limit(tables, rejected, read)
+    if left_out := rejects.check_limit(tables, rejected, read):
+        log.warning("%s", left_out)
     measured: dict[str, float | None] = {
         check.name: counted[f"check_{number}"] / ready if ready else None for number, check in enumerate(of_columns, 1)
     }

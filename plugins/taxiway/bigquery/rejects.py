@@ -67,15 +67,16 @@ def _chunks(rejects: Sequence[Reject]) -> Iterator[list[Reject]]:
         yield chunk
 
 
-def check_limit(tables: CloudTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> None:
+def check_limit(tables: CloudTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> str | None:
     """Make sure that no more lines are rejected than the source allows.
 
     :param rejected: how many lines of the file are
     :param rows_read: rows of the file
     :param named: rejected lines, the first of which the message names
+    :return: how many are left out and where they are seen, in words; None if there are none
     :raises RejectLimitError: names the first of them, and the limit
     """
-    core_rejects.check_limit(
+    return core_rejects.check_limit(
         tables.source,
         tables.month,
         rejected,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from taxiway.postgres.main_table_objects import find_constraints, require_kept
 from taxiway.postgres.published import rows_of_neighbours
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import transaction
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
             f"file again"
         )
     # A step that failed on the limit, and was tried again, finds its rejected rows gone.
-    rejects.check_limit(tables, rejected, read)
+    if left_out := rejects.check_limit(tables, rejected, read):
+        log.warning("%s", left_out)
     require_kept(cursor, tables, constraints, broken)
     to_neighbours = rows_to_neighbours(ready, rows_of_neighbours(cursor, tables))
     measured = {check.name: to_neighbours for check in source.checks if check.column is None}

@@ -41,15 +41,16 @@ def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, line
     )
 
 
-def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> None:
+def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> str | None:
     """Make sure that no more lines of a file are rejected than its source allows.
 
     :param rejected: how many are
     :param rows_read: rows of the file
     :param named: rejected lines, the first of which the message names
+    :return: how many are left out and where they are seen, in words; None if there are none
     :raises RejectLimitError: says how many, the first of them, and the limit
     """
-    rejects.check_limit(
+    return rejects.check_limit(
         tables.source,
         tables.month,
         rejected,
