@@ -218,7 +218,10 @@ def test_address_is_the_one_that_was_written(monkeypatch: pytest.MonkeyPatch, co
 
 
 def test_address_that_is_none_is_named() -> None:
-    with pytest.raises(SettingError, match="the mirror's connection has the host 'http://h:port'"):
+    with pytest.raises(
+        SettingError,
+        match=r"the mirror's connection has the host 'http://h'; expected an address, with a number as its port",
+    ):
         mirror_address("http", "http://h:port", None, None)
 
 
