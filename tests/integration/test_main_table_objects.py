@@ -478,7 +478,7 @@ def test_each_statement_of_many_is_whole_and_the_rest_is_named_next(
     made, advice = MANY_OBJECTS[name]
     connection = connect()
     load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
-    run(connection, made)
+    by_hand(connection, made)
     path = path_of(tmp_path, green, "2019-02", ("1.5", "100.5", "200.5"))
     tables = LoadTables(green, Month(2019, 2), "manual__2")
 
@@ -491,7 +491,7 @@ def test_each_statement_of_many_is_whole_and_the_rest_is_named_next(
             said = str(error)
             assert "…" not in said.replace("RENAME COLUMN …", "")
             (remedy,) = re.findall(advice, said)
-            run(connection, remedy)
+            by_hand(connection, remedy)
             if calls == 0:
                 assert re.search(r" and \d+ more[.;] .* names the other \d+", said)
     assert counts == Published(3, 0, 0)

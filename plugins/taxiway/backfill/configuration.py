@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from taxiway.core.env_file import SERVICES_ENVIRONMENT, read_assignments
-
 from taxiway.core.program import airflow_command
 
 
