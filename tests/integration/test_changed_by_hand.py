@@ -180,6 +180,48 @@ def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green
     assert contents(connection, green) == before
 
 
+REFERRING = (
+    "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, filename); "
+    "CREATE TABLE public.notes (id uuid, file text, "
+    "FOREIGN KEY (id, file) REFERENCES public.green_tripdata ON DELETE {}); "
+    "INSERT INTO public.notes SELECT unique_row_id, filename FROM public.green_tripdata"
+)
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "RESTRICT"])
+def test_what_refers_to_a_restored_row_stays(action: str, connect: Connect, green: Source, file: Download) -> None:
+    connection = connect()
+    load(connection, green, str(MONTH), Path(file.path), "manual__1")
+    before = contents(connection, green)
+    by_hand(connection, green, REFERRING.format(action))
+    notes = query(connection, "SELECT * FROM public.notes ORDER BY 1")
+    by_hand(connection, green, f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}")
+
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__2") == Published(3, 3, 57)
+
+    assert contents(connection, green) == before
+    assert query(connection, "SELECT * FROM public.notes ORDER BY 1") == notes
+
+
+def test_rows_that_a_trigger_keeps_from_being_restored_are_no_publication(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    connection = connect()
+    load(connection, green, str(MONTH), Path(file.path), "manual__1")
+    by_hand(connection, green, f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}")
+    with connection.transaction():
+        connection.execute(
+            "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
+            "CREATE TRIGGER keep BEFORE UPDATE ON public.green_tripdata FOR EACH ROW EXECUTE FUNCTION public.keep()"
+        )
+
+    with pytest.raises(errors.BalanceError, match=r"0 rows of .* would get the values of the file, expected the 3"):
+        load(connection, green, str(MONTH), Path(file.path), "manual__2")
+
+    by_hand(connection, green, "DROP TRIGGER keep ON public.green_tripdata")
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__3") == Published(3, 3, 57)
+
+
 def test_a_corrected_file_restores_what_it_did_not_correct(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)

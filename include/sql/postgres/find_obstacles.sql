@@ -120,7 +120,7 @@ FROM main
 INNER JOIN of_month ON main.oid <> of_month.oid
 CROSS JOIN pg_catalog.pg_publication AS publication
 WHERE
-    publication.pubdelete
+    (publication.pubdelete OR publication.pubupdate)
     AND (
         publication.puballtables
         OR publication.oid IN (

@@ -163,7 +163,10 @@ class _Both:
 
 
 def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tuple[int, int]:
-    """Bring the partition to the state of the file; return how many rows came, and how many went."""
+    """Bring the partition to the state of the file; return how many rows came, and how many went.
+
+    A row that gets other values counts as one of each.
+    """
     if not both.partition.has_unique_ids:
         _restore_index(cursor, both.tables, both.partition)
     if not _compare(cursor, attempt, both):
@@ -171,7 +174,15 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
         _compare(cursor, attempt, both)
     with firing(cursor):
         row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
-    return row or (0, 0)
+    inserted, deleted, updated, changed = row or (0, 0, 0, 0)
+    if updated != changed:
+        raise BalanceError(
+            f"{both.tables.source.name} {both.tables.month}: the month doesn't balance: {updated} rows of "
+            f"{both.partition.name} would get the values of the file, expected the {changed} that differ. Nothing was "
+            f"changed: look for triggers on the partition that keep rows from being updated, and clear the task "
+            f"stage_month with its downstream tasks"
+        )
+    return inserted + updated, deleted + updated
 
 
 def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
