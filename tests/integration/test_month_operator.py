@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from taxiway.core.errors import WarehouseBusyError
 from taxiway.core.months import Month
@@ -92,6 +92,43 @@ def test_a_lost_word_of_the_commit_is_no_word_that_nothing_was_published(
         assert query(connection, ENTRIES) == [(1, "merge_month", "published", None)]
 
         assert execute("merge_month") == {"inserted": 40, "deleted": 0, "unchanged": 0}
+
+
+RAISED = {
+    "a type that isn't there": ("PERFORM NULL::public.nosuch;", "42704"),
+    "a wrong parameter": ("RAISE EXCEPTION 'bad' USING ERRCODE = 'invalid_parameter_value';", "22023"),
+    "a sequence without a value": ("PERFORM currval('public.numbers');", "55000"),
+    "a login elsewhere": ("RAISE EXCEPTION 'bad' USING ERRCODE = 'invalid_password';", "28P01"),
+    "a database elsewhere": ("RAISE EXCEPTION 'bad' USING ERRCODE = 'invalid_catalog_name';", "3D000"),
+}
+"""What a trigger of somebody's raises, and its SQLSTATE, which means something else of a connection."""
+
+
+@pytest.mark.usefixtures("hashed")
+@pytest.mark.parametrize("name", RAISED)
+def test_an_error_of_a_statement_is_no_matter_of_the_connection(
+    name: str, connection: psycopg.Connection[Any], tables: LoadTables
+) -> None:
+    body, sqlstate = RAISED[name]
+    check_month(connection, tables)
+    with connection.transaction():
+        connection.execute(
+            "CREATE SEQUENCE public.numbers; CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plpgsql AS "  # type: ignore[arg-type]
+            f"$$ BEGIN {body} RETURN NEW; END $$; CREATE TRIGGER mine BEFORE INSERT ON public.green_tripdata "
+            "FOR EACH ROW EXECUTE FUNCTION public.raise()"
+        )
+
+    with pytest.raises(
+        AirflowFailException,
+        match=rf"^green 2019-01: merge_month, .*\(SQLSTATE {sqlstate}\)\. The month may be published or not|"
+        rf"^green 2019-01: merge_month, .*\(SQLSTATE {sqlstate}\)\. Nothing was published: correct that, and clear",
+    ) as caught:
+        execute("merge_month")
+
+    assert "extra" not in str(caught.value)
+    with connection.transaction():
+        connection.execute("DROP TRIGGER mine ON public.green_tripdata")
+    assert execute("merge_month") == {"inserted": 40, "deleted": 0, "unchanged": 0}
 
 
 @pytest.mark.usefixtures("hashed")

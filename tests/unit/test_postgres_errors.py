@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg import errors
 
-from taxiway.postgres.errors import is_passing, said_by
+from taxiway.postgres.errors import advice_on, is_passing, said_by
 
 CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: '
 
@@ -47,6 +49,46 @@ CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: 
 )
 def test_which_errors_trying_again_may_mend(error: psycopg.Error, passing: bool) -> None:
     assert is_passing(error) is passing
+
+
+@pytest.mark.parametrize("name", ["GSS", "SCRAM", "certificate", "SSL context", "authentication failed", "it's"])
+def test_a_name_says_nothing_of_the_kind_of_error(name: str, tmp_path: Path) -> None:
+    """The server is stopped; its socket's folder is called like something that another try can't mend."""
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(host=str(tmp_path / name), user="taxiway")
+
+    assert name in str(caught.value)
+    assert is_passing(caught.value, connecting=True)
+    assert advice_on(caught.value, "taxi_postgres", connecting=True).startswith("look whether the server runs")
+
+
+@pytest.mark.parametrize(
+    ("state", "connecting", "statement"),
+    [
+        ("28P01", "login or password are wrong", "correct that"),
+        ("28000", "the server doesn't let this login in", "correct that"),
+        ("3D000", "the server has no such database", "correct that"),
+        ("42704", "look at the options", "correct that"),
+        ("22023", "look at the options", "correct that"),
+        ("55000", "look whether ALTER DATABASE", "correct that"),
+        ("57P03", "look in the server's log why", "look whether the server runs"),
+        ("57P01", "look whether the server runs", "look whether the server runs"),
+        ("40001", "look whether the server runs", "look in the server's log"),
+        ("42501", "the login of the connection taxi_postgres lacks", "the login of the connection taxi_postgres lacks"),
+    ],
+)
+def test_the_advice_on_connecting_is_another_one(state: str, connecting: str, statement: str) -> None:
+    error = psycopg.errors.lookup(state)("said")
+
+    assert advice_on(error, "taxi_postgres", connecting=True).startswith(connecting)
+    assert advice_on(error, "taxi_postgres").startswith(statement)
+
+
+def test_a_database_that_lets_nobody_in_is_tried_again_and_a_statement_in_a_wrong_state_is_not() -> None:
+    error = psycopg.errors.ObjectNotInPrerequisiteState("said")
+
+    assert is_passing(error, connecting=True)
+    assert not is_passing(error)
 
 
 @pytest.mark.parametrize(

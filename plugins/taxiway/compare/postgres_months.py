@@ -37,7 +37,7 @@ class PostgresMonths:
         :raises WarehouseError: it refuses
         """
         with (
-            explained(f"{source.name}: compare, the ledger", self.connection_id),
+            in_our_words(f"{source.name}: compare, the ledger", self.connection_id),
             transaction(self.connection) as cursor,
         ):
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
@@ -55,7 +55,7 @@ class PostgresMonths:
         :raises WarehouseError: it refuses
         """
         where = f"{source.name} {month}: compare"
-        with explained(where, self.connection_id), transaction(self.connection) as cursor:
+        with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield PostgresMonth(cursor, source, month)
 
@@ -87,11 +87,12 @@ class PostgresMonth(PublishedMonth):
 
 
 @contextmanager
-def explained(where: str, connection_id: str) -> Iterator[None]:
+def in_our_words(where: str, connection_id: str, *, connecting: bool = False) -> Iterator[None]:
     """Say in Taxiway's words what Postgres says.
 
     :param where: source, month and task, for messages
     :param connection_id: the connection that it is about
+    :param connecting: whether the connection is being made
     :raises WarehouseBusyError: trying again may help
     :raises WarehouseError: it would not
     """
@@ -99,8 +100,9 @@ def explained(where: str, connection_id: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         where = f"{where}, connection {connection_id}: Postgres says: {said_by(error)}"
-        advice = advice_on(error, connection_id, otherwise="correct that, or load the month again with force")
-        if is_passing(error):
+        otherwise = "correct that, or load the month again with force"
+        advice = advice_on(error, connection_id, connecting=connecting, otherwise=otherwise)
+        if is_passing(error, connecting=connecting):
             raise WarehouseBusyError(
                 f"{where}. Expected an answer: the task is tried again. If that goes on failing, {advice}"
             ) from error

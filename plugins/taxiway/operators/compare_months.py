@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from taxiway.assets import announced
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.compare.bigquery_months import BigQueryMonths
-from taxiway.compare.postgres_months import PostgresMonths, explained
+from taxiway.compare.postgres_months import PostgresMonths, in_our_words
 from taxiway.compare.warehouses import compare_months, require_agreement
 from taxiway.core.errors import InvalidArgumentError, TaxiwayError, WarehouseBusyError
 from taxiway.core.months import Month
@@ -112,7 +112,8 @@ class CompareMonthsOperator(BaseOperator):
         return {title: rows for compared in found for title, rows in compared.same.items()}
 
     def _connect(self, names: Sequence[str]) -> psycopg.Connection[Any]:
-        with explained(f"{', '.join(names)} {self.month or '(every month)'}: compare", self.postgres_conn_id):
+        where = f"{', '.join(names)} {self.month or '(every month)'}: compare"
+        with in_our_words(where, self.postgres_conn_id, connecting=True):
             return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
 
 

@@ -62,12 +62,14 @@ class MonthOperator(BaseOperator):
         """
         source, month = source_and_month(self.source_name, self.month, context)
         tables = LoadTables(source, month, context["dag_run"].run_id, try_number_of(context))
+        connecting = True
         try:
             with last_try_of(context), closing(self._connect(tables)) as connection:
+                connecting = False
                 return self.run_step(connection, tables, context)
         except psycopg.Error as error:
             with last_try_of(context):
-                found = self._explained(tables, error)
+                found = self._in_our_words(tables, error, connecting=connecting)
             if isinstance(found, PASSING_ERRORS):
                 raise found from error
             raise AirflowFailException(str(found)) from error
@@ -89,11 +91,14 @@ class MonthOperator(BaseOperator):
             raise
         return connection
 
-    def _explained(self, tables: LoadTables, error: psycopg.Error) -> TaxiwayError:
-        """Say where Postgres found what, and what to do."""
+    def _in_our_words(self, tables: LoadTables, error: psycopg.Error, *, connecting: bool) -> TaxiwayError:
+        """Say where Postgres found what, and what to do.
+
+        :param connecting: whether the connection wasn't made yet
+        """
         where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
-        advice = advice_on(error, self.postgres_conn_id)
-        if is_passing(error):
+        advice = advice_on(error, self.postgres_conn_id, connecting=connecting)
+        if is_passing(error, connecting=connecting):
             return WarehouseBusyError(
                 f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again. "
                 f"If that goes on failing, {advice}"
