@@ -322,8 +322,9 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
     path = path_of(tmp_path, green, obstacle.month)
     tables = LoadTables(green, Month.parse(obstacle.month), "manual__2")
 
+    force = obstacle.month == "2019-01"
     with pytest.raises(errors.MainTableError) as caught:
-        fetch_month(loader, tables, lambda: pytest.fail("something was downloaded"))
+        fetch_month(loader, tables, lambda: pytest.fail("something was downloaded"), force=force)
 
     said = str(caught.value)
     assert said.startswith(f"green {obstacle.month}: public.green_tripdata can't take the month: found ")
@@ -333,7 +334,6 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
     ]
     (remedy,) = re.findall(r"AS=postgres\), (.*;) and load the month again", said)
     by_hand(administrator, remedy)
-    force = obstacle.month == "2019-01"
     assert fetch_month(loader, tables, lambda: source_file(path), force=force).nothing_to_do is None
     counts = load(loader, green, obstacle.month, path, "manual__2")
     assert counts == (Published(0, 0, 3) if obstacle.month == "2019-01" else Published(3, 0, 0))

@@ -85,7 +85,7 @@ COMMENT ON COLUMN taxiway.loads.started_at IS 'When the attempt began; the first
 COMMENT ON COLUMN taxiway.loads.at_work_since IS 'When the step at work began; NULL between two steps, and at the end';
 COMMENT ON COLUMN taxiway.loads.finished_at IS 'When the attempt ended';
 COMMENT ON COLUMN taxiway.loads.partition_digest IS
-'Of the month''s partition as it was published: which transactions wrote how many of its rows';
+'Of the month''s partition as it was published last: which transactions wrote how many of its rows';
 
 CREATE TABLE IF NOT EXISTS taxiway.rejected_rows (
     load_id bigint NOT NULL REFERENCES taxiway.loads (load_id) ON DELETE CASCADE,
@@ -134,7 +134,7 @@ LEFT JOIN LATERAL (
         AND earlier.destination = loads.destination
         AND earlier.month = loads.month
         AND earlier.state = 'published'
-    ORDER BY COALESCE(earlier.fetched_load_id, earlier.load_id) DESC, earlier.load_id DESC
+    ORDER BY earlier.partition_digest IS NULL, earlier.load_id DESC
     LIMIT 1
 ) AS published ON TRUE
 ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;

@@ -3,7 +3,8 @@
 -- Grain: one row, or none.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
--- By key and not by time: a clock may go back between two loads.
+-- By key and not by time: a clock may go back between two loads. Only the last publication has a digest
+-- (forget_digests.sql): an attempt that began earlier may have been the last to publish the same file.
 SELECT
     MAX(COALESCE(fetched_load_id, load_id)) OVER () AS fetched_load_id,
     sha256,
@@ -17,5 +18,5 @@ WHERE
     AND month = %(month)s
     AND destination = %(destination)s
     AND state IN ('published', 'unchanged')
-ORDER BY state = 'published' DESC, COALESCE(fetched_load_id, load_id) DESC, load_id DESC
+ORDER BY state = 'published' DESC, partition_digest IS NULL, load_id DESC
 LIMIT 1

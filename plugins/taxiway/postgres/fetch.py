@@ -61,16 +61,24 @@ def fetch_month(
     with ledger.step(connection, tables, "download_month", started_at) as attempt:
         with transaction(connection) as cursor:
             ensure_tables(cursor, source)
-            require_no_obstacle(cursor, tables)
         if reason := source.why_unavailable(month):
             with transaction(connection) as cursor:
                 attempt.record(cursor, "skipped", error=reason)
             return Fetched(None, reason)
+        with transaction(connection) as cursor:
+            # A published month may prove unchanged: then nothing that people have defined matters.
+            looks_later = not force and _is_published(cursor, tables)
+            if not looks_later:
+                require_no_obstacle(cursor, tables)
         file = download()
         with transaction(connection) as cursor:
             attempt.record_file(cursor, file)
-            if force or _published_from(cursor, tables, file) is None:
-                return Fetched(file, None)
+            goes_on = force or _published_from(cursor, tables, file) is None
+        if goes_on:
+            if looks_later:
+                with transaction(connection) as cursor:
+                    require_no_obstacle(cursor, tables)
+            return Fetched(file, None)
         with transaction(connection) as cursor:
             # Whoever publishes the month holds the lock, too, and looks under it for what is entered here: a run with
             # an earlier file has either done so by now, or finds that it came too late.
@@ -82,6 +90,9 @@ def fetch_month(
             state = sum_up(cursor, partition) if partition else None
             if difference := difference_to(tables, published, partition, state):
                 log.warning("%s %s: %s: the month is loaded again", source.name, month, difference)
+                # If an earlier version published it, perhaps no row has to change: merge_month looks.
+                if not published.counts_alone_agree(state):
+                    require_no_obstacle(cursor, tables)
                 return Fetched(file, None)
             attempt.record(
                 cursor,
@@ -94,6 +105,11 @@ def fetch_month(
                 rows_unchanged=published.rows_staged,
             )
         return Fetched(file, f"{source.name} {month}: {source.filename(month)} is published with the same bytes")
+
+
+def _is_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+    """Say whether both the ledger and the main table have the month."""
+    return find_published(cursor, tables) is not None and find_partition(cursor, tables) is not None
 
 
 def _published_from(cursor: psycopg.Cursor[Any], tables: LoadTables, file: Download) -> PublishedFile | None:

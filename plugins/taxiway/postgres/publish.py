@@ -14,7 +14,14 @@ from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
-from taxiway.postgres.main_table_objects import explained, firing, must_insert, require_free_names, take_over
+from taxiway.postgres.main_table_objects import (
+    explained,
+    firing,
+    must_insert,
+    require_free_names,
+    require_no_obstacle,
+    take_over,
+)
 from taxiway.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
 from taxiway.postgres.published import PublishedFile, difference_to, find_published
 from taxiway.postgres.repeats import make_unique, number_repeated
@@ -41,7 +48,8 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
     :raises OvertakenError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
-    :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index
+    :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
+        or rows have to change, and something that somebody has defined keeps them from that
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
@@ -52,7 +60,9 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         difference = difference_to(tables, published, partition, state)
         # A worker that was killed after publishing, and before it could say so, tries again.
         if attempt.published is not None:
-            _require_unchanged(tables, difference)
+            # Of one that an earlier version published, the counts are all that can be compared.
+            if published is None or not published.counts_alone_agree(state):
+                _require_unchanged(tables, difference)
             return attempt.published
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
         _refuse_if_overtaken(tables, attempt, published)
@@ -70,6 +80,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         state = _require_balance(cursor, tables, attempt)
         inserted = state.rows if inserted is None else inserted
         counts = Published(inserted, deleted, unchanged=state.rows - inserted)
+        cursor.execute(render("postgres/forget_digests.sql"), ledger.month_key(tables))
         attempt.publish(cursor, counts, state.digest, difference)
     return counts
 
@@ -169,9 +180,13 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
     """
     if not both.partition.has_unique_ids:
         _restore_index(cursor, both.tables, both.partition)
-    if not _compare(cursor, attempt, both):
+    found = _compare(cursor, attempt, both)
+    if not found.have_unique_ids:
         number_repeated(cursor, both.tables)
-        _compare(cursor, attempt, both)
+        found = _compare(cursor, attempt, both)
+    if found.rows == 0:
+        return 0, 0
+    require_no_obstacle(cursor, both.tables)
     with firing(cursor):
         row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
     inserted, deleted, updated, changed = row or (0, 0, 0, 0)
@@ -199,15 +214,27 @@ def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: P
         ) from error
 
 
-def _compare(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> bool:
-    """Find where the partition and the file differ; say whether no two rows of the file have the same id.
+@dataclass(frozen=True)
+class _Differences:
+    """Where the partition and the file differ.
 
-    An index would say so, too, but takes its time besides the comparison, which is needed anyway. The partition's ids
-    being unique, those of the file are where as many of its rows were found in the partition as rows of the partition
-    were found in the file, and those that weren't have different ids. That the rows are as many as were staged is
-    what check_month has made sure.
+    :param rows: of the partition or of the file that the other one doesn't have, or has with other values
+    :param have_unique_ids: whether no two rows of the file have the same id
+    """
+
+    rows: int
+    have_unique_ids: bool
+
+
+def _compare(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> _Differences:
+    """Find where the partition and the file differ, and whether no two rows of the file have the same id.
+
+    An index would say the latter, too, but takes its time besides the comparison, which is needed anyway. The
+    partition's ids are unique. Those of the file are, too, if as many of its rows were found in the partition as rows
+    of the partition were found in the file, and the rows that were not found have different ids. check_month has made
+    sure that the rows are as many as were staged.
     """
     cursor.execute(render("postgres/find_differences.sql", **both.names, compare_values=both.compare_values))
     counts = render("postgres/count_differences.sql", differences_table=both.tables.differences_table)
     gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
-    return came == came_ids and attempt.rows_staged == both.rows - gone + came
+    return _Differences(gone + came, came == came_ids and attempt.rows_staged == both.rows - gone + came)

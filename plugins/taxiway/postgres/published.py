@@ -22,7 +22,7 @@ class PublishedFile:
     :param rows_read: rows in the file
     :param rows_rejected: rows that could not be read
     :param rows_staged: rows that were published
-    :param partition_digest: of the partition as it was published; None in the ledger of an earlier version
+    :param partition_digest: of the partition as it was published; None if an earlier version published it
     """
 
     fetched_load_id: int
@@ -31,6 +31,10 @@ class PublishedFile:
     rows_rejected: int
     rows_staged: int
     partition_digest: str | None
+
+    def counts_alone_agree(self, state: PartitionState | None) -> bool:
+        """Say whether the partition holds as many rows as were published, and no digest tells more."""
+        return self.partition_digest is None and state is not None and state.rows == self.rows_staged
 
 
 def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> PublishedFile | None:
