@@ -16,7 +16,7 @@ from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
 from taxiway.postgres import session
 from taxiway.postgres.fetch import Fetched, fetch_month
-from taxiway.postgres.session import lock, transaction
+from taxiway.postgres.session import lock, table_users, transaction
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
 from tests.loading import ids, load, query, source_file, staging_tables
@@ -54,6 +54,56 @@ def test_a_wait_that_ends_names_the_holder(
     assert HOLDER in error
     assert ids(other, green) == []
     assert staging_tables(other) == []
+
+
+KEEPERS = {
+    "a table that a foreign key refers to": (
+        "CREATE TABLE public.vendors AS SELECT generate_series(1, 9) AS id; "
+        "ALTER TABLE public.vendors ADD PRIMARY KEY (id); "
+        "ALTER TABLE public.green_tripdata ADD FOREIGN KEY (vendorid) REFERENCES public.vendors",
+        "UPDATE public.vendors SET id = id WHERE id = 9",
+    ),
+    "a table whose foreign key refers to ours": (
+        "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, filename); "
+        "CREATE TABLE public.notes (id uuid, file text, "
+        "FOREIGN KEY (id, file) REFERENCES public.green_tripdata)",
+        "LOCK TABLE public.notes IN ACCESS EXCLUSIVE MODE",
+    ),
+    "the default partition": (
+        "CREATE TABLE public.rest PARTITION OF public.green_tripdata DEFAULT",
+        "SELECT count(*) FROM public.rest",
+    ),
+}
+"""What somebody has made, and what a session then does that keeps a new month from being attached."""
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_who_keeps_a_table_that_belongs_to_ours_is_named(
+    name: str, connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, kept = KEEPERS[name]
+    january = path.parent / green.filename(Month(2019, 1))
+    write_sample_month(green, Month(2019, 1), january, rows=5)
+    holder, other = connect(), connect()
+    load(other, green, "2019-01", january, run_id="manual__1")
+    with other.transaction():
+        other.execute(made)  # type: ignore[arg-type]
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "100ms")
+    with holder.transaction():
+        holder.execute(kept)  # type: ignore[arg-type]
+
+        with pytest.raises(
+            WarehouseBusyError, match=rf"server process {holder.info.backend_pid}\) since 20.*ends one that hangs$"
+        ):
+            load(other, green, "2019-03", path, run_id="manual__2")
+
+    monkeypatch.undo()
+    assert load(other, green, "2019-03", path, run_id="manual__2").inserted == 200
+
+
+def test_that_nobody_was_found_is_not_that_somebody_has_ended(connect: Connect) -> None:
+    with transaction(connect()) as cursor:
+        assert table_users(cursor, "public.absent", "pg_catalog.pg_class").startswith("none was found (look while")
 
 
 def test_another_month_does_not_wait(connect: Connect, green: Source, path: Path) -> None:

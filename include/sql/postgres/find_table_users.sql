@@ -2,7 +2,36 @@
 -- Grain: one row per session, the oldest transaction first.
 -- Parameters: bound: table_names.
 -- Twice: safe, it only reads.
--- A session that only reads a table keeps others from dropping it, and nobody from writing to it.
+-- A session that only reads a table keeps others from dropping it, and nobody from writing to it. Of a partitioned table
+-- that counts for each partition: to attach one, Postgres locks the default partition. And it locks the tables that a
+-- foreign key connects with one of these, either way.
+WITH RECURSIVE named AS (
+    SELECT TO_REGCLASS(names.table_name)::oid AS table_id
+    FROM UNNEST(%(table_names)s::text[]) AS names (table_name)
+),
+
+connected AS (
+    SELECT table_id FROM named
+    UNION
+    SELECT unnested.table_id
+    FROM pg_catalog.pg_constraint AS definition
+    CROSS JOIN LATERAL (VALUES (definition.conrelid), (definition.confrelid)) AS unnested (table_id)
+    WHERE
+        definition.contype = 'f'
+        AND (
+            definition.conrelid IN (SELECT named.table_id FROM named)
+            OR definition.confrelid IN (SELECT named.table_id FROM named)
+        )
+),
+
+tables AS (
+    SELECT table_id FROM connected
+    UNION
+    SELECT inheritance.inhrelid
+    FROM tables
+    INNER JOIN pg_catalog.pg_inherits AS inheritance ON tables.table_id = inheritance.inhparent
+)
+
 SELECT
     activity.pid,
     activity.usename::text AS role_name,
@@ -24,10 +53,7 @@ WHERE
                 SELECT oid FROM pg_catalog.pg_database
                 WHERE datname = CURRENT_DATABASE()
             )
-            AND held.relation IN (
-                SELECT TO_REGCLASS(names.table_name)
-                FROM UNNEST(%(table_names)s::text[]) AS names (table_name)
-            )
+            AND held.relation IN (SELECT tables.table_id FROM tables)
     )
 ORDER BY activity.xact_start
 LIMIT 3

@@ -40,6 +40,10 @@ ADVICE = (
 )
 """What to do about a session that keeps others waiting."""
 
+_NOBODY_FOUND = (
+    "none was found (look while the next try waits: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity)"
+)
+
 log = logging.getLogger(__name__)
 
 _SETTINGS = """
@@ -157,10 +161,12 @@ def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> N
 def table_users(cursor: psycopg.Cursor[Any], *tables: str) -> str:
     """Describe the sessions in a transaction that hold a lock of one of some tables.
 
+    So may do sessions with a lock of their partitions, or of a table that a foreign key connects with one of them.
+
     :param tables: names with their schemas; those that aren't there are passed over
     """
     rows = cursor.execute(render("postgres/find_table_users.sql"), {"table_names": list(tables)}).fetchall()
-    return "; ".join(_described(_Session(*row)) for row in rows) or _described(None)
+    return "; ".join(_described(_Session(*row)) for row in rows) or _NOBODY_FOUND
 
 
 class _Session(NamedTuple):
