@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,15 +102,21 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
         return
     raise MainTableError(
         f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: "
-        f"{_what_differs(source, kind, types, partition_key, expected)}"
+        f"{_what_differs(cursor, source, kind, types, partition_key, expected)}"
     )
 
 
 def _what_differs(
-    source: Source, kind: str, types: Mapping[str, str], partition_key: str | None, expected: Mapping[str, str]
+    cursor: psycopg.Cursor[Any],
+    source: Source,
+    kind: str,
+    types: Mapping[str, str],
+    partition_key: str | None,
+    expected: Mapping[str, str],
 ) -> str:
     """Say what is in the main table's place, and the statement that leads on.
 
+    :param cursor: to look for a free name
     :param kind: of the relation, as Postgres calls it
     :param types: of its columns, by their names
     :param partition_key: what it is partitioned by
@@ -127,24 +134,41 @@ def _what_differs(
     if partition_key != _PARTITION_KEY:
         return f"found one partitioned by {partition_key}, expected one partitioned by {_PARTITION_KEY}: {elsewhere}"
     found = [
-        (f"no {name} {needed}", f"ADD COLUMN {identifier(name)} {needed}")
+        (f"no {name} {needed}", f"ADD COLUMN {identifier(name)} {needed}", "")
         for name, needed in expected.items()
         if name not in types
     ]
+    has_lost = bool(found)
     for name, type_name in types.items():
+        quoted = identifier(name)
         if name not in expected:
-            found.append((f"{name} {type_name}, which the source doesn't have", f"DROP COLUMN {identifier(name)}"))
+            found.append((f"{name} {type_name}, which the source doesn't have", f"DROP COLUMN {quoted}", quoted))
         elif type_name != expected[name]:
-            clauses = ", ".join(_as_expected(identifier(name), type_name, expected[name]))
-            found.append((f"{name} {type_name} in place of {expected[name]}", clauses))
-    named = found[: fitting(f"{what}; {clauses}, " for what, clauses in found)]
+            clauses = ", ".join(_as_expected(quoted, type_name, expected[name]))
+            found.append((f"{name} {type_name} in place of {expected[name]}", clauses, ""))
+    named = found[: fitting(f"{what}; {clauses}, {own}, " for what, clauses, own in found)]
     more = len(found) - len(named)
+    dropped = [own for _, _, own in named if own]
+    rename = f"Rename back what was renamed (ALTER TABLE {table} RENAME COLUMN …), or run " if has_lost else "Run "
+    keep = keeps = ""
+    if dropped:
+        kept = ", ".join([*(name for name in ADDED_COLUMNS if name in types), *dropped])
+        keep = f"CREATE TABLE {_free_name(cursor, table)} AS SELECT {kept} FROM {table}; "  # noqa: S608 not executed
+        keeps = ", and of no other column, which the new table keeps"
     return (
-        f"found {'; '.join(what for what, _ in named)}{f' and {more} more' if more else ''}; expected the columns of "
-        f"include/sources/{source.name}.yaml. Rename back what was renamed (ALTER TABLE {table} RENAME COLUMN …), or "
-        f"run ALTER TABLE {table} {', '.join(clauses for _, clauses in named)}; or {elsewhere}. Then load the table's "
-        f"months again{f', which names the other {more}' if more else ''}: what a column has lost comes back from the "
-        f"files"
+        f"found {'; '.join(what for what, _, _ in named)}{f' and {more} more' if more else ''}; expected the columns "
+        f"of include/sources/{source.name}.yaml. {rename}{keep}ALTER TABLE {table} "
+        f"{', '.join(clauses for _, clauses, _ in named)}; or {elsewhere}. Then load the table's months again"
+        f"{f', which names the other {more}' if more else ''}: the files bring back what was lost of the source's "
+        f"columns{keeps}"
+    )
+
+
+def _free_name(cursor: psycopg.Cursor[Any], table: str) -> str:
+    """Return a name, with its schema, for a table that is to hold what a main table can't."""
+    names = (f"{table}_columns_{number}" for number in itertools.count(1))
+    return next(
+        name for name in names if cursor.execute("SELECT to_regclass(%s) IS NULL", [name]).fetchone() == (True,)
     )
 
 
