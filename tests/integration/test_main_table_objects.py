@@ -550,6 +550,41 @@ def test_rows_that_break_a_key_are_named(name: str, connect: Connect, green: Sou
     assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
 
 
+REFERRING = (
+    f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); "
+    'CREATE TABLE public."My notes" (id uuid, file text, '
+    f'CONSTRAINT "of a trip" FOREIGN KEY (id, file) REFERENCES {MAIN}){{}}; '
+    'INSERT INTO public."My notes" SELECT unique_row_id, filename '
+)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize("way", ["delete", "run"])
+def test_rows_that_another_table_refers_to_are_named_with_that_table(
+    way: str, partitioned: bool, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
+    load(connection, green, "2019-02", path_of(tmp_path, green, "2019-02"), "manual__2")
+    parts = (
+        ' PARTITION BY HASH (id); CREATE TABLE public.all_notes PARTITION OF public."My notes" FOR VALUES WITH '
+        "(MODULUS 1, REMAINDER 0)"
+    )
+    by_hand(connection, REFERRING.format(parts if partitioned else "") + f"FROM {MAIN}")
+    corrected = path_of(tmp_path, green, "2019-01", ("1.5", "2.5", "9.5"))
+
+    with pytest.raises(
+        errors.CheckFailedError,
+        match=r"expected that nothing refers to rows that the file no longer has, found: update or delete on table .* "
+        r"Nothing was published: ",
+    ) as caught:
+        load(connection, green, "2019-01", corrected, "manual__3")
+
+    (holder, remedy) = re.findall(r"delete the rows of (.*) that refer .*, or run (.*); then", str(caught.value))[0]
+    by_hand(connection, f"DELETE FROM {holder}" if way == "delete" else remedy)
+    assert load(connection, green, "2019-01", corrected, "manual__3") == Published(1, 1, 2)
+
+
 def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     by_hand(connection, "CREATE TABLE public.flags (flag text PRIMARY KEY); INSERT INTO public.flags VALUES ('N')")

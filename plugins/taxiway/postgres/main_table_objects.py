@@ -142,22 +142,47 @@ def firing(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def explained(tables: LoadTables) -> Iterator[None]:
+def naming_the_constraint(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Iterator[None]:
     """Name the constraint that a row breaks: a key, a foreign key, or one that came while the month was loaded.
 
-    :raises CheckFailedError: with what Postgres says
+    :raises CheckFailedError: with what Postgres says, and what leads on
     """
     try:
-        yield
+        # What is asked after an error needs a transaction that goes on.
+        with cursor.connection.transaction():
+            yield
     except psycopg.errors.IntegrityError as error:
+        main_table = f"public.{tables.source.main_table}"
         said = one_line(f"{error.diag.message_primary}. {error.diag.message_detail or ''}", _LONGEST_ROW)
+        expected = f"expected rows that {main_table} takes"
+        advice = (
+            f"if the file is right, drop the constraint or unique index from {main_table}, of which that table's "
+            f"{error.diag.constraint_name or 'constraint'} is made, or correct the rows that it refers to"
+        )
+        if referring := _referring(cursor, tables, error):
+            holder, constraint = referring
+            expected = "expected that nothing refers to rows that the file no longer has"
+            advice = (
+                f"delete the rows of {holder} that refer to such rows, or run ALTER TABLE {holder} DROP CONSTRAINT "
+                f"{constraint}"
+            )
         raise CheckFailedError(
-            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: expected rows that "
-            f"public.{tables.source.main_table} takes, found: {said} Nothing was published: if the file is right, drop "
-            f"the constraint or unique index from public.{tables.source.main_table}, of which that table's "
-            f"{error.diag.constraint_name or 'constraint'} is made, or correct the rows that it refers to; then clear "
-            f"the task stage_month with its downstream tasks"
+            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: {expected}, found: {said} "
+            f"Nothing was published: {advice}; then clear the task stage_month with its downstream tasks"
         ) from error
+
+
+def _referring(
+    cursor: psycopg.Cursor[Any], tables: LoadTables, error: psycopg.errors.IntegrityError
+) -> tuple[str, str] | None:
+    """Find the other table, and its constraint, whose rows refer to rows of the month; None if it is another error."""
+    names = {
+        "table_name": f"public.{tables.source.main_table}",
+        "schema_name": error.diag.schema_name,
+        "holder_name": error.diag.table_name,
+        "constraint_name": error.diag.constraint_name,
+    }
+    return cursor.execute(render("postgres/find_foreign_constraint.sql"), names).fetchone()
 
 
 def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[tuple[str, str]]:

@@ -15,9 +15,9 @@ from taxiway.postgres import ledger
 from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
 from taxiway.postgres.main_table_objects import (
-    explained,
     firing,
     must_insert,
+    naming_the_constraint,
     require_free_names,
     require_no_obstacle,
     take_over,
@@ -72,10 +72,10 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
         deleted = 0
         if partition is not None and state is not None:
             both = _Both(tables, partition, state.rows, compare_values=difference is not None)
-            with explained(tables):
+            with naming_the_constraint(cursor, tables):
                 inserted, deleted = _replace(cursor, attempt, both)
         else:
-            with explained(tables):
+            with naming_the_constraint(cursor, tables):
                 _attach(cursor, tables)
         state = _require_balance(cursor, tables, attempt)
         inserted = state.rows if inserted is None else inserted
