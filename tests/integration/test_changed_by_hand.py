@@ -285,12 +285,6 @@ def test_the_digest_is_the_last_publications_whichever_attempt_began_first(
 
     assert merge_month(connection, early) == Published(3, 3, 57)
     assert fetched(connection, green, file, "manual__3").nothing_to_do is not None
-    ((published_at, newest),) = query(
-        connection,
-        "SELECT published_at, (SELECT max(finished_at) FROM taxiway.loads WHERE state = 'published') "
-        "FROM taxiway.months",
-    )
-    assert published_at == newest
 
 
 @pytest.mark.parametrize("change", ["SELECT 1", f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}"])

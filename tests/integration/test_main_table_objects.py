@@ -64,6 +64,12 @@ HOLDS = {
         f"ALTER TABLE {MAIN} ADD CHECK (public.sane(total_amount))",
         refused=f"UPDATE {FEBRUARY} SET total_amount = 5001",
     ),
+    "a CHECK by a function that calls another by its short name": Object(
+        "CREATE FUNCTION public.lim(numeric) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 < 5000'; "
+        "CREATE FUNCTION public.sane(numeric) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT lim($1)'; "
+        f"ALTER TABLE {MAIN} ADD CHECK (public.sane(total_amount))",
+        refused=f"UPDATE {FEBRUARY} SET total_amount = 5001",
+    ),
     "a CHECK that isn't valid for what was there": Object(
         f"ALTER TABLE {MAIN} ADD CONSTRAINT sane CHECK (passenger_count > 1) NOT VALID; "
         f"UPDATE {JANUARY} SET passenger_count = passenger_count + 1",
@@ -468,6 +474,46 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
     (remedy,) = re.findall(r"run (.*;) and clear the task stage_month", said)
     by_hand(connection, remedy)
     assert load(connection, green, month, path, "manual__2").inserted in (2, 3)
+
+
+RAISING = {
+    "a division by zero": (
+        f"ALTER TABLE {MAIN} ADD CONSTRAINT sane CHECK (extra >= 0), "
+        'ADD CONSTRAINT "per head" CHECK (total_amount / (passenger_count - 1) < 1000)',
+        "division by zero (SQLSTATE 22012)",
+    ),
+    "a function that raises": (
+        "CREATE FUNCTION public.refuse(numeric) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'never'; END $$; "
+        f'ALTER TABLE {MAIN} ADD CONSTRAINT "per head" CHECK (public.refuse(total_amount)) NOT VALID',
+        "never (SQLSTATE P0001)",
+    ),
+    "a function that is gone from the search_path": (
+        "CREATE FUNCTION public.refuse(numeric) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS "
+        "$$ BEGIN RETURN nowhere($1); END $$; "
+        f'ALTER TABLE {MAIN} ADD CONSTRAINT "per head" CHECK (public.refuse(total_amount)) NOT VALID',
+        "function nowhere(numeric) does not exist (SQLSTATE 42883)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_a_constraint_that_raises_is_named(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
+    made, said = RAISING[name]
+    connection = connect()
+    header, *rows = lines_of(path_of(tmp_path, green, "2019-01"))
+    load(connection, green, "2019-01", write_gzip(tmp_path / green.filename(Month(2019, 1)), [header, rows[1]]))
+    by_hand(connection, made)
+    path = path_of(tmp_path, green, "2019-02")
+
+    with pytest.raises(errors.CheckFailedError) as caught:
+        load(connection, green, "2019-02", path, "manual__2")
+
+    assert 'found one for which "per head" (CHECK (' in str(caught.value)
+    assert f"can't be told: Postgres says: {said}. Nothing was published: " in str(caught.value)
+    (remedy,) = re.findall(r"run (ALTER TABLE .*;) and clear the task stage_month", str(caught.value))
+    by_hand(connection, remedy)
+    assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
 
 
 MANY = [f"the_{number:02d}th_of_many_things_that_people_have_called_by_a_long_name" for number in range(30)]

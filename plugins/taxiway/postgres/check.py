@@ -10,11 +10,10 @@ import psycopg
 
 from taxiway.core.checks import Verdict, judge, rows_to_neighbours
 from taxiway.core.errors import BalanceError, CheckFailedError
-from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
 from taxiway.postgres import ledger, rejects
 from taxiway.postgres.ledger import Attempt
-from taxiway.postgres.main_table_objects import find_constraints, require_kept
+from taxiway.postgres.main_table_objects import find_constraints, measured, require_kept
 from taxiway.postgres.published import rows_of_neighbours
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import transaction
@@ -72,18 +71,7 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
     read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
     of_columns = [check for check in source.checks if check.column is not None]
     constraints = find_constraints(cursor, tables)
-    conditions = [constraint.is_broken.replace("%", "%%") for constraint in constraints]
-    row = cursor.execute(
-        render("postgres/check_month.sql", rows_table=tables.rows_table, checks=of_columns, broken=conditions),
-        {
-            "filename": source.filename(month),
-            "first_day": month.first_day,
-            "next_first_day": month.next().first_day,
-        },
-    ).fetchone()
-    if row is None:
-        raise RuntimeError(f"{source.name} {month}: counting the rows gave no row")
-    ready, of_file, *measures = row
+    ready, of_file, *measures = measured(cursor, tables, constraints, of_columns)
     shares, broken = measures[: len(of_columns)], measures[len(of_columns) :]
     if read != ready + rejected or of_file != ready:
         raise BalanceError(
@@ -97,6 +85,6 @@ def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) ->
         log.warning("%s", left_out)
     require_kept(cursor, tables, constraints, broken)
     to_neighbours = rows_to_neighbours(ready, rows_of_neighbours(cursor, tables))
-    measured = {check.name: to_neighbours for check in source.checks if check.column is None}
-    measured.update(zip((check.name for check in of_columns), shares, strict=True))
-    return ready, judge(source.checks, measured)
+    measures_by_name = {check.name: to_neighbours for check in source.checks if check.column is None}
+    measures_by_name.update(zip((check.name for check in of_columns), shares, strict=True))
+    return ready, judge(source.checks, measures_by_name)

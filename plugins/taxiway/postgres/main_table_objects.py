@@ -7,17 +7,19 @@ before anything is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from taxiway.core.checks import Check
 from taxiway.core.errors import CheckFailedError, MainTableError
 from taxiway.core.messages import fitting, one_line
 from taxiway.core.sql import render
 from taxiway.core.tables import LoadTables
+from taxiway.postgres.errors import is_passing, said_by
 from taxiway.postgres.partition import find_partition
 
 _LONGEST_ROW = 500
@@ -83,6 +85,46 @@ def find_constraints(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[Co
     return [Constraint(*row) for row in rows]
 
 
+def measured(
+    cursor: psycopg.Cursor[Any], tables: LoadTables, constraints: list[Constraint], checks: Sequence[Check] = ()
+) -> tuple[Any, ...]:
+    """Count the rows of a month, measure checks, and count the rows that break constraints: all in one scan.
+
+    :param constraints: of the main table; a function of one finds what it finds in any session of the login
+    :param checks: those that are measured on a column
+    :return: the rows, those of the file, then a measure for each check, then a count for each constraint
+    :raises CheckFailedError: names a constraint that a row makes raise an error
+    """
+    source, month = tables.source, tables.month
+    conditions = [constraint.is_broken.replace("%", "%%") for constraint in constraints]
+    statement = render("postgres/check_month.sql", rows_table=tables.rows_table, checks=checks, broken=conditions)
+    values = {
+        "filename": source.filename(month),
+        "first_day": month.first_day,
+        "next_first_day": month.next().first_day,
+    }
+    try:
+        with cursor.connection.transaction(), login_search_path(cursor):
+            row: tuple[Any, ...] | None = cursor.execute(statement, values).fetchone()
+    except psycopg.Error as error:
+        if is_passing(error) or not constraints:
+            raise
+        if len(constraints) > 1 or checks:
+            for constraint in constraints:
+                measured(cursor, tables, [constraint])
+            raise
+        (constraint,) = constraints
+        raise CheckFailedError(
+            f"{source.name} {month}: {source.filename(month)}: expected rows that public.{source.main_table} takes, "
+            f"found one for which {one_line(constraint.name, _LONGEST_ROW)} can't be told: Postgres says: "
+            f"{said_by(error)}. Nothing was published: if the file is right, run {constraint.remedy}; and clear the "
+            f"task stage_month with its downstream tasks"
+        ) from error
+    if row is None:
+        raise RuntimeError(f"{source.name} {month}: counting the rows gave no row")
+    return row
+
+
 def require_kept(
     cursor: psycopg.Cursor[Any], tables: LoadTables, constraints: list[Constraint], broken: list[int]
 ) -> None:
@@ -122,7 +164,8 @@ def take_over(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     names = {**_names(tables), "partition_index": tables.partition_index}
     (clauses,) = cursor.execute(render("postgres/carry_over.sql"), names).fetchone() or (None,)
     if clauses:
-        cursor.execute(f"ALTER TABLE public.{tables.partition_name} {clauses}")
+        with login_search_path(cursor):
+            cursor.execute(f"ALTER TABLE public.{tables.partition_name} {clauses}")
 
 
 def must_insert(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
@@ -136,9 +179,17 @@ def firing(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
 
     What they defer, and deferred constraints, happen here: not at the commit, after the last look at the partition.
     """
+    with login_search_path(cursor):
+        yield
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@contextmanager
+def login_search_path(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
+    """Let functions of somebody's find what they find in any session of the login, by its search_path."""
     cursor.execute("SET LOCAL search_path TO DEFAULT")
     yield
-    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL search_path = pg_catalog")
+    cursor.execute("SET LOCAL search_path = pg_catalog")
 
 
 @contextmanager
@@ -200,7 +251,8 @@ def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTabl
 
 def _broken_row(cursor: psycopg.Cursor[Any], tables: LoadTables, constraint: Constraint) -> str:
     statement = render("postgres/find_broken_row.sql", rows_table=tables.rows_table, is_broken=constraint.is_broken)
-    (row,) = cursor.execute(statement).fetchone() or ("",)
+    with login_search_path(cursor):
+        (row,) = cursor.execute(statement).fetchone() or ("",)
     return one_line(row, _LONGEST_ROW)
 
 

@@ -16,6 +16,7 @@ from taxiway.postgres.ledger import Attempt, Published
 from taxiway.postgres.main_table import let_reader_read
 from taxiway.postgres.main_table_objects import (
     firing,
+    login_search_path,
     must_insert,
     naming_the_constraint,
     require_free_names,
@@ -141,7 +142,10 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     by_inserts = must_insert(cursor, tables)
     cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
     take_over(cursor, tables)
-    cursor.execute(render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)})
+    with login_search_path(cursor):
+        cursor.execute(
+            render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)}
+        )
     if by_inserts:
         with firing(cursor):
             cursor.execute(render("postgres/insert_rows.sql", **names))
