@@ -14,7 +14,7 @@ from taxiway.core.months import Month
 from taxiway.core.sources import Source
 from taxiway.core.tables import LoadTables
 from taxiway.local.samples import write_sample_month
-from taxiway.postgres import session
+from taxiway.postgres import publish, session
 from taxiway.postgres.fetch import Fetched, fetch_month
 from taxiway.postgres.session import lock, table_users, transaction
 from tests.conftest import Connect
@@ -136,6 +136,57 @@ def test_two_runs_of_a_month_at_the_same_moment_load_it_once(connect: Connect, g
     assert len(set(ids(gate, green))) == len(ids(gate, green)) == 200
     assert query(gate, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
     assert staging_tables(gate) == []
+
+
+GATE = 42
+"""The lock that a trigger waits for, as long as it takes."""
+
+
+@pytest.mark.parametrize("longest", ["1min", "200ms"])
+def test_months_with_a_slow_trigger_are_attached_one_after_another(
+    longest: str, connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months = {"2019-04": path.parent / green.filename(Month(2019, 4)), "2019-05": path.parent / "5.csv.gz"}
+    for month, each in months.items():
+        write_sample_month(green, Month.parse(month), each, rows=20)
+    gate, watcher = connect(), connect()
+    load(gate, green, "2019-03", path)
+    with gate.transaction():
+        gate.execute(
+            "CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS "  # type: ignore[arg-type]
+            f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NEW; END $$; "
+            "CREATE TRIGGER wait BEFORE INSERT ON public.green_tripdata FOR EACH ROW EXECUTE FUNCTION public.wait()"
+        )
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr(publish, "LONGEST_TURN", longest)
+    ended: dict[str, object] = {}
+
+    def run(month: str) -> None:
+        try:
+            ended[month] = load(connect(), green, month, months[month], run_id=f"run__{month}").inserted
+        except WarehouseBusyError as error:
+            ended[month] = str(error)
+
+    threads = {month: threading.Thread(target=run, args=(month,)) for month in months}
+    with gate.transaction():
+        gate.execute("SELECT pg_advisory_xact_lock(%s)", [GATE])
+        threads["2019-04"].start()
+        wait_until(lambda: query(watcher, WAITING) == [(1,)], timeout=30, what="the trigger to wait")
+        threads["2019-05"].start()
+        if longest == "1min":
+            wait_until(lambda: query(watcher, WAITING) == [(2,)], timeout=30, what="the other month to wait")
+        else:
+            threads["2019-05"].join()
+    for thread in threads.values():
+        thread.join()
+
+    if longest == "1min":
+        assert ended == {"2019-04": 20, "2019-05": 20}
+    else:
+        assert ended["2019-04"] == 20
+        assert "which is held by taxiway green 2019-04 run__2019-04 (role" in str(ended["2019-05"])
+        assert "pg_terminate_backend" not in str(ended["2019-05"])
+        assert str(ended["2019-05"]).endswith("--max-active-runs 1 loads one month after another")
 
 
 def test_a_file_is_not_said_to_be_published_while_another_one_is_being_published(

@@ -29,6 +29,14 @@ from taxiway.postgres.repeats import make_unique, number_repeated
 from taxiway.postgres.run_tables import require_table
 from taxiway.postgres.session import lock, transaction
 
+LONGEST_TURN = "30min"
+"""Longest wait until other months of the same main table are attached."""
+
+_TURN_ADVICE = (
+    "It attaches another month of the same table, and inserts its rows one by one if a trigger or a publication waits "
+    "for them: let it end. A backfill with --max-active-runs 1 loads one month after another"
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -141,6 +149,8 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     make_unique(cursor, tables)
     by_inserts = must_insert(cursor, tables)
     cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
+    # Postgres attaches the partitions of a table one after another, and a trigger for each row may take long.
+    lock(cursor, "attach", tables.source.main_table, holder=tables.load_name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
     take_over(cursor, tables)
     with login_search_path(cursor):
         cursor.execute(

@@ -133,13 +133,22 @@ def require_server(connection: psycopg.Connection[Any], where: str) -> None:
         )
 
 
-def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> None:
+def lock(
+    cursor: psycopg.Cursor[Any],
+    *names: str,
+    holder: str = "taxiway",
+    longest: str | None = None,
+    advice: str = ADVICE,
+) -> None:
     """Wait for a lock that lasts until the transaction ends; whoever names the same things waits.
 
     :param names: what is locked, for example ``("month", "green", "2019-03")``
     :param holder: who asks, in words; others who wait read it, cut to 63 characters
-    :raises WarehouseBusyError: another session kept it for longer than :data:`LOCK_TIMEOUT`; says which one
+    :param longest: longest wait; :data:`LOCK_TIMEOUT` unless given
+    :param advice: what to do if another session keeps it for longer
+    :raises WarehouseBusyError: another session kept it for longer; says which one
     """
+    longest = longest or LOCK_TIMEOUT
     key = {"lock_name": "/".join(("taxiway", *names))}
     cursor.execute("SELECT set_config('application_name', %s, true)", [holder])
     if cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key).fetchone() == (
@@ -150,12 +159,14 @@ def lock(cursor: psycopg.Cursor[Any], *names: str, holder: str = "taxiway") -> N
     log.info("%s waits for the lock %s, held by %s", holder, key["lock_name"], _described(before))
     try:
         with cursor.connection.transaction():
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [longest])
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key)
     except psycopg.errors.LockNotAvailable as error:
         raise WarehouseBusyError(
-            f"{holder}: waited {LOCK_TIMEOUT} for the lock {key['lock_name']}, which is held by "
-            f"{_described(_lock_holder(cursor, key), before)}. Nothing was published; the task is tried again. {ADVICE}"
+            f"{holder}: waited {longest} for the lock {key['lock_name']}, which is held by "
+            f"{_described(_lock_holder(cursor, key), before)}. Nothing was published; the task is tried again. {advice}"
         ) from error
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
 
 
 def table_users(cursor: psycopg.Cursor[Any], *tables: str) -> str:
