@@ -226,7 +226,7 @@ def test_an_unknown_host_is_looked_for_again_and_then_fails(step: Step, monkeypa
     pauses: list[float] = []
     monkeypatch.setattr(warehouse_hook.time, "sleep", pauses.append)
     resolve_to(monkeypatch, socket.EAI_NONAME, "Name or service not known")
-    with pytest.raises(AirflowFailException, match=f"{WHERE}.*resolve.*there is no host of that name: {CORRECT}"):
+    with pytest.raises(AirflowFailException, match=f"{WHERE}.*resolve.*no host has that name: {CORRECT}"):
         step.run(host="warehouse.invalid")
     assert pauses == list(warehouse_hook.UNKNOWN_HOST_PAUSES)
 

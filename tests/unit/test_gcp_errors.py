@@ -13,7 +13,7 @@ from google.cloud import bigquery
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
 
-from taxiway.bigquery.errors import explained, failure
+from taxiway.bigquery.errors import as_taxiway_error, failure
 from taxiway.bigquery.warehouse import Warehouse
 from taxiway.core.errors import WarehouseBusyError, WarehouseError
 from tests.bigquery_stand_in import StandIn, service_account_key
@@ -56,7 +56,7 @@ def test_the_message_counts_where_the_reason_says_too_little(reason: str, messag
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_errors_of_the_clients_are_explained(error: Exception, kind: type[Exception]) -> None:
-    assert type(explained(error, "here", SETTINGS)) is kind
+    assert type(as_taxiway_error(error, "here", SETTINGS)) is kind
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_errors_of_the_clients_are_explained(error: Exception, kind: type[Except
     ],
 )
 def test_what_another_try_cannot_mend_fails_at_once_and_leads_on(error: Exception, advice: str) -> None:
-    found = explained(error, "green 2019-01: upload_month", SETTINGS)
+    found = as_taxiway_error(error, "green 2019-01: upload_month", SETTINGS)
 
     assert type(found) is WarehouseError
     assert re.search(f"^green 2019-01: upload_month, project .*: .*{advice}", str(found))

@@ -1,10 +1,11 @@
 {%- from "bigquery/_row_text.sql" import row_text, row_id -%}
--- Counts the published rows of a month, and those that somebody has changed since: a row's id is the MD5 of its values.
+-- Counts the published rows of a month, and the rows that somebody has changed since they were published: a row's id is
+-- the MD5 of its values.
 -- Grain: one row.
 -- Parameters: main_table (with its project and dataset), columns; bound: month, filename (of the month's file).
 -- Twice: safe, it only reads.
 -- Rows of the same text have the ids of their numbers, in no order: these are compared as sorted lists. Of such rows
--- all count as changed where one was. The month's partition is read once.
+-- all count as changed if one was. The month's partition is read once.
 WITH published AS (
     SELECT
         unique_row_id,

@@ -1,5 +1,5 @@
 -- Brings a month of the main table to the state of its file, in one statement: rows that went are deleted, rows that
--- came are inserted, rows whose values were changed by hand get those of the file.
+-- came are inserted, rows whose values were changed by hand get the values of the file.
 -- Grain: one row per row of the file; a row that stays is not touched.
 -- Parameters: main_table, rows_table (with their project and dataset), columns, month (YYYY-MM-DD, its first day).
 -- Twice: safe, the second time nothing differs.

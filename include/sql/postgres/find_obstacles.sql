@@ -58,7 +58,7 @@ WHERE NOT PG_HAS_ROLE(CURRENT_USER, owned.relowner, 'USAGE')
 UNION ALL
 
 SELECT
-    FORMAT('the trigger %%I, which fires for each statement, and none of a load names the main table', definition.tgname) AS found,
+    FORMAT('the trigger %%I, which fires for each statement: it would never fire, for loads name partitions', definition.tgname) AS found,
     FORMAT('ALTER TABLE %%s DISABLE TRIGGER %%I', main.oid::regclass, definition.tgname) AS remedy
 FROM main
 INNER JOIN pg_catalog.pg_trigger AS definition ON main.oid = definition.tgrelid
@@ -72,7 +72,7 @@ WHERE
 UNION ALL
 
 SELECT
-    FORMAT('the rule %%I, and no statement of a load names the main table', definition.rulename) AS found,
+    FORMAT('the rule %%I: it would never apply, for loads name partitions', definition.rulename) AS found,
     FORMAT('DROP RULE %%I ON %%s', definition.rulename, main.oid::regclass) AS remedy
 FROM main
 INNER JOIN pg_catalog.pg_rewrite AS definition ON main.oid = definition.ev_class

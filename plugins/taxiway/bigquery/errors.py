@@ -106,7 +106,7 @@ def explains(act: F) -> F:
         except TaxiwayError:
             raise
         except Exception as error:
-            found = explained(error, self.where, self.settings, getattr(self, "outcome", ""))
+            found = as_taxiway_error(error, self.where, self.settings, getattr(self, "outcome", ""))
             if found is None:
                 raise
             if isinstance(error, _credentials_error()):
@@ -123,7 +123,7 @@ def _credentials_error() -> type[Exception]:
     return GoogleAuthError
 
 
-def explained(error: BaseException, where: str, settings: GcpSettings, outcome: str = "") -> TaxiwayError | None:
+def as_taxiway_error(error: BaseException, where: str, settings: GcpSettings, outcome: str = "") -> TaxiwayError | None:
     """Say what an exception of Google's clients means; None for any other.
 
     :param error: the exception

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from taxiway.bigquery.errors import explained
+from taxiway.bigquery.errors import as_taxiway_error
 from taxiway.bigquery.settings import GcpSettings, read_settings
 from taxiway.core.errors import SettingError, WarehouseBusyError
 from taxiway.core.program import airflow_command
@@ -75,7 +75,7 @@ def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exce
             f"the connection {gcp_conn_id} isn't there: expected one of the type google_cloud_platform. With "
             f"application default credentials: {add}; all ways: docs/bigquery.md"
         )
-    known = explained(error, gcp_conn_id, settings)
+    known = as_taxiway_error(error, gcp_conn_id, settings)
     if isinstance(known, WarehouseBusyError):
         return known
     found = type(error).__name__

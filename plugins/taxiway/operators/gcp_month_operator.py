@@ -25,8 +25,8 @@ from taxiway.core.months import Month
 from taxiway.operators.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
 from taxiway.operators.month_of_run import (
     PASSING_ERRORS,
-    explained,
     last_try_of,
+    message_of,
     require_output,
     source_and_month,
     try_number_of,
@@ -116,7 +116,7 @@ class GcpMonthOperator(BaseOperator):
             if step is not None:
                 self._enter_failure(step, error)
             if isinstance(error, TaxiwayError) and not isinstance(error, PASSING_ERRORS):
-                raise AirflowFailException(explained(error, self, Month.parse(self.month), context)) from error
+                raise AirflowFailException(message_of(error, self, Month.parse(self.month), context)) from error
             raise
 
     @abstractmethod

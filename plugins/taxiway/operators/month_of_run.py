@@ -84,7 +84,7 @@ def require_output(output: Any, operator: BaseOperator, source: Source, month: M
     )
 
 
-def explained(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
+def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
     """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
 
     :param error: of a step

@@ -15,8 +15,8 @@ from taxiway.core.errors import SettingError, TaxiwayError, WarehouseBusyError, 
 from taxiway.core.tables import LoadTables
 from taxiway.operators.month_of_run import (
     PASSING_ERRORS,
-    explained,
     last_try_of,
+    message_of,
     require_output,
     source_and_month,
     try_number_of,
@@ -76,7 +76,7 @@ class MonthOperator(BaseOperator):
         except PASSING_ERRORS:
             raise
         except TaxiwayError as error:
-            raise AirflowFailException(explained(error, self, month, context)) from error
+            raise AirflowFailException(message_of(error, self, month, context)) from error
 
     def _connect(self, tables: LoadTables) -> psycopg.Connection[Any]:
         where = f"{tables.source.name} {tables.month}: {self.task_id}"

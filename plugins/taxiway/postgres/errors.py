@@ -76,7 +76,7 @@ _KINDS_BY_TEXT = {
 # What libpq itself says, and PgBouncer: neither has another language here, nor a SQLSTATE of any use.
 
 _ADVICE_BY_KIND = {
-    "host": f"there is no host of that name: {_CONNECTION}",
+    "host": f"no host has that name: {_CONNECTION}",
     "encryption": (
         f"sslmode, sslrootcert or the certificates in the connection's extra don't fit the server: {_CONNECTION}"
     ),
