@@ -97,7 +97,7 @@ def test_a_year_of_a_new_dag(airflow: AirflowEnvironment) -> None:
     assert second.stdout.count("already succeeded") == 1 + 12
     assert "12 of 12 months succeeded, 12 of them earlier" in second.stdout
     assert (
-        "What succeeded earlier was not looked at now. To run all of it again: airflow dags backfill" in second.stdout
+        "Runs that succeeded earlier were not checked. To run all of them again: airflow dags backfill" in second.stdout
     )
     assert runs(airflow, "trivial") == dict.fromkeys(YEAR, "success")
     assert airflow.query("SELECT max(try_number) FROM task_instance WHERE dag_id = 'trivial'") == [(1,)]

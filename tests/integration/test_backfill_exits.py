@@ -100,7 +100,7 @@ def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_
     (tmp_path / "empty").mkdir()
     done = airflow.run(*BACKFILL, AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "empty"))
     assert done.returncode == 2
-    assert f"no DAG at all in {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER)" in done.stderr
+    assert f"the folder {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER) has no DAGs" in done.stderr
 
 
 def test_settings_of_our_own_services_are_not_named(airflow: AirflowEnvironment) -> None:

@@ -67,7 +67,7 @@ KINDS: dict[str, tuple[bytes, str, str]] = {
     "parquet": (b"PAR1" + bytes(600) + b"PAR1", "a Parquet file", "correct 'path'"),
     "json": (json.dumps([{"VendorID": NASTY}]).encode(), "a JSON document", "correct 'path'"),
     "html": (f"<html><title>{NASTY}{'x' * 5000}</title>".encode(), "an HTML page", "set login and password"),
-    "xml": (f"<?xml version='1.0'?><Error>{NASTY * 500}".encode(), "an XML document", "Look at what the mirror serves"),
+    "xml": (f"<?xml version='1.0'?><Error>{NASTY * 500}".encode(), "an XML document", "Open the file's address"),
     "utf-16": (CSV.decode().encode("utf-16"), "text in UTF-16", "in UTF-8"),
     "7-zip": (b"7z\xbc\xaf\x27\x1c" + bytes(100), "a 7-Zip archive", "Unpack it"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS", "git lfs pull"),

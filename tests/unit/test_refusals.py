@@ -223,7 +223,7 @@ def test_a_proxy_that_does_not_run(
     ("answer", "kind", "said"),
     [
         (407, DownloadRefusedError, "http://USER:PASSWORD@HOST:PORT"),
-        (403, DownloadRefusedError, "Ask the proxy's keepers to let it through"),
+        (403, DownloadRefusedError, "Ask the proxy's administrator to allow the mirror"),
         (503, DownloadError, AGAIN),
     ],
 )

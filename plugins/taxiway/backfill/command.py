@@ -128,7 +128,7 @@ class _Command:
         with create_session() as session:
             if lock.holder(session) is not None:
                 self._refuse(lock)
-            # What a call would put in order first is put in order here, too, and then taken back.
+            # A call settles unfinished runs first. A dry run does the same, and rolls it back.
             unfinished = self._unfinished(session)
             if unfinished is not None:
                 settle(unfinished, "dry run", session)
@@ -227,7 +227,7 @@ class _Command:
                 f"another backfill of {self.request.dag_id} is not finished: number {unfinished.id}, created "
                 f"{unfinished.created_at:%Y-%m-%d %H:%M} UTC by {unfinished.triggering_user_name or 'someone'} for "
                 f"{unfinished.from_date:%Y-%m-%d} to {unfinished.to_date:%Y-%m-%d}. Wait for its end, or cancel "
-                "it in the web UI; a paused DAG's backfill waits for ever"
+                "it in the web UI; the backfill of a paused DAG waits until the DAG is unpaused"
             )
         return unfinished.id
 
@@ -247,7 +247,7 @@ class _Command:
         with create_session() as session:
             holder = lock.holder(session)
         who = f"{holder.name}, since {holder.since:%Y-%m-%d %H:%M:%S %Z}" if holder else "one that just ended"
-        # Where it has no terminal, nobody can press Ctrl-C; and a shell's background processes may ignore SIGINT.
+        # Without a terminal, nobody can press Ctrl-C; and a shell's background processes may ignore SIGINT.
         pid = holder.local_pid if holder else None
         end = f"stop it with Ctrl-C or 'kill {pid}'" if pid else "stop it with Ctrl-C, or with 'kill', where it runs"
         raise BackfillError(

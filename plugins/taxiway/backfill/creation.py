@@ -29,7 +29,7 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
 
     Airflow's ``_create_backfill`` treats all runs alike; here an interrupted run is
     finished while a failed one is left alone, so its parts are put together anew.
-    It also leaves a run as it is whose tasks have been deleted from the metadata.
+    It also leaves a run alone if the metadata no longer have its tasks.
 
     :param planned: the plan, in the order in which runs start
     :return: the backfill's id
@@ -114,8 +114,8 @@ def _queue_again(
 ) -> None:
     """Queue a run that exists: all its tasks if it is run again, else those that have not ended.
 
-    Tasks that have no record, because ``airflow db clean`` has deleted it or because the DAG has got them since, are
-    created: without one, nothing would run, and the run would stay succeeded.
+    Tasks without a record are created: ``airflow db clean`` has deleted it, or the DAG got the task later. Otherwise
+    nothing would run, and the run would stay succeeded.
 
     :raises BackfillError: the run has changed since it was planned
     """
@@ -141,7 +141,7 @@ def _queue_again(
     ):
         # Airflow has counted this itself, for there was a task to clear.
         run.clear_number -= 1
-    # A run that is run again gets what this call says, be it nothing: an earlier call's conf is over.
+    # A run that is run again gets the conf of this call, or none: the conf of an earlier call no longer counts.
     if request.conf is not None or planned.action in (Action.RERUN, Action.RERUN_FAILED):
         run.conf = request.conf or {}
     if run.created_dag_version_id is None:

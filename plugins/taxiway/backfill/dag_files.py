@@ -34,7 +34,7 @@ class ParsedDag:
     bundle: BaseDagBundle
 
     def nothing_for(self, logical_date: datetime) -> str | None:
-        """Say why a logical date has nothing to run, as far as a task of the DAG has a method of this name to tell."""
+        """Say why a logical date has nothing to run, as a task with a method of this name tells; else None."""
         for task in self.bag.dags[self.dag.dag_id].tasks:
             ask = getattr(task, "nothing_for", None)
             if ask is not None and (reason := ask(logical_date)):
@@ -110,7 +110,7 @@ def _not_found(dag_id: str, known: list[str]) -> str:
 
     if not known:
         folder = conf.get("core", "dags_folder")
-        return f"DAG {dag_id!r} not found: there is no DAG at all in {folder}{named_by('core', 'dags_folder')}"
+        return f"DAG {dag_id!r} not found: the folder {folder}{named_by('core', 'dags_folder')} has no DAGs"
     close = difflib.get_close_matches(dag_id, known, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"DAG {dag_id!r} not found: {hint}DAGs there are: {', '.join(known)}"

@@ -114,7 +114,7 @@ def named(labels: Sequence[str]) -> str:
 
 
 def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequence[DagRunInfo], Sequence[str]]:
-    """Return the runs of the range whose time has come, and say which parts of the range have none."""
+    """Return the runs of the range whose data interval is over, and say which parts of the range have no runs."""
     from airflow.utils.types import DagRunType
 
     dag = parsed.dag
@@ -137,7 +137,10 @@ def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequ
     start, end = max(request.start, dag.start_date or request.start), min(request.end, dag.end_date or request.end)
     for info in dag.iter_dagrun_infos_between(start, end):
         if not _has_come(info, now):
-            outside.append(f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: not run, because its time has not come")
+            outside.append(
+                f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: no runs yet, because a run starts after its data "
+                f"interval"
+            )
             break
         infos.append(info)
     if not infos:

@@ -94,7 +94,7 @@ class BackfillRequest:
     def command(self, reprocess: str | None = None, *, first: str | None = None, last: str | None = None) -> str:
         """Return the command line that asks for the same again, quoted for a shell.
 
-        A demo has a call of its own: after its end, this command's would load from another mirror.
+        The demo names its own call instead: after its end, this command would load from another mirror.
 
         :param reprocess: another ``--reprocess-behavior`` than that of this call
         :param first: first date that is asked for, instead of the range

@@ -72,7 +72,7 @@ def report(
         say(console, sentence, "yellow")
     if earlier:
         again = request.command(reprocess="completed")
-        say(console, f"What succeeded earlier was not looked at now. To run all of it again: {again}")
+        say(console, f"Runs that succeeded earlier were not checked. To run all of them again: {again}")
     for run in runs:
         if run.state in (RunState.FAILED, RunState.FAILED_EARLIER) and run.run_id is not None:
             reason = failure_reason(request.dag_id, run.run_id, session)

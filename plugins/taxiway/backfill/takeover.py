@@ -54,7 +54,7 @@ def who_works_on(run: DagRun, session: Session) -> str | None:
             if job is not None and job.is_alive():
                 return f"its task {task.task_id} is about to start"
     if run.triggered_by == DagRunTriggeredByType.TEST or run.run_id.startswith(TEMPORARY_RUN):
-        # Such a run is one process, which starts its tasks itself: between two of them nothing else tells of it.
+        # Such a run is one process, which starts its tasks itself. Between two tasks, only their records show it.
         if max(task.updated_at or _never() for task in tasks) > _lost() if tasks else True:
             return "airflow dags test or tasks test"
         return None
@@ -63,7 +63,7 @@ def who_works_on(run: DagRun, session: Session) -> str | None:
         return None
     backfill = session.get(Backfill, run.backfill_id) if run.backfill_id is not None else None
     if run.state == DagRunState.QUEUED and backfill is not None and backfill.is_paused:
-        # A cancelled backfill is paused for ever, and schedulers start no run of a paused one.
+        # A cancelled backfill stays paused, and schedulers start no run of a paused backfill.
         return None
     return "Airflow's scheduler"
 

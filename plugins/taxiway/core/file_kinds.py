@@ -15,9 +15,9 @@ _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _JSON = re.compile(rb"\s*[\[{]\s*[\[\]{}\"]")
 _BOM = b"\xef\xbb\xbf"
 
-LOOK = "Look at what the mirror serves, in a browser for example; if the file is broken, tell the mirror's keepers"
-_OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path' in the source's YAML file, or have the mirror serve that"
-_UNPACK = "Unpack it, compress the CSV file in it with gzip, and have the mirror serve that"
+LOOK = "Open the file's address, for example in a browser. If the file is broken, tell the mirror's administrator"
+_OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path' in the source's YAML file, or have the mirror serve CSV"
+_UNPACK = "Unpack it, compress the CSV file in it with gzip, and have the mirror serve the result"
 _UNPACK_TAR = "Have the mirror serve its CSV file compressed with gzip: 'tar -xOf ARCHIVE MEMBER | gzip > FILE.csv.gz'"
 _COMPRESS = "Have the mirror serve it compressed with gzip: 'gzip FILE.csv'"
 _SAVE = "Save it as CSV in UTF-8, and compress it with gzip"
@@ -50,7 +50,7 @@ _FORMATS = (
         b"version https://git-lfs.github.com/spec/",
         "a pointer of Git LFS",
         "The address leads to the pointer in place of the file: correct the connection's address, or fetch the file "
-        "with 'git lfs pull' where the mirror is kept",
+        "with 'git lfs pull' on the mirror's machine",
     ),
 )
 # What a file of a kind begins with, what it is called, and what to do.

@@ -1,6 +1,6 @@
 """What an answer means that isn't the file: absent, private, a login, busy, or something else, and what to do.
 
-Storage such as S3 answers 403 for a file that it may not list, be it absent or private. An XML document names the
+Storage such as S3 answers 403 for an absent file, too, if the client may not list files. An XML document names the
 reason: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and learn.microsoft.com for Azure's codes.
 """
 
@@ -43,7 +43,7 @@ class Refusal(enum.Enum):
     )
     FORBIDDEN = (
         "The mirror refuses the file to this client: look at the address in a browser. If it asks for a login there, "
-        "set login and password in the mirror's connection; else ask the mirror's keepers"
+        "set login and password in the mirror's connection; else ask the mirror's administrator"
     )
     LEGAL = (
         "The mirror may not serve the file here, for legal reasons: set the address of another mirror in the connection"
@@ -120,7 +120,7 @@ def refused_by_proxy(where: str, cause: str) -> TaxiwayError:
         return DownloadRefusedError(f"{found}. {Refusal.PROXY_LOGIN.value}")
     if refused[1].startswith("5"):
         return DownloadError(f"{found}. {Refusal.BUSY.value}")
-    return DownloadRefusedError(f"{found}. Ask the proxy's keepers to let it through. {correct}")
+    return DownloadRefusedError(f"{found}. Ask the proxy's administrator to allow the mirror. {correct}")
 
 
 def said_in(body: bytes, content_type: str) -> str:

@@ -233,7 +233,7 @@ def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
 
 
 def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
-    """Say which months are somebody's data, and what can be done: nothing real is replaced without the word."""
+    """Say which months hold real data, and the call that replaces them."""
     first = real[0]
     instead = "by samples" if mirror is None else f"by what {shown_address(mirror)} has"
     return (

@@ -1,4 +1,4 @@
-"""Which files are samples: told by their bytes, wherever they were loaded from."""
+"""Which files are samples: known by their bytes, whatever address they were loaded from."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def setup(home: Home, *, report: object = print) -> None:
 
 
 def refuse_path(root: Path) -> None:
-    """Refuse a folder in whose path Airflow would replace something by something else.
+    """Refuse a folder whose path Airflow would read as another path.
 
     :raises SettingError: it can't be used
     """
