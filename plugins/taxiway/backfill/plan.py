@@ -114,7 +114,7 @@ def named(labels: Sequence[str]) -> str:
 
 
 def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequence[DagRunInfo], Sequence[str]]:
-    """Return the runs of the range whose data interval is over, and say which parts of the range have no runs."""
+    """Return the runs of the range that the schedule has started by now, and say which parts have no runs."""
     from airflow.utils.types import DagRunType
 
     dag = parsed.dag
@@ -138,8 +138,8 @@ def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequ
     for info in dag.iter_dagrun_infos_between(start, end):
         if not _has_come(info, now):
             outside.append(
-                f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: no runs yet, because a run starts after its data "
-                f"interval"
+                f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: not run, because the schedule starts "
+                f"these runs in the future"
             )
             break
         infos.append(info)
