@@ -18,7 +18,9 @@ _BOM = b"\xef\xbb\xbf"
 LOOK = "Open the file's address, for example in a browser. If the file is broken, tell the mirror's administrator"
 _OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path' in the source's YAML file, or have the mirror serve CSV"
 _UNPACK = "Unpack it, compress the CSV file in it with gzip, and have the mirror serve the result"
-_UNPACK_TAR = "Have the mirror serve its CSV file compressed with gzip: 'tar -xOf ARCHIVE MEMBER | gzip > FILE.csv.gz'"
+_UNPACK_TAR = (
+    "Have the mirror serve the CSV file in it, compressed with gzip: 'tar -xOf ARCHIVE MEMBER | gzip > FILE.csv.gz'"
+)
 _COMPRESS = "Have the mirror serve it compressed with gzip: 'gzip FILE.csv'"
 _SAVE = "Save it as CSV in UTF-8, and compress it with gzip"
 _PAGE = (

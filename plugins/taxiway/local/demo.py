@@ -207,8 +207,8 @@ def _probe(mirror: str, source: Source) -> None:
         answer = requests.head(address, allow_redirects=True, timeout=20)
     except (requests.RequestException, ValueError, TypeError) as error:  # the last two for a malformed proxy
         raise DemoError(
-            f"MIRROR={asked} doesn't answer for {file} ({type(error).__name__}): expected the files there, is the "
-            f"address right, and does the mirror run?"
+            f"MIRROR={asked} doesn't answer for {file} ({type(error).__name__}): expected the files there. Look "
+            f"whether the address is right and the mirror runs"
         ) from error
     if answer.status_code >= 400 and answer.status_code != 405:
         raise DemoError(f"MIRROR={asked} answers {answer.status_code} for {file}, expected the file of {YEAR}-01 there")
