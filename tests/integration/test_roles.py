@@ -369,6 +369,22 @@ def test_a_load_does_not_wait_for_somebody_busy_with_another_month(
 # --- Setting up again
 
 
+def test_short_names_of_the_loader_mean_the_main_tables(warehouse: Installation) -> None:
+    """The role has a schema of its own name, the ledger's: a view or table created there would hide a main table."""
+    with warehouse.connect("taxiway") as connection:
+        connection.execute("CREATE VIEW green_by_day AS SELECT 1 AS day")
+        connection.execute("CREATE TABLE yellow_tripdata (a int)")
+        assert query(connection, "SELECT schemaname FROM pg_views WHERE viewname = 'green_by_day'") == [("public",)]
+        assert query(connection, "SELECT schemaname FROM pg_tables WHERE tablename LIKE 'yellow%'") == [("public",)]
+        assert query(connection, "SELECT count(*) FROM loads") == [(2,)]
+    warehouse.admin("ALTER ROLE taxiway IN DATABASE taxi SET search_path = public, private")
+
+    warehouse.set_up()
+
+    with warehouse.connect("taxiway") as connection:
+        assert query(connection, "SHOW search_path") == [("public, private",)], "what somebody has set stays"
+
+
 def test_a_second_setup_changes_nothing(warehouse: Installation) -> None:
     rights = (
         "SELECT 'database', datname::text, datdba, datacl::text FROM pg_database "

@@ -35,6 +35,20 @@ BEGIN
     END IF;
     EXECUTE 'REVOKE ALL ON DATABASE ' || warehouse || ' FROM PUBLIC, taxiway, taxiway_reader';
     EXECUTE 'GRANT CONNECT ON DATABASE ' || warehouse || ' TO taxiway, taxiway_reader';
+    -- By default, the schema named as the role comes first: what somebody creates or asks for by a short name would be
+    -- beside the ledger, and hide the main table of that name.
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_db_role_setting AS given, UNNEST(given.setconfig) AS setting
+        WHERE
+            given.setrole = 'taxiway'::regrole
+            AND given.setdatabase IN (
+                0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = CURRENT_DATABASE())
+            )
+            AND setting LIKE 'search_path=%'
+    ) THEN
+        EXECUTE 'ALTER ROLE taxiway IN DATABASE ' || warehouse || ' SET search_path = public, "$user"';
+    END IF;
 END
 $database$;
 
