@@ -1,30 +1,35 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gcp up down psql test test-gcp test-install test-docker bench bench-year lint format lock clean
+.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker bench bench-year lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 
-# A virtual environment has its own path written into it: where the checkout has moved, it is made anew.
+# A virtual environment has its own path written into it: if the checkout has moved, what needs one makes it anew.
+ifneq ($(filter-out help down clean,$(or $(MAKECMDGOALS),help)),)
 MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$(pwd -P)" ] && rm -rf $(VENV) && echo moved)
+endif
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.runtime ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
+setup: ready ## Make everything ready: .venv, embedded Postgres, Airflow's metadata, connections
+	@echo "Ready. Load months: bin/airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green. Web UI: make up. All commands: make help"
+
+ready: $(VENV)/.runtime
 	@$(BIN)/python -m taxiway.local.setup
 
 demo: ROWS ?= 5000
-demo: setup ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
+demo: ready ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
 	@$(BIN)/python -m taxiway.local.demo --rows="$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
 
 demo-gcp: ROWS ?= 5000
 demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
 	@$(BIN)/python -m taxiway.local.demo_gcp --rows="$(ROWS)"
 
-up: setup ## Start Airflow with its web UI in the background
+up: ready ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway.local.services up
 
 down: ## Stop Airflow and embedded Postgres
@@ -33,8 +38,8 @@ down: ## Stop Airflow and embedded Postgres
 	    echo "make down: $(VENV) is not there, and Airflow or embedded Postgres may still run: run make setup, then make down" >&2; \
 	    exit 1; fi
 
-psql: setup ## Open psql on the warehouse (AS=postgres as its superuser)
-	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),--as "$(AS)")
+psql: ready ## Open psql on the warehouse (AS=postgres as its superuser)
+	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))
 
 test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=2: two files at once)
 	@$(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
@@ -79,8 +84,12 @@ clean: down ## Stop everything and delete what setup made (the loaded months too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m bench.leftovers --none-may-run; fi
 	rm -rf .taxiway logs airflow.cfg $(VENV)
 
+# A PYTHON that is given must be the one that .venv was made with.
+asked-python:
+	@if [ -n "$(PYTHON)" ] && [ -x $(BIN)/python ]; then bin/make-venv --is "$(PYTHON)"; fi
+
 # pip is told to install exactly what the locks say; the stamp is newer than the lock it installed.
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements.txt | asked-python
 	@bin/make-venv requirements.txt $(PYTHON)
 	@touch $@
 

@@ -36,7 +36,16 @@ def test_any_other_path_is_taken(path: str) -> None:
     refuse_path(Path(path))
 
 
-@pytest.mark.parametrize(("name", "found"), [("a:b", "a colon"), ("a\nb", "a line's end"), ("a\n", "a line's end")])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("a:b", "a colon"),
+        ("a\nb", "a line's end"),
+        ("a\n", "a line's end"),
+        ("a $HOME", "a dollar sign before a name"),
+        ("${a}", "a dollar sign before a name"),
+    ],
+)
 def test_a_folder_that_no_virtual_environment_can_have_is_refused_first(name: str, found: str, tmp_path: Path) -> None:
     checkout = tmp_path / name
     checkout.mkdir()

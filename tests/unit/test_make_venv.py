@@ -75,6 +75,12 @@ def test_settings_of_pip_decide_where_packages_come_from(checkout: Path) -> None
     assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
 
 
+def test_a_home_that_cannot_be_written_to_is_not_complained_of(checkout: Path) -> None:
+    done = make_venv(checkout, HOME="/dev/null")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_another_file_than_the_locked_one_is_refused(checkout: Path) -> None:
     lock = checkout / "requirements.txt"
     lock.write_text(lock.read_text()[:-65] + "0" * 64 + "\n")

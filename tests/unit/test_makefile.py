@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,14 @@ def environment() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("given", "called"), [((), "taxiway.local.psql"), (("AS=postgres",), '--as "postgres"')])
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ((), "taxiway.local.psql"),
+        (("AS=postgres",), '--as "postgres"'),
+        (("AS=",), "taxiway.local.psql"),
+    ],
+)
 def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str, ...], called: str) -> None:
     """GNU make has a variable AS of its own: the assembler."""
     printed = subprocess.run(
@@ -50,6 +58,45 @@ def test_down_says_what_it_cannot_stop_without_a_python(left: str | None, tmp_pa
     # GNU make ends with 2 when a command of its ends with 1.
     assert done.returncode == (2 if may_run else 0)
     assert ("Airflow or embedded Postgres may still run: run make setup, then make down" in done.stderr) == may_run
+
+
+@pytest.mark.parametrize(("target", "stays"), [("help", True), ("down", True), ("lint", False)])
+def test_what_needs_no_python_leaves_a_moved_environment_alone(target: str, stays: bool, tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".path").write_text("/elsewhere\n")
+
+    subprocess.run(
+        ["make", "--dry-run", "--file", str(ROOT / "Makefile"), target],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (tmp_path / ".venv").exists() == stays
+
+
+@pytest.mark.parametrize(("given", "fits"), [(sys.executable, True), ("/no/python", False), ("/bin/true", False)])
+def test_another_python_than_that_of_the_environment_is_refused(given: str, fits: bool, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "make-venv").symlink_to(ROOT / "bin" / "make-venv")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    shim = tmp_path / ".venv" / "bin" / "python"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
+
+    done = subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), "asked-python", f"PYTHON={given}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) == fits
+    assert (f"PYTHON={given} isn't what .venv was made with" in done.stderr) != fits
+    assert ("rm -rf .venv" in done.stderr) != fits
 
 
 def test_the_cloud_is_not_tested_without_one() -> None:

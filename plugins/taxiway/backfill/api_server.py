@@ -24,7 +24,9 @@ from taxiway.backfill.errors import BackfillError
 from taxiway.backfill.processes import bind_children, end_processes
 
 URL_VARIABLE = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+"""A server that lives may take this long: on a machine with other work it takes a minute."""
+
 LOOK_SECONDS = 3.0
 
 

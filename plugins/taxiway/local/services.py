@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,15 +72,17 @@ class Service:
         return process
 
 
-def up(home: Home) -> str:
+def up(home: Home, say: Callable[[str], object] = print) -> str:
     """Start what isn't running, and wait until all of it is healthy.
 
+    :param say: called with a line before anything is started
     :return: the web UI's address
     :raises ServiceError: a service ends, or doesn't become healthy in time
     """
     running, address = _read(home)
     if len(running) == len(COMMANDS) and _healthy(address):
         return address
+    say("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     _stop(running)
     setup(home)
     port = _free_port(int(os.environ.get("AIRFLOW__API__PORT", FIRST_PORT)))
@@ -227,7 +230,6 @@ def main() -> int:
         stopped = down(home)
         print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running")
         return 0
-    print("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     address = up(home)
     password = json.loads(home.passwords.read_text(encoding="utf-8")).get("admin", "")
     print(f"Airflow is up: {address}")
