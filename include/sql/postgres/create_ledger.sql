@@ -134,7 +134,7 @@ LEFT JOIN LATERAL (
         AND earlier.destination = loads.destination
         AND earlier.month = loads.month
         AND earlier.state = 'published'
-    ORDER BY earlier.load_id DESC
+    ORDER BY COALESCE(earlier.fetched_load_id, earlier.load_id) DESC, earlier.load_id DESC
     LIMIT 1
 ) AS published ON TRUE
 ORDER BY loads.source, loads.destination, loads.month, loads.load_id DESC;

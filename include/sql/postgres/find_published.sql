@@ -18,5 +18,9 @@ WHERE
     AND month = %(month)s
     AND destination = %(destination)s
     AND state IN ('published', 'unchanged')
-ORDER BY state = 'published' DESC, partition_digest IS NULL, load_id DESC
+ORDER BY
+    state = 'published' DESC,
+    partition_digest IS NULL,
+    COALESCE(fetched_load_id, load_id) DESC,
+    load_id DESC
 LIMIT 1
