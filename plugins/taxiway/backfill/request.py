@@ -17,7 +17,7 @@ from taxiway.core.program import airflow_command
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
-    rf"{_DAY.pattern}[T ]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{3}}([0-9]{{3}})?)?)?"
+    rf"{_DAY.pattern}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{3}}([0-9]{{3}})?)?)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
 """What ``datetime.fromisoformat`` reads in the same way on every supported Python. From 3.11 on it reads more:
@@ -119,17 +119,24 @@ class BackfillRequest:
 
 def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:
     day = _DAY.fullmatch(text)
-    try:
-        if not (day or _MOMENT.fullmatch(text)):
-            raise ValueError(text)
-        # Python 3.10 reads no Z, which is how most people write UTC.
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+    said = f"{option} {one_line(repr(text), 60)}"
+    if not (day or _MOMENT.fullmatch(text)):
         raise BackfillUsageError(
-            f"{option} {one_line(repr(text), 60)} is not a date: write a day as YYYY-MM-DD, for example 2019-03-01, "
+            f"{said} is not a date: write a day as YYYY-MM-DD, for example 2019-03-01, "
             "or a moment as YYYY-MM-DDTHH:MM:SS+00:00"
-        ) from None
+        )
+    try:
+        whole_day = datetime.fromisoformat(text[:10])
+    except ValueError as error:
+        raise BackfillUsageError(f"{said}: there is no such day in the calendar ({error})") from None
+    try:
+        # A later Python may read 24:00. Python 3.10 reads no Z, which is how most people write UTC.
+        if not day and text[11:13] > "23":
+            raise ValueError("hour must be in 0..23")
+        moment = whole_day if day else datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise BackfillUsageError(f"{said}: there is no such time of a day ({error})") from None
     return moment + timedelta(days=1, microseconds=-1) if day and end_of_day else moment
 
 
