@@ -103,6 +103,20 @@ def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_
     assert f"the folder {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER) has no DAGs" in done.stderr
 
 
+def test_a_run_that_somebody_marked_as_failed(airflow: AirflowEnvironment) -> None:
+    month = ("dags", "backfill", "-s", "2019-05-01", "trivial")
+    assert airflow.run(*month).returncode == 0
+    # What the web UI does with a run whose tasks have ended.
+    airflow.query("UPDATE dag_run SET state = 'failed' WHERE dag_id = 'trivial' AND run_id LIKE '%%2019-05-01%%'")
+
+    done = airflow.run(*month)
+
+    assert done.returncode == 1
+    assert (
+        "2019-05 failed earlier: no task failed: the run was cancelled, somebody marked it as failed, " in done.stdout
+    )
+
+
 def test_settings_of_our_own_services_are_not_named(airflow: AirflowEnvironment) -> None:
     services = airflow.home / SERVICES_ENVIRONMENT
     services.parent.mkdir(exist_ok=True)

@@ -193,8 +193,8 @@ def failure_reason(dag_id: str, run_id: str, session: Session) -> FailureReason:
     if failed is None:
         return FailureReason(
             task=None,
-            message="no task failed: the run was cancelled, took longer than its dagrun_timeout, "
-            "or has tasks that wait for each other",
+            message="no task failed: the run was cancelled, somebody marked it as failed, it took longer than its "
+            "dagrun_timeout, or it has tasks that wait for each other",
             log=None,
         )
     name = failed.task_id if failed.map_index < 0 else f"{failed.task_id}[{failed.map_index}]"
