@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -177,6 +178,26 @@ def post(taxi: TaxiAirflow, path: str, body: Any, method: str = "POST") -> Any:
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
+
+
+def test_a_task_is_cleared_whose_month_was_unchanged(taxi: TaxiAirflow) -> None:
+    month = ("dags", "backfill", "-s", "2019-01-01", "taxi_green")
+    assert taxi.airflow.run(*month).returncode == 0
+    assert taxi.airflow.run(*month, "--reset-dagruns").returncode == 0
+    assert taxi.query("SELECT state FROM taxiway.loads ORDER BY load_id") == [("published",), ("unchanged",)]
+    cleared = ("tasks", "clear", "taxi_green", "-t", "stage_month", "-d", "-s", "2019-01-01", "-e", "2019-01-31", "-y")
+    assert taxi.airflow.run(*cleared).returncode == 0
+
+    done = taxi.airflow.run(*month)
+
+    assert done.returncode == 1
+    (said,) = [line for line in done.stdout.splitlines() if "found nothing that download_month left" in line]
+    assert "or the month was published from the same bytes already, and there was nothing to do" in said
+    # What it advises loads the month once more.
+    again = said.partition("once more, run ")[2]
+    done = taxi.airflow.run(*shlex.split(again)[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert taxi.query("SELECT state FROM taxiway.loads ORDER BY load_id DESC LIMIT 1") == [("published",)]
 
 
 def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:

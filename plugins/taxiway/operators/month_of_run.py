@@ -77,10 +77,14 @@ def require_output(output: Any, operator: BaseOperator, source: Source, month: M
     if output is not None:
         return output
     before = ", ".join(sorted(set(operator.upstream_task_ids))) or "the task before"
+    day = str(month.first_day)
+    again = ("-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", '{"force": true}')
     raise StagingMissingError(
         f"{source.name} {month}: {operator.task_id}: found nothing that {before} left in the run "
-        f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, or somebody marked it as a "
-        f"success. Nothing was published: clear the task {before} with its downstream tasks"
+        f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
+        "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
+        f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
+        f"once more, run {airflow_command('dags', 'backfill', *again, operator.dag_id)}"
     )
 
 
