@@ -68,6 +68,11 @@ class KillableServer(PostgresServer):
         self._postmasters.append(self._popen("postgres", *arguments, environment=environment))
         wait_until(self._answers, timeout=60, what="Postgres to answer", interval=0.02)
 
+    def stop(self) -> None:
+        """Shut down, and cut off whoever is connected, as ``make down`` does."""
+        self._postmasters[-1].send_signal(signal.SIGINT)
+        self._postmasters[-1].wait(30)
+
     def kill(self) -> None:
         """Kill the postmaster and every process of its own, as a power cut would."""
         postmaster = self._postmasters[-1]

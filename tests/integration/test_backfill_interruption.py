@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.faults.killable_server import KillableServer
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server, wait_until
 
 DAGS = Path(__file__).with_name("backfill_dags")
@@ -134,6 +136,42 @@ def test_a_killed_command_takes_its_processes_along_and_the_next_call_takes_over
         "2019-03  create",
     ], dry.stderr
     the_next_call_finishes(airflow, "airflow dags backfill -s 2019-01-01 -e 2019-03-31 holding")
+
+
+def test_a_database_that_stops_is_said_with_the_call_that_goes_on(airflow: AirflowEnvironment) -> None:
+    server = KillableServer()
+    try:
+        connection = f"postgresql+psycopg2://postgres@/postgres?host={server.socket_folder}"
+        airflow.variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = connection
+        assert airflow.run("db", "migrate").returncode == 0
+        command = start(airflow, "--reset-dagruns")
+        held(airflow, "2019-01")
+
+        server.stop()
+
+        output, _ = command.communicate(timeout=120)
+        assert command.returncode == 1, output
+        again = "airflow dags backfill -s 2019-01-01 -e 2019-03-31 --reprocess-behavior failed holding"
+        assert re.search(
+            r"error: Airflow's metadata database \S+taxiway-killable\S+ \(named by \S+\) has stopped answering: \w",
+            output,
+        ), output
+        assert "Nothing is half done: the next call puts the runs that had begun in order." in output
+        assert f"go on with: {again}\n" in output, output
+        assert "sqlalche.me" not in output
+
+        # A call before it answers says the same.
+        silent = airflow.run(*shlex.split(again)[1:])
+        assert (silent.returncode, f"go on with: {again}" in silent.stderr) == (1, True), silent.stderr
+
+        server.start()
+        (airflow.home / "release").touch()
+        done = airflow.run(*shlex.split(again)[1:])
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "An earlier call was killed: its unfinished runs are put in order first." in done.stdout
+        assert "3 of 3 months succeeded" in done.stdout
+    finally:
+        server.close()
 
 
 def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:

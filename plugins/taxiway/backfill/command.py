@@ -20,7 +20,12 @@ from airflow.utils.session import create_session
 from sqlalchemy.orm import Session
 
 from taxiway.backfill.api_server import ExecutionApi
-from taxiway.backfill.configuration import given_settings, metadata_problem
+from taxiway.backfill.configuration import (
+    database_silence,
+    given_settings,
+    metadata_problem,
+    named_by,
+)
 from taxiway.backfill.creation import check_conf, create_backfill
 from taxiway.backfill.dag_files import ParsedDag, parse_dag
 from taxiway.backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
@@ -82,11 +87,24 @@ class _Command:
             # Airflow ends the process itself if its metadata isn't migrated, and says why in its log only.
             traceback.print_exc()
             where = f"; details: {self.output.log}" if self.output.log else ""
-            self.output.error(metadata_problem() or f"{type(error).__name__}: {error}{where}{self.given}")
+            silence = database_silence(error)
+            if silence is not None:
+                self.output.error(self._unanswered(silence) + self.given)
+            else:
+                self.output.error(metadata_problem() or f"{type(error).__name__}: {error}{where}{self.given}")
             return EXIT_FAILED
         finally:
             self.api.stop()
             self.output.close()
+
+    def _unanswered(self, silence: str) -> str:
+        url = settings.get_engine().url.render_as_string(hide_password=True)
+        given = named_by("database", "sql_alchemy_conn")
+        return (
+            f"Airflow's metadata database {url}{given} has stopped answering: {silence}. Nothing is "
+            "half done: the next call puts the runs that had begun in order. Once the database answers again, go on "
+            f"with: {self.request.command(reprocess=self.request.reprocess_of_the_rest)}"
+        )
 
     def go(self) -> int:
         if self.request.dry_run:

@@ -6,7 +6,10 @@ import contextlib
 import os
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
 from taxiway.core.env_file import SERVICES_ENVIRONMENT, read_assignments
+from taxiway.core.messages import one_line
 from taxiway.core.program import airflow_command
 
 
@@ -44,3 +47,28 @@ def metadata_problem() -> str | None:
             f"Run '{airflow_command('db', 'migrate')}' and try again"
         )
     return None
+
+
+def database_silence(error: BaseException) -> str | None:
+    """Return the first line of what was said when the metadata database stopped answering; None for other errors.
+
+    :param error: what ended the command; it may have come of another error
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, DBAPIError):
+            code = getattr(cause.orig, "pgcode", None)
+            if cause.connection_invalidated or _is_silence(cause, code):
+                return one_line((str(cause.orig).strip() or type(cause.orig).__name__).splitlines()[0], 300)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _is_silence(error: DBAPIError, code: str | None) -> bool:
+    """Tell a server that is gone, starts or stops (classes 08 and 57P of SQLSTATE) from one that refuses a statement.
+
+    Errors of connecting have no code.
+    """
+    return code.startswith(("08", "57P")) if code else isinstance(error, (OperationalError, InterfaceError))

@@ -91,6 +91,15 @@ class BackfillRequest:
         """The range in words, as it was typed."""
         return self.typed_start if self.typed_start == self.typed_end else f"{self.typed_start} to {self.typed_end}"
 
+    @property
+    def reprocess_of_the_rest(self) -> str:
+        """The ``--reprocess-behavior`` of a call that finishes what this one has begun, and leaves what is done.
+
+        All that was to be run again counts as interrupted, and is finished by any call. What failed is part of the
+        rest if failures were to be run again.
+        """
+        return "none" if self.reprocess == "none" else "failed"
+
     def command(self, reprocess: str | None = None, *, first: str | None = None, last: str | None = None) -> str:
         """Return the command line that asks for the same again, quoted for a shell.
 

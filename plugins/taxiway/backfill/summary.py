@@ -100,10 +100,8 @@ def report_stop(console: Console, request: BackfillRequest, runs: Sequence[RunSt
     if succeeded:
         say(console, f"    succeeded: {', '.join(succeeded)}")
     say(console, f"    not finished: {', '.join(rest)}")
-    # All that was to be run again counts as interrupted, and is finished by any call; "completed" would run what
-    # is done once more. What failed is part of the rest where failures were to be run again.
-    reprocess = "none" if request.reprocess == "none" else "failed"
-    say(console, f"Nothing is half done. Finish the rest: {request.command(reprocess=reprocess)}")
+    rest_of_it = request.command(reprocess=request.reprocess_of_the_rest)
+    say(console, f"Nothing is half done. Finish the rest: {rest_of_it}")
 
 
 def say(console: Console, text: str, style: str = "") -> None:
