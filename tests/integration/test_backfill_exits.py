@@ -103,6 +103,24 @@ def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_
     assert f"the folder {tmp_path / 'empty'} (named by AIRFLOW__CORE__DAGS_FOLDER) has no DAGs" in done.stderr
 
 
+@pytest.mark.parametrize("options", [("--reset-dagruns",), ("--reset-dagruns", "--dry-run")])
+def test_an_unusable_executor_is_refused_before_anything_is_changed(
+    options: tuple[str, ...], airflow: AirflowEnvironment
+) -> None:
+    assert airflow.run(*BACKFILL).returncode == 0
+    runs = "SELECT run_id, state, clear_number, conf::text, queued_at FROM dag_run WHERE dag_id = 'trivial'"
+    before = airflow.query(runs)
+
+    done = airflow.run(*BACKFILL, *options, AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
+
+    assert done.returncode == 1, done.stdout
+    assert (
+        "error: Airflow's executor can't be loaded: CeleryExecutor (named by AIRFLOW__CORE__EXECUTOR): "
+        "No module named 'airflow.providers.celery'. Nothing was changed."
+    ) in done.stderr, done.stderr
+    assert airflow.query(runs) == before
+
+
 def test_a_run_that_somebody_marked_as_failed(airflow: AirflowEnvironment) -> None:
     month = ("dags", "backfill", "-s", "2019-05-01", "trivial")
     assert airflow.run(*month).returncode == 0

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from taxiway.backfill.api_server import ExecutionApi
 from taxiway.backfill.configuration import (
     database_silence,
+    executor_problem,
     given_settings,
     metadata_problem,
     named_by,
@@ -111,6 +112,7 @@ class _Command:
             return self._dry_run()
         if self._drives():
             self.api.start_if_missing()
+        self._load_executors()
         parsed = parse_dag(self.request.dag_id)
         check_conf(self.request, parsed.dag)
         # Everything that can be wrong with the range is found before anything is written.
@@ -139,7 +141,14 @@ class _Command:
         settings.get_engine().dispose()
         return drives
 
+    def _load_executors(self) -> None:
+        """Load the configured executors before anything is changed."""
+        problem = executor_problem()
+        if problem is not None:
+            raise BackfillError(problem + self.given)
+
     def _dry_run(self) -> int:
+        self._load_executors()
         parsed = parse_dag(self.request.dag_id)
         check_conf(self.request, parsed.dag)
         lock = BackfillLock(self.request.dag_id)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from airflow.configuration import conf
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from taxiway.core.env_file import SERVICES_ENVIRONMENT, read_assignments
@@ -45,6 +46,22 @@ def metadata_problem() -> str | None:
         return (
             f"Airflow's metadata database {url}{named_by('database', 'sql_alchemy_conn')} {state}. "
             f"Run '{airflow_command('db', 'migrate')}' and try again"
+        )
+    return None
+
+
+def executor_problem() -> str | None:
+    """Say that an executor of the configuration can't be loaded; None if all can."""
+    from airflow.exceptions import AirflowConfigException, UnknownExecutorException
+    from airflow.executors.executor_loader import ExecutorLoader
+
+    try:
+        ExecutorLoader.init_executors()
+    except (AirflowConfigException, UnknownExecutorException, ImportError) as error:
+        return (
+            f"Airflow's executor can't be loaded: {conf.get('core', 'executor')}{named_by('core', 'executor')}: "
+            f"{one_line(str(error.__context__ or error), 300)}. Nothing was changed. Set [core] executor to one "
+            "that is installed, such as LocalExecutor, or install its provider"
         )
     return None
 
