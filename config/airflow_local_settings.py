@@ -14,6 +14,12 @@ spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.
 if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
+    if sys.argv[1:3] == ["dags", "backfill"]:
+        # Before anything that takes its time: what Airflow imports from here on takes a second or two.
+        from taxiway.backfill.signals import end_at_once_on_ctrl_c
+
+        end_at_once_on_ctrl_c()
+
     from airflow.configuration import conf
 
     from taxiway.backfill.cli import register

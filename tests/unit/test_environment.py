@@ -111,6 +111,37 @@ def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Pat
     assert done.stdout.splitlines() == [f"{config} {tmp_path / 'home'}", "True"], done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["dags", "backfill", "taxi_green"], ["dags", "list"]])
+def test_ctrl_c_while_airflow_starts(tmp_path: Path, arguments: list[str]) -> None:
+    """One line for a backfill; other commands of Airflow's stay as they are."""
+    code = (
+        f"import os, signal, sys; sys.argv = ['airflow', *{arguments}];"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "import airflow_local_settings; os.kill(os.getpid(), signal.SIGINT)"
+    )
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={
+            "PYTHONPATH": os.pathsep.join(
+                str(path) for path in (ROOT / "plugins", ROOT / "config", Path(pytest.__file__).parents[1])
+            ),
+            "AIRFLOW_HOME": str(tmp_path / "home"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "backfill" in arguments:
+        assert (done.returncode, done.stderr) == (130, "\nairflow dags backfill: stopped\n")
+    else:
+        assert done.returncode not in (0, 130)
+        assert "KeyboardInterrupt" in done.stderr
+
+
 def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> None:
     home = a_home(tmp_path, "SHOWN=from-the-file\n")
 

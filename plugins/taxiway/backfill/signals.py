@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def end_at_once_on_ctrl_c() -> None:
+    """End the process with one line on Ctrl-C, until :class:`StopSignals` takes over: nothing has been started yet.
+
+    An exception instead would end in the middle of an import of Airflow's, with its traceback.
+    """
+    # A signal that is ignored stays ignored.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, b"\nairflow dags backfill: stopped\n")
+    os._exit(EXIT_INTERRUPTED)
 
 
 class StopSignals:
