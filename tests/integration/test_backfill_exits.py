@@ -133,6 +133,7 @@ def test_a_run_that_somebody_marked_as_failed(airflow: AirflowEnvironment) -> No
     assert (
         "2019-05 failed earlier: no task failed: the run was cancelled, somebody marked it as failed, " in done.stdout
     )
+    assert "clearing" not in done.stdout
 
 
 def test_settings_of_our_own_services_are_not_named(airflow: AirflowEnvironment) -> None:

@@ -73,9 +73,11 @@ def report(
     if earlier:
         again = request.command(reprocess="completed")
         say(console, f"Runs that succeeded earlier were not checked. To run all of them again: {again}")
+    reasons = []
     for run in runs:
         if run.state in (RunState.FAILED, RunState.FAILED_EARLIER) and run.run_id is not None:
             reason = failure_reason(request.dag_id, run.run_id, session)
+            reasons.append(reason.message)
             task = f"{reason.task}: " if reason.task else ""
             say(console, f"{run.label} {run.state.value}: {task}{reason.message}", "bold red")
             if reason.log is not None:
@@ -87,8 +89,13 @@ def report(
             say(console, f"{run.label} is {run.state.value}{worker}: call again when {run.run_id} has ended", "yellow")
         elif not run.state.succeeded:
             say(console, f"{run.label} did not run: its run is gone, or belongs to somebody else", "bold red")
-    if any(run.state in (RunState.FAILED, RunState.FAILED_EARLIER) for run in runs):
+    if reasons:
         say(console, f"Rerun what failed: {request.command(reprocess='failed')}")
+    if any("lear the task" in reason for reason in reasons):
+        say(
+            console,
+            "This does what clearing the tasks does, too: mend what the errors name, then give this call.",
+        )
     return 0 if all(run.state.done for run in runs) else EXIT_FAILED
 
 
