@@ -73,7 +73,10 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         dagrun_timeout=DAGRUN_TIMEOUT,
         tags=[*source.tags, warehouse],
         params={
-            "month": month_param("The month to load, as YYYY-MM. Empty: the month of the logical date."),
+            "month": month_param(
+                f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
+                f"{source.months_there_are}; for any other the run succeeds, and loads nothing."
+            ),
             "use_cache": Param(
                 True,
                 type="boolean",

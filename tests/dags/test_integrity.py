@@ -125,6 +125,11 @@ def test_every_dag_is_owned_tagged_and_documented(dag: Any, source: Source) -> N
     assert f"airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag.dag_id}" in dag.doc_md
 
 
+def test_the_trigger_form_names_the_months_that_there_are(dag: Any, source: Source) -> None:
+    said = dag.params.get_param("month").description
+    assert f"There are the months {source.months_there_are}; for any other the run succeeds, and loads nothing" in said
+
+
 @pytest.mark.parametrize("month", ["2019-03", "2021-12", None])
 def test_a_month_is_accepted(dag: Any, month: str | None) -> None:
     as_stored(dag).params.deep_merge({"month": month}).validate()

@@ -129,15 +129,19 @@ def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
 
 def test_a_month_that_the_command_line_names(taxi: TaxiAirflow) -> None:
     """By parameter, and with neither a date nor a parameter."""
-    named, nameless = in_turn(
+    named, absent, nameless = in_turn(
         taxi,
         ("dags", "reserialize"),
         ("tasks", "test", "taxi_green", "download_month", "-t", '{"month": "2019-03"}'),
+        ("tasks", "test", "taxi_green", "download_month", "-t", '{"month": "2021-08"}'),
         ("tasks", "test", "taxi_green", "download_month"),
     )[1:]
-    assert taxi.query("SELECT month::text, step, state FROM taxiway.loads") == [
-        ("2019-03-01", "download_month", "running")
+    assert taxi.query("SELECT month::text, step, state FROM taxiway.loads ORDER BY month") == [
+        ("2019-03-01", "download_month", "running"),
+        ("2021-08-01", "download_month", "skipped"),
     ], named
+    months = "include/sources/green.yaml says that there are the months 2019-01 to 2021-07"
+    assert f"green 2021-08: not available: {months}. Nothing is loaded: this task and those behind it are " in absent
     assert "AirflowFailException: green (no month): " in nameless
 
 

@@ -148,10 +148,12 @@ class Source:
     @property
     def months(self) -> str:
         """Which months there are, and where that is said, in words."""
-        months = (
-            f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
-        )
-        return f"include/sources/{self.name}.yaml says that there are the months {months}"
+        return f"include/sources/{self.name}.yaml says that there are the months {self.months_there_are}"
+
+    @property
+    def months_there_are(self) -> str:
+        """The first and the last month, in words."""
+        return f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
 
     def file_path(self, month: Month) -> str:
         """Return the path of a month's file below the mirror's address."""

@@ -65,6 +65,7 @@ class FetchMonthOperator(MonthOperator):
             started_at=context["dag_run"].start_date,
         )
         if fetched.file is None:
+            self.log.warning("%s. Nothing is loaded: this task and those behind it are skipped", fetched.nothing_to_do)
             raise AirflowSkipException(fetched.nothing_to_do)
         if fetched.nothing_to_do is not None:
             self.log.info("%s: nothing to do", fetched.nothing_to_do)

@@ -72,6 +72,7 @@ class GcpFetchMonthOperator(GcpMonthOperator):
             started_at=context["dag_run"].start_date,
         )
         if fetched.skipped is not None:
+            self.log.warning("%s. Nothing is loaded: this task and those behind it are skipped", fetched.skipped)
             raise AirflowSkipException(fetched.skipped)
         if fetched.unchanged is not None:
             self.log.info("%s: nothing to do", fetched.unchanged)
