@@ -19,27 +19,27 @@ setup: ready ## Make everything ready: .venv, embedded Postgres, Airflow's metad
 	@echo "Ready. Load months: bin/airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green. Web UI: make up. All commands: make help"
 
 ready: $(VENV)/.runtime
-	@$(BIN)/python -m taxiway.local.setup
+	@$(BIN)/python -m taxiway_local.setup
 
 demo: ROWS ?= 5000
 demo: ready ## Load 2019 of green taxis from sample months (ROWS=5000 a month, or MIRROR=<address>)
-	@$(BIN)/python -m taxiway.local.demo --rows="$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
+	@$(BIN)/python -m taxiway_local.demo --rows="$(ROWS)" $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
 
 demo-gcp: ROWS ?= 5000
 demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
-	@$(BIN)/python -m taxiway.local.demo_gcp --rows="$(ROWS)"
+	@$(BIN)/python -m taxiway_local.demo_gcp --rows="$(ROWS)"
 
 up: ready ## Start Airflow with its web UI in the background
-	@$(BIN)/python -m taxiway.local.services up
+	@$(BIN)/python -m taxiway_local.services up
 
 down: ## Stop Airflow and embedded Postgres
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway.local.services down && $(BIN)/python -m bench.leftovers; \
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.services down && $(BIN)/python -m bench.leftovers; \
 	elif [ -f .taxiway/postgres/postmaster.pid ] || [ -f .taxiway/services.json ]; then \
 	    echo "make down: $(VENV) is not there, and Airflow or embedded Postgres may still run: run make setup, then make down" >&2; \
 	    exit 1; fi
 
 psql: ready ## Open psql on the warehouse (AS=postgres as its superuser)
-	@$(BIN)/python -m taxiway.local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))
+	@$(BIN)/python -m taxiway_local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))
 
 test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=2: two files at once)
 	@$(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
@@ -89,7 +89,7 @@ asked-python:
 	@if [ -n "$(PYTHON)" ] && [ -x $(BIN)/python ]; then bin/make-venv --is "$(PYTHON)"; fi
 
 # pip is told to install exactly what the locks say; the stamp is newer than the lock it installed.
-$(VENV)/.runtime: requirements.txt | asked-python
+$(VENV)/.runtime: requirements.txt bin/make-venv | asked-python
 	@bin/make-venv requirements.txt $(PYTHON)
 	@touch $@
 

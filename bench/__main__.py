@@ -21,7 +21,7 @@ from bench.disk import is_enough
 from bench.rounds import run_rounds
 from bench.run_folder import Say, Stopped, clear_leftovers, say_stopped, stand_alone
 from bench.scale import Scale
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 WARM_UP = Scale(rows=300, months=2, rounds=1, tiny_months=1, side_months=2, transfer_bytes=100_000)
 """What everything is run at once before it is measured: imports, caches and compiled templates are there then."""

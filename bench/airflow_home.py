@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.warehouse import Warehouse
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.local.setup import airflow_command, airflow_environment, setup
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway_local.setup import airflow_command, airflow_environment, setup
 
 TAXIWAY_DAG = "taxi_yellow"
 TRIVIAL_DAG = "trivial"

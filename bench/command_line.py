@@ -7,7 +7,7 @@ import math
 import sys
 from typing import NoReturn
 
-from taxiway.core.messages import printable
+from taxiway.messages import printable
 
 
 class OneSentenceParser(argparse.ArgumentParser):

@@ -22,8 +22,8 @@ from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_fro
 from bench.warehouse import Warehouse, folder_bytes, require_durability
 from bench.watch import PeakWatch
 from bench.without_rejects import trusting
-from taxiway.core.months import Month
-from taxiway.postgres.session import transaction
+from taxiway.sources.months import Month
+from taxiway.warehouses.postgres.session import transaction
 
 DATABASE = "contender"
 MIB = 1 << 20

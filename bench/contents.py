@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.sources import Source
+from taxiway.sources.source import Source
 
 Sums = dict[str, str]
 """Column → its sum, as text; every contender writes names in its own way, here they are as the file has them."""

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 
 from bench.warehouse import Warehouse
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 
 KEY = (
     *("VendorID", "tpep_pickup_datetime", "tpep_dropoff_datetime", "PULocationID", "DOLocationID"),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from taxiway.core.sources import Source
-from taxiway.local.database import DATABASES, Server
+from taxiway.sources.source import Source
+from taxiway_local.database import DATABASES, Server
 
 Disposition = Literal["append", "merge"]
 

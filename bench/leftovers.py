@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.run_folder import clear_leftovers
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Serve the folder that the command line names until the standard input ends."""
-    from taxiway.local.mirror import serve
+    from taxiway_local.mirror_server import serve
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one who started it ends it
     with serve(Path(sys.argv[1])) as mirror:

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 
 from bench.scale import FIRST_MONTH, TINY_ROWS, Scale, months_from
-from taxiway.core.download import Download
-from taxiway.core.gzip_file import check_gzip
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
-from taxiway.local.samples import write_sample_month
+from taxiway.download.download import Download
+from taxiway.files.gzip_file import check_gzip
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway_local.samples import write_sample_month
 
 REAL, SMALL, TINY, TRANSFER, REPEATS = "real", "small", "tiny", "transfer", "repeats"
 """Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that

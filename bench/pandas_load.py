@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas
 import sqlalchemy
 
-from taxiway.core.sources import Source
+from taxiway.sources.source import Source
 
 TABLE = "pandas_tripdata"
 CHUNK_ROWS = 100_000

@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.budget import BESIDE, BUDGET, Beside, Budget
 from bench.rounds import Spread, sum_up
 from bench.scale import COURSE_MONTHS, TINY_ROWS, Scale
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 """What the project says of its figures."""

@@ -15,8 +15,8 @@ from tempfile import mkdtemp
 import psutil
 from rich.console import Console
 
-from taxiway.local import database
-from taxiway.local.home import Home
+from taxiway_local import database
+from taxiway_local.home import Home
 
 PREFIX = "bench-"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from bench import disk
-from taxiway.core.months import Month
+from taxiway.sources.months import Month
 
 FIRST_MONTH = Month(2019, 2)
 """The first month that is loaded: from here on every column has values, so all months weigh the same."""

@@ -12,23 +12,23 @@ from typing import Any
 import psycopg
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, download_month
-from taxiway.core.gzip_file import unpacked_blocks
-from taxiway.core.mirror import Mirror
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.core.transfer import Transfer
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.fetch import Fetched, fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.session import transaction
-from taxiway.postgres.stage import stage_month
+from taxiway.download.cache import Cache
+from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, download_month
+from taxiway.download.mirror_client import Mirror
+from taxiway.download.transfer import Transfer
+from taxiway.files.gzip_file import unpacked_blocks
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.main_table import ensure_tables
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 
 CACHE_BYTES = 1 << 40
 """Limit of a cache that is never full."""

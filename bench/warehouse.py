@@ -14,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from bench.run_folder import Say, run_folder
-from taxiway.local import database, postgres_server
-from taxiway.local.home import Home
+from taxiway_local import database, postgres_server
+from taxiway_local.home import Home
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 """Settings that must be on: no figure comes from a weaker guarantee."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from taxiway.core.sources import Column
-from taxiway.postgres import stage
+from taxiway.sources.source import Column
+from taxiway.warehouses.postgres import stage
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from bench.report import DOCUMENT, machine_words, markdown, require_marks, write
 from bench.run_folder import Stopped, clear_leftovers, say_stopped, stand_alone
 from bench.scale import FIRST_MONTH, months_from
 from bench.watch import PeakWatch
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
 
 REAL_ROWS, REAL_MONTHS = 7_000_000, 12
 """A year of yellow taxis at real size."""

@@ -4,33 +4,34 @@ import os
 import sys
 from pathlib import Path
 
-from taxiway.core.proxies import spare_loopback
+from taxiway.proxies import spare_loopback
 
 # Airflow would make settings of every other name in this module.
 __all__: list[str] = []
 
-# For containers, whose Python starts without taxiway.local.environment: their own traffic needs no proxy either.
+# For containers, whose Python starts without taxiway_local.environment: their own traffic needs no proxy either.
 spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.
 if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     if sys.argv[1:3] == ["dags", "backfill"]:
         # Before anything that takes its time: what Airflow imports from here on takes a second or two.
-        from taxiway.backfill.signals import end_at_once_on_ctrl_c
+        from dags_backfill.signals import end_at_once_on_ctrl_c
 
         end_at_once_on_ctrl_c()
 
     from airflow.configuration import conf
 
-    from taxiway.backfill.cli import register
-    from taxiway.core.errors import ProgramError, TaxiwayError
-    from taxiway.local.database import ensure_started
-    from taxiway.local.home import Home
+    from dags_backfill.cli import register
+    from taxiway.errors import ProgramError, TaxiwayError
+    from taxiway.warehouses.sql import compile_all
+    from taxiway_local.database import ensure_started
+    from taxiway_local.home import Home
 
     # Only of a Python that has started with it: importing it here would change settings that Airflow has read.
-    if getattr(sys.modules.get("taxiway.local.environment"), "PROBLEM", None):
+    if getattr(sys.modules.get("taxiway_local.environment"), "PROBLEM", None):
         sys.exit(2)  # said when Python started: half of the settings may lead to another warehouse
-    register()
+    register(prepare_workers=compile_all)
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
     except ProgramError as error:

@@ -3,7 +3,7 @@
 Airflow looks only into files whose text has the words airflow and dag: these are they.
 """
 
-from taxiway.dags import postgres_dags
+from taxiway.orchestration.dags import postgres_dags
 
 for dag in postgres_dags():
     globals()[dag.dag_id] = dag

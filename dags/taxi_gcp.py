@@ -3,7 +3,7 @@
 Airflow looks only into files whose text has the words airflow and dag: these are they.
 """
 
-from taxiway.gcp_dags import gcp_dags
+from taxiway.orchestration.gcp_dags import gcp_dags
 
 for dag in gcp_dags():
     globals()[dag.dag_id] = dag

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 sys.path.insert(0, str(ROOT / "plugins"))
-from taxiway.core.env_file import EnvFileError, read_env_text  # noqa: E402
+from taxiway_local.env_file import EnvFileError, read_env_text  # noqa: E402
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 PROJECT = "COMPOSE_PROJECT_NAME"

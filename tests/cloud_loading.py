@@ -6,24 +6,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from taxiway.bigquery.check import check_month
-from taxiway.bigquery.cleanup import drop_staging
-from taxiway.bigquery.fetch import Fetched, fetch_month
-from taxiway.bigquery.hash import finish_hashing, start_hashing
-from taxiway.bigquery.ledger import Entry, find_loads
-from taxiway.bigquery.load import Load
-from taxiway.bigquery.main_table import ensure_main_table
-from taxiway.bigquery.places import Places
-from taxiway.bigquery.publish import Counts, finish_publishing, start_publishing
-from taxiway.bigquery.send import send_month
-from taxiway.bigquery.settings import GcpSettings
-from taxiway.bigquery.stage import finish_staging, start_staging
-from taxiway.bigquery.statements import Statement
-from taxiway.bigquery.tables import CloudTables
-from taxiway.bigquery.upload import Lake
-from taxiway.bigquery.warehouse import Warehouse
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.check import check_month
+from taxiway.warehouses.bigquery.cleanup import drop_staging
+from taxiway.warehouses.bigquery.fetch import Fetched, fetch_month
+from taxiway.warehouses.bigquery.hash import finish_hashing, start_hashing
+from taxiway.warehouses.bigquery.ledger import Entry, find_loads
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.main_table import ensure_main_table
+from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.publish import Counts, finish_publishing, start_publishing
+from taxiway.warehouses.bigquery.send import send_month
+from taxiway.warehouses.bigquery.settings import GcpSettings
+from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
+from taxiway.warehouses.bigquery.statements import Statement
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.upload import Lake
+from taxiway.warehouses.bigquery.warehouse import Warehouse
 from tests.loading import source_file
 
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)

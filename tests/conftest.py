@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.source import Source, load_source
 
 if TYPE_CHECKING:
-    from tests.bigquery_stand_in import StandIn
-    from tests.cloud_storage import CloudStorage
+    from stand_ins.bigquery import StandIn
+    from stand_ins.cloud_storage import CloudStorage
 
 
 def _isolate_from_this_machine() -> None:
@@ -150,7 +150,7 @@ def connect(postgres_server: PostgresServer) -> Iterator[Connect]:
 
 @pytest.fixture(scope="session")
 def _cloud_storage_server() -> Iterator[CloudStorage]:
-    from tests.cloud_storage import CloudStorage
+    from stand_ins.cloud_storage import CloudStorage
 
     with CloudStorage() as server:
         yield server
@@ -167,7 +167,7 @@ def cloud_storage(_cloud_storage_server: CloudStorage, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def _bigquery_server() -> Iterator[StandIn]:
-    from tests.bigquery_stand_in import StandIn
+    from stand_ins.bigquery import StandIn
 
     with StandIn() as server:
         yield server

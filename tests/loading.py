@@ -10,17 +10,17 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.download import Download
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest, unique_row_ids
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway.download.download import Download
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 
 
 def source_file(path: Path) -> Download:

@@ -8,7 +8,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 LOCKS = ("requirements", "requirements-dev", "requirements-bench")
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import Download, download_month
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
+from taxiway.download.cache import Cache
+from taxiway.download.download import Download, download_month
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
 from tests.mirror_faults import FaultyMirror
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
@@ -62,11 +62,11 @@ FETCH_SCRIPT = """
 import json, logging, sys
 from pathlib import Path
 import requests
-from taxiway.core.cache import Cache
-from taxiway.core.download import download_month
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.sources.months import Month
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
 source = load_source(SOURCES_FOLDER / "green.yaml")
 done = download_month(requests.Session(), sys.argv[1], source, Month(2019, 3), Cache(Path(sys.argv[2]), 10**9))

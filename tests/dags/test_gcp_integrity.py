@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.sources import Source, load_sources
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.source import Source, load_sources
 
 SOURCES = load_sources(SOURCES_FOLDER)
 STEPS = [
@@ -139,7 +139,7 @@ def test_the_comparison_follows_both_loads(bag: Any) -> None:
 
 
 def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
-    from taxiway.gcp_dags import gcp_dag
+    from taxiway.orchestration.gcp_dags import gcp_dag
 
     shutil.copy(SOURCES_FOLDER / "green.yaml", tmp_path / "lime.yaml")
     (lime,) = load_sources(tmp_path)
@@ -159,7 +159,7 @@ def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
 def test_a_task_builds_its_own_dag_only(wanted: str | None, built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
-    from taxiway.gcp_dags import gcp_dags
+    from taxiway.orchestration.gcp_dags import gcp_dags
 
     if wanted is not None:
         monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, wanted)  # as Airflow's task runner does
@@ -169,8 +169,8 @@ def test_a_task_builds_its_own_dag_only(wanted: str | None, built: list[str], mo
 
 def test_jobs_wait_where_the_settings_say(bag: Any) -> None:
     code = (
-        "from taxiway.gcp_dags import gcp_dag; from taxiway.core.sources import load_source;"
-        "from taxiway.core.paths import SOURCES_FOLDER;"
+        "from taxiway.orchestration.gcp_dags import gcp_dag; from taxiway.sources.source import load_source;"
+        "from taxiway.paths import SOURCES_FOLDER;"
         "dag = gcp_dag(load_source(SOURCES_FOLDER / 'green.yaml'));"
         "print(sorted(t.task_id for t in dag.tasks if getattr(t, 'deferrable', False)))"
     )
@@ -191,8 +191,8 @@ def test_jobs_wait_where_the_settings_say(bag: Any) -> None:
 def test_the_steps_of_bigquery_know_no_airflow() -> None:
     folder = ROOT / "plugins" / "taxiway"
     names = [
-        f"taxiway.{package}.{path.stem}"
-        for package in ("bigquery", "compare")
+        f"taxiway.{package.replace('/', '.')}.{path.stem}"
+        for package in ("warehouses/bigquery", "compare")
         for path in (folder / package).glob("*.py")
         if path.stem != "__init__"
     ]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.sources import Source, load_sources
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.source import Source, load_sources
 
 SOURCES = load_sources(SOURCES_FOLDER)
 ALLOWED_TAGS = {"taxi", "green", "yellow", "postgres"}
@@ -71,7 +71,7 @@ def test_the_dags_of_a_source_know_which_months_there_are(bag: Any, source: Sour
 
 
 def test_every_task_of_every_dag_refuses_a_conf_that_it_does_not_know(bag: Any) -> None:
-    from taxiway.operators.known_conf import refuse_unknown_conf
+    from taxiway.orchestration.known_conf import refuse_unknown_conf
 
     hooks = {(dag.dag_id, task.task_id): task._pre_execute_hook for dag in bag.dags.values() for task in dag.tasks}
     assert [task for task, hook in hooks.items() if hook is not refuse_unknown_conf] == []
@@ -186,7 +186,8 @@ def test_the_dags_of_postgres_do_without_google() -> None:
         "import sys, runpy\n"
         "runpy.run_path(sys.argv[1])\n"
         "print(sorted(m for m in sys.modules if m.startswith(('google.cloud.', 'google.auth',"
-        " 'airflow.providers.google.cloud', 'taxiway.bigquery', 'taxiway.operators.gcp', 'taxiway.gcp_dags'))))"
+        " 'airflow.providers.google.cloud', 'taxiway.warehouses.bigquery',"
+        " 'taxiway.orchestration.operators.gcp', 'taxiway.orchestration.gcp_dags'))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT / "dags" / "taxi.py")],
@@ -218,7 +219,7 @@ def test_a_new_source_is_a_new_dag(tmp_path: Path) -> None:
     """Adding a YAML file adds its DAG and changes no code."""
     import shutil
 
-    from taxiway.dags import postgres_dag
+    from taxiway.orchestration.dags import postgres_dag
 
     shutil.copy(SOURCES_FOLDER / "green.yaml", tmp_path / "lime.yaml")
     (lime,) = load_sources(tmp_path)

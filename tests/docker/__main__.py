@@ -16,7 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.docker.stand_ins import debian_release, prepare
 
 FOLDER = ROOT / ".taxiway" / "test-docker"

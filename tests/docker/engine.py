@@ -15,7 +15,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.compose_file import services
 from tests.docker.stand_ins import AIRFLOW_IMAGE, POSTGRES_IMAGE, fetch_compose, recipe, tarball
 

@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 HERE = Path(__file__).parent
 VENV = "/home/airflow/.local"

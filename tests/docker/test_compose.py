@@ -19,9 +19,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_months
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_months
 from tests.compose_file import airflow_version
 from tests.docker.engine import WAIT, Checkout, Engine, mirror, running_engine, until
 from tests.faults.held_steps import HeldSteps

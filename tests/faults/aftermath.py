@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
+from taxiway.loads.row_identity import digest
+from taxiway.sources.source import Source
 from tests.conftest import PostgresServer
 from tests.faults.served_months import ServedMonth
 from tests.integration.airflow_environment import wait_until

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 from tests.conftest import PostgresServer
 from tests.faults.cutting_proxy import CuttingProxy
 from tests.faults.killable_server import LOGIN, KillableServer
@@ -51,7 +51,8 @@ def loading_on(
     """Lay out what :func:`loading` is on any server."""
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
-    from taxiway.operators import download_month, month_of_run
+    from taxiway.orchestration import month_of_run
+    from taxiway.orchestration.operators import download_month
 
     sources = folder / "sources"
     sources.mkdir()

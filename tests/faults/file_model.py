@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from taxiway.core.months import Month
-from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Column, Source
+from taxiway.loads.row_identity import unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
 
 INTEGER = re.compile(r" *[+-]?0*[0-9]{1,18}([.]0*)? *")
 NUMERIC = re.compile(r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})? *")

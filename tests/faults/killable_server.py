@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from taxiway.local.postgres_server import binary
+from taxiway_local.postgres_server import binary
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import wait_until
 

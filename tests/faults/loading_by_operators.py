@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 from tests.conftest import PostgresServer
 from tests.faults.cutting_proxy import CuttingProxy
 from tests.faults.served_months import ServedMonth, ServedMonths

@@ -14,9 +14,9 @@ import airflow.sdk.exceptions
 import psutil
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from taxiway.core import errors
-from taxiway.core.paths import ROOT
-from taxiway.operators import month_of_run
+from taxiway import errors
+from taxiway.orchestration import month_of_run
+from taxiway.paths import ROOT
 
 SETTINGS = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
+from taxiway.loads.row_identity import digest
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.faults.file_model import expect
 
 Fields = list[bytes]

@@ -17,13 +17,14 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from taxiway.operators import download_month, month_of_run
-from taxiway.operators.check_month import CheckMonthOperator
-from taxiway.operators.drop_staging import DropStagingOperator
-from taxiway.operators.fetch_month import FetchMonthOperator
-from taxiway.operators.hash_rows import HashRowsOperator
-from taxiway.operators.merge_month import MergeMonthOperator
-from taxiway.operators.stage_month import StageMonthOperator
+from taxiway.orchestration import month_of_run
+from taxiway.orchestration.operators import download_month
+from taxiway.orchestration.operators.check_month import CheckMonthOperator
+from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from taxiway.orchestration.operators.fetch_month import FetchMonthOperator
+from taxiway.orchestration.operators.hash_rows import HashRowsOperator
+from taxiway.orchestration.operators.merge_month import MergeMonthOperator
+from taxiway.orchestration.operators.stage_month import StageMonthOperator
 
 OPERATORS: dict[str, type[BaseOperator]] = {
     "download_month": FetchMonthOperator,

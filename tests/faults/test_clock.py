@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
-from taxiway.core.months import Month
+from taxiway.sources.months import Month
 from tests.faults.aftermath import assert_rejected, assert_survived
 from tests.faults.conftest import loading_on
 from tests.faults.cutting_proxy import Cut

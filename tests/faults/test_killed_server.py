@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps
 from tests.faults.killable_server import KillableServer

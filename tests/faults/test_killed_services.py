@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.aftermath import assert_survived, clean_ids
 from tests.integration.airflow_environment import wait_until

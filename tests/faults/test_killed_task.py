@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 from tests.conftest import PostgresServer
 from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps

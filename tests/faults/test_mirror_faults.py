@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.cache import Cache
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
+from taxiway.download.cache import Cache
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.aftermath import assert_survived, clean_ids
 from tests.integration.taxi_airflow import TaxiAirflow
@@ -37,9 +37,9 @@ RETRY_AFTER = 5
 QUICKER_DAGS = '''
 """The project's DAGs as they are, with airflow trying again sooner."""
 from datetime import timedelta
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_sources
-from taxiway.dags import postgres_dag
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_sources
+from taxiway.orchestration.dags import postgres_dag
 
 for source in load_sources(SOURCES_FOLDER):
     dag = postgres_dag(source)

@@ -13,21 +13,21 @@ import psycopg
 import pytest
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import download_month
-from taxiway.core.errors import TaxiwayError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.fetch import fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.errors import TaxiwayError
+from taxiway.loads.row_identity import digest
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.fetch import fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.faults.aftermath import LEDGER
 from tests.faults.file_model import Expected, expect

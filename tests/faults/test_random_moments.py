@@ -17,9 +17,9 @@ from random import Random
 import psycopg
 import pytest
 
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
+from taxiway.errors import WarehouseBusyError
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
 from tests.faults.aftermath import assert_rejected, assert_survived
 from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN, KillableServer
@@ -39,7 +39,7 @@ LOAD = """
 import sys
 from pathlib import Path
 import psycopg
-from taxiway.core.sources import load_source
+from taxiway.sources.source import load_source
 from tests.loading import load
 connection = psycopg.connect(host="127.0.0.1", port=sys.argv[1], user=sys.argv[2], password=sys.argv[3],
                              dbname=sys.argv[4])

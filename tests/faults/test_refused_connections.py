@@ -15,10 +15,10 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import WarehouseBusyError, WarehouseError
-from taxiway.operators import warehouse_hook
-from taxiway.operators.compare_months import CompareMonthsOperator
-from taxiway.operators.drop_staging import DropStagingOperator
+from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.orchestration.hooks import postgres_hook as warehouse_hook
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.orchestration.operators.drop_staging import DropStagingOperator
 from tests.conftest import PostgresServer
 from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, SpoiledEncryption, UntrustedServer
 from tests.faults.killable_server import KillableServer

@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.errors import RejectLimitError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.stage import Staged, stage_month
+from taxiway.errors import RejectLimitError
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.stage import Staged, stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.faults.aftermath import assert_rejected, assert_survived
 from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN
@@ -46,11 +46,11 @@ STEP = """
 import sys
 from pathlib import Path
 import psycopg
-from taxiway.core.months import Month
-from taxiway.core.sources import load_source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.stage import Staged, stage_month
+from taxiway.sources.months import Month
+from taxiway.sources.source import load_source
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.stage import Staged, stage_month
 from tests.loading import source_file
 port, user, password, database, source, month, run_id, path, step, rows_read = sys.argv[1:]
 connection = psycopg.connect(host="127.0.0.1", port=port, user=user, password=password, dbname=database)

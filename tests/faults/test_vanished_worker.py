@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.warehouse_hook import WarehouseHook
-from taxiway.postgres import session
-from taxiway.postgres.session import KEEPALIVES, LOCK_TIMEOUT, connector_of
+from taxiway.errors import WarehouseBusyError
+from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import session
+from taxiway.warehouses.postgres.session import KEEPALIVES, LOCK_TIMEOUT, connector_of
+from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.killable_server import LOGIN, KillableServer
 from tests.faults.task_runner import execute_task
@@ -37,7 +37,7 @@ STAGE = """
 import json, sys
 from tests.faults.task_runner import execute_task
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from taxiway.postgres import session, stage
+from taxiway.warehouses.postgres import session, stage
 
 ExecutorSafeguard.test_mode = True
 session.KEEPALIVES = json.loads(sys.argv[2])

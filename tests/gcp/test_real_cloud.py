@@ -22,14 +22,14 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.bigquery.publish import Counts, merging
-from taxiway.bigquery.settings import GcpSettings
-from taxiway.bigquery.statements import Statement
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_month
+from taxiway.loads.row_identity import digest
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.publish import Counts, merging
+from taxiway.warehouses.bigquery.settings import GcpSettings
+from taxiway.warehouses.bigquery.statements import Statement
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
 from tests.integration.gcp_airflow import gcp_airflow, google_connection

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.locked import LOCKS, marker_environment, pins, requirements
 
 OLDEST_PIP = {"3.10": "21.2.3", "3.11": "22.3", "3.12": "23.2.1", "3.13": "24.2"}

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from taxiway.bigquery.settings import GcpSettings
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.warehouses.bigquery.settings import GcpSettings
 from tests.cloud_loading import SETTINGS
-from tests.cloud_storage import CloudStorage
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 

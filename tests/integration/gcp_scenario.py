@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_months
+from taxiway.loads.row_identity import digest
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import ids, specified_ids

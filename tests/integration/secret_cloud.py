@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from taxiway.core.months import Month
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.sources.months import Month
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
 from tests.integration.gcp_airflow import gcp_variables, google_connection, stand_ins
 from tests.integration.secret_dags.secret_gcp_months import CLOUD_CASES
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
 from tests.loading import query

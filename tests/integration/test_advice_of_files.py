@@ -14,9 +14,9 @@ import pytest
 import requests
 import yaml
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import Download, download_month
-from taxiway.core.errors import (
+from taxiway.download.cache import Cache
+from taxiway.download.download import Download, download_month
+from taxiway.errors import (
     DownloadRefusedError,
     FileTooLargeError,
     HeaderError,
@@ -24,12 +24,12 @@ from taxiway.core.errors import (
     StagingMissingError,
     TaxiwayError,
 )
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres.stage import stage_month
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.loading import lines_of, load
 from tests.mirror_faults import FaultyMirror, redirect

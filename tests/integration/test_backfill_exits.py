@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.env_file import SERVICES_ENVIRONMENT
+from taxiway_local.env_file import SERVICES_ENVIRONMENT
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
 
 DAGS = Path(__file__).with_name("backfill_dags")

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from airflow.utils.net import get_hostname
 
-from taxiway.backfill.lock import LockHolder
+from dags_backfill.lock import LockHolder
 
 
 @pytest.mark.parametrize(

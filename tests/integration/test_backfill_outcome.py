@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from taxiway.backfill.outcome import exception_in_log
-from taxiway.backfill.progress import describe
-from taxiway.backfill.summary import count
+from dags_backfill.outcome import exception_in_log
+from dags_backfill.progress import describe
+from dags_backfill.summary import count
 
 
 def write(log: Path, *entries: dict[str, Any] | str) -> Path:

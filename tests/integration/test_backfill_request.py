@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from taxiway.backfill.errors import BackfillUsageError
-from taxiway.backfill.request import BackfillRequest
+from dags_backfill.errors import BackfillUsageError
+from dags_backfill.request import BackfillRequest
 
 
 def request(**given: Any) -> BackfillRequest:

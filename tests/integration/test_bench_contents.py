@@ -10,7 +10,7 @@ import pytest
 from bench.contents import Contents
 from bench.taxiway_load import make_tables
 from bench.warehouse import require_durability
-from taxiway.core.sources import Source
+from taxiway.sources.source import Source
 from tests.conftest import Connect
 
 TYPES = {"integer": "bigint", "numeric": "double precision", "timestamp": "timestamp", "text": "text"}

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.run_folder import clear_leftovers
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 RUN = """
 import sys

@@ -21,7 +21,7 @@ import pytest
 from bench.budget import BUDGET
 from bench.report import FOR_A_WHOLE_RUN, MARKS, NOT_JUDGED
 from bench.year import MARKS as YEAR_MARKS
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 ROWS = 300
 LONGEST = 900.0

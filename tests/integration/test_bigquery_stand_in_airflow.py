@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import Conflict
 
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
 
 CREATE = {"query": {"query": "CREATE TABLE d.made (a INT64)", "useLegacySql": False}}
 

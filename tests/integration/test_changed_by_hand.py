@@ -10,19 +10,19 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.core import errors
-from taxiway.core.download import Download
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.fetch import Fetched, fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway import errors
+from taxiway.download.download import Download
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.loading import by_hand, load, query, source_file, write_gzip
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.errors import CheckFailedError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
+from taxiway.errors import CheckFailedError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.loading import lines_of, load, query, staging_tables, table_digest, write_gzip
 

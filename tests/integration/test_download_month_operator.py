@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from taxiway.core.errors import DownloadError, MonthNotFoundError, SettingError, TaxiwayError
-from taxiway.core.mirror_address import mirror_address
+from taxiway.download.mirror_address import mirror_address
+from taxiway.errors import DownloadError, MonthNotFoundError, SettingError, TaxiwayError
 from tests.mirror_faults import FaultyMirror, cut_off, good, html_page, status
 from tests.month_files import PATH, files_below, month_file
 
@@ -39,7 +39,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyMi
 
 def download(params: dict[str, object] | None = None, **options: Any) -> dict[str, Any]:
     """Render and execute the operator as a task does."""
-    from taxiway.operators.download_month import DownloadMonthOperator
+    from taxiway.orchestration.operators.download_month import DownloadMonthOperator
 
     options = {"source_name": "green", "month": "{{ params.month }}"} | options
     operator = DownloadMonthOperator(task_id="download_month", **options)
@@ -209,7 +209,7 @@ RELEASES = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
     ],
 )
 def test_address_is_the_one_that_was_written(monkeypatch: pytest.MonkeyPatch, connection: str, address: str) -> None:
-    from taxiway.operators.mirror_hook import MirrorHook
+    from taxiway.orchestration.hooks.mirror_hook import MirrorHook
 
     monkeypatch.setenv("AIRFLOW_CONN_TLC_MIRROR", connection)
     hook = MirrorHook(method="GET", http_conn_id="tlc_mirror")
@@ -227,8 +227,8 @@ def test_address_that_is_none_is_named() -> None:
 
 def policy_decision(error: Exception, try_number: int, **options: Any) -> Any:
     """Ask the policy as a worker does."""
-    from taxiway.operators.download_month import DownloadMonthOperator
-    from taxiway.operators.retry_after import RetryAfterPolicy
+    from taxiway.orchestration.operators.download_month import DownloadMonthOperator
+    from taxiway.orchestration.retry_after import RetryAfterPolicy
 
     policy = RetryAfterPolicy()
     task = DownloadMonthOperator(

@@ -19,19 +19,19 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
 
-from taxiway.assets import announce, announced, bigquery_asset, postgres_asset
-from taxiway.bigquery.publish import finish_publishing, start_publishing
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
 from taxiway.compare.bigquery_months import BigQueryMonth, BigQueryMonths
 from taxiway.compare.postgres_months import PostgresMonths
 from taxiway.compare.warehouses import Recorded, compare_months, require_agreement
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.compare_months import CompareMonthsOperator
-from tests.bigquery_stand_in import StandIn, service_account_key
+from taxiway.errors import WarehouseBusyError
+from taxiway.orchestration.assets import announce, announced, bigquery_asset, postgres_asset
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.integration.airflow_environment import free_port
 from tests.loading import lines_of, load

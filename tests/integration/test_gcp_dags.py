@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_month, write_sample_months
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.loads.row_identity import digest
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, logs_of, stand_ins

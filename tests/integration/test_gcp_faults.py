@@ -19,25 +19,25 @@ import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from taxiway.bigquery.cleanup import drop_staging
-from taxiway.bigquery.load import Load
-from taxiway.bigquery.publish import finish_publishing, start_publishing
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.compare_months import CompareMonthsOperator
-from taxiway.operators.create_main_table import CreateMainTableOperator
-from taxiway.operators.gcp_check_month import GcpCheckMonthOperator
-from taxiway.operators.gcp_drop_staging import GcpDropStagingOperator
-from taxiway.operators.gcp_fetch_month import GcpFetchMonthOperator
-from taxiway.operators.gcp_hash_rows import GcpHashRowsOperator
-from taxiway.operators.gcp_merge_month import GcpMergeMonthOperator
-from taxiway.operators.gcp_stage_month import GcpStageMonthOperator
-from taxiway.operators.upload_month import UploadMonthOperator
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import WarehouseBusyError
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
+from taxiway.orchestration.operators.gcp_check_month import GcpCheckMonthOperator
+from taxiway.orchestration.operators.gcp_drop_staging import GcpDropStagingOperator
+from taxiway.orchestration.operators.gcp_fetch_month import GcpFetchMonthOperator
+from taxiway.orchestration.operators.gcp_hash_rows import GcpHashRowsOperator
+from taxiway.orchestration.operators.gcp_merge_month import GcpMergeMonthOperator
+from taxiway.orchestration.operators.gcp_stage_month import GcpStageMonthOperator
+from taxiway.orchestration.operators.upload_month import UploadMonthOperator
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.cleanup import drop_staging
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
 from tests.loading import specified_ids
 from tests.mirror_faults import FaultyMirror
 
@@ -178,7 +178,7 @@ def loading(
     """A month that is loaded, and a corrected file of it on the mirror. Whatever a test does, no key is in a log."""
     bigquery, storage, mirror, _ = services
     monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
-    monkeypatch.setattr("taxiway.core.sources.Source.why_unavailable", lambda source, month: None)
+    monkeypatch.setattr("taxiway.sources.source.Source.why_unavailable", lambda source, month: None)
     loading = Loading(Cloud.connect(), bigquery, storage, mirror, green, Month(next(YEARS), 1), tmp_path)
     expected = loading.serve(revision=0)
     loading.load("manual__before")

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.compare_months import CompareMonthsOperator
-from taxiway.operators.gcp_create_bucket import GcpCreateBucketOperator
-from taxiway.operators.gcp_create_dataset import GcpCreateDatasetOperator
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
+from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.integration.gcp_airflow import google_connection
 from tests.loading import load, query

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.bigquery import ledger
-from taxiway.bigquery.check import check_month
-from taxiway.core.errors import RejectLimitError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import RejectLimitError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.check import check_month
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
 from tests.loading import lines_of
 
 ROWS = 60

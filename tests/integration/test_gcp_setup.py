@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from taxiway.bigquery.main_table import ensure_main_table
-from taxiway.bigquery.places import Places
-from taxiway.core.errors import MainTableError, SettingError, WarehouseBusyError
-from taxiway.core.sources import Source
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from taxiway.errors import MainTableError, SettingError, WarehouseBusyError
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.main_table import ensure_main_table
+from taxiway.warehouses.bigquery.places import Places
 from tests.cloud_loading import SETTINGS, Cloud
 
 

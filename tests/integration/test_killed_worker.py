@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import wait_until
 from tests.loading import load, query, staging_tables
@@ -26,8 +26,8 @@ LOAD = """
 import sys
 from pathlib import Path
 import psycopg
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 from tests.loading import load
 connection = psycopg.connect(host=sys.argv[1], user="postgres", dbname=sys.argv[2], application_name="worker")
 load(connection, load_source(SOURCES_FOLDER / "green.yaml"), "2019-01", Path(sys.argv[3]))

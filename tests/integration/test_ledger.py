@@ -18,22 +18,22 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from taxiway.core import errors
-from taxiway.core.download import Download
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.merge_month import MergeMonthOperator
-from taxiway.postgres import ledger, publish
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import drop_staging
-from taxiway.postgres.fetch import Fetched, fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.session import lock, transaction
-from taxiway.postgres.stage import stage_month
+from taxiway import errors
+from taxiway.download.download import Download
+from taxiway.orchestration.operators.merge_month import MergeMonthOperator
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import ledger, publish
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.session import lock, transaction
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
 from tests.loading import load, query, source_file, write_gzip

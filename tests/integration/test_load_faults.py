@@ -11,21 +11,21 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row, namedtuple_row
 
-from taxiway.core import errors
-from taxiway.core.download import Download
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest, unique_row_ids
-from taxiway.core.sources import Column, Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres import ledger
-from taxiway.postgres.check import check_month
-from taxiway.postgres.cleanup import sweep_staging
-from taxiway.postgres.fetch import fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway import errors
+from taxiway.download.download import Download
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
+from taxiway.warehouses.postgres import ledger
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.cleanup import sweep_staging
+from taxiway.warehouses.postgres.fetch import fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.loading import (
     ids,

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core import errors
-from taxiway.core.months import Month
-from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Column, Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.check import check_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway import errors
+from taxiway.loads.row_identity import unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import ids, lines_of, load, query, source_file, staging_tables, table_digest, write_gzip
 
@@ -201,7 +201,7 @@ def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Sou
 def test_repeats_are_numbered_whether_they_are_few_or_many(
     flag: str, most_named: int, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxiway.postgres.repeats._MOST_NAMED", most_named)
+    monkeypatch.setattr("taxiway.warehouses.postgres.repeats._MOST_NAMED", most_named)
     connection = connect()
     rows = [ROW.replace("9.3", f"{number % 40}.3") for number in range(100)]
     path = green_file(tmp_path, green, [row.replace(",N,", f",{flag},") for row in rows])

@@ -19,14 +19,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local import database, postgres_server
-from taxiway.local.home import Home
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_month
-from taxiway.local.setup import _stamp
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local import database, postgres_server
+from taxiway_local.home import Home
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
+from taxiway_local.setup import _stamp
 from tests.integration.airflow_environment import wait_until
 
 YEAR = [f"2019-{number:02d}" for number in range(1, 13)]
@@ -65,7 +65,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the local commands as the Makefile does."""
     return subprocess.run(
-        [sys.executable, "-m", f"taxiway.local.{module}", *arguments],
+        [sys.executable, "-m", f"taxiway_local.{module}", *arguments],
         env={**environment(home), **variables},
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -285,7 +285,7 @@ def test_a_short_folder_of_somebody_elses_is_not_used(tmp_path: Path) -> None:
 def start_demo(home: Path, module: str, *arguments: str, until: str) -> subprocess.Popen[str]:
     """Start a demo as a terminal would, and wait until it has printed something."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"taxiway.local.{module}", "--rows", "70", *arguments],
+        [sys.executable, "-m", f"taxiway_local.{module}", "--rows", "70", *arguments],
         env=environment(home),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -379,7 +379,7 @@ def test_up_and_down(home: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         done = subprocess.run(
-            [sys.executable, "-m", "taxiway.local.services", "up"],
+            [sys.executable, "-m", "taxiway_local.services", "up"],
             env={**environment(home), "AIRFLOW__API__PORT": str(port)},
             cwd=home,
             capture_output=True,

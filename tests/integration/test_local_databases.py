@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taxiway.local import database
-from taxiway.local.database import Server
-from taxiway.local.postgres_server import SUPERUSER, ServerError
+from taxiway_local import database
+from taxiway_local.database import Server
+from taxiway_local.postgres_server import SUPERUSER, ServerError
 from tests.conftest import PostgresServer
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('taxiway/databases', 0))"

@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.core import errors
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.fetch import fetch_month
-from taxiway.postgres.ledger import Published
+from taxiway import errors
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.fetch import fetch_month
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect, PostgresServer
 from tests.loading import by_hand, lines_of, load, query, source_file, staging_tables, write_gzip
 

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from taxiway.compare.postgres_months import PostgresMonths
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres import publish, session
-from taxiway.postgres.fetch import Fetched, fetch_month
-from taxiway.postgres.session import lock, table_users, transaction
+from taxiway.errors import WarehouseBusyError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import publish, session
+from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
+from taxiway.warehouses.postgres.session import lock, table_users, transaction
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
 from tests.loading import ids, load, query, source_file, staging_tables

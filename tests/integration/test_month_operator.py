@@ -11,20 +11,20 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-from taxiway.core.errors import WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.operators.check_month import CheckMonthOperator
-from taxiway.operators.drop_staging import DropStagingOperator
-from taxiway.postgres import ledger, session
-from taxiway.postgres.check import check_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.session import transaction
-from taxiway.postgres.stage import stage_month
+from taxiway.errors import WarehouseBusyError
+from taxiway.orchestration.operators.check_month import CheckMonthOperator
+from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import ledger, session
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.faults.cutting_proxy import Cut, CuttingProxy
 from tests.faults.task_runner import OPERATORS, execute_task

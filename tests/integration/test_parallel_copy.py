@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.postgres import session
-from taxiway.postgres.parallel_copy import copy_in_parallel
+from taxiway.warehouses.postgres import session
+from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
 from tests.loading import query

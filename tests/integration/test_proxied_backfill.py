@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_month
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.mirror_faults import FaultyMirror

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_months
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 

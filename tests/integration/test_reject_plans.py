@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.sql import render
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.stage import stage_month
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
 from tests.conftest import Connect
 from tests.integration.test_rejects import BAD, GOOD, lenient, month_file
 from tests.loading import source_file

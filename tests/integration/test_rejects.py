@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from taxiway.core import errors
-from taxiway.core.months import Month
-from taxiway.core.rejects import MOST_KEPT
-from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Column, Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.check import check_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.stage import stage_month
+from taxiway import errors
+from taxiway.files.rejects import MOST_KEPT
+from taxiway.loads.row_identity import unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import ids, load, query, source_file, staging_tables
 
@@ -254,7 +254,7 @@ def test_two_steps_together_keep_no_more_lines_than_one(
     connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that finds lines that are no rows is first; the one that finds fields fills up what is left."""
-    monkeypatch.setattr("taxiway.postgres.rejects.MOST_KEPT", 5)
+    monkeypatch.setattr("taxiway.warehouses.postgres.rejects.MOST_KEPT", 5)
     connection = connect()
 
     load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [GOOD, *[BAD["word"][0], "1,2"] * 3]))
@@ -273,7 +273,7 @@ def test_a_step_that_failed_behind_its_commit_finds_the_limit_again(
     tables = LoadTables(green, Month(2019, 1), "manual__1")
     staged = stage_month(connection, tables, source_file(path))
     with monkeypatch.context() as patch:
-        patch.setattr("taxiway.postgres.rejects.check_limit", cut)
+        patch.setattr("taxiway.warehouses.postgres.rejects.check_limit", cut)
         with pytest.raises(OSError, match="cut"):
             hash_rows(connection, tables, staged)
     assert query(connection, RESULT)[-1][:3] == ("failed", 100, 10)
@@ -282,7 +282,7 @@ def test_a_step_that_failed_behind_its_commit_finds_the_limit_again(
         hash_rows(connection, tables, staged)
 
     with monkeypatch.context() as patch:
-        patch.setattr("taxiway.postgres.hash.rejects.check_limit", lambda *_: None)
+        patch.setattr("taxiway.warehouses.postgres.hash.rejects.check_limit", lambda *_: None)
         hash_rows(connection, tables, staged)
     with pytest.raises(errors.RejectLimitError, match="10 of 100 rows"):
         check_month(connection, tables)

@@ -9,18 +9,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taxiway.core.errors import BalanceError, MainTableError, WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.row_identity import unique_row_ids
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres import partition, publish
-from taxiway.postgres.check import check_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.ledger import Published
-from taxiway.postgres.partition import Partition, PartitionState
-from taxiway.postgres.publish import merge_month
-from taxiway.postgres.stage import stage_month
+from taxiway.errors import BalanceError, MainTableError, WarehouseBusyError
+from taxiway.loads.row_identity import unique_row_ids
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import partition, publish
+from taxiway.warehouses.postgres.check import check_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.ledger import Published
+from taxiway.warehouses.postgres.partition import Partition, PartitionState
+from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import ids, load, query, source_file, write_gzip
 
@@ -220,7 +220,7 @@ def test_a_session_that_goes_on_writing_to_the_partition_is_told(
 ) -> None:
     connection, other = connect(), connect()
     load(connection, green, "2019-01", month_of(tmp_path, green, [1, 2]))
-    monkeypatch.setattr("taxiway.postgres.session.LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr("taxiway.warehouses.postgres.session.LOCK_TIMEOUT", "200ms")
     with other.transaction():
         other.execute(f"DELETE FROM {PARTITION}")
         with pytest.raises(

@@ -19,15 +19,15 @@ import psutil
 import psycopg
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.local import database
-from taxiway.local.home import Home
-from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.session import transaction
-from taxiway.postgres.stage import stage_month
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.main_table import ensure_tables
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local import database
+from taxiway_local.home import Home
 from tests.integration.test_docker_init import Server, postgres_init, running_server
 from tests.loading import ids, load, query, source_file, write_gzip
 
@@ -457,7 +457,7 @@ def test_a_role_of_ones_own_that_may_create_schemas_needs_no_setup(
 def test_psql_is_who_one_asks_for(installation: Installation, options: list[str], role: str) -> None:
     assert installation.home is not None
     done = subprocess.run(
-        [sys.executable, "-m", "taxiway.local.psql", *options, "--tuples-only", "--no-align", "-c", "SELECT user"],
+        [sys.executable, "-m", "taxiway_local.psql", *options, "--tuples-only", "--no-align", "-c", "SELECT user"],
         env={**os.environ, "AIRFLOW_HOME": str(installation.home.root), "PYTHONPATH": str(ROOT / "plugins")},
         capture_output=True,
         text=True,

@@ -17,22 +17,22 @@ from pathlib import Path
 import pytest
 import requests
 
-from taxiway.bigquery import ledger as gcp_ledger
-from taxiway.core.cache import Cache
-from taxiway.core.download import download_month
-from taxiway.core.errors import InvalidFileError, RejectLimitError, TaxiwayError
-from taxiway.core.messages import LONGEST_MESSAGE
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.core.tables import LoadTables
-from taxiway.postgres import ledger
-from taxiway.postgres.fetch import fetch_month
-from taxiway.postgres.hash import hash_rows
-from taxiway.postgres.stage import stage_month
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.errors import InvalidFileError, RejectLimitError, TaxiwayError
+from taxiway.messages import LONGEST_MESSAGE
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import ledger as gcp_ledger
+from taxiway.warehouses.postgres import ledger
+from taxiway.warehouses.postgres.fetch import fetch_month
+from taxiway.warehouses.postgres.hash import hash_rows
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.loading import query, source_file
 from tests.mirror_faults import Answer, FaultyMirror, raw_server

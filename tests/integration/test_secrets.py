@@ -33,14 +33,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local import database, postgres_server
-from taxiway.local.home import Home
-from taxiway.local.samples import write_sample_months
-from tests.bigquery_stand_in import StandIn
-from tests.cloud_storage import CloudStorage
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local import database, postgres_server
+from taxiway_local.home import Home
+from taxiway_local.samples import write_sample_months
 from tests.integration.airflow_environment import AirflowEnvironment, free_port, shared_metadata_server, wait_until
 from tests.integration.secret_cloud import SecretCloud
 from tests.integration.secret_dags.secret_gcp_months import CLOUD_CASES

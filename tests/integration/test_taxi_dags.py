@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source
-from taxiway.local.mirror import serve
-from taxiway.local.samples import write_sample_month, write_sample_months
+from taxiway.loads.row_identity import digest
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import specified_ids

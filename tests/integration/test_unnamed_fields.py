@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taxiway.core.errors import HeaderError, RejectLimitError
-from taxiway.core.header import Layout, read_layout
-from taxiway.core.lines import row_of, without_unnamed
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.row_identity import digest
-from taxiway.core.sources import Source, load_source
-from taxiway.core.tables import LoadTables
-from taxiway.local.samples import write_sample_month
-from taxiway.postgres.stage import stage_month
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import HeaderError, RejectLimitError
+from taxiway.files.csv_header import Layout, read_layout
+from taxiway.files.csv_lines import row_of, without_unnamed
+from taxiway.loads.row_identity import digest
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.postgres.stage import stage_month
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.loading import lines_of, load, query, source_file, specified_ids, table_digest
 

@@ -10,12 +10,12 @@ from functools import partial
 import psycopg
 import pytest
 
-from taxiway.bigquery.settings import GcpSettings
-from taxiway.core.errors import SettingError
-from taxiway.operators.gcp_hooks import bigquery_client, storage_client
-from taxiway.operators.mirror_hook import MirrorHook
-from taxiway.operators.warehouse_hook import CONNECTION_DEFAULTS, WarehouseHook
-from taxiway.postgres.session import keep_alive
+from taxiway.errors import SettingError
+from taxiway.orchestration.hooks.gcp_hooks import bigquery_client, storage_client
+from taxiway.orchestration.hooks.mirror_hook import MirrorHook
+from taxiway.orchestration.hooks.postgres_hook import CONNECTION_DEFAULTS, WarehouseHook
+from taxiway.warehouses.bigquery.settings import GcpSettings
+from taxiway.warehouses.postgres.session import keep_alive
 from tests.conftest import Connect
 from tests.loading import query
 

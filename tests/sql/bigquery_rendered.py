@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from taxiway.bigquery.main_table import cluster_column, main_columns
-from taxiway.bigquery.settings import GcpSettings
-from taxiway.bigquery.tables import CloudTables
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER, SQL_FOLDER
-from taxiway.core.sources import Source, load_source
-from taxiway.core.sql import render
+from taxiway.paths import SOURCES_FOLDER, SQL_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.bigquery.main_table import cluster_column, main_columns
+from taxiway.warehouses.bigquery.settings import GcpSettings
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.sql import render
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)

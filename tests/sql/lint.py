@@ -7,7 +7,7 @@ import sys
 
 from sqlfluff.core import FluffConfig, Linter
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.sql import bigquery_rendered, rendered
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER, SQL_FOLDER
-from taxiway.core.sources import load_source
-from taxiway.core.sql import render
-from taxiway.core.tables import LoadTables
+from taxiway.paths import SOURCES_FOLDER, SQL_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import load_source
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
 TABLES = LoadTables(GREEN, Month(2019, 1), "manual__1")

@@ -15,15 +15,15 @@ import jinja2
 import jinja2.meta
 import pytest
 
-from taxiway.bigquery.statements import PARAMETER_TYPES
-from taxiway.bigquery.tables import CloudTables
-from taxiway.core.months import Month
-from taxiway.core.paths import SQL_FOLDER
-from taxiway.core.row_identity import digest, unique_row_ids
-from taxiway.core.sources import Source
-from taxiway.core.sql import environment, quoted, render
-from taxiway.local.samples import write_sample_month
-from tests import zetasql_analyzer
+from stand_ins import zetasql_analyzer
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.paths import SQL_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.statements import PARAMETER_TYPES
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.sql import environment, quoted, render
+from taxiway_local.samples import write_sample_month
 from tests.sql.bigquery_rendered import (
     GREEN,
     MONTHS,

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
-from taxiway.bigquery.main_table import ensure_main_table as ensure_bigquery_table
-from taxiway.bigquery.places import Places
-from taxiway.core.months import Month
-from taxiway.core.paths import SQL_FOLDER
-from taxiway.core.sources import Source
-from taxiway.core.sql import environment
-from taxiway.core.tables import LoadTables
-from taxiway.postgres.main_table import ensure_tables
-from taxiway.postgres.session import transaction
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.paths import SQL_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.main_table import ensure_main_table as ensure_bigquery_table
+from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.postgres.main_table import ensure_tables
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import environment
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
 from tests.conftest import Connect
 from tests.loading import ids, load, query, write_gzip
 from tests.sql.bigquery_rendered import TABLES as CLOUD_TABLES

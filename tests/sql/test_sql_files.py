@@ -11,9 +11,9 @@ import jinja2.meta
 import psycopg
 import pytest
 
-from taxiway.core.paths import SQL_FOLDER
-from taxiway.core.sql import environment, literal, render
-from taxiway.postgres.session import transaction
+from taxiway.paths import SQL_FOLDER
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.sql import environment, literal, render
 from tests.conftest import Connect
 from tests.loading import load, write_gzip
 from tests.sql.rendered import GREEN, OWN, RUN, TABLES, file_names, rendered

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.cache import Cache
+from taxiway.download.cache import Cache
 from tests.mirror_faults import FaultyMirror
 
 

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 
 def texts() -> Iterator[tuple[str, str]]:

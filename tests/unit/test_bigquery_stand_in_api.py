@@ -26,7 +26,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as real
 from google.oauth2 import service_account
 
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_a_file_keeps_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_as_a_process(tmp_path: Path, root: Path) -> None:
     port_file = tmp_path / "ports"
-    command = [sys.executable, "-m", "tests.bigquery_stand_in", f"--folder={tmp_path}", f"--port-file={port_file}"]
+    command = [sys.executable, "-m", "stand_ins.bigquery", f"--folder={tmp_path}", f"--port-file={port_file}"]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'plugins'}"}
     process = subprocess.Popen(command, cwd=root, env=environment)
     try:

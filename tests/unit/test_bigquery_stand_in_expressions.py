@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.bigquery_stand_in.catalog import Catalog
-from tests.bigquery_stand_in.errors import BigQueryError, RefusedError
-from tests.bigquery_stand_in.queries import QueryOutcome, run_query
-from tests.zetasql_analyzer import SqlError, evaluate
+from stand_ins.bigquery.catalog import Catalog
+from stand_ins.bigquery.errors import BigQueryError, RefusedError
+from stand_ins.bigquery.queries import QueryOutcome, run_query
+from stand_ins.zetasql_analyzer import SqlError, evaluate
 
 NUMBERS = [
     "1", "-0", "+1", " 1", "1.0", "1e3", "", ".", ".79", "5.", "1_000", "1,000", "NaN", "x", "00012",

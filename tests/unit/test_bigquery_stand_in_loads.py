@@ -11,8 +11,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as real
 from google.cloud import storage
 
-from tests.bigquery_stand_in import StandIn
-from tests.cloud_storage import CloudStorage
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
 
 TYPES = {"n": "INT64", "m": "NUMERIC", "at": "DATETIME", "s": "STRING"}
 FILE = b'n,m,at,s\r\n1,.79,2020-04-01 00:44:02,a\r\n,,,\r\n-2,8,2020-04-01 00:00:00,"x,""y"""\r\n3,1,,""\r\n'

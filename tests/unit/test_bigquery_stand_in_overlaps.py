@@ -11,7 +11,7 @@ from google.api_core.exceptions import BadRequest, Conflict, Forbidden, GoogleAP
 from google.cloud import bigquery as google
 from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
 
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
 from tests.cloud_loading import SETTINGS, Cloud
 
 

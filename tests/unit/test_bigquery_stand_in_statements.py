@@ -15,7 +15,7 @@ from google.api_core.exceptions import (
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as real
 
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
 
 
 class Warehouse:

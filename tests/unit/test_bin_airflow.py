@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from taxiway.core.cache import Cache, CacheSlot, PartialFile, StoredFile
-from taxiway.core.validators import Validators
+from taxiway.download.cache import Cache, CacheSlot, PartialFile, StoredFile
+from taxiway.download.validators import Validators
 from tests.mirror_faults import FaultyMirror
 from tests.month_files import PATH, fetch, month_file
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taxiway.core.checks import MEASURES, SEVERITIES, Check, judge, read_checks, rows_to_neighbours
-from taxiway.core.errors import SourceConfigError
-from taxiway.core.sources import Source
+from taxiway.errors import SourceConfigError
+from taxiway.sources.checks import MEASURES, SEVERITIES, Check, judge, read_checks, rows_to_neighbours
+from taxiway.sources.source import Source
 
 TYPES = {"pickup": "timestamp", "total": "numeric", "vendor": "integer", "flag": "text"}
 

@@ -12,7 +12,7 @@ from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError, 
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from tests.cloud_storage import CloudStorage
+from stand_ins.cloud_storage import CloudStorage
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 OF_OTHERS = (

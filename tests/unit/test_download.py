@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import Download, download_month
-from taxiway.core.errors import DownloadError
+from taxiway.download.cache import Cache
+from taxiway.download.download import Download, download_month
+from taxiway.errors import DownloadError
 from tests.mirror_faults import Answer, FaultyMirror, good, held, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, fetch_in_process, files_below, month_file, wait_for_part
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import download_month
-from taxiway.core.errors import (
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.errors import (
     DownloadError,
     DownloadRefusedError,
     InvalidFileError,
@@ -27,7 +27,7 @@ from taxiway.core.errors import (
     MonthNotFoundError,
     TaxiwayError,
 )
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.mirror_faults import Answer, FaultyMirror, cut_off, good, held, html_page, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, files_below, month_file
 
@@ -312,7 +312,7 @@ from pathlib import Path
 import requests
 from tests.mirror_faults import FaultyMirror
 from tests.month_files import PATH, fetch, month_file
-from taxiway.core.cache import Cache
+from taxiway.download.cache import Cache
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 cache = Cache(Path(sys.argv[1]), 10**9)
 with FaultyMirror() as mirror:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.cache import Cache
-from taxiway.core.errors import FileTooLargeError
-from taxiway.core.gzip_file import GzipFaultError, UnpackedSizeError, check_gzip, unpacked_blocks
+from taxiway.download.cache import Cache
+from taxiway.errors import FileTooLargeError
+from taxiway.files.gzip_file import GzipFaultError, UnpackedSizeError, check_gzip, unpacked_blocks
 from tests.mirror_faults import FaultyMirror, cut_off, good
 from tests.month_files import PATH, fetch, files_below, month_file
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.cache import Cache
-from taxiway.core.errors import DownloadError
+from taxiway.download.cache import Cache
+from taxiway.errors import DownloadError
 from tests.mirror_faults import LAST_MODIFIED, Answer, FaultyMirror, cut_off, good, status
 from tests.month_files import PATH, fetch, files_below, month_file
 

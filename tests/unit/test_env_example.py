@@ -42,10 +42,10 @@ def set_up(folder: Path, env: str | None = None) -> Path:
     """Lay a checkout's files out as make_env.py finds them, and return the path of .env."""
     (folder / "docker").mkdir()
     shutil.copy(ROOT / "docker" / "make_env.py", folder / "docker")
-    package = folder / "plugins" / "taxiway" / "core"
+    package = folder / "plugins" / "taxiway_local"
     package.mkdir(parents=True)
     for name in ("__init__.py", "env_file.py"):
-        shutil.copy(ROOT / "plugins" / "taxiway" / "core" / name, package)
+        shutil.copy(ROOT / "plugins" / "taxiway_local" / name, package)
     shutil.copy(ROOT / ".env.example", folder)
     if env is not None:
         (folder / ".env").write_text(env, encoding="utf-8")
@@ -62,7 +62,7 @@ def make_env(target: Path) -> str:
 def read_as_local_commands_do(path: Path) -> dict[str, str]:
     """Read a file by the project's own reader, in a process of its own: importing it sets the environment."""
     code = (
-        "import json, sys, pathlib; from taxiway.core.env_file import read_assignments;"
+        "import json, sys, pathlib; from taxiway_local.env_file import read_assignments;"
         "print(json.dumps(read_assignments(pathlib.Path(sys.argv[1]))))"
     )
     done = subprocess.run(

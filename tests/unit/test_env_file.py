@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.env_file import EnvFileError, read_assignments
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
+from taxiway_local.env_file import EnvFileError, read_assignments
 
 TEXT = "FIRST=one\nSECOND='two é'\n"
 
@@ -118,7 +118,7 @@ SAID = (
 
 
 def test_python_starts_and_says_it_once(home: Path) -> None:
-    done = python(home, "-c", "import taxiway.local.environment; print('started')")
+    done = python(home, "-c", "import taxiway_local.environment; print('started')")
 
     assert (done.returncode, done.stdout) == (0, "started\n")
     assert done.stderr in [f"Taxiway: {home / '.env'} can't be read: {said}\n" for said in SAID]
@@ -127,11 +127,11 @@ def test_python_starts_and_says_it_once(home: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("-m", "taxiway.local.setup"),
-        ("-m", "taxiway.local.demo"),
-        ("-m", "taxiway.local.demo_gcp"),
-        ("-m", "taxiway.local.services", "up"),
-        ("-m", "taxiway.local.psql"),
+        ("-m", "taxiway_local.setup"),
+        ("-m", "taxiway_local.demo"),
+        ("-m", "taxiway_local.demo_gcp"),
+        ("-m", "taxiway_local.services", "up"),
+        ("-m", "taxiway_local.psql"),
         ("-m", "airflow", "dags", "list"),
     ],
     ids=lambda command: command[1],

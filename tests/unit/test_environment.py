@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.env_file import read_assignments
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
+from taxiway_local.env_file import read_assignments
 
-SHOW = "import os, taxiway.local.environment; print(os.environ['AIRFLOW_HOME'], os.environ.get('SHOWN', ''))"
+SHOW = "import os, taxiway_local.environment; print(os.environ['AIRFLOW_HOME'], os.environ.get('SHOWN', ''))"
 
 
 def run(**variables: str) -> list[str]:
@@ -43,7 +43,7 @@ def test_another_airflows_home_is_not_taken(tmp_path: Path) -> None:
     assert run(AIRFLOW_HOME=str(tmp_path))[0] == str(ROOT)
 
 
-CONFIG = "import os, taxiway.local.environment; print(os.environ.get('AIRFLOW_CONFIG'))"
+CONFIG = "import os, taxiway_local.environment; print(os.environ.get('AIRFLOW_CONFIG'))"
 
 
 def config_of(home: Path, given: str) -> str:

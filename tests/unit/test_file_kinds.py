@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from taxiway.core.file_kinds import other_kind
-from taxiway.core.header import read_layout
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.files.csv_header import read_layout
+from taxiway.files.file_kinds import other_kind
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 
 
 @pytest.mark.parametrize("name", ["ORCID", "PAR1", "BZh", "FEA1", "ARROW1"])

@@ -13,10 +13,10 @@ from google.cloud import bigquery
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
 
-from taxiway.bigquery.errors import as_taxiway_error, failure
-from taxiway.bigquery.warehouse import Warehouse
-from taxiway.core.errors import WarehouseBusyError, WarehouseError
-from tests.bigquery_stand_in import StandIn, service_account_key
+from stand_ins.bigquery import StandIn, service_account_key
+from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.warehouses.bigquery.errors import as_taxiway_error, failure
+from taxiway.warehouses.bigquery.warehouse import Warehouse
 from tests.cloud_loading import SETTINGS
 
 CONFLICTS = [

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from taxiway.bigquery.ledger import Entry
-from taxiway.bigquery.load import Load
-from taxiway.bigquery.precedence import is_later, require_latest
-from taxiway.core.errors import OvertakenError
+from taxiway.errors import OvertakenError
+from taxiway.warehouses.bigquery.ledger import Entry
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.precedence import is_later, require_latest
 from tests.sql.bigquery_rendered import TABLES
 
 ENTRY = Entry(

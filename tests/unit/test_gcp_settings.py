@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from taxiway.bigquery.settings import VARIABLES, GcpSettings, read_settings
-from taxiway.core.errors import SettingError
-from taxiway.core.paths import ROOT
+from taxiway.errors import SettingError
+from taxiway.paths import ROOT
+from taxiway.warehouses.bigquery.settings import VARIABLES, GcpSettings, read_settings
 
 GOOD = {
     "GCP_PROJECT_ID": "my-taxi-project",

@@ -12,13 +12,13 @@ import jsonschema
 import pytest
 import yaml
 
-from taxiway.core.checks import Check
-from taxiway.core.errors import InvalidMonthError, SettingError, SourceConfigError
-from taxiway.core.months import MONTH_PATTERN, Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.plain_yaml import MAX_BYTES
-from taxiway.core.settings import parse_size
-from taxiway.core.sources import Source, find_source, load_source
+from taxiway.errors import InvalidMonthError, SettingError, SourceConfigError
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.settings import parse_size
+from taxiway.sources.checks import Check
+from taxiway.sources.months import MONTH_PATTERN, Month
+from taxiway.sources.plain_yaml import MAX_BYTES
+from taxiway.sources.source import Source, find_source, load_source
 
 HOSTILE = {
     "sql": "2019-01'; DROP TABLE taxiway.loads; --",

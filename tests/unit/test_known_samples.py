@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.home import Home
-from taxiway.local.known_samples import MOST_ROWS, is_sample, note_samples
-from taxiway.local.samples import write_sample_month
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.home import Home
+from taxiway_local.known_samples import MOST_ROWS, is_sample, note_samples
+from taxiway_local.samples import write_sample_month
 
 MARCH = Month(2019, 3)
 

@@ -5,36 +5,119 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
-PACKAGE = ROOT / "plugins" / "taxiway"
+PLUGINS = ROOT / "plugins"
+PACKAGE = PLUGINS / "taxiway"
+
+TOP = {"taxiway"}
+"""The modules directly in ``plugins/taxiway``: errors, messages, paths, proxies, settings."""
+
+LAYERS = ["taxiway.sources", "taxiway.files", "taxiway.download", "taxiway.loads", "taxiway.warehouses"]
+"""Each may import itself, the ones before it and :data:`TOP`."""
+
+WAREHOUSES = {"taxiway.warehouses.postgres", "taxiway.warehouses.bigquery"}
+ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare"}
+ORCHESTRATION = {"taxiway.orchestration", "taxiway.orchestration.hooks", "taxiway.orchestration.operators"}
+
+MAY_IMPORT = {
+    "taxiway": TOP,
+    **{name: {*TOP, *LAYERS[: place + 1]} for place, name in enumerate(LAYERS)},
+    **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
+    "taxiway.compare": ALL_BUT_AIRFLOW,
+    **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
+    "dags_backfill": {"dags_backfill", "taxiway.messages"},
+    "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery"},
+    "stand_ins": {"stand_ins"},
+    "stand_ins.bigquery": {"stand_ins", "stand_ins.bigquery"},
+}
+"""Which of our packages a package may import; of ``taxiway.messages`` also the module alone."""
+
+LIBRARIES = {
+    "airflow": {"taxiway.orchestration", "dags_backfill", "taxiway_local"},
+    "psycopg": {"taxiway.warehouses.postgres", "taxiway.compare", "taxiway.orchestration", "taxiway_local"},
+    "google": {
+        *("taxiway.warehouses.bigquery", "taxiway.compare", "taxiway.orchestration", "taxiway_local", "stand_ins"),
+    },
+}
+"""Who may import the libraries that only some of our packages know; packages in them as well."""
 
 
-@pytest.mark.parametrize(("folder", "forbidden"), [("core", ["airflow", "psycopg"]), ("postgres", ["airflow"])])
-def test_core_and_steps_know_no_airflow(folder: str, forbidden: list[str]) -> None:
-    names = [f"taxiway.{folder}.{path.stem}" for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__"]
-    assert len(names) >= 5
-    code = (
-        "import importlib, sys\n"
-        f"for name in {names!r}: importlib.import_module(name)\n"
-        f"print(sorted(m for m in sys.modules if m.split('.')[0] in {forbidden!r}))"
-    )
+def modules(*folders: Path) -> Iterator[tuple[str, Path, ast.Module]]:
+    """Yield name, file and syntax tree of each module below the folders."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            name = ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__")
+            yield name, path, ast.parse(path.read_text())
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True, timeout=60
-    )
 
-    assert done.stdout.strip() == "[]"
+OWN = {
+    name: path
+    for name, path, _ in modules(PACKAGE, PLUGINS / "dags_backfill", PLUGINS / "taxiway_local", ROOT / "stand_ins")
+}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports, in functions too, by statements and by calls: full names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used here"
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
+                yield full if full in OWN else str(node.module)
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func).rpartition(".")[2]
+            if called in ("import_module", "__import__", "run_module", "run_path"):
+                assert isinstance(node.args[0], ast.Constant), f"{ast.unparse(node)}: imports a name that is made up"
+                yield str(node.args[0].value)
+
+
+def package_of(module: str) -> str:
+    """Return the package that a module of ours is in."""
+    return module if OWN[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_imports_go_one_way(name: str) -> None:
+    for other in imported(ast.parse(OWN[name].read_text())):
+        top = other.partition(".")[0]
+        assert top not in ("tests", "bench"), f"{name} imports {other}"
+        if other in OWN:
+            allowed = MAY_IMPORT[package_of(name)]
+            assert package_of(other) in allowed or other in allowed, f"{name} imports {other}"
+        elif top in LIBRARIES:
+            knows = any(name == user or name.startswith(f"{user}.") for user in LIBRARIES[top])
+            assert knows, f"{name} imports {other}"
+
+
+def test_every_package_has_its_rule_and_its_row() -> None:
+    assert {package_of(name) for name in OWN} == set(MAY_IMPORT)
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for package in MAY_IMPORT:
+        folder = ("stand_ins" if package.startswith("stand_ins") else f"plugins/{package}").replace(".", "/")
+        assert f"`{folder}/`" in text, folder
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["from taxiway import errors", "import taxiway.errors", "def f():\n    from taxiway.errors import TaxiwayError",
+     "import importlib\nimportlib.import_module('taxiway.errors')", "__import__('taxiway.errors')"],
+)  # fmt: skip
+def test_an_import_is_seen_in_every_form(statement: str) -> None:
+    assert "taxiway.errors" in set(imported(ast.parse(statement)))
 
 
 def test_the_backfill_loads_airflows_models_only_when_it_needs_them() -> None:
     """Whatever is wrong with the arguments is said without them."""
     code = (
-        "import sys, taxiway.backfill.command\n"
+        "import sys, dags_backfill.command\n"
         "print(sorted({'airflow.models.dagrun', 'airflow.models.backfill', 'airflow.jobs.job'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -45,22 +128,15 @@ def test_the_backfill_loads_airflows_models_only_when_it_needs_them() -> None:
 
 
 def test_the_benchmark_imports_what_its_row_says() -> None:
-    ours = {"bench", "taxiway.core", "taxiway.postgres", "taxiway.local"}
+    ours = {"bench", "taxiway", "taxiway_local"}
     libraries = {"psycopg", "psutil", "rich", "requests", "pandas", "sqlalchemy", "dlt", "pyarrow"}
     (row,) = [
         line for line in (ROOT / "docs" / "architecture.md").read_text().splitlines() if line.startswith("| `bench/`")
     ]
     assert sorted(name for name in libraries if name not in row.lower()) == []
 
-    imported = set()
-    for path in (ROOT / "bench").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {name.name for name in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                parent = node.module or ""
-                imported |= {f"{parent}.{name.name}" for name in node.names} if parent == "taxiway" else {parent}
-    tops = {".".join(name.split(".")[: 2 if name.startswith("taxiway") else 1]) for name in imported}
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "bench").glob("*.py")]
+    tops = {name.partition(".")[0] for tree in trees for name in imported(tree)}
 
     assert tops - set(sys.stdlib_module_names) == ours | libraries
 
@@ -77,7 +153,7 @@ def test_dag_files_hold_no_logic() -> None:
 
 
 def test_operators_are_one_class_a_file() -> None:
-    for path in (PACKAGE / "operators").glob("*.py"):
+    for path in (PACKAGE / "orchestration" / "operators").glob("*.py"):
         assert path.read_text().count("\nclass ") <= 1, path.name
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taxiway.core.lines import MAX_LINE, numbered_lines, row_of, whole_lines
+from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])

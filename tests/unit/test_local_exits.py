@@ -7,9 +7,9 @@ import subprocess
 import psycopg
 import pytest
 
-from taxiway.core.errors import ProgramError, SettingError
-from taxiway.local import environment
-from taxiway.local.exits import end
+from taxiway.errors import ProgramError, SettingError
+from taxiway_local import environment
+from taxiway_local.exits import end
 
 
 def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.errors import SettingError
-from taxiway.core.paths import ROOT
-from taxiway.local import postgres_server
-from taxiway.local.setup import refuse_path
+from taxiway.errors import SettingError
+from taxiway.paths import ROOT
+from taxiway_local import postgres_server
+from taxiway_local.setup import refuse_path
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 from tests.locked import LOCKS, PYTHONS, applies, marker_environment, pins, requirements
 
 

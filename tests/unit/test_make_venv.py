@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 import socks
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 
 def wheel(folder: Path, name: str = "tiny-trip", version: str = "1.0", *, requires: str = "") -> str:

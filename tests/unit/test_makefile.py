@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 
 def environment() -> dict[str, str]:
@@ -24,9 +24,9 @@ def environment() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("given", "called"),
     [
-        ((), "taxiway.local.psql"),
+        ((), "taxiway_local.psql"),
         (("AS=postgres",), '--as "postgres"'),
-        (("AS=",), "taxiway.local.psql"),
+        (("AS=",), "taxiway_local.psql"),
     ],
 )
 def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str, ...], called: str) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taxiway.backfill.outcome import exception_in_log
-from taxiway.bigquery.errors import failure
-from taxiway.bigquery.settings import GcpSettings
-from taxiway.core.errors import DownloadError, TaxiwayError
-from taxiway.core.messages import (
+from dags_backfill.outcome import exception_in_log
+from taxiway.errors import DownloadError, TaxiwayError
+from taxiway.files.rejects import reason_against_field
+from taxiway.messages import (
     LONGEST_LIST,
     LONGEST_MESSAGE,
     LONGEST_QUOTE,
@@ -23,8 +22,9 @@ from taxiway.core.messages import (
     printable,
     quoted,
 )
-from taxiway.core.rejects import reason_against_field
-from taxiway.postgres.errors import said_by
+from taxiway.warehouses.bigquery.errors import failure
+from taxiway.warehouses.bigquery.settings import GcpSettings
+from taxiway.warehouses.postgres.errors import said_by
 
 RUBBISH = [
     "\0" * 895,

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from taxiway.core.errors import InvalidArgumentError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT
-from taxiway.core.sources import Source
-from taxiway.local.mirror import Mirror, serve
-from taxiway.local.samples import write_sample_months
+from taxiway.errors import InvalidArgumentError
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.mirror_server import Mirror, serve
+from taxiway_local.samples import write_sample_months
 
 PATH = "/green/green_tripdata_2019-03.csv.gz"
 SECRET = "not for the mirror's visitors"
@@ -369,7 +369,7 @@ def test_a_port_that_is_none_is_named(folder: Path) -> None:
 
 def command(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "taxiway.local.mirror", *arguments],
+        [sys.executable, "-m", "taxiway_local.mirror_server", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "plugins")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from taxiway.core.errors import SettingError
-from taxiway.core.mirror_address import mirror_address, shown_address
+from taxiway.download.mirror_address import mirror_address, shown_address
+from taxiway.errors import SettingError
 
 
 @pytest.mark.parametrize("host", [None, "", "  "])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.core.months import Month
-from taxiway.operators.month_of_run import source_and_month
+from taxiway.orchestration.month_of_run import source_and_month
+from taxiway.sources.months import Month
 
 MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
 

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from taxiway.core.errors import InvalidMonthError
-from taxiway.core.months import Month
+from taxiway.errors import InvalidMonthError
+from taxiway.sources.months import Month
 
 
 @pytest.mark.parametrize("text", ["2019-01", "2019-12", "2021-07"])

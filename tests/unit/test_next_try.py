@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from taxiway.core import next_try
-from taxiway.core.errors import DownloadError, WarehouseBusyError
-from taxiway.core.next_try import last_try, with_next_step
-from taxiway.core.paths import ROOT
-from taxiway.operators.month_of_run import TEMPORARY_RUN, last_try_of
+from taxiway import next_try
+from taxiway.errors import DownloadError, WarehouseBusyError
+from taxiway.next_try import last_try, with_next_step
+from taxiway.orchestration.month_of_run import TEMPORARY_RUN, last_try_of
+from taxiway.paths import ROOT
 
 LAST = "his was the last try: clear the task with its downstream tasks to try again"
 FOLDERS = ("core", "operators", "postgres", "bigquery", "compare")

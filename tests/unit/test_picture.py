@@ -7,7 +7,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-from taxiway.core.paths import ROOT
+from taxiway.paths import ROOT
 
 PICTURE = ROOT / "bin" / "picture"
 RECORDED = "\x1b[2Kerased\r\n\x1b[2K\x1b[32mloaded\x1b[0m 12 <months>\r\n\r\nwhat follows\r\n"

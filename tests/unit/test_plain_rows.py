@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from taxiway.core.plain_rows import PlainRows
-from taxiway.core.sources import Column
+from taxiway.files.canonical_csv import PlainRows
+from taxiway.sources.source import Column
 
 TIME = "2019-01-05 00:44:02"
 TYPES = ("integer", "timestamp", "timestamp", "text", "numeric")

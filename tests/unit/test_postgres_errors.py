@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from taxiway.postgres.errors import advice_on, is_passing, said_by
+from taxiway.warehouses.postgres.errors import advice_on, is_passing, said_by
 
 CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: '
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.program import PROGRAM_VARIABLE, airflow_command
+from taxiway.program import PROGRAM_VARIABLE, airflow_command
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from requests.utils import get_environ_proxies
 
-from taxiway.core.proxies import spare_loopback
+from taxiway.proxies import spare_loopback
 
 PROXY = "http://proxy.example:3128"
 OWN = ["http://127.0.0.1:8080/execution/", "http://localhost:8080/", "http://airflow-apiserver:8080/execution/"]

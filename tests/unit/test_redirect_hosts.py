@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.errors import SourceConfigError
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
+from taxiway.errors import SourceConfigError
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import Source, load_source
 
 LINE = "allowed_redirect_hosts: [release-assets.githubusercontent.com, objects.githubusercontent.com]\n"
 

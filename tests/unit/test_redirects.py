@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import download_month
-from taxiway.core.errors import DownloadError, DownloadRefusedError, MonthNotFoundError
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.errors import DownloadError, DownloadRefusedError, MonthNotFoundError
 from tests.mirror_faults import Answer, FaultyMirror, cut_off, good, held, redirect, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, files_below, month_file
 

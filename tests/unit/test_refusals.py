@@ -12,16 +12,16 @@ from dataclasses import replace
 import pytest
 import requests
 
-from taxiway.core.cache import Cache
-from taxiway.core.download import Download, download_month
-from taxiway.core.errors import (
+from taxiway.download.cache import Cache
+from taxiway.download.download import Download, download_month
+from taxiway.errors import (
     DownloadError,
     DownloadRefusedError,
     InvalidFileError,
     MonthNotFoundError,
     TaxiwayError,
 )
-from taxiway.core.months import Month
+from taxiway.sources.months import Month
 from tests.mirror_faults import Answer, FaultyMirror, html_page, raw_server, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, month_file
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from taxiway.core.errors import RejectLimitError
-from taxiway.core.months import Month
-from taxiway.core.rejects import LONGEST_KEPT, MOST_BYTES_KEPT, MOST_KEPT, RejectedLines, check_limit
-from taxiway.core.sources import Source
-from taxiway.core.text_rows import TextRows
+from taxiway.errors import RejectLimitError
+from taxiway.files.rejects import LONGEST_KEPT, MOST_BYTES_KEPT, MOST_KEPT, RejectedLines, check_limit
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.text_rows import TextRows
 
 
 def test_all_are_counted_and_the_first_kept() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.row_identity import digest, row_text, unique_row_ids, value_text
-from taxiway.core.sources import Column, load_source
+from taxiway.loads.row_identity import digest, row_text, unique_row_ids, value_text
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import Column, load_source
 
 
 def column(kind: str) -> Column:

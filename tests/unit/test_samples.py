@@ -21,11 +21,11 @@ from statistics import median
 import pytest
 import yaml
 
-from taxiway.core.errors import InvalidArgumentError
-from taxiway.core.months import Month
-from taxiway.core.paths import ROOT, SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source
-from taxiway.local.samples import SampleMonth, main, write_sample_month, write_sample_months
+from taxiway.errors import InvalidArgumentError
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway_local.samples import SampleMonth, main, write_sample_month, write_sample_months
 
 MARCH = Month(2019, 3)
 AMOUNTS = (
@@ -455,9 +455,9 @@ def test_a_write_that_fails_leaves_what_was_there(green: Source, tmp_path: Path)
     write_sample_month(green, MARCH, path, rows=50)
     names, content = sorted(tmp_path.iterdir()), path.read_bytes()
     program = (
-        "import resource, sys; from pathlib import Path; from taxiway.core.months import Month\n"
-        "from taxiway.core.paths import SOURCES_FOLDER; from taxiway.core.sources import load_source\n"
-        "from taxiway.local.samples import write_sample_month\n"
+        "import resource, sys; from pathlib import Path; from taxiway.sources.months import Month\n"
+        "from taxiway.paths import SOURCES_FOLDER; from taxiway.sources.source import load_source\n"
+        "from taxiway_local.samples import write_sample_month\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
         "write_sample_month(load_source(SOURCES_FOLDER / 'green.yaml'), Month(2019, 3), Path(sys.argv[1]), rows=20_000)"
     )
@@ -515,7 +515,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_writes_months_and_says_what_it_did(tmp_path: Path) -> None:
     arguments = ["--folder", str(tmp_path), "--rows", "20", "--first", "2019-12", "--last", "2020-01"]
     both = ["--source", "green", "--source", "yellow", "--seed", "5"]
-    done = run_python("-m", "taxiway.local.samples", *arguments, *both)
+    done = run_python("-m", "taxiway_local.samples", *arguments, *both)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert len(lines) == 4

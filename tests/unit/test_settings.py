@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taxiway.core.errors import SettingError
-from taxiway.core.settings import format_size, parse_flag, parse_size
+from taxiway.errors import SettingError
+from taxiway.settings import format_size, parse_flag, parse_size
 
 
 @pytest.mark.parametrize(

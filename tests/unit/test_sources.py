@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taxiway.core.errors import SourceConfigError
-from taxiway.core.months import Month
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import Source, load_source, load_sources
+from taxiway.errors import SourceConfigError
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source, load_sources
 
 
 def test_both_colours_are_there() -> None:

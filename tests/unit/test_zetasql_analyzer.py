@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.zetasql_analyzer import Analysis, SqlError, analyze, evaluate
+from stand_ins.zetasql_analyzer import Analysis, SqlError, analyze, evaluate
 
 TABLES = {
     "p-1.d.t": {"n": "INT64", "m": "NUMERIC", "at": "DATETIME", "s": "STRING", "day": "DATE", "w": "ARRAY<STRING>"}
@@ -62,7 +62,7 @@ def test_evaluates_on_rows() -> None:
 
 def test_leaves_nothing_in_the_home_folder(root: Path) -> None:
     analyze("SELECT 1")
-    from tests.zetasql_analyzer import cache_folder
+    from stand_ins.zetasql_analyzer import cache_folder
 
     folder = cache_folder()
     assert not folder.is_relative_to(root)

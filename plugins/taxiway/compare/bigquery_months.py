@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxiway.bigquery import ledger
-from taxiway.bigquery.statements import statement
-from taxiway.bigquery.warehouse import Warehouse
 from taxiway.compare.warehouses import PublishedMonth, Recorded
-from taxiway.core.errors import WarehouseError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.errors import WarehouseError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.statements import statement
+from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 
 from taxiway.compare.warehouses import PublishedMonth, Recorded
-from taxiway.core.errors import WarehouseBusyError, WarehouseError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.core.sql import render
-from taxiway.postgres.errors import advice_on, is_passing, said_by
-from taxiway.postgres.session import transaction
+from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.errors import advice_on, is_passing, said_by
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.sql import render
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from taxiway.core.errors import ComparisonError, WarehouseBusyError
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
+from taxiway.errors import ComparisonError, WarehouseBusyError
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 
 MOST_IDS = 5
 """Ids that a difference names, of each warehouse."""

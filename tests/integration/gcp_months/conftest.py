@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.core.months import Month
-from taxiway.core.sources import Source
-from taxiway.local.samples import write_sample_month
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
-from tests.cloud_storage import CloudStorage
 from tests.integration.gcp_months import ROWS
 
 _YEARS = itertools.count(2022)

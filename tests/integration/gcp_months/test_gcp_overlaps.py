@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from taxiway.bigquery import ledger
-from taxiway.bigquery.fetch import fetch_month
-from taxiway.bigquery.load import Load
-from taxiway.bigquery.places import Places
-from taxiway.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
-from taxiway.bigquery.stage import finish_staging, start_staging
-from taxiway.bigquery.tables import CloudTables
-from taxiway.core.errors import BalanceError, OvertakenError, WarehouseBusyError
-from taxiway.core.sources import Source
-from tests.bigquery_stand_in import StandIn
+from stand_ins.bigquery import StandIn
+from taxiway.errors import BalanceError, OvertakenError, WarehouseBusyError
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.fetch import fetch_month
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
+from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
+from taxiway.warehouses.bigquery.tables import CloudTables
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, source_file, specified_ids, write_gzip

@@ -13,13 +13,8 @@ from typing import Any
 
 import pytest
 
-from taxiway.bigquery import ledger
-from taxiway.bigquery.check import check_month
-from taxiway.bigquery.cleanup import drop_staging
-from taxiway.bigquery.publish import Counts, merging, published_before, start_publishing
-from taxiway.bigquery.stage import file_columns, finish_staging, load_configuration
-from taxiway.bigquery.statements import Statement, statement
-from taxiway.core.errors import (
+from stand_ins.bigquery import StandIn
+from taxiway.errors import (
     BalanceError,
     CheckFailedError,
     EmptyMonthError,
@@ -32,9 +27,14 @@ from taxiway.core.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
-from taxiway.core.row_identity import digest, unique_row_ids
-from taxiway.core.sources import Source
-from tests.bigquery_stand_in import StandIn
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.check import check_month
+from taxiway.warehouses.bigquery.cleanup import drop_staging
+from taxiway.warehouses.bigquery.publish import Counts, merging, published_before, start_publishing
+from taxiway.warehouses.bigquery.stage import file_columns, finish_staging, load_configuration
+from taxiway.warehouses.bigquery.statements import Statement, statement
 from tests.cloud_loading import Cloud
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, specified_ids, write_gzip

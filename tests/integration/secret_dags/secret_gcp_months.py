@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
-from taxiway.gcp_dags import gcp_dag
+from taxiway.orchestration.gcp_dags import gcp_dag
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 
 CLOUD_CASES = {
     # DAG: the connection to Google Cloud

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from taxiway.core.paths import SOURCES_FOLDER
-from taxiway.core.sources import load_source
-from taxiway.dags import postgres_dag
+from taxiway.orchestration.dags import postgres_dag
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 
 CASES = {
     # DAG: the mirror's connection, the warehouse's connection

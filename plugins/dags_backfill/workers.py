@@ -1,0 +1,130 @@
+"""The configured executors, as this command starts, asks and ends them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from dags_backfill.cli import worker_preparations
+from dags_backfill.processes import GRACE_SECONDS, bind_children, end_processes
+
+if TYPE_CHECKING:
+    from airflow.executors.base_executor import BaseExecutor
+
+POLL_SECONDS = 0.02
+"""Time between two questions whether a task has ended."""
+
+
+class Workers:
+    """Executors that end with this process, and leave no process behind."""
+
+    def __init__(self, executors: Sequence[BaseExecutor]) -> None:
+        """Take executors that are not started yet.
+
+        :param executors: Airflow's configured executors
+        """
+        self.executors = executors
+        self.started = False
+
+    def start(self, job_id: int | str | None, most_tasks: int) -> None:
+        """Start the executors.
+
+        :param job_id: the job that they work for
+        :param most_tasks: how many tasks can go on at once; as many processes are started
+        """
+        from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
+        from airflow.executors.local_executor import LocalExecutor
+
+        bind_children()
+        _prepare()
+        for executor in self.executors:
+            executor.job_id = job_id
+            executor.callback_sink = DatabaseCallbackSink()
+            if isinstance(executor, LocalExecutor):
+                # It starts as many processes as it may ever need.
+                executor.parallelism = min(executor.parallelism, most_tasks)
+            executor.start()
+        self.started = True
+
+    @property
+    def occupied(self) -> int:
+        """How many tasks the executors have now."""
+        return sum(executor.slots_occupied for executor in self.executors)
+
+    def wait(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Wait until a task ends, or for some seconds.
+
+        :param stopped: asked while waiting; return at once where it says so
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not stopped():
+            if self.started and not all(_nothing_reported(executor) for executor in self.executors):
+                return
+            time.sleep(POLL_SECONDS)
+
+    def end(self, *, wait: bool, keep: Collection[int | None], hurry: Callable[[], bool]) -> None:
+        """End the executors and their processes; without effect where they are not started.
+
+        :param wait: whether tasks that run may run to their end
+        :param keep: ids of child processes that are none of theirs
+        :param hurry: asked while tasks clean up; kill them at once where it says so
+        """
+        if not self.started:
+            return
+        self.started = False
+        for executor in self.executors:
+            if wait:
+                _dismiss(executor)
+                executor.end()
+            else:
+                executor.terminate()
+            executor.queued_tasks.clear()
+            executor.running.clear()
+            executor.event_buffer.clear()
+        children = [child for child in psutil.Process().children() if child.pid not in keep]
+        # A worker ends its task first: it needs a little more than the task itself.
+        end_processes(children, first=signal.SIGHUP, grace=GRACE_SECONDS + 3, hurry=hurry)
+
+
+def _dismiss(executor: BaseExecutor) -> None:
+    """Send every worker of a LocalExecutor a message to end.
+
+    Its own ``end`` sends one for each worker that is alive at that moment. A worker that has taken the message
+    before its turn is gone by then, none is sent for it, and another one waits for ever.
+    """
+    from airflow.executors.local_executor import LocalExecutor
+
+    if isinstance(executor, LocalExecutor):
+        for _ in executor.workers:
+            executor.activity_queue.put(None)
+
+
+def _prepare() -> None:
+    """Set up what the workers inherit from this process."""
+    from airflow.configuration import conf
+    from airflow.executors.base_executor import get_execution_api_server_url
+
+    # A worker often sees its task's last words a moment before the process is gone, and then
+    # sleeps until the next heartbeat is due, five seconds, with its slot occupied.
+    if conf.getint("workers", "min_heartbeat_interval") > 1:
+        os.environ["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"
+    # Loaded and compiled once here, instead of once in each worker and each task.
+    importlib.import_module("airflow.sdk.execution_time.supervisor")
+    importlib.import_module("airflow.sdk.execution_time.task_runner")
+    from airflow.sdk.api.client import Client
+
+    # The certificates that a client of the execution API could need take longer to read than a task takes to start.
+    Client(base_url=get_execution_api_server_url(), token="").close()
+    for prepare in worker_preparations:
+        prepare()
+
+
+def _nothing_reported(executor: BaseExecutor) -> bool:
+    results: Any = getattr(executor, "result_queue", None)
+    return results is None or bool(results.empty())

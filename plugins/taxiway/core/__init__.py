@@ -1,1 +1,0 @@
-"""The core: sources, months, row identity, downloads. It knows neither Airflow nor a database."""

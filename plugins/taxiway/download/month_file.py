@@ -1,0 +1,56 @@
+"""Reads a month's downloaded file, and makes sure on the way that it is the one that was downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from taxiway.download.download import Download
+from taxiway.download.size_limits import unpacked_too_large
+from taxiway.errors import DownloadError, InvalidFileError, StagingMissingError
+from taxiway.files.gzip_file import GzipFaultError, UnpackedSizeError, unpacked_blocks
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+
+
+def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[bytes]:
+    """Unpack a downloaded file block by block; whoever reads it to its end knows that it is sound, and the right one.
+
+    :param source: whose file; says how much it may unpack to
+    :param month: which month
+    :param file: what ``download_month`` returned
+    :return: blocks of at most 1 MiB
+    :raises StagingMissingError: the file is not there, or another one
+    :raises InvalidFileError: it is no gzip file, or a damaged one
+    :raises FileTooLargeError: it unpacks to more than the source allows
+    :raises DownloadError: it can't be read
+    """
+    where = f"{source.name} {month}: {source.filename(month)}"
+    found = hashlib.sha256()
+    try:
+        yield from unpacked_blocks(Path(file.path), found, limit=source.max_unpacked_size)
+    except FileNotFoundError:
+        raise StagingMissingError(
+            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
+            f"download_month with its downstream tasks to fetch it again, and raise "
+            f"taxiway_cache_limit if the cache is too small"
+        ) from None
+    except UnpackedSizeError as error:
+        raise unpacked_too_large(source, where, error) from error
+    except GzipFaultError as error:
+        raise InvalidFileError(
+            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month with its "
+            f"downstream tasks to fetch it again"
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"{where}: the downloaded file {file.path} can't be read: {error}. Expected a file of the cache that the "
+            f"task may read: look at the folder and its disk; the task is tried again"
+        ) from error
+    # Another run may have put a newer version into the cache since this run's download.
+    if found.hexdigest() != file.sha256:
+        raise StagingMissingError(
+            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
+            f"expected {file.sha256}. Clear the task download_month with its downstream tasks to fetch it again"
+        )

@@ -1,0 +1,134 @@
+"""What can go wrong with a month, each with an exception of its own.
+
+Every message names the source and the month where there is one, says what was
+found and what was expected, and gives the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from taxiway.messages import printable
+from taxiway.next_try import with_next_step
+
+
+class TaxiwayError(Exception):
+    """Anything that Taxiway itself reports, in a message of printable characters and of bounded length."""
+
+    def __init__(self, message: str) -> None:
+        """Make one.
+
+        :param message: what went wrong; it may quote what a file, a server or a library says
+        """
+        super().__init__(printable(with_next_step(message)))
+
+
+class ProgramError(TaxiwayError):
+    """A program that Taxiway has started doesn't work; what it said comes line by line."""
+
+    def __init__(self, message: str, said: Sequence[str] = ()) -> None:
+        """Make one.
+
+        :param message: what went wrong, as above
+        :param said: lines of its output or log
+        """
+        super().__init__(message)
+        self.said = tuple(printable(line.expandtabs().rstrip()) for line in said)
+
+    @property
+    def with_lines(self) -> str:
+        """The message, and what the program said below it."""
+        return "\n".join([str(self), *self.said])
+
+
+class InvalidMonthError(TaxiwayError):
+    """A text that should be a month, and isn't."""
+
+
+class SourceConfigError(TaxiwayError):
+    """A source's YAML file that can't be used; names the file and the key."""
+
+
+class MonthNotFoundError(TaxiwayError):
+    """The mirror has no such file, or none that it may show: 404, 410, or a storage's 403."""
+
+
+class DownloadError(TaxiwayError):
+    """The file could not be fetched; trying again may help."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """Make one.
+
+        :param message: what went wrong, as above
+        :param retry_after: seconds that the mirror asks to wait before the next try, where it said so
+        """
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DownloadRefusedError(TaxiwayError):
+    """The file can't be asked for, and a second try would end the same: a login, a bad address or redirect."""
+
+
+class MirrorBusyError(TaxiwayError):
+    """The mirror asks to wait longer than a task waits between two tries."""
+
+
+class InvalidFileError(TaxiwayError):
+    """The file arrived, and is not a gzip file of CSV rows: HTML, cut off, corrupt, or empty."""
+
+
+class FileTooLargeError(TaxiwayError):
+    """The file, or what it unpacks to, is larger than the source allows."""
+
+
+class HeaderError(TaxiwayError):
+    """The file's header lacks, repeats or adds a column."""
+
+
+class EmptyMonthError(TaxiwayError):
+    """A header and no rows, for a source that doesn't allow it."""
+
+
+class RejectLimitError(TaxiwayError):
+    """More rows that can't be read than the source allows."""
+
+
+class BalanceError(TaxiwayError):
+    """Counts that must agree, and don't; nothing was published."""
+
+
+class CheckFailedError(TaxiwayError):
+    """A check of the source failed; nothing was published."""
+
+
+class SettingError(TaxiwayError):
+    """A setting that can't be used; names the setting and what it holds."""
+
+
+class StagingMissingError(TaxiwayError):
+    """A step's input, left by the step before, is no longer there."""
+
+
+class MainTableError(TaxiwayError):
+    """A table, or an index of one, has a name that Taxiway needs, and isn't its own."""
+
+
+class InvalidArgumentError(TaxiwayError):
+    """An argument that can't be used; names it, what it holds and what it should hold."""
+
+
+class OvertakenError(TaxiwayError):
+    """A run that began later has published the month from another file, or found it published from that."""
+
+
+class WarehouseError(TaxiwayError):
+    """The warehouse refused something, and would refuse it again."""
+
+
+class WarehouseBusyError(TaxiwayError):
+    """The warehouse can't do it now: a lost connection, a lock, no room; trying again may help."""
+
+
+class ComparisonError(TaxiwayError):
+    """Two warehouses hold different rows of a month."""

@@ -1,0 +1,1 @@
+"""What a load is, in no warehouse's words: row_identity."""

@@ -1,0 +1,73 @@
+"""Row identity in plain Python: the specification that the SQL is tested against.
+
+Loads don't use this module, they compute ids in the database
+(``include/sql/postgres/hash_rows.sql``); it is what ``docs/row-identity.md``
+says, in code, for tests and for whoever wants to find a row again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from taxiway.sources.source import Column
+
+NULL_TEXT = "\\N"
+SEPARATOR = "\x1f"
+
+
+def value_text(column: Column, value: str) -> str:
+    """Write one field as the row's text has it.
+
+    :param column: the field's column
+    :param value: the field as the CSV file has it; empty for NULL
+    :return: canonical text
+    """
+    if value == "":
+        return NULL_TEXT
+    if column.type == "integer":
+        return str(int(Decimal(value)))
+    if column.type == "numeric":
+        number = Decimal(value)
+        if not number:
+            return "0"
+        text = f"{number:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return value
+
+
+def row_text(columns: Sequence[Column], fields: Sequence[str]) -> str:
+    """Write one row as the text that its id is made from.
+
+    :param columns: the source's columns, in its order
+    :param fields: the row's fields, in the same order
+    """
+    return SEPARATOR.join(value_text(column, field) for column, field in zip(columns, fields, strict=True))
+
+
+def unique_row_ids(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Give the id of every row of one file, in the file's order.
+
+    :param columns: the source's columns, in its order
+    :param rows: the file's rows, their fields in the same order
+    :return: 32 lower-case hexadecimal digits a row
+    """
+    seen: Counter[str] = Counter()
+    for fields in rows:
+        text = row_text(columns, fields)
+        seen[text] += 1
+        if seen[text] > 1:
+            text = f"{text}{SEPARATOR}{seen[text]}"
+        yield hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def digest(ids: Iterable[str]) -> str:
+    """Sum up the ids of a file in one value, whatever their order.
+
+    :param ids: ids, with or without hyphens
+    :return: MD5 of the ids in hexadecimal, sorted, joined with line feeds
+    """
+    joined = "\n".join(sorted(row_id.replace("-", "") for row_id in ids))
+    return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,68 @@
+"""What the loads update, in Airflow's words: the published months of a source in each warehouse.
+
+Their addresses begin with ``x-``: for any other scheme Airflow asks every provider how to write it, and imports
+Google's on the way, which takes each task a second. Name and address go together: an asset whose address changed
+under its name stays inactive until a scheduler has run, and a task that updates it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import Asset
+
+from taxiway.sources.source import Source
+
+
+def postgres_asset(source: Source) -> Asset:
+    """Return what the Postgres DAG of a source updates."""
+    return _asset("postgres", source)
+
+
+def bigquery_asset(source: Source) -> Asset:
+    """Return what the BigQuery DAG of a source updates."""
+    return _asset("bigquery", source)
+
+
+def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: str, month: str) -> None:
+    """Say with a task's Assets which month it has published.
+
+    :param outlets: the task's
+    :param context: Airflow's context of the task
+    :param source_name: the month's source
+    :param month: as ``YYYY-MM``
+    """
+    for asset in outlets:
+        context["outlet_events"][asset].extra.update({"source": source_name, "month": month})
+
+
+def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:
+    """Return which months the Assets' events that set a run off are about, by source; nothing for any other run.
+
+    Airflow gives a run the events up to the one that set it off. Those that come between that one and the run set off
+    nothing of their own, and belong to no run before the next one: so they are looked up among the task's inlets.
+
+    :param context: Airflow's context of the task
+    :return: months as ``YYYY-MM``; None where an event of the source doesn't say
+    """
+    events = [event for of_asset in (context.get("triggering_asset_events") or {}).values() for event in of_asset]
+    if events:
+        since = min(event.timestamp for event in events).isoformat()
+        inlets = context.get("inlet_events") or {}
+        events += [event for asset in inlets for event in inlets[asset].after(since)]
+    found: dict[str, set[str] | None] = {}
+    for event in events:
+        source, month = event.extra.get("source"), event.extra.get("month")
+        if not isinstance(source, str):
+            continue
+        months = found.setdefault(source, set())
+        if not isinstance(month, str):
+            found[source] = None
+        elif months is not None:
+            months.add(month)
+    return found
+
+
+def _asset(warehouse: str, source: Source) -> Asset:
+    return Asset(name=f"{warehouse}_{source.main_table}", uri=f"x-taxiway://{warehouse}/{source.main_table}")

@@ -1,0 +1,123 @@
+"""What the DAGs have in common, whichever warehouse they load into.
+
+Every task imports the file of its DAG: nothing here needs more than Airflow itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_parsing_context
+
+from taxiway.orchestration.known_conf import refuse_unknown_conf
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import MONTH_PATTERN
+from taxiway.sources.source import Source, load_source, load_sources
+
+MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
+"""The month of a run: the parameter where a person gave one, else that of the logical date.
+Airflow 3 reads a bare cron expression as a point in time, so the data interval has no length."""
+
+USE_CACHE = "{{ '' if params.use_cache else 'false' }}"
+"""Off for one run by the parameter; else the Variable taxiway_use_cache decides."""
+
+MAX_ACTIVE_RUNS = 4
+"""Months that are loaded side by side."""
+
+DAGRUN_TIMEOUT = timedelta(hours=12)
+"""Longest run of a DAG."""
+
+
+def sources_to_build(dag_id_of: Callable[[str], str]) -> tuple[Source, ...]:
+    """Return the sources whose DAGs are wanted: every one, or the one of which Airflow runs a task right now.
+
+    A task needs its own DAG only, and building the others would take longer than many a task does.
+
+    :param dag_id_of: from a source's name to its DAG's id
+    """
+    wanted = get_parsing_context().dag_id
+    for path in SOURCES_FOLDER.glob("*.yaml"):
+        if dag_id_of(path.stem) == wanted:
+            return (load_source(path),)
+    return load_sources(SOURCES_FOLDER)
+
+
+def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, doc: str) -> DAG:
+    """Make the DAG that loads a source, one month a run, without its tasks.
+
+    :param source: the source, from its YAML file
+    :param dag_id: the DAG's id
+    :param warehouse: what it loads into, as a tag
+    :param description: one line
+    :param doc: Markdown, with the names of :func:`str.format` in it
+    """
+    return DAG(
+        dag_id=dag_id,
+        dag_display_name=dag_id,
+        description=description,
+        doc_md=doc.format(
+            title=source.title,
+            table=source.main_table,
+            file=source.path,
+            schedule=source.schedule,
+            first=source.first_month,
+            dag_id=dag_id,
+            source=source.name,
+        ),
+        schedule=source.schedule,
+        start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=timezone.utc),
+        catchup=True,
+        max_active_runs=MAX_ACTIVE_RUNS,
+        dagrun_timeout=DAGRUN_TIMEOUT,
+        tags=[*source.tags, warehouse],
+        params={
+            "month": month_param(
+                f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
+                f"{source.months_there_are}; for any other the run succeeds, and loads nothing."
+            ),
+            "use_cache": Param(
+                True,
+                type="boolean",
+                title="Use the cache",
+                description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
+            ),
+            "force": Param(
+                False,
+                type="boolean",
+                title="Force",
+                description="Load the file even where its bytes are published already.",
+            ),
+        },
+        default_args=default_args(source.owner),
+    )
+
+
+def month_param(description: str) -> Param:
+    """Return a parameter that is a month, or nothing."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=MONTH_PATTERN,
+        title="Month, as YYYY-MM",
+        description=description,
+        not_for_backfills=True,
+    )
+
+
+def default_args(owner: str) -> dict[str, Any]:
+    """Return what every task is given.
+
+    :param owner: whom the tasks belong to
+    """
+    return {
+        "owner": owner,
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        # Airflow counts the tries of earlier reruns, too: without a limit this would grow and grow.
+        "max_retry_delay": timedelta(minutes=2),
+        "execution_timeout": timedelta(hours=2),
+        "pre_execute": refuse_unknown_conf,
+    }

@@ -1,0 +1,191 @@
+"""Builds the DAGs of Google Cloud: one that loads a source into BigQuery, one that sets up, one that compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow.sdk import DAG, AssetAny, Param, get_parsing_context
+
+from taxiway.orchestration.assets import bigquery_asset, postgres_asset
+from taxiway.orchestration.dag_template import (
+    DAGRUN_TIMEOUT,
+    MONTH,
+    USE_CACHE,
+    default_args,
+    month_dag,
+    month_param,
+    sources_to_build,
+)
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
+from taxiway.orchestration.operators.gcp_check_month import GcpCheckMonthOperator
+from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
+from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
+from taxiway.orchestration.operators.gcp_create_ledger import GcpCreateLedgerOperator
+from taxiway.orchestration.operators.gcp_drop_staging import GcpDropStagingOperator
+from taxiway.orchestration.operators.gcp_fetch_month import GcpFetchMonthOperator
+from taxiway.orchestration.operators.gcp_hash_rows import GcpHashRowsOperator
+from taxiway.orchestration.operators.gcp_merge_month import GcpMergeMonthOperator
+from taxiway.orchestration.operators.gcp_stage_month import GcpStageMonthOperator
+from taxiway.orchestration.operators.upload_month import UploadMonthOperator
+from taxiway.orchestration.retry_after import RetryAfterPolicy
+from taxiway.sources.source import Source
+
+_DOC = """\
+## {title}, into BigQuery
+
+Loads one month a run: the file `{file}` of the connection `tlc_mirror` goes to the bucket as it is
+(`gs://<GCP_BUCKET_NAME>/{source}/…`), BigQuery loads and transforms it into `<GCP_DATASET>.{table}`.
+
+| | |
+|---|---|
+| before the first run | the DAG `gcp_setup`; the Variables `GCP_PROJECT_ID`, `GCP_LOCATION`, `GCP_BUCKET_NAME`, `GCP_DATASET` and the connection `taxi_gcp`: docs/bigquery.md |
+| schedule | `{schedule}` (UTC), with catchup, from {first} |
+| the month of a run | its logical date's, or the parameter `month` |
+| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
+| one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |
+| what is loaded | ``SELECT * FROM `<GCP_DATASET>.months` WHERE source = '{source}'`` |
+| every attempt | ``SELECT * FROM `<GCP_DATASET>.loads` WHERE source = '{source}'`` |
+
+Steps: download → upload → stage → row id → check → publish. Loading a month again changes nothing;
+loading a corrected file brings the month to the state of the file. A month is published whole or not at all,
+in one statement that touches its own partition only. Rows that can't be read are kept in `rejected_rows`.
+"""  # noqa: E501 - a table's row is one line
+
+_SETUP_DOC = """\
+## Google Cloud, once
+
+Creates the bucket of the Variable `GCP_BUCKET_NAME` (in `GCP_LOCATION`, closed to the public, with a lifecycle rule
+for what runs leave behind), the dataset of `GCP_DATASET` and the ledger in it. What exists stays as it is. Run it by
+hand before the first month, as often as you like: `airflow dags trigger gcp_setup`. The roles it needs:
+docs/bigquery.md.
+"""
+
+_COMPARE_DOC = """\
+## Postgres against BigQuery
+
+Compares the published months of both warehouses, month by month: rows, the sum of every numeric column, and a digest
+of the row ids. Where they differ, the task fails and names the first ids that one of them lacks.
+
+It runs whenever a load into either of them has published a month, and compares that month if both hold it from the
+same file; where no month can be compared yet, the task is skipped, and the other load sets it off again. By hand:
+`airflow dags trigger taxi_compare -c '{"source": "green", "month": "2019-03"}'`. Without a month, every month
+that both have is compared; without a source, every source.
+"""
+
+
+SETUP_DAG_ID = "gcp_setup"
+COMPARE_DAG_ID = "taxi_compare"
+
+
+def gcp_dag_id(source_name: str) -> str:
+    """Return the id of the DAG that loads a source into BigQuery."""
+    return f"taxi_{source_name}_gcp"
+
+
+def gcp_dags() -> tuple[DAG, ...]:
+    """Build the DAGs of Google Cloud; in a task's process, only that task's."""
+    wanted = get_parsing_context().dag_id
+    if wanted == SETUP_DAG_ID:
+        return (setup_dag(),)
+    sources = sources_to_build(gcp_dag_id)
+    if wanted == COMPARE_DAG_ID:
+        return (compare_dag(sources),)
+    dags = tuple(map(gcp_dag, sources))
+    if any(dag.dag_id == wanted for dag in dags):
+        return dags
+    return (*dags, setup_dag(), compare_dag(sources))
+
+
+def gcp_dag(source: Source) -> DAG:
+    """Build the DAG that loads a source into BigQuery, one month a run.
+
+    :param source: the source, from its YAML file
+    """
+    with month_dag(
+        source,
+        gcp_dag_id(source.name),
+        warehouse="bigquery",
+        description=f"{source.title} into BigQuery, through Cloud Storage, month by month",
+        doc=_DOC,
+    ) as dag:
+        of_month: dict[str, Any] = {"source_name": source.name, "month": MONTH}
+        download = GcpFetchMonthOperator(
+            task_id="download_month",
+            use_cache=USE_CACHE,
+            force="{{ params.force }}",
+            retry_policy=RetryAfterPolicy(),
+            **of_month,
+        )
+        upload = UploadMonthOperator(task_id="upload_month", load=download.output, **of_month)
+        create = CreateMainTableOperator(task_id="create_main_table", load=upload.output, **of_month)
+        stage = GcpStageMonthOperator(task_id="stage_month", load=create.output, **of_month)
+        hashed = GcpHashRowsOperator(task_id="hash_rows", load=stage.output, **of_month)
+        check = GcpCheckMonthOperator(task_id="check_month", load=hashed.output, **of_month)
+        merge = GcpMergeMonthOperator(
+            task_id="merge_month", load=check.output, outlets=[bigquery_asset(source)], **of_month
+        )
+        drop = GcpDropStagingOperator(task_id="drop_staging", **of_month)
+        merge >> drop.as_teardown(setups=[upload, stage, hashed])
+    return dag
+
+
+def setup_dag() -> DAG:
+    """Build the DAG that creates the bucket, the dataset and the ledger."""
+    with DAG(
+        dag_id=SETUP_DAG_ID,
+        description="Creates the bucket, the dataset and the ledger that the taxi months go to, where they are absent",
+        doc_md=_SETUP_DOC,
+        schedule=None,
+        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=timedelta(hours=1),
+        tags=["taxi", "bigquery"],
+        default_args=default_args("taxiway"),
+    ) as dag:
+        GcpCreateBucketOperator(task_id="create_bucket")
+        dataset = GcpCreateDatasetOperator(task_id="create_dataset")
+        dataset >> GcpCreateLedgerOperator(task_id="create_ledger")
+    return dag
+
+
+def compare_dag(sources: Sequence[Source]) -> DAG:
+    """Build the DAG that compares both warehouses.
+
+    :param sources: the sources that both may hold
+    """
+    # Any of them: a run takes the events of all with it, so that one which waits for two of them loses months.
+    assets = [asset(source) for source in sources for asset in (postgres_asset, bigquery_asset)]
+    with DAG(
+        dag_id=COMPARE_DAG_ID,
+        description="Compares the published months of Postgres and of BigQuery",
+        doc_md=_COMPARE_DOC,
+        schedule=AssetAny(*assets),
+        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=DAGRUN_TIMEOUT,
+        tags=["taxi", "postgres", "bigquery"],
+        params={
+            "source": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *(source.name for source in sources)],
+                title="Source",
+                description="The source to compare. Empty: every one.",
+            ),
+            "month": month_param("The month to compare, as YYYY-MM. Empty: every month that both have."),
+        },
+        default_args=default_args("taxiway"),
+    ) as dag:
+        CompareMonthsOperator(
+            task_id="compare",
+            source_names=[source.name for source in sources],
+            source_name="{{ params.source or '' }}",
+            month="{{ params.month or '' }}",
+            inlets=assets,
+        )
+    return dag

@@ -1,0 +1,133 @@
+"""What a run loads: its source and its month, checked before anything else is done."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.errors import DownloadError, InvalidMonthError, StagingMissingError, TaxiwayError, WarehouseBusyError
+from taxiway.messages import one_line
+from taxiway.next_try import last_try
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.program import airflow_command
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, find_source
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+PASSING_ERRORS = (DownloadError, WarehouseBusyError)
+"""What trying again may mend, of all that Taxiway reports."""
+
+TEMPORARY_RUN = "__airflow_temporary_run_"
+"""What the id of a run begins with that ``airflow tasks test`` makes, and removes when the task has ended."""
+
+
+def source_and_month(source_name: str, month: str, context: Context) -> tuple[Source, Month]:
+    """Return the source and the month that a task was given.
+
+    :param source_name: a file of ``include/sources`` without its ending
+    :param month: the month as ``YYYY-MM``
+    :param context: Airflow's context of the task
+    :raises AirflowFailException: there is no such source, it is no month, or not the one that the run stands for
+    """
+    try:
+        source = find_source(SOURCES_FOLDER, source_name)
+        if not month:
+            raise _no_month(context["dag_run"])
+        found = Month.parse(month)
+        _refuse_another_month(found, context)
+    except TaxiwayError as error:
+        asked = one_line(f"{source_name} {month or '(no month)'}", 60)
+        raise AirflowFailException(f"{asked}: {error}") from error
+    return source, found
+
+
+def nothing_for(source_name: str, logical_date: datetime) -> str | None:
+    """Say why a run of the schedule or of a backfill would have nothing to load; None if it would load its month."""
+    source = find_source(SOURCES_FOLDER, source_name)
+    return source.months if source.why_unavailable(Month.of(logical_date)) else None
+
+
+def try_number_of(context: Context) -> int:
+    """Return which try of the task it is, from 1: ``airflow tasks test`` counts none."""
+    return max(1, context["ti"].try_number)
+
+
+def last_try_of(context: Context) -> AbstractContextManager[None]:
+    """Have errors say what comes next, if this is the task's last try; ``airflow tasks test`` knows no other."""
+    ti, run = context.get("ti"), context.get("dag_run")
+    counted_out = ti is not None and ti.try_number > getattr(ti, "max_tries", ti.try_number)
+    return last_try(counted_out or (run is not None and run.run_id.startswith(TEMPORARY_RUN)))
+
+
+def require_output(output: Any, operator: BaseOperator, source: Source, month: Month, context: Context) -> Any:
+    """Make sure that the step before has left what a step goes on with.
+
+    :param output: what it left in XCom; None if that is nothing
+    :param operator: the step
+    :param source: the source, for the message
+    :param month: the month, for the message
+    :return: the output
+    :raises StagingMissingError: it is nothing; says which task has to run first
+    """
+    if output is not None:
+        return output
+    before = ", ".join(sorted(set(operator.upstream_task_ids))) or "the task before"
+    day = str(month.first_day)
+    again = ("-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", '{"force": true}')
+    raise StagingMissingError(
+        f"{source.name} {month}: {operator.task_id}: found nothing that {before} left in the run "
+        f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
+        "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
+        f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
+        f"once more, run {airflow_command('dags', 'backfill', *again, operator.dag_id)}"
+    )
+
+
+def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
+    """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
+
+    :param error: of a step
+    :param operator: the step
+    :param month: the month
+    """
+    if not isinstance(error, StagingMissingError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
+        return str(error)
+    day = str(month.first_day)
+    test = airflow_command("dags", "test", operator.dag_id, day)
+    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    return (
+        f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
+        f"with {test}; or make a run with {trigger}, and test its tasks in their order"
+    )
+
+
+def _no_month(run: Any) -> InvalidMonthError:
+    """Say that a run has no month, and the ways to give it one."""
+    day = "2019-03-01"
+    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", '{"month": "2019-03"}')
+    by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
+    return InvalidMonthError(
+        f"the run {run.run_id} has neither the parameter month nor a logical date, expected one of them. Nothing was "
+        f"loaded. Start a run that has a month, for example March 2019, with one of: {by_conf}; {by_date}; {backfill}"
+    )
+
+
+def _refuse_another_month(month: Month, context: Context) -> None:
+    """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
+    run = context["dag_run"]
+    if str(getattr(run.run_type, "value", run.run_type)) == "manual" or run.logical_date is None:
+        return
+    own = Month.of(run.logical_date)
+    if own != month:
+        day = str(own.first_day)
+        again = ("-s", day, "-e", day, "--reprocess-behavior", "completed")
+        raise InvalidMonthError(
+            f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
+            f"expected none. To run it for its own month: {airflow_command('dags', 'backfill', *again, run.dag_id)}"
+        )

@@ -1,0 +1,121 @@
+"""Operator: compare the published months of Postgres and of BigQuery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from taxiway.compare.bigquery_months import BigQueryMonths
+from taxiway.compare.postgres_months import PostgresMonths, in_our_words
+from taxiway.compare.warehouses import compare_months, require_agreement
+from taxiway.errors import InvalidArgumentError, TaxiwayError, WarehouseBusyError
+from taxiway.orchestration.assets import announced
+from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.month_of_run import last_try_of
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.plain_yaml import shown
+from taxiway.sources.source import find_source
+from taxiway.warehouses.bigquery.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import psycopg
+    from airflow.sdk import Context
+
+
+class CompareMonthsOperator(BaseOperator):
+    """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails where they differ.
+
+    Returns the number of rows of every month that agrees, by source and month. Where the loads' Assets have set the run
+    off, only the months that they name are compared (reading every month each time would cost more with each load),
+    and of these the ones that both hold from the same file: the others wait for the event of the other load.
+
+    :param source_names: the sources that are compared, where none is asked for
+    :param source_name: the source that is; empty for every one (templated)
+    :param month: the month that is, ``YYYY-MM``; empty for every one that both hold (templated)
+    :param postgres_conn_id: the warehouse's connection
+    :param gcp_conn_id: the connection to Google Cloud
+    """
+
+    template_fields: Sequence[str] = ("source_name", "month")
+
+    def __init__(
+        self,
+        *,
+        source_names: Sequence[str],
+        source_name: str = "",
+        month: str = "",
+        postgres_conn_id: str = "taxi_postgres",
+        gcp_conn_id: str = CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.source_names = source_names
+        self.source_name = source_name
+        self.month = month
+        self.postgres_conn_id = postgres_conn_id
+        self.gcp_conn_id = gcp_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Compare the months.
+
+        :raises AirflowFailException: months differ, or the comparison can't be made
+        :raises AirflowSkipException: loads have set it off, and no month of theirs can be compared yet
+        """
+        try:
+            changed = {} if self.month or self.source_name else announced(context)
+            with last_try_of(context):
+                agreed = self._compare(changed)
+        except WarehouseBusyError:
+            raise
+        except TaxiwayError as error:
+            raise AirflowFailException(str(error)) from error
+        if changed and not agreed:
+            raise AirflowSkipException(
+                "nothing to compare yet: every month that was published waits for the other load"
+            )
+        return agreed
+
+    def _compare(self, changed: Mapping[str, set[str] | None]) -> dict[str, int]:
+        """Compare the months that were asked for, or those that loads have changed.
+
+        :param changed: the months by source; nothing where no load has set the run off
+        """
+        months = [Month.parse(self.month)] if self.month else None
+        names = [self.source_name] if self.source_name else list(self.source_names)
+        if any(name not in self.source_names for name in names):
+            raise InvalidArgumentError(
+                f"source is {shown(self.source_name)}: expected one of {', '.join(self.source_names)}, or none for all"
+            )
+        sources = [find_source(SOURCES_FOLDER, name) for name in names if not changed or name in changed]
+        settings = gcp_settings()
+        client = bigquery_client(settings, self.gcp_conn_id)
+        cloud = BigQueryMonths(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+        found = []
+        with closing(self._connect(names)) as connection:
+            ours = PostgresMonths(connection, self.postgres_conn_id)
+            for source in sources:
+                wanted = months or _sorted(changed.get(source.name))
+                found.append(compare_months(ours, cloud, source, wanted, same_file_only=bool(changed)))
+        for compared in found:
+            for text in compared.not_compared:
+                self.log.info("%s", text)
+            for title, rows in compared.same.items():
+                self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
+        require_agreement(found, asked_for=bool(self.month and self.source_name))
+        return {title: rows for compared in found for title, rows in compared.same.items()}
+
+    def _connect(self, names: Sequence[str]) -> psycopg.Connection[Any]:
+        where = f"{', '.join(names)} {self.month or '(every month)'}: compare"
+        with in_our_words(where, self.postgres_conn_id, connecting=True):
+            return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
+
+
+def _sorted(months: set[str] | None) -> list[Month] | None:
+    return None if months is None else sorted(map(Month.parse, months))

@@ -1,0 +1,73 @@
+"""Operator: begin a load, and fetch its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+
+from taxiway.orchestration.month_of_run import nothing_for
+from taxiway.orchestration.operators.download_month import DownloadMonthOperator
+from taxiway.orchestration.operators.month_operator import MonthOperator
+from taxiway.settings import parse_flag
+from taxiway.warehouses.postgres.fetch import fetch_month
+from taxiway.warehouses.postgres.tables import LoadTables
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class FetchMonthOperator(MonthOperator):
+    """Enter a load in the ledger, download its file, and go on only where there is something to do.
+
+    Downloads as :class:`~.download_month.DownloadMonthOperator` does, and returns the same.
+    A month that the source doesn't have is skipped. Where the month is published from the same bytes already,
+    the task succeeds and those behind it are skipped.
+
+    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
+        ``taxiway_use_cache`` (templated)
+    :param force: load the file even where its bytes are published already (templated)
+    """
+
+    template_fields: Sequence[str] = ("month", "use_cache", "force")
+
+    def __init__(
+        self, *, http_conn_id: str = "tlc_mirror", use_cache: str = "", force: bool | str = False, **kwargs: Any
+    ) -> None:
+        """Assign the parameters; all else waits for the step."""
+        super().__init__(**kwargs)
+        self.http_conn_id = http_conn_id
+        self.use_cache = use_cache
+        self.force = force
+
+    def nothing_for(self, logical_date: datetime) -> str | None:
+        """Tell ``airflow dags backfill`` why a logical date has nothing to load; None if it has."""
+        return nothing_for(self.source_name, logical_date)
+
+    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
+        """Fetch the file."""
+        downloading = DownloadMonthOperator(
+            task_id=self.task_id,
+            source_name=self.source_name,
+            month=self.month,
+            http_conn_id=self.http_conn_id,
+            use_cache=self.use_cache,
+        )
+        fetched = fetch_month(
+            connection,
+            tables,
+            downloading.download,
+            force=parse_flag(self.force, "force"),
+            started_at=context["dag_run"].start_date,
+        )
+        if fetched.file is None:
+            self.log.warning("%s. Nothing is loaded: this task and those behind it are skipped", fetched.nothing_to_do)
+            raise AirflowSkipException(fetched.nothing_to_do)
+        if fetched.nothing_to_do is not None:
+            self.log.info("%s: nothing to do", fetched.nothing_to_do)
+            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+        return fetched.file.to_dict()

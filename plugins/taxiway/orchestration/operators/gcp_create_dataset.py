@@ -1,0 +1,46 @@
+"""Operator: create the dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.errors import TaxiwayError, WarehouseBusyError
+from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.orchestration.month_of_run import last_try_of
+from taxiway.warehouses.bigquery.places import Places
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GcpCreateDatasetOperator(BaseOperator):
+    """Create the dataset of the Variable ``GCP_DATASET``, unless it is there.
+
+    :param gcp_conn_id: the connection to Google Cloud
+    """
+
+    def __init__(self, *, gcp_conn_id: str = CONNECTION, **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.gcp_conn_id = gcp_conn_id
+
+    def execute(self, context: Context) -> bool:
+        """Create the dataset.
+
+        :return: whether it was created
+        :raises AirflowFailException: an error that another try can't mend
+        """
+        try:
+            with last_try_of(context):
+                settings = gcp_settings()
+                created = Places(settings, self.task_id).ensure_dataset(bigquery_client(settings, self.gcp_conn_id))
+        except WarehouseBusyError:
+            raise
+        except TaxiwayError as error:
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(str(error)) from error.__cause__
+        self.log.info("the dataset %s %s", settings.dataset_name, "created" if created else "is there already")
+        return created

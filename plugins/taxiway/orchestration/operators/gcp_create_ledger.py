@@ -1,0 +1,46 @@
+"""Operator: create the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.errors import TaxiwayError, WarehouseBusyError
+from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.orchestration.month_of_run import last_try_of
+from taxiway.warehouses.bigquery.ledger import create_ledger
+from taxiway.warehouses.bigquery.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GcpCreateLedgerOperator(BaseOperator):
+    """Create the ledger's tables and views in the dataset of the Variable ``GCP_DATASET``; rows that are there stay.
+
+    :param gcp_conn_id: the connection to Google Cloud
+    """
+
+    def __init__(self, *, gcp_conn_id: str = CONNECTION, **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.gcp_conn_id = gcp_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Create what is absent of it.
+
+        :raises AirflowFailException: an error that another try can't mend
+        """
+        try:
+            with last_try_of(context):
+                settings = gcp_settings()
+                client = bigquery_client(settings, self.gcp_conn_id)
+                create_ledger(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+        except WarehouseBusyError:
+            raise
+        except TaxiwayError as error:
+            # Not from the error itself: the task's log would have all of the message twice.
+            raise AirflowFailException(str(error)) from error.__cause__
+        self.log.info("the ledger of the dataset %s is there", settings.dataset_name)

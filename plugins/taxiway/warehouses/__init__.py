@@ -1,0 +1,1 @@
+"""How each warehouse loads a month: postgres, bigquery; sql renders the files of ``include/sql`` for both."""

@@ -1,0 +1,96 @@
+"""The main table of a source: created where absent, compared where present."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taxiway.errors import MainTableError, WarehouseBusyError
+from taxiway.sources.source import ADDED_COLUMNS, Source
+from taxiway.warehouses.bigquery.statements import statement
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+MONTH_COLUMN = "source_month"
+"""The column that the table is partitioned by."""
+
+TYPES = {"integer": "INT64", "numeric": "NUMERIC", "timestamp": "DATETIME", "text": "STRING"}
+"""BigQuery's types for those of a source."""
+
+_API_NAMES = {"INTEGER": "INT64"}
+
+
+def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
+    """Create the source's main table where it is absent.
+
+    :raises MainTableError: a table of that name exists and has other columns or partitions; or BigQuery deletes it, or
+        its months, after a time
+    """
+    source = tables.source
+    found = warehouse.find_table(tables.main_table)
+    created = found is None
+    if found is None:
+        warehouse.run(
+            statement(
+                "create_main_table",
+                main_table=tables.main_table,
+                columns=source.columns,
+                title=source.title,
+                cluster_by=cluster_column(source),
+            )
+        )
+        found = warehouse.find_table(tables.main_table)
+    if found is None:
+        raise WarehouseBusyError(
+            f"{source.name}: the table {tables.main_table} is gone again, expected what was created just now; the task "
+            f"is tried again"
+        )
+    _require_permanence(tables, found, created=created)
+    expected = [f"{name} {kind}" for name, kind in main_columns(source)]
+    columns = [f"{name} {kind}" for name, kind in found_columns(found)]
+    partition = found.time_partitioning
+    by_month = partition is not None and (partition.field, partition.type_) == (MONTH_COLUMN, "MONTH")
+    if columns != expected or not by_month:
+        raise MainTableError(
+            f"{source.name}: the table {tables.main_table} is there and isn't the one that Taxiway loads: found "
+            f"{'a table partitioned by month' if by_month else 'a table that is not partitioned by month'} with "
+            f"{', '.join(columns)}; expected one partitioned by the month of {MONTH_COLUMN} with "
+            f"{', '.join(expected)}. Rename it (ALTER TABLE … RENAME TO …), or give the source another main_table in "
+            f"include/sources/{source.name}.yaml"
+        )
+
+
+def _require_permanence(tables: CloudTables, table: bigquery.Table, *, created: bool) -> None:
+    """Make sure that BigQuery doesn't delete what is loaded: a dataset's defaults go over to its new tables."""
+    partitions = table.time_partitioning.expiration_ms if table.time_partitioning is not None else None
+    if table.expires is None and not partitions:
+        return
+    found = f"is deleted at {table.expires}" if table.expires is not None else ""
+    if partitions:
+        days = f"loses its months {int(partitions) / 86_400_000:g} days after their date"
+        found = f"{found} and {days}" if found else days
+    raise MainTableError(
+        f"{tables.source.name}: the table {tables.main_table}{', created just now,' if created else ''} {found}, as "
+        f"its dataset has it; expected one that stays. ALTER TABLE `{tables.main_table}` SET OPTIONS "
+        f"(expiration_timestamp = NULL, partition_expiration_days = NULL), and take the default away from the dataset: "
+        f"bq update --default_table_expiration=0 --default_partition_expiration=0 {tables.settings.project}:"
+        f"{tables.settings.dataset}"
+    )
+
+
+def main_columns(source: Source) -> list[tuple[str, str]]:
+    """Return the main table's columns with their types, in their order."""
+    added = [*((name, "STRING") for name in ADDED_COLUMNS), (MONTH_COLUMN, "DATE")]
+    return added + [(column.name, TYPES[column.type]) for column in source.columns]
+
+
+def found_columns(table: bigquery.Table) -> list[tuple[str, str]]:
+    """Return the columns that a table has with their types, in their order."""
+    return [(field.name, _API_NAMES.get(field.field_type, field.field_type)) for field in table.schema]
+
+
+def cluster_column(source: Source) -> str | None:
+    """Return the column that the table is clustered by: the first timestamp, the pickup; None without one."""
+    return next((column.name for column in source.columns if column.type == "timestamp"), None)

@@ -1,0 +1,118 @@
+"""Looks through a downloaded file before it goes to the cloud: BigQuery reads what Postgres refuses.
+
+BigQuery puts U+FFFD in place of bytes that are no UTF-8, ends lines where others don't, and
+keeps no line numbers. So every line is looked at here, which costs little beside unpacking it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxiway.download.download import Download
+from taxiway.download.month_file import unpacked_month
+from taxiway.errors import EmptyMonthError
+from taxiway.files.csv_header import read_layout
+from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
+from taxiway.files.rejects import Reject, RejectedLines
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
+from taxiway.warehouses.bigquery.csv_fields import fields_of, line_of
+
+_PLAIN = b"0123456789.,-: \r\nNY"
+# What a file of numbers, timestamps and Y/N flags is written with: no quotation marks, nothing but
+# ASCII. Within this alphabet a line is one row where it has the right number of commas.
+
+_LINE_END_INSIDE = re.compile(rb"\r(?!\n)")
+
+
+@dataclass(frozen=True)
+class MonthFile:
+    """What a downloaded file holds.
+
+    :param columns: the source's columns in the order of the file
+    :param unnamed: how many fields a row has behind the last column
+    :param rows_read: rows, without the header
+    :param rows_rejected: how many lines are no row
+    :param rejects: the first of them
+    :param sound: whether the file can be loaded as it is
+    """
+
+    columns: tuple[Column, ...]
+    unnamed: int
+    rows_read: int
+    rows_rejected: int
+    rejects: tuple[Reject, ...]
+    sound: bool
+
+
+def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
+    """Look at every line of a file; where lines must stay out, write a copy without them.
+
+    :param file: the downloaded ``.csv.gz``
+    :param source: the source
+    :param month: the month
+    :param clean_copy: where a copy is written, if one is needed
+    :raises StagingMissingError: the file is not there, or not the one that was downloaded
+    :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises FileTooLargeError: it unpacks to more than the source allows
+    :raises HeaderError: a column is missing, repeated or unknown
+    :raises EmptyMonthError: no rows, for a source that doesn't allow it
+    """
+    found = _examine_quickly(file, source, month) or _examine_lines(file, source, month, clean_copy)
+    if found.rows_read == 0 and not source.allow_empty:
+        raise EmptyMonthError(
+            f"{source.name} {month}: {source.filename(month)}: found a header and no rows, expected at least one. If "
+            f"an empty month is right for this source, set 'allow_empty: true' in include/sources/{source.name}.yaml "
+            f"and clear the task upload_month with its downstream tasks"
+        )
+    return found
+
+
+def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
+    """Look at the file in large pieces; None where one of them isn't plainly rows."""
+    _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
+    commas = len(layout.columns) - 1
+    rows, sound = 0, not layout.unnamed  # BigQuery has no column for the fields behind the last one
+    for block in whole_lines(blocks):
+        if not sound:
+            continue  # the rest is read all the same: the file's checksum is taken on the way
+        lines = block.replace(b"\r\n", b"\n").split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        rows += len(lines)
+        plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
+        sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
+    return MonthFile(layout.columns, 0, rows, 0, (), sound=True) if sound else None
+
+
+def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
+    """Look at the lines one by one, and write those that are rows to a copy."""
+    rejects = RejectedLines()
+    rows_read, changed = 0, False
+    with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
+        _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
+        copy.write(",".join(column.header for column in layout.columns).encode() + b"\n")
+        for number, line in numbered_lines(blocks, first=2):
+            if not line:
+                changed = True  # an empty line is no row: editors leave them behind
+                continue
+            rows_read += 1
+            row, reason = row_of(line, len(layout.columns), layout.unnamed)
+            if reason is None:
+                plainly = _plainly(row)
+                changed = changed or plainly != line
+                copy.write(plainly + b"\n")
+            else:
+                rejects.add(number, line, reason)
+    sound = not rejects.count and not changed
+    if sound:
+        clean_copy.unlink()
+    return MonthFile(layout.columns, layout.unnamed, rows_read, rejects.count, tuple(rejects.kept), sound)
+
+
+def _plainly(line: bytes) -> bytes:
+    """Write a line so that BigQuery reads it as Postgres does: quotation marks around whole fields only."""
+    return line_of(fields_of(line.decode())).encode() if b'"' in line else line

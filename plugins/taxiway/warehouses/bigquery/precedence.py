@@ -1,0 +1,74 @@
+"""Which of two files of a month is the later one: that of the attempt that began later to fetch it.
+
+A step that is tried again belongs to another attempt, with a higher number, but goes on with the file that was
+fetched before. So it is the number of the attempt that fetched the file that counts. An attempt that found its file
+published already has fetched it, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from taxiway.errors import OvertakenError, StagingMissingError
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.ledger import Entry
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.tables import CloudTables
+
+Rank = tuple[int, str]
+"""Where a file stands among those of its month: the number of the attempt that fetched it, then a digest of that
+attempt's key, for two that began at the same moment may share a number."""
+
+
+def require_latest(tables: CloudTables, load: Load, entries: Sequence[Entry]) -> Rank:
+    """Make sure that no later file of the month is published.
+
+    :param entries: the month's attempts
+    :return: the rank of the load's file
+    :raises OvertakenError: one is, with other bytes
+    :raises StagingMissingError: the attempt that fetched the file is gone from the ledger
+    """
+    own = rank(load.fetched_load_id, entries)
+    if own is None:
+        raise StagingMissingError(
+            f"{tables.where}: the attempt {load.fetched_load_id} is gone from {tables.dataset}.load_events, expected "
+            f"what download_month entered there: clear that task with its downstream tasks"
+        )
+    before = ledger.published(entries)
+    if before and (held := before[-1].sha256) != load.download.sha256:
+        same = [entry for entry in entries if entry.state in ("published", "unchanged") and entry.sha256 == held]
+        if any((rank(entry.fetched_load_id or entry.load_id, entries) or own) > own for entry in same):
+            raise overtaken(
+                tables,
+                load,
+                f"published the month meanwhile, or found it published, from another file (SHA-256 {held})",
+            )
+    return own
+
+
+def is_later(load: Load, fetched_load_id: str, entries: Sequence[Entry]) -> bool:
+    """Say whether an attempt began later than the one that fetched a load's file; one that nobody knows did not.
+
+    :param fetched_load_id: the attempt
+    :param entries: the month's attempts
+    """
+    own, theirs = rank(load.fetched_load_id, entries), rank(fetched_load_id, entries)
+    return own is not None and theirs is not None and theirs > own
+
+
+def overtaken(tables: CloudTables, load: Load, found: str) -> OvertakenError:
+    """Make the error.
+
+    :param found: what the later run has done
+    """
+    return OvertakenError(
+        f"{tables.where}: a run that began later has {found}; expected to load {load.download.sha256}. Nothing was "
+        f"changed: run the month again if this file is the right one"
+    )
+
+
+def rank(load_id: str, entries: Sequence[Entry]) -> Rank | None:
+    """Return the rank of the file that an attempt fetched; None where nobody knows the attempt."""
+    digest = hashlib.sha256(load_id.encode()).hexdigest()[:16]
+    return next(((entry.load_number, digest) for entry in entries if entry.load_id == load_id), None)

@@ -1,0 +1,121 @@
+"""The publications of a month: numbered jobs, each number used once.
+
+BigQuery doesn't let two statements that only add rows wait for each other, so two runs of an empty month could both add
+theirs. What makes them wait is the id of the job, which can be used once: the n-th publication of a month is
+the job of number n, and who finds that number taken waits for its job to end before trying the next.
+The ledger has the number of every publication whose end its run has seen, failed ones too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.precedence import Rank, rank
+from taxiway.warehouses.bigquery.statements import statement
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.warehouse import MOST_NUMBERS, Warehouse
+
+
+def publication_name(tables: CloudTables, main_table: Any) -> str:
+    """Return what the ids of a month's publications begin with.
+
+    :param main_table: its description; one that was dropped and made again counts its publications anew
+    """
+    created = int(main_table.created.timestamp() * 1000)
+    return f"taxiway_publish_{tables.settings.dataset}_{tables.month_name}_{created}"
+
+
+def name_and_number(job: Any) -> tuple[str, int]:
+    """Take the id of a publication's job apart: name and number."""
+    name, _, number = job.job_id.rpartition("_")
+    return name, int(number)
+
+
+def open_numbers(entries: Sequence[ledger.Entry]) -> Iterator[int]:
+    """Numbers of publications of which the ledger doesn't know how they ended, and of those to come."""
+    before = ledger.published(entries)
+    known = {entry.publication for entry in entries}
+    numbers = itertools.count(1 + ((before[-1].publication or 0) if before else 0))
+    return itertools.islice((number for number in numbers if number not in known), MOST_NUMBERS)
+
+
+def publication_labels(load: Load, file_rank: Rank) -> dict[str, str]:
+    """Return the labels of a publication's job, by which another run knows what it publishes."""
+    number, fetched_by = file_rank
+    return {
+        "taxiway_rows": _rows_label(load),
+        "taxiway_file": load.download.sha256[:60],
+        "taxiway_load": str(number),
+        "taxiway_fetched_by": fetched_by,
+    }
+
+
+def _rows_label(load: Load) -> str:
+    return hashlib.sha256((load.hashed_by or load.load_id).encode()).hexdigest()[:32]
+
+
+def find_publication(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any | None:
+    """Return the job that publishes the load, where one was started that isn't entered in the ledger; else None."""
+    main_table = warehouse.find_table(tables.main_table)
+    if main_table is None:
+        return None
+    name = publication_name(tables, main_table)
+    for number in open_numbers(ledger.find_loads(warehouse, tables)):
+        found = warehouse.look_up(f"{name}_{number}")
+        if found is None:
+            return None
+        if found.job is not None and (found.job.labels or {}).get("taxiway_rows") == _rows_label(load):
+            return found.job
+    return None
+
+
+def confirm_publication(
+    warehouse: Warehouse, tables: CloudTables, load: Load, entries: Sequence[ledger.Entry]
+) -> int | None:
+    """Take the number of the month's next publication for a load whose file the table holds already.
+
+    A run with an earlier file, which may be about to publish it, finds the number taken, and sees by whom.
+
+    :param entries: the month's attempts
+    :return: the number; None where a publication has begun that the ledger doesn't know: the rows may be of that one
+    :raises WarehouseBusyError: trying again may help
+    """
+    main_table = warehouse.find_table(tables.main_table)
+    own = rank(load.fetched_load_id, entries)
+    if main_table is None or own is None:
+        return None
+    name, labels = publication_name(tables, main_table), publication_labels(load, own)
+    for number in open_numbers(entries):
+        started = warehouse.start_query(statement("confirm_month"), f"{name}_{number}", labels)
+        job = started.job
+        if job is None:
+            return None
+        if not started.found or (job.labels or {}).get("taxiway_rows") == labels["taxiway_rows"]:
+            warehouse.require_success(warehouse.wait(job))
+            return number
+        if job.state != "DONE" or not job.error_result:
+            return None
+    return None
+
+
+def is_followed(warehouse: Warehouse, name: str, number: int, entries: Sequence[ledger.Entry]) -> bool:
+    """Whether another publication of the month has begun since, and hasn't failed: the rows may be of that one.
+
+    :param name: what the ids of the month's publications begin with
+    :param number: of the publication
+    :param entries: the month's attempts
+    """
+    if any((entry.publication or 0) > number for entry in ledger.published(entries)):
+        return True
+    for following in open_numbers(entries):
+        found = warehouse.look_up(f"{name}_{following}")
+        if found is None:
+            return False
+        if found.job is None or found.job.state != "DONE" or not found.job.error_result:
+            return True
+    return False

@@ -1,0 +1,132 @@
+"""Gives the rows of a staged month their types and their ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from taxiway.download.month_file import unpacked_month
+from taxiway.errors import StagingMissingError
+from taxiway.files.rejects import EXPECTED, LONGEST_SHOWN, MOST_KEPT, RejectedLines, reason_against_field
+from taxiway.warehouses.postgres import ledger, rejects
+from taxiway.warehouses.postgres.ledger import Attempt
+from taxiway.warehouses.postgres.partition import find_partition
+from taxiway.warehouses.postgres.repeats import make_unique
+from taxiway.warehouses.postgres.run_tables import count_rows, require_table
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.stage import Staged
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
+
+
+def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
+    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
+
+    The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
+    rejected, the others hashed. Where the month isn't published, rows that repeat within the file get ids of their
+    own here, and an index keeps all ids unique; where it is, merge_month numbers them when it compares the rows with
+    the partition, whose own index keeps its ids unique.
+
+    :param connection: the warehouse, with no transaction open
+    :param tables: the load's tables
+    :param staged: what the stage step returned
+    :return: rows that now have an id
+    :raises StagingMissingError: the staging table is not there, or was emptied; or the file is needed again,
+        for the lines that are rejected, and is not there or another one
+    :raises RejectLimitError: more rows that can't be read than the source allows
+    """
+    with ledger.step(connection, tables, "hash_rows") as attempt:
+        with transaction(connection) as cursor:
+            require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+            rows = _count_staged(cursor, tables, attempt)
+        if not staged.plain:
+            rows -= _reject_unreadable(connection, tables, staged, attempt)
+        with transaction(connection) as cursor:
+            _hash(cursor, tables, staged)
+            if find_partition(cursor, tables) is None:
+                make_unique(cursor, tables)
+            attempt.record(cursor, rows_staged=rows)
+        return rows
+
+
+def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
+    """Make sure that the staging table holds what was staged.
+
+    A server that crashed has emptied one of text; and a worker that was taken for dead may have gone on, and added
+    its rows to those of the next try.
+    """
+    expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
+    found = count_rows(cursor, tables.staging_table)
+    if found != expected:
+        raise StagingMissingError(
+            f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
+            f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
+            f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "
+            f"goes on failing, clear the task stage_month with its downstream tasks"
+        )
+    return found
+
+
+def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> None:
+    """Give text rows their types and ids; those of a plain file have them."""
+    cursor.execute(
+        render(
+            "postgres/adopt_plain_rows.sql" if staged.plain else "postgres/hash_rows.sql",
+            rows_table=tables.rows_table,
+            rows_name=tables.rows_name,
+            staging_table=tables.staging_table,
+            columns=tables.source.columns,
+        ),
+        {"filename": tables.source.filename(tables.month)},
+    )
+
+
+def _reject_unreadable(
+    connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged, attempt: Attempt
+) -> int:
+    """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them.
+
+    :raises RejectLimitError: with those that were rejected before, by an earlier try too, they are too many
+    """
+    before, dropped = attempt.rows_rejected or 0, 0
+    rejected = RejectedLines()
+    with transaction(connection) as cursor:
+        addresses, reasons = _find_unreadable(cursor, tables)
+        if reasons:
+            blocks = unpacked_month(tables.source, tables.month, staged.file)
+            rejected = rejects.with_raw_lines(blocks, reasons)
+            rejects.keep(cursor, tables, attempt, rejected.kept)
+            dropped = _drop_unreadable(cursor, tables, addresses)
+            attempt.record(cursor, rows_rejected=before + dropped)
+    rejects.check_limit(tables, before + dropped, staged.rows_read, rejected.kept)
+    return dropped
+
+
+def _find_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables) -> tuple[set[str], dict[int, str]]:
+    """Find the first rows that don't fit their columns, as many as are kept.
+
+    :return: their addresses, and the reasons by line number
+    """
+    found = cursor.execute(
+        render("postgres/find_unreadable_rows.sql", staging_table=tables.staging_table, columns=tables.source.columns),
+        {"most": MOST_KEPT, "longest": LONGEST_SHOWN + 1},
+    )
+    addresses, reasons = set(), dict[int, str]()
+    for address, line, column, kind, value in found:
+        addresses.add(address)
+        if line not in reasons:
+            reasons[line] = reason_against_field(column, value, EXPECTED[kind])
+    return addresses, reasons
+
+
+def _drop_unreadable(cursor: psycopg.Cursor[Any], tables: LoadTables, addresses: set[str]) -> int:
+    """Take the rows that don't fit their columns out of the staging table, however many; count them."""
+    all_known = len(addresses) < MOST_KEPT
+    statement = render(
+        "postgres/drop_unreadable_rows.sql",
+        staging_table=tables.staging_table,
+        columns=tables.source.columns,
+        named=all_known,
+    )
+    return cursor.execute(statement, {"row_addresses": sorted(addresses)} if all_known else None).rowcount

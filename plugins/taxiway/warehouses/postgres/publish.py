@@ -1,0 +1,254 @@
+"""Publishes the rows of a month."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from taxiway.errors import BalanceError, OvertakenError
+from taxiway.warehouses.postgres import ledger
+from taxiway.warehouses.postgres.ledger import Attempt, Published
+from taxiway.warehouses.postgres.main_table import let_reader_read
+from taxiway.warehouses.postgres.main_table_objects import (
+    firing,
+    login_search_path,
+    must_insert,
+    naming_the_constraint,
+    require_free_names,
+    require_no_obstacle,
+    take_over,
+)
+from taxiway.warehouses.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
+from taxiway.warehouses.postgres.published import PublishedFile, difference_to, find_published
+from taxiway.warehouses.postgres.repeats import make_unique, number_repeated
+from taxiway.warehouses.postgres.run_tables import require_table
+from taxiway.warehouses.postgres.session import lock, transaction
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
+
+LONGEST_TURN = "30min"
+"""Longest wait until other months of the same main table are attached."""
+
+_TURN_ADVICE = (
+    "It attaches another month of the same table, and inserts its rows one by one if a trigger or a publication waits "
+    "for them: let it end. A backfill with --max-active-runs 1 loads one month after another"
+)
+
+log = logging.getLogger(__name__)
+
+
+def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Published:
+    """Publish the month in one transaction: whole, or not at all.
+
+    A month that the main table doesn't hold yet arrives as a new partition. One that it
+    holds is brought to the state of the file, row by row; rows that stay are not touched. Meanwhile
+    it is read as ever, and written to by nobody else. Rows that repeat within its file get their ids here.
+    If somebody else has changed the partition since it was published, its rows' values are compared, too.
+
+    :param connection: the warehouse, with no transaction open
+    :param tables: the load's tables
+    :return: rows that came, went and stayed
+    :raises StagingMissingError: the rows are not there
+    :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
+        or this attempt has published the month, and somebody has changed it since
+    :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
+    :raises OvertakenError: a run that began later has published the month from another file, or found it published
+    :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
+    :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
+        or rows have to change, and something that somebody has defined keeps them from that
+    """
+    source, month = tables.source, tables.month
+    with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
+        lock(cursor, "month", source.name, str(month), holder=tables.load_name)
+        partition = lock_partition(cursor, tables)
+        state = sum_up(cursor, partition) if partition else None
+        published = find_published(cursor, tables)
+        difference = difference_to(tables, published, partition, state)
+        # A worker that was killed after publishing, and before it could say so, tries again.
+        if attempt.published is not None:
+            # Of one that an earlier version published, the counts are all that can be compared.
+            if published is None or not published.counts_alone_agree(state):
+                _require_unchanged(tables, difference)
+            return attempt.published
+        require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
+        _refuse_if_overtaken(tables, attempt, published)
+        if difference:
+            log.warning("%s %s: %s: its rows are brought to the state of the file", source.name, month, difference)
+        inserted: int | None = None  # all of them
+        deleted = 0
+        if partition is not None and state is not None:
+            both = _Both(tables, partition, state.rows, compare_values=difference is not None)
+            with naming_the_constraint(cursor, tables):
+                inserted, deleted = _replace(cursor, attempt, both)
+        else:
+            with naming_the_constraint(cursor, tables):
+                _attach(cursor, tables)
+        state = _require_balance(cursor, tables, attempt)
+        inserted = state.rows if inserted is None else inserted
+        counts = Published(inserted, deleted, unchanged=state.rows - inserted)
+        cursor.execute(render("postgres/forget_digests.sql"), ledger.month_key(tables))
+        attempt.publish(cursor, counts, state.digest, difference)
+    return counts
+
+
+def _require_unchanged(tables: LoadTables, difference: str | None) -> None:
+    """Make sure that a month that this attempt has published is there still."""
+    if difference is not None:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: this run has published the month already, and its rows aren't known "
+            f"to be the same: {difference}. Nothing was changed: clear the task download_month with its downstream "
+            f"tasks, which compares every value with the file"
+        )
+
+
+def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> PartitionState:
+    """Make sure, before it is committed, that the main table holds as many rows of the month as were staged.
+
+    :return: the partition's state
+    """
+    partition = find_partition(cursor, tables)
+    state = sum_up(cursor, partition) if partition else None
+    found = state.rows if state else 0
+    if state is None or found != attempt.rows_staged:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
+            f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that "
+            f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
+            f"stage_month with its downstream tasks"
+        )
+    return state
+
+
+def _refuse_if_overtaken(tables: LoadTables, attempt: Attempt, published: PublishedFile | None) -> None:
+    """Of two runs of a month, the file of the one that fetched it later stays: another try makes a file no newer."""
+    if published is None or published.fetched_load_id <= attempt.fetched_load_id or published.sha256 == attempt.sha256:
+        return
+    raise OvertakenError(
+        f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, or found it "
+        f"published, from another file (SHA-256 {published.sha256}); expected to publish {attempt.sha256}. Nothing was "
+        f"changed: run the month again if this file is the right one"
+    )
+
+
+def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Attach a month that the main table doesn't hold: with its rows, or before they are inserted."""
+    require_free_names(cursor, tables)
+    names = {
+        "rows_table": tables.rows_table,
+        "rows_name": tables.rows_name,
+        "main_table": tables.source.main_table,
+        "partition_name": tables.partition_name,
+        "index_name": tables.index_name,
+        "partition_index": tables.partition_index,
+        "columns": tables.source.columns,
+    }
+    # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
+    make_unique(cursor, tables)
+    by_inserts = must_insert(cursor, tables)
+    cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
+    # Postgres attaches the partitions of a table one after another, and a trigger for each row may take long.
+    lock(cursor, "attach", tables.source.main_table, holder=tables.load_name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
+    take_over(cursor, tables)
+    with login_search_path(cursor):
+        cursor.execute(
+            render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)}
+        )
+    if by_inserts:
+        with firing(cursor):
+            cursor.execute(render("postgres/insert_rows.sql", **names))
+    let_reader_read(cursor, f"public.{tables.partition_name}")
+
+
+@dataclass(frozen=True)
+class _Both:
+    """A published month and the rows that are about to replace it.
+
+    :param tables: the load's tables
+    :param partition: the published month
+    :param rows: that it holds
+    :param compare_values: whether a row with the same id may have other values, because somebody changed it by hand
+    """
+
+    tables: LoadTables
+    partition: Partition
+    rows: int
+    compare_values: bool
+
+    @property
+    def names(self) -> dict[str, Any]:
+        return {
+            "differences_table": self.tables.differences_table,
+            "rows_table": self.tables.rows_table,
+            "partition": self.partition.name,
+            "columns": self.tables.source.columns,
+        }
+
+
+def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tuple[int, int]:
+    """Bring the partition to the state of the file; return how many rows came, and how many went.
+
+    A row that gets other values counts as one of each.
+    """
+    if not both.partition.has_unique_ids:
+        _restore_index(cursor, both.tables, both.partition)
+    found = _compare(cursor, attempt, both)
+    if not found.have_unique_ids:
+        number_repeated(cursor, both.tables)
+        found = _compare(cursor, attempt, both)
+    if found.rows == 0:
+        return 0, 0
+    require_no_obstacle(cursor, both.tables)
+    with firing(cursor):
+        row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
+    inserted, deleted, updated, changed = row or (0, 0, 0, 0)
+    if updated != changed:
+        raise BalanceError(
+            f"{both.tables.source.name} {both.tables.month}: the month doesn't balance: {updated} rows of "
+            f"{both.partition.name} would get the values of the file, expected the {changed} that differ. Nothing was "
+            f"changed: look for triggers on the partition that keep rows from being updated, and clear the task "
+            f"stage_month with its downstream tasks"
+        )
+    return inserted + updated, deleted + updated
+
+
+def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
+    """Give the partition its unique index back, without which nothing shows whether an id stands twice."""
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(render("postgres/restore_index.sql", partition=partition.name))
+    except psycopg.errors.UniqueViolation as error:
+        raise BalanceError(
+            f"{tables.source.name} {tables.month}: the month doesn't balance: rows of {partition.name} share an id, "
+            f"expected each to have one of its own; the unique index on its unique_row_id, which saw to that, is gone. "
+            f"Nothing was changed: delete the rows that were written to that table by hand, and clear the task "
+            f"stage_month with its downstream tasks, which makes the index again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Where the partition and the file differ.
+
+    :param rows: of the partition or of the file that the other one doesn't have, or has with other values
+    :param have_unique_ids: whether no two rows of the file have the same id
+    """
+
+    rows: int
+    have_unique_ids: bool
+
+
+def _compare(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> _Differences:
+    """Find where the partition and the file differ, and whether no two rows of the file have the same id.
+
+    An index would say the latter, too, but takes its time besides the comparison, which is needed anyway. The
+    partition's ids are unique. Those of the file are, too, if as many of its rows were found in the partition as rows
+    of the partition were found in the file, and the rows that were not found have different ids. check_month has made
+    sure that the rows are as many as were staged.
+    """
+    cursor.execute(render("postgres/find_differences.sql", **both.names, compare_values=both.compare_values))
+    counts = render("postgres/count_differences.sql", differences_table=both.tables.differences_table)
+    gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
+    return _Differences(gone + came, came == came_ids and attempt.rows_staged == both.rows - gone + came)

@@ -1,0 +1,74 @@
+"""Lines of a file that can't be read: kept in ``taxiway.rejected_rows``, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from taxiway.files import rejects
+from taxiway.files.csv_lines import numbered_lines
+from taxiway.files.rejects import MOST_KEPT, Reject, RejectedLines
+from taxiway.warehouses.postgres.ledger import Attempt
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
+
+REJECTED_ROWS = "taxiway.rejected_rows"
+"""The table that they are kept in."""
+
+
+def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, lines: Sequence[Reject]) -> None:
+    """Keep rejected lines: the first ones, as far as those of the step before leave room for them."""
+    row = cursor.execute(
+        "SELECT greatest(%s - count(*), 0) FROM taxiway.rejected_rows WHERE load_id = %s", [MOST_KEPT, attempt.load_id]
+    ).fetchone()
+    room = row[0] if row else 0
+    statement = render("postgres/keep_rejects.sql")
+    cursor.executemany(
+        statement,
+        [
+            {
+                "load_id": attempt.load_id,
+                "source": tables.source.name,
+                "month": tables.month.first_day,
+                "line_number": reject.line_number,
+                "raw_line": reject.printable_line,
+                "reason": reject.reason,
+            }
+            for reject in lines[:room]
+        ],
+    )
+
+
+def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> str | None:
+    """Make sure that no more lines of a file are rejected than its source allows.
+
+    :param rejected: how many are
+    :param rows_read: rows of the file
+    :param named: rejected lines, the first of which the message names
+    :return: how many are left out and where they are seen, in words; None if there are none
+    :raises RejectLimitError: says how many, the first of them, and the limit
+    """
+    return rejects.check_limit(
+        tables.source,
+        tables.month,
+        rejected,
+        rows_read,
+        named=named,
+        kept_in=REJECTED_ROWS,
+        first_step="stage_month",
+    )
+
+
+def with_raw_lines(blocks: Iterable[bytes], reasons: Mapping[int, str]) -> RejectedLines:
+    """Find the raw lines of rejected rows in their file.
+
+    :param blocks: the unpacked file from its beginning
+    :param reasons: line number to reason
+    """
+    found = RejectedLines()
+    for number, line in numbered_lines(blocks):
+        if number in reasons:
+            found.add(number, line, reasons[number])
+    return found

@@ -1,0 +1,52 @@
+"""Rows that stand more than once in a file: each gets an id of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
+
+_MOST_NAMED = 10_000
+"""Repeated ids that are handed to the statement that numbers their rows; with more, it looks at every row."""
+
+_SORT_IN_HALVES = """
+SET LOCAL work_mem = '64MB';
+SET LOCAL enable_hashagg = off;
+SET LOCAL min_parallel_table_scan_size = '1TB';
+"""
+# Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
+
+
+def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Index the ids of the typed rows, unless they are; where rows repeat within the file, number the repeats first."""
+    statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(statement)
+    except psycopg.errors.UniqueViolation:
+        number_repeated(cursor, tables)
+        cursor.execute(statement)
+
+
+def number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Give rows that repeat within the file ids of their own."""
+    # A publication of all tables lets nobody change rows that it can't name.
+    cursor.execute(f"ALTER TABLE {tables.rows_table} REPLICA IDENTITY FULL")
+    # Rolled back, so that the settings are gone afterwards: with them, no index is built by two processes.
+    with cursor.connection.transaction(force_rollback=True):
+        cursor.execute(_SORT_IN_HALVES)
+        found = cursor.execute(
+            render("postgres/find_repeated_rows.sql", rows_table=tables.rows_table), {"most": _MOST_NAMED + 1}
+        ).fetchall()
+    cursor.execute(
+        render(
+            "postgres/number_repeated_rows.sql",
+            rows_table=tables.rows_table,
+            columns=tables.source.columns,
+            named=len(found) <= _MOST_NAMED,
+        ),
+        {"repeated_ids": [row[0] for row in found]},
+    )

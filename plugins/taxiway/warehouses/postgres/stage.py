@@ -1,0 +1,223 @@
+"""Stages a month: the file's rows, in a table of this run; typed where it is written plainly, else as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from taxiway.download.download import Download
+from taxiway.download.month_file import unpacked_month
+from taxiway.errors import EmptyMonthError
+from taxiway.files.canonical_csv import PlainRows
+from taxiway.files.csv_header import Layout, read_layout
+from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
+from taxiway.files.rejects import RejectedLines
+from taxiway.sources.source import Column
+from taxiway.warehouses.postgres import ledger, rejects
+from taxiway.warehouses.postgres.cleanup import drop_staging, sweep_staging
+from taxiway.warehouses.postgres.ledger import Attempt
+from taxiway.warehouses.postgres.main_table import ensure_tables
+from taxiway.warehouses.postgres.main_table_objects import require_no_obstacle
+from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel
+from taxiway.warehouses.postgres.partition import find_partition
+from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.text_rows import TextRows
+from taxiway.warehouses.sql import render
+
+_MOST_ARGUMENTS = 100
+"""What a function of Postgres takes at the most: the one that gives a plain row its id takes every column."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A staged month.
+
+    :param rows_read: rows in the file, without its header
+    :param plain: whether the file is written plainly, so that its rows have their types and ids
+        already; else the staging table holds text, and its fields need a closer look
+    :param file: the file that they come from
+    """
+
+    rows_read: int
+    plain: bool
+    file: Download
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, as they travel between tasks."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Staged:
+        """Read back what :meth:`to_dict` gave."""
+        return cls(document["rows_read"], document["plain"], Download.from_dict(document["file"]))
+
+
+def stage_month(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, started_at: datetime | None = None
+) -> Staged:
+    """Stream a downloaded month into its staging table.
+
+    The quick way is tried first: the file goes into typed columns as it is, over two sessions at once,
+    and gets its ids on the way. Where that stumbles, it is staged as text; and where that stumbles too,
+    its lines are looked at one by one, those that can't be read are rejected, and the others staged.
+
+    :param connection: the warehouse, with no transaction open
+    :param tables: the load's tables
+    :param file: the downloaded ``.csv.gz``
+    :param started_at: when the run began, where no step before this one has entered it in the ledger
+    :return: what was staged
+    :raises StagingMissingError: the file is not there, or not the one that was downloaded
+    :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises FileTooLargeError: it unpacks to more than the source allows
+    :raises HeaderError: a column is missing, repeated or unknown
+    :raises RejectLimitError: more lines that can't be read than the source allows
+    :raises EmptyMonthError: no rows, for a source that doesn't allow it
+    :raises MainTableError: the main table is another one, or something keeps it from taking the month
+    """
+    with ledger.step(connection, tables, "stage_month", started_at) as attempt:
+        with transaction(connection) as cursor:
+            ensure_tables(cursor, tables.source)
+            # What keeps a published month from being changed, merge_month finds if it has to be.
+            if find_partition(cursor, tables) is None:
+                require_no_obstacle(cursor, tables)
+            attempt.record_file(cursor, file)
+        sweep_staging(connection, tables)
+        try:
+            return _stage(connection, tables, file, attempt)
+        except BaseException:
+            # Airflow's teardown follows a step that succeeded: this one clears up behind itself.
+            with suppress(psycopg.Error):
+                drop_staging(connection, tables)
+            raise
+
+
+def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
+    staged = (
+        _stage_plain(connection, tables, file, attempt)
+        or _stage_text(connection, tables, file, attempt)
+        or _stage_lines(connection, tables, file, attempt)
+    )
+    if staged.rows_read == 0 and not tables.source.allow_empty:
+        raise EmptyMonthError(
+            f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
+            f"this source, set 'allow_empty: true' in include/sources/{tables.source.name}.yaml and "
+            f"clear the task stage_month with its downstream tasks"
+        )
+    return staged
+
+
+def _where(tables: LoadTables) -> str:
+    return f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}"
+
+
+def _stage_plain(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
+) -> Staged | None:
+    """Stage the file with types and ids; None, and nothing to use, where it isn't written plainly."""
+    source = tables.source
+    if len(source.columns) > _MOST_ARGUMENTS:
+        return None
+    _, layout, blocks = read_layout(source, tables.month, unpacked_month(source, tables.month, file))
+    with transaction(connection) as cursor:
+        cursor.execute(
+            render(
+                "postgres/create_plain_staging_table.sql", staging_table=tables.staging_table, columns=source.columns
+            ),
+            {"filename": source.filename(tables.month)},
+        )
+    rows = PlainRows(layout.columns)
+    try:
+        copied = copy_in_parallel(
+            connection, _copy_statement(tables, layout.columns), _rows_alone(blocks, layout, rows.add)
+        )
+    except _STUMBLED:
+        return None
+    if copied != rows.count:
+        return None
+    with transaction(connection) as cursor:
+        attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
+    return Staged(rows_read=rows.count, plain=True, file=file)
+
+
+def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Yield whole lines without the fields behind the last column, as long as each is a row.
+
+    :param add: counts the rows of a block, and says whether each of its lines is one
+    """
+    for block in whole_lines(blocks):
+        rows = without_unnamed(block, layout.unnamed)
+        if rows is None or not add(rows):
+            raise _StumbledError
+        yield rows
+
+
+def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False) -> str:
+    return render(
+        "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
+    )
+
+
+def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, layout: Layout, *, numbered: bool) -> str:
+    """Create the staging table for text; return the COPY statement for the file."""
+    cursor.execute(
+        render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=tables.source.columns)
+    )
+    return _copy_statement(tables, layout.columns, numbered=numbered)
+
+
+def _stage_text(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
+) -> Staged | None:
+    """Stage the file's fields as text, in its order; None, and nothing staged, where a line isn't one row of it."""
+    try:
+        with transaction(connection) as cursor:
+            unpacked = unpacked_month(tables.source, tables.month, file)
+            _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
+            rows = TextRows(len(layout.columns))
+            with cursor.copy(_begin(cursor, tables, layout, numbered=False)) as copy:
+                for block in _rows_alone(blocks, layout, rows.add):
+                    copy.write(block)
+            if cursor.rowcount != rows.count:
+                raise _StumbledError
+            attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
+    except _STUMBLED:
+        return None
+    return Staged(rows_read=rows.count, plain=False, file=file)
+
+
+def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
+    """Stage the lines that can be read, and reject the others."""
+    rejected = RejectedLines()
+    rows_read = 0
+    with transaction(connection) as cursor:
+        unpacked = unpacked_month(tables.source, tables.month, file)
+        _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
+        with cursor.copy(_begin(cursor, tables, layout, numbered=True)) as copy:
+            for number, line in numbered_lines(blocks, first=2):
+                if not line:
+                    continue  # an empty line is no row: editors leave them behind
+                rows_read += 1
+                row, reason = row_of(line, len(layout.columns), layout.unnamed)
+                if reason is None:
+                    copy.write(b"%d,%s\n" % (number, row))
+                else:
+                    rejected.add(number, line, reason)
+    with transaction(connection) as cursor:
+        rejects.keep(cursor, tables, attempt, rejected.kept)
+        attempt.record(cursor, rows_read=rows_read, rows_rejected=rejected.count)
+    rejects.check_limit(tables, rejected.count, rows_read, rejected.kept)
+    return Staged(rows_read=rows_read, plain=False, file=file)
+
+
+class _StumbledError(Exception):
+    """The file isn't written plainly, or a line of it is no row."""
+
+
+_STUMBLED = (_StumbledError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded)
+"""What sends a file on to the next, slower way of staging it."""

@@ -1,0 +1,294 @@
+"""The demo: a year of sample months, through a real mirror, a real Airflow and a real Postgres."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from taxiway.download.mirror_address import IN_PASSWORDS, SCHEMES, mirror_address, shown_address
+from taxiway.errors import SettingError, TaxiwayError
+from taxiway.messages import CALL_VARIABLE
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway_local import database
+from taxiway_local.exits import end
+from taxiway_local.home import Home
+from taxiway_local.known_samples import is_sample, note_samples
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_months
+from taxiway_local.setup import airflow_command, airflow_environment, is_migrated
+
+SOURCE = "green"
+YEAR = 2019
+DEFAULT_ROWS = 5000
+COMMAND = ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", f"taxi_{SOURCE}"]
+
+_LOADED = """
+SELECT DISTINCT ON (month)
+    to_char(month, 'YYYY-MM') AS month, url, sha256,
+    rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
+    extract(epoch FROM finished_at - started_at)::double precision AS seconds, finished_at
+FROM taxiway.loads
+WHERE source = %s AND state IN ('published', 'unchanged') AND month BETWEEN %s AND %s
+ORDER BY month, finished_at DESC
+"""
+
+
+class DemoError(TaxiwayError):
+    """The demo can't go on; the message says what to do."""
+
+
+def main() -> int:
+    """Run the demo from the command line.
+
+    :return: the exit code of ``airflow dags backfill``, or 2 where it wasn't run
+    """
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--rows", default=str(DEFAULT_ROWS), help="rows of a sample month")
+    parser.add_argument(
+        "--mirror", help="load from this address instead: <address>/green/green_tripdata_2019-01.csv.gz"
+    )
+    parser.add_argument("--replace", action="store_true", help="replace months that were loaded from elsewhere")
+    arguments = parser.parse_args()
+    home = Home.current()
+    console = line_console()
+    try:
+        return _demo(home, console, sample_rows(arguments.rows), arguments.mirror, replace=arguments.replace)
+    except DemoError as error:
+        console.print(f"The demo stops: {error}", style="red", markup=False)
+        return 2
+
+
+def line_console() -> Console:
+    """Return a console that leaves lines whole: a command that is broken over two can't be copied."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def sample_rows(text: str) -> int:
+    """Read ROWS as it was typed.
+
+    :raises DemoError: it is not a number, or too small
+    """
+    try:
+        rows = int(text)
+    except ValueError as error:
+        raise DemoError(f"ROWS={text}: expected a whole number") from error
+    if rows < 1:
+        raise DemoError(f"ROWS={rows}: a sample month has at least one row")
+    return rows
+
+
+def make_call(target: str, rows: int, mirror: str | None = None, *, replace: bool = False) -> str:
+    """Return the call of ``make`` that asks for the same demo again; no password is in it."""
+    words = ["make", target, *(["REPLACE=1"] if replace else [])]
+    words += [f"ROWS={rows}"] if rows != DEFAULT_ROWS else []
+    return shlex.join([*words, *([f"MIRROR={shown_address(mirror)}"] if mirror is not None else [])])
+
+
+def _count(months: list[dict[str, Any]]) -> str:
+    return "1 month" if len(months) == 1 else f"{len(months)} months"
+
+
+def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replace: bool) -> int:
+    source = load_source(SOURCES_FOLDER / f"{SOURCE}.yaml")
+    if mirror is not None:
+        mirror = _address(mirror)
+    if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
+        raise DemoError(
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN names a metadata database of your own, which the demo keeps out of: "
+            "unset it, or take it out of .env while the demo runs"
+        )
+    server = database.find(home) or database.start(home)
+    if not is_migrated(server):
+        raise DemoError("Airflow's metadata isn't there, and the demo needs it for its runs: make setup makes it")
+    before = loaded_months(server, source)
+    real = [row for row in before if not _is_sample(home, source, row)]
+    if real and not replace:
+        raise DemoError(_would_replace(real, rows, mirror))
+    refuse_while_scheduled(server)
+    if mirror is not None:
+        _probe(mirror, source)
+    if real:
+        said = f"REPLACE=1: replacing {_count(real)} loaded from {shown_address(str(real[0]['url']))}"
+        console.print(said, markup=False)
+    elif before:
+        console.print(f"Replacing the samples in {_count(before)} of {YEAR}")
+    started = datetime.now(timezone.utc)
+    with _mirror(home, console, source, rows, mirror) as address:
+        # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
+        again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
+        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False)
+        code = run(
+            [*airflow_command(), *COMMAND, *again],
+            {
+                **airflow_environment(home),
+                # Connections of the environment come before stored ones: the demo leaves those alone, and
+                # loads into embedded Postgres whatever they say.
+                "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": address}),
+                "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
+                CALL_VARIABLE: make_call("demo", rows, mirror, replace=replace),
+            },
+        )
+    loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
+    if loaded:
+        _show(console, source, loaded)
+    if code == 0 and len(loaded) < 12:
+        raise DemoError(f"the ledger has only {len(loaded)} of 12 months, although the command succeeded")
+    if code == 0:
+        console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
+        if mirror is None:
+            console.print(
+                f"They are samples, made on this machine. The real year in their place:\n"
+                f"  bin/airflow {' '.join(COMMAND[:-1])} --reprocess-behavior completed {COMMAND[-1]}"
+            )
+        for command, does in (
+            ("psql", "looks at them"),
+            ("up", "shows Airflow's web UI"),
+            ("down", "stops everything"),
+        ):
+            console.print(f"  make {command:5} {does}")
+    return code
+
+
+def run(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command to its end. Ctrl-C is the command's: it puts its months in order, and we wait for that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with subprocess.Popen(command, env=environment, preexec_fn=_take_ctrl_c) as process:
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _take_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def refuse_while_scheduled(server: database.Server) -> None:
+    """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's mirror."""
+    with server.connect("airflow") as metadata:
+        row = metadata.execute(
+            "SELECT 1 FROM dag JOIN job ON job.job_type = 'SchedulerJob' AND job.state = 'running' AND "
+            "job.latest_heartbeat > now() - interval '1 minute' WHERE dag.dag_id = %s AND NOT dag.is_paused",
+            [f"taxi_{SOURCE}"],
+        ).fetchone()
+    if row:
+        raise DemoError(
+            f"taxi_{SOURCE} is unpaused and a scheduler runs it, which would load from the connection tlc_mirror. "
+            f"Pause it (bin/airflow dags pause taxi_{SOURCE}), or stop Airflow (make down), and try again"
+        )
+
+
+def _has_runs(server: database.Server) -> bool:
+    with server.connect("airflow") as metadata:
+        row = metadata.execute("SELECT 1 FROM dag_run WHERE dag_id = %s LIMIT 1", [f"taxi_{SOURCE}"]).fetchone()
+    return row is not None
+
+
+def _probe(mirror: str, source: Source) -> None:
+    """Ask the mirror for a file before twelve months do, each with its retries."""
+    address = f"{mirror}/{source.file_path(Month(YEAR, 1))}"
+    asked, file = shown_address(mirror), shown_address(address)
+    try:
+        answer = requests.head(address, allow_redirects=True, timeout=20)
+    except (requests.RequestException, ValueError, TypeError) as error:  # the last two for a malformed proxy
+        raise DemoError(
+            f"MIRROR={asked} doesn't answer for {file} ({type(error).__name__}): expected the files there. Look "
+            f"whether the address is right and the mirror runs"
+        ) from error
+    if answer.status_code >= 400 and answer.status_code != 405:
+        raise DemoError(f"MIRROR={asked} answers {answer.status_code} for {file}, expected the file of {YEAR}-01 there")
+
+
+def _address(mirror: str) -> str:
+    """Return the address that MIRROR means, with its scheme and without a slash at the end."""
+    try:
+        address = mirror_address(None, mirror)
+        parts = urlsplit(address)
+    except (SettingError, ValueError):
+        address, parts = mirror, urlsplit("")
+    if parts.scheme not in SCHEMES or not parts.hostname or parts.query or parts.fragment:
+        raise DemoError(
+            f"MIRROR={shown_address(mirror)}: expected http:// or https://, a host and possibly a path; {IN_PASSWORDS}"
+        )
+    return address
+
+
+def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
+    return is_sample(home, source, Month.parse(row["month"]), row["sha256"], row["rows_read"])
+
+
+def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
+    """Say which months hold real data, and the call that replaces them."""
+    first = real[0]
+    instead = "by samples" if mirror is None else f"by what {shown_address(mirror)} has"
+    return (
+        f"real data is in {_count(real)} of {SOURCE} ({first['month']} from {first['url']}), and the demo would "
+        f"replace it {instead}. To do that: {make_call('demo', rows, mirror, replace=True)}. To look at it: make psql. "
+        f"To load the months that are missing: bin/airflow {' '.join(COMMAND)}"
+    )
+
+
+@contextmanager
+def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str | None) -> Iterator[str]:
+    if mirror is not None:
+        console.print(f"Loading from {shown_address(mirror)}", markup=False)
+        yield mirror
+        return
+    months = [Month(YEAR, number) for number in range(1, 13)]
+    folder = home.samples / f"{rows}-rows"
+    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False)
+    note_samples(home, write_sample_months([source], months, folder, rows=rows))
+    with serve(folder) as server:
+        console.print(f"Serving them at {server.address}", markup=False)
+        yield server.address
+
+
+def loaded_months(server: database.Server, source: Source) -> list[dict[str, Any]]:
+    """Return the ledger's last good load of every month of the year."""
+    with server.connect("taxi") as connection, connection.cursor() as cursor:
+        if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
+            return []
+        cursor.execute(_LOADED, [source.name, Month(YEAR, 1).first_day, Month(YEAR, 12).first_day])
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> None:
+    part = "" if len(loaded) == 12 else f": {len(loaded)} of 12 months"
+    table = Table(title=f"public.{source.main_table}, {YEAR}{part}")
+    table.add_column("month")
+    for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):
+        table.add_column(name, justify="right")
+    total = [0, 0, 0, 0, 0]
+    for row in loaded:
+        counts = [
+            row["rows_read"],
+            row["rows_inserted"],
+            row["rows_deleted"],
+            row["rows_unchanged"],
+            row["rows_rejected"],
+        ]
+        total = [whole + int(str(count)) for whole, count in zip(total, counts, strict=True)]
+        table.add_row(str(row["month"]), *(f"{count:,}" for count in counts), f"{row['seconds']:.1f}")
+    table.add_section()
+    table.add_row("all", *(f"{count:,}" for count in total), "")
+    console.print(table, soft_wrap=False)
+
+
+if __name__ == "__main__":
+    end(main, "make demo")

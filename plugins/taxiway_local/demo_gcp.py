@@ -1,0 +1,197 @@
+"""The demo of Google Cloud, offline: three sample months through the real DAGs into stand-ins, and compared.
+
+It has an Airflow and a Postgres of its own, which go with it: runs that loaded into stand-ins must not look to the
+checkout's own Airflow as if the months were in BigQuery.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from taxiway.messages import CALL_VARIABLE
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway_local import database, demo
+from taxiway_local.exits import end
+from taxiway_local.home import Home
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_months
+from taxiway_local.setup import airflow_command, airflow_environment, setup
+
+MONTHS = [Month(2019, number) for number in (1, 2, 3)]
+VARIABLES = {
+    "GCP_PROJECT_ID": "taxiway-demo",
+    "GCP_LOCATION": "europe-west1",
+    "GCP_BUCKET_NAME": "taxiway-demo-lake",
+    "GCP_DATASET": "taxi",
+}
+RANGE = ["-s", f"{MONTHS[0]}-01", "-e", f"{MONTHS[-1]}-28"]
+
+
+def main() -> int:
+    """Run the demo from the command line.
+
+    :return: the exit code of the command that failed, 0, 2 where the demo could not begin, or 130 after Ctrl-C
+    """
+    parser = argparse.ArgumentParser(prog="make demo-gcp", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", default=str(demo.DEFAULT_ROWS), help="rows of a sample month")
+    typed = parser.parse_args().rows
+    console = demo.line_console()
+    try:
+        rows = demo.sample_rows(typed)
+        checkout = Home.current()
+        with _own_home(checkout) as home:
+            code = _demo(home, checkout.samples / f"{rows}-rows", console, rows)
+    except demo.DemoError as error:
+        console.print(f"The demo stops: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        console.print("\nThe demo was stopped; nothing of it is left. To see it again: make demo-gcp", markup=False)
+    return code
+
+
+@contextmanager
+def _own_home(checkout: Home) -> Iterator[Home]:
+    """Make an Airflow and a Postgres for this demo, and remove them, and those of a demo that was killed.
+
+    :raises DemoError: another demo is at it
+    """
+    checkout.state.mkdir(parents=True, exist_ok=True)
+    with (checkout.state / "demo-gcp.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise demo.DemoError("another make demo-gcp is running: wait for its end") from error
+        home = checkout.demo_gcp
+        _remove(home)
+        home.root.mkdir()
+        for name in ("config", "dags", "include", "plugins"):
+            (home.root / name).symlink_to(ROOT / name)
+        # Whatever the person has set for Airflow, in .env too, is meant for the checkout's.
+        for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+            del os.environ[name]
+        os.environ["AIRFLOW_HOME"] = str(home.root)
+        try:
+            setup(home)
+            yield home
+        finally:
+            _remove(home)
+
+
+def _remove(home: Home) -> None:
+    if home.root.exists():
+        database.stop(home)
+        shutil.rmtree(home.root)
+
+
+def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
+    source = load_source(SOURCES_FOLDER / f"{demo.SOURCE}.yaml")
+    server = database.start(home)
+    console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False)
+    write_sample_months([source], MONTHS, folder, rows=rows)
+    with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
+        console.print(f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}")
+        environment = {
+            **airflow_environment(home),
+            "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror.address}),
+            "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
+            **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
+            **cloud,
+            CALL_VARIABLE: demo.make_call("demo-gcp", rows),
+        }
+        for command in (
+            ["dags", "test", "gcp_setup"],
+            ["dags", "backfill", *RANGE, f"taxi_{source.name}_gcp"],
+            ["dags", "backfill", *RANGE, f"taxi_{source.name}"],
+            ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
+        ):
+            console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False)
+            run = _test if command[1] == "test" else demo.run
+            if code := run([*airflow_command(), *command], environment):
+                return code
+        _show(console, source, bigquery)
+    console.print("\nNothing of it is left. The same on the real cloud: docs/bigquery.md")
+    return 0
+
+
+def _test(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it where it fails."""
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)
+    for line in lines:
+        if failed or "airflow.task.operators.taxiway" in line:
+            sys.stdout.write(
+                line.partition("]")[2].partition(" [airflow.task")[0].strip() + "\n" if not failed else line + "\n"
+            )
+    return done.returncode or int(failed)
+
+
+@contextmanager
+def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """Start the stand-ins; return BigQuery's, and what Airflow's processes need to find them."""
+    try:
+        from stand_ins.bigquery import StandIn, service_account_key
+        from stand_ins.cloud_storage import CloudStorage
+    except ImportError as error:
+        raise demo.DemoError(f"the stand-ins need requirements-dev.txt ({error}): run it as make demo-gcp") from error
+    with CloudStorage() as lake, StandIn() as bigquery:
+        # Load jobs fetch their objects from this process.
+        os.environ["STORAGE_EMULATOR_HOST"] = lake.url
+        key = service_account_key(bigquery.url, VARIABLES["GCP_PROJECT_ID"])
+        connection = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}}
+        yield (
+            bigquery,
+            {
+                "BIGQUERY_EMULATOR_HOST": bigquery.url,
+                "STORAGE_EMULATOR_HOST": lake.url,
+                "AIRFLOW_CONN_TAXI_GCP": json.dumps(connection),
+            },
+        )
+
+
+def _show(console: Console, source: Source, bigquery: Any) -> None:
+    """Show the ledger of the dataset."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.bigquery import Client, QueryJobConfig
+
+    os.environ["BIGQUERY_EMULATOR_HOST"] = bigquery.url
+    client = Client(
+        project=VARIABLES["GCP_PROJECT_ID"],
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        location=VARIABLES["GCP_LOCATION"],
+    )
+    dataset = f"{VARIABLES['GCP_PROJECT_ID']}.{VARIABLES['GCP_DATASET']}"
+    statement = """
+        SELECT month, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected
+        FROM loads WHERE state = 'published' ORDER BY month
+    """
+    rows = client.query_and_wait(statement, job_config=QueryJobConfig(default_dataset=dataset))
+    table = Table(title=f"{dataset}.{source.main_table}")
+    table.add_column("month")
+    for name in ("rows read", "inserted", "deleted", "unchanged", "rejected"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(f"{row['month']:%Y-%m}", *(f"{count:,}" for count in list(row.values())[1:]))
+    console.print(table, soft_wrap=False)
+
+
+if __name__ == "__main__":
+    end(main, "make demo-gcp")
