@@ -17,13 +17,13 @@ from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, d
 from taxiway.download.mirror_client import Mirror
 from taxiway.download.transfer import Transfer
 from taxiway.files.gzip_file import unpacked_blocks
+from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
 from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.session import transaction
@@ -38,7 +38,7 @@ CACHE_BYTES = 1 << 40
 class StepTimes:
     """How one load ended, and how long its steps took, in seconds."""
 
-    published: Published
+    published: Counts
     stage: float
     hash: float
     check: float

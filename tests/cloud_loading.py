@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.check import check_month
@@ -16,7 +17,7 @@ from taxiway.warehouses.bigquery.ledger import Entry, find_loads
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.main_table import ensure_main_table
 from taxiway.warehouses.bigquery.places import Places
-from taxiway.warehouses.bigquery.publish import Counts, finish_publishing, start_publishing
+from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
 from taxiway.warehouses.bigquery.send import send_month
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
@@ -69,7 +70,7 @@ class Cloud:
         return Lake(self.storage, self.settings, "test")
 
     def tables(self, source: Source, month: str, run_id: str = "manual__1") -> CloudTables:
-        return CloudTables(source, Month.parse(month), run_id, self.settings)
+        return CloudTables(source, Month.parse(month), run_id, settings=self.settings)
 
     def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> Fetched:
         file = source_file(path)

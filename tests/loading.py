@@ -11,13 +11,13 @@ from typing import Any
 import psycopg
 
 from taxiway.download.download import Download
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -37,7 +37,7 @@ def source_file(path: Path) -> Download:
 
 def load(
     connection: psycopg.Connection[Any], source: Source, month: str, path: Path, run_id: str = "manual__1"
-) -> Published:
+) -> Counts:
     """Run all steps of a load, and drop the staging tables whatever happened."""
     tables = LoadTables(source, Month.parse(month), run_id)
     try:

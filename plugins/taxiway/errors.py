@@ -118,7 +118,7 @@ class InvalidArgumentError(TaxiwayError):
     """An argument that can't be used; names it, what it holds and what it should hold."""
 
 
-class OvertakenError(TaxiwayError):
+class SupersededError(TaxiwayError):
     """A run that began later has published the month from another file, or found it published from that."""
 
 

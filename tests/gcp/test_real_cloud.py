@@ -22,10 +22,11 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery.publish import Counts, merging
+from taxiway.warehouses.bigquery.publish import merging
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.statements import Statement
 from taxiway_local.mirror_server import serve

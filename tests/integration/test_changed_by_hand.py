@@ -12,13 +12,13 @@ import pytest
 
 from taxiway import errors
 from taxiway.download.download import Download
+from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
 from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -30,53 +30,53 @@ MONTH = Month(2019, 1)
 PARTITION = "public.green_tripdata_2019_01"
 SOME = f"unique_row_id IN (SELECT unique_row_id FROM {PARTITION} ORDER BY 1 LIMIT 3)"
 
-CHANGES: dict[str, tuple[str, str, Published]] = {
-    "all rows deleted": (f"DELETE FROM {PARTITION}", r"holds 0 rows, the ledger has 60", Published(60, 0, 0)),
-    "truncated": ("TRUNCATE public.green_tripdata", r"holds 0 rows, the ledger has 60", Published(60, 0, 0)),
+CHANGES: dict[str, tuple[str, str, Counts]] = {
+    "all rows deleted": (f"DELETE FROM {PARTITION}", r"holds 0 rows, the ledger has 60", Counts(60, 0, 0)),
+    "truncated": ("TRUNCATE public.green_tripdata", r"holds 0 rows, the ledger has 60", Counts(60, 0, 0)),
     "some rows deleted": (
         f"DELETE FROM public.green_tripdata WHERE {SOME}",
         r"holds 57 rows, the ledger has 60",
-        Published(3, 0, 57),
+        Counts(3, 0, 57),
     ),
     "rows added": (
         f"INSERT INTO {PARTITION} (unique_row_id, filename) VALUES (gen_random_uuid(), '{{filename}}')",
         r"holds 61 rows, the ledger has 60",
-        Published(0, 1, 60),
+        Counts(0, 1, 60),
     ),
     "values changed": (
         f"UPDATE public.green_tripdata SET fare_amount = -1 WHERE {SOME}",
         r"was changed since the ledger's load published its 60 rows",
-        Published(3, 3, 57),
+        Counts(3, 3, 57),
     ),
     "values removed": (
         "UPDATE public.green_tripdata SET total_amount = NULL",
         r"was changed since",
-        Published(60, 60, 0),
+        Counts(60, 60, 0),
     ),
     "ids changed": (
         f"UPDATE {PARTITION} SET unique_row_id = gen_random_uuid() WHERE {SOME}",
         r"was changed since",
-        Published(3, 3, 57),
+        Counts(3, 3, 57),
     ),
     "a column dropped and added again": (
         "ALTER TABLE public.green_tripdata DROP COLUMN total_amount, ADD COLUMN total_amount numeric",
         r"was changed since",
-        Published(60, 60, 0),
+        Counts(60, 60, 0),
     ),
     "rows written again as they were": (
         f"UPDATE {PARTITION} SET fare_amount = fare_amount",
         r"was changed since",
-        Published(0, 0, 60),
+        Counts(0, 0, 60),
     ),
     "partition dropped": (
         f"DROP TABLE {PARTITION}",
         r"has no partition of {filename}, the ledger has 60 rows",
-        Published(60, 0, 0),
+        Counts(60, 0, 0),
     ),
     "main table dropped": (
         "DROP TABLE public.green_tripdata",
         r"has no partition of {filename}, the ledger has 60 rows",
-        Published(60, 0, 0),
+        Counts(60, 0, 0),
     ),
     "another table in the partition's place": (
         f"CREATE TABLE public.mine AS SELECT * FROM {PARTITION}; UPDATE public.mine SET fare_amount = 1; "
@@ -84,7 +84,7 @@ CHANGES: dict[str, tuple[str, str, Published]] = {
         f"DROP TABLE {PARTITION}; "
         f"ALTER TABLE public.green_tripdata ATTACH PARTITION public.mine FOR VALUES IN ('{{filename}}')",
         r"public\.mine was changed since",
-        Published(60, 60, 0),
+        Counts(60, 60, 0),
     ),
 }
 """What somebody does; how it is said; and what loading the month again changes. Names in braces are filled in."""
@@ -175,7 +175,7 @@ def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green
     before = contents(connection, green)
     by_hand(connection, f"UPDATE {PARTITION} SET fare_amount = 1 WHERE {SOME}")
 
-    assert load(connection, green, str(MONTH), path, "manual__2") == Published(3, 3, 1)
+    assert load(connection, green, str(MONTH), path, "manual__2") == Counts(3, 3, 1)
 
     assert contents(connection, green) == before
 
@@ -197,7 +197,7 @@ def test_what_refers_to_a_restored_row_stays(action: str, connect: Connect, gree
     notes = query(connection, "SELECT * FROM public.notes ORDER BY 1")
     by_hand(connection, f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}")
 
-    assert load(connection, green, str(MONTH), Path(file.path), "manual__2") == Published(3, 3, 57)
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__2") == Counts(3, 3, 57)
 
     assert contents(connection, green) == before
     assert query(connection, "SELECT * FROM public.notes ORDER BY 1") == notes
@@ -219,7 +219,7 @@ def test_rows_that_a_trigger_keeps_from_being_restored_are_no_publication(
         load(connection, green, str(MONTH), Path(file.path), "manual__2")
 
     by_hand(connection, "DROP TRIGGER keep ON public.green_tripdata")
-    assert load(connection, green, str(MONTH), Path(file.path), "manual__3") == Published(3, 3, 57)
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__3") == Counts(3, 3, 57)
 
 
 def test_a_corrected_file_restores_what_it_did_not_correct(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_run_that_has_published_a_month_says_what_became_of_it(
         merge_month(connection, run)
 
     assert fetched(connection, green, file, run.run_id).nothing_to_do is None
-    assert load(connection, green, str(MONTH), Path(file.path), run.run_id) == Published(60, 0, 0)
+    assert load(connection, green, str(MONTH), Path(file.path), run.run_id) == Counts(60, 0, 0)
 
 
 def test_the_digest_is_the_last_publications_whichever_run_fetched_the_file(
@@ -264,10 +264,10 @@ def test_the_digest_is_the_last_publications_whichever_run_fetched_the_file(
     load(connection, green, str(MONTH), Path(file.path), "manual__1")
     load(connection, green, str(MONTH), Path(file.path), "manual__2")
     by_hand(connection, f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}")
-    assert load(connection, green, str(MONTH), Path(file.path), "manual__1") == Published(3, 3, 57)
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__1") == Counts(3, 3, 57)
 
     # Its worker is killed behind the commit, and the task tried again.
-    assert merge_month(connection, tables(green, "manual__1")) == Published(3, 3, 57)
+    assert merge_month(connection, tables(green, "manual__1")) == Counts(3, 3, 57)
     assert fetched(connection, green, file, "manual__3").nothing_to_do is not None
 
 
@@ -281,9 +281,9 @@ def test_the_digest_is_the_last_publications_whichever_attempt_began_first(
         check_month(connection, run)
     merge_month(connection, late)
     by_hand(connection, f"UPDATE {PARTITION} SET fare_amount = -1 WHERE {SOME}")
-    assert merge_month(connection, early) == Published(3, 3, 57)
+    assert merge_month(connection, early) == Counts(3, 3, 57)
 
-    assert merge_month(connection, early) == Published(3, 3, 57)
+    assert merge_month(connection, early) == Counts(3, 3, 57)
     assert fetched(connection, green, file, "manual__3").nothing_to_do is not None
 
 
@@ -298,7 +298,7 @@ def test_a_run_that_an_earlier_version_has_published_can_merge_again(
     before = contents(connection, green)
     by_hand(connection, f"ALTER TABLE taxiway.loads DROP COLUMN partition_digest; {change}")
 
-    assert merge_month(connection, run) == Published(60, 0, 0)
+    assert merge_month(connection, run) == Counts(60, 0, 0)
 
     assert fetched(connection, green, file, run.run_id).nothing_to_do is None
     load(connection, green, str(MONTH), Path(file.path), run.run_id)
@@ -333,7 +333,7 @@ def test_what_is_in_the_way_matters_only_if_a_published_month_has_to_change(
     # An earlier version has noted no digest: the month is loaded again, and nothing has to change.
     by_hand(connection, "UPDATE taxiway.loads SET partition_digest = NULL")
     assert fetched(connection, green, file, "manual__3").nothing_to_do is None
-    assert load(connection, green, str(MONTH), Path(file.path), "manual__3") == Published(0, 0, 60)
+    assert load(connection, green, str(MONTH), Path(file.path), "manual__3") == Counts(0, 0, 60)
     assert fetched(connection, green, file, "manual__4").nothing_to_do is not None
     # A value was changed, which nothing tells before the rows are compared.
     by_hand(connection, f"ALTER TABLE {PARTITION} REPLICA IDENTITY FULL")

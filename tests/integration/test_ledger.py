@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from taxiway import errors
 from taxiway.download.download import Download
+from taxiway.loads.load import Counts
 from taxiway.orchestration.operators.merge_month import MergeMonthOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -28,7 +29,6 @@ from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
 from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.stage import stage_month
@@ -162,7 +162,7 @@ def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
     hash_rows(connection, load, staged)
     check_month(connection, load)
 
-    assert merge_month(connection, load) == Published(40, 0, 0)
+    assert merge_month(connection, load) == Counts(40, 0, 0)
     found = query(connection, ENTRIES)
     assert [entry[:3] for entry in found] == [(1, "hash_rows", "failed"), (2, "merge_month", "published")]
 
@@ -250,7 +250,7 @@ def test_a_run_goes_on_after_an_upgrade_in_its_middle(connect: Connect, green: S
     hash_rows(connection, load, staged)
     check_month(connection, load)
 
-    assert merge_month(connection, load) == Published(40, 0, 0)
+    assert merge_month(connection, load) == Counts(40, 0, 0)
 
 
 class TimeoutOfTheTask(BaseException):
@@ -278,7 +278,7 @@ def test_a_published_month_is_not_entered_as_failed(
 
     assert query(connection, ENTRIES) == [(1, "merge_month", "published", None, True)]
     monkeypatch.undo()
-    assert merge_month(connection, load) == Published(40, 0, 0)
+    assert merge_month(connection, load) == Counts(40, 0, 0)
 
 
 def test_a_task_whose_time_is_up_in_a_statement_is_entered_as_failed(
@@ -325,7 +325,7 @@ def test_a_task_whose_time_is_up_in_a_statement_is_entered_as_failed(
         thread.join()
 
     assert query(connection, ENTRIES) == [(1, "merge_month", "failed", "merge_month: Timeout", True)]
-    assert merge_month(connection, load) == Published(40, 0, 0)
+    assert merge_month(connection, load) == Counts(40, 0, 0)
 
 
 STATES = "SELECT run_id, state, step FROM taxiway.loads ORDER BY load_id"
@@ -388,7 +388,7 @@ def test_an_attempt_that_is_open_for_a_day_is_marked_and_may_go_on(
 
     hash_rows(connection, slow, staged)
     check_month(connection, slow)
-    assert merge_month(connection, slow) == Published(40, 0, 0)
+    assert merge_month(connection, slow) == Counts(40, 0, 0)
     assert query(connection, "SELECT state, rows_read FROM taxiway.loads WHERE run_id = 'slow' ORDER BY load_id") == [
         ("abandoned", 40),
         ("published", 40),

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row, namedtuple_row
 
 from taxiway import errors
 from taxiway.download.download import Download
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -21,7 +22,6 @@ from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import sweep_staging
 from taxiway.warehouses.postgres.fetch import fetch_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -121,7 +121,7 @@ def test_of_two_runs_the_file_of_the_later_one_stays(
     load(second, green, "2019-01", corrected, run_id="manual__2")
     published = table_digest(second, green)
 
-    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
         merge_month(first, old)
 
     assert table_digest(second, green) == published
@@ -154,12 +154,12 @@ def test_of_two_runs_the_file_of_the_later_one_stays_when_the_earlier_one_is_tri
     published = table_digest(connection, green)
     fail(connection, old, "merge_month")
 
-    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
         merge_month(connection, old)
     # Staging it again changes nothing about that.
     hash_rows(connection, old, stage_month(connection, old, file))
     check_month(connection, old)
-    with pytest.raises(errors.OvertakenError, match="green 2019-01: a run that began later"):
+    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
         merge_month(connection, old)
 
     assert table_digest(connection, green) == published
@@ -214,7 +214,7 @@ def test_a_later_run_that_finds_its_file_published_keeps_an_earlier_file_out(
     assert fetch_month(connection, tables(green, "manual__3"), lambda: file).nothing_to_do is not None
     published = table_digest(connection, green)
 
-    with pytest.raises(errors.OvertakenError, match=r"green 2019-01: a run that began later .* found it published"):
+    with pytest.raises(errors.SupersededError, match=r"green 2019-01: a run that began later .* found it published"):
         merge_month(connection, earlier)
 
     assert table_digest(connection, green) == published
@@ -250,7 +250,7 @@ def test_a_partition_is_found_by_its_file_whatever_its_name(connect: Connect, gr
         connection.execute("ALTER TABLE public.green_tripdata_2019_01 SET SCHEMA archive")
         connection.execute('ALTER TABLE archive.green_tripdata_2019_01 RENAME TO "January 2019"')
 
-    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(0, 0, 60)
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Counts(0, 0, 60)
 
 
 def test_a_detached_partition_is_an_error_that_says_what_to_do(connect: Connect, green: Source, path: Path) -> None:
@@ -337,7 +337,7 @@ def test_a_partition_that_was_emptied_is_filled_again_in_seconds(
     connection.execute("SET statement_timeout = '60s'")
     connection.autocommit = False
 
-    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(30_000, 0, 0)
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Counts(30_000, 0, 0)
 
 
 def test_an_insert_that_fails_leaves_the_deleted_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -436,9 +436,9 @@ def test_a_run_that_waits_for_its_retry_keeps_its_rows(
     check_month(connection, waiting)
     fail(connection, waiting, "merge_month")
 
-    assert load(connection, green, "2019-01", path, run_id="manual__2") == Published(60, 0, 0)
+    assert load(connection, green, "2019-01", path, run_id="manual__2") == Counts(60, 0, 0)
 
-    assert merge_month(connection, waiting) == Published(0, 0, 60)
+    assert merge_month(connection, waiting) == Counts(0, 0, 60)
 
 
 @pytest.mark.parametrize("row_factory", [dict_row, namedtuple_row])
@@ -449,7 +449,7 @@ def test_connections_with_another_kind_of_row_load_too(
     connection = connect()
     connection.row_factory = row_factory  # type: ignore[assignment]
 
-    assert load(connection, green, "2019-01", path) == Published(60, 0, 0)
+    assert load(connection, green, "2019-01", path) == Counts(60, 0, 0)
 
 
 def test_ids_do_not_depend_on_the_databases_settings(connect: Connect, green: Source, path: Path) -> None:
@@ -506,9 +506,9 @@ def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, 
     counts = load(connect(), source, "2019-01", path)
 
     connection = connect()
-    assert counts == Published(4, 0, 0)
+    assert counts == Counts(4, 0, 0)
     assert len(set(ids(connection, source))) == 4
-    assert load(connection, source, "2019-01", path, run_id="manual__2") == Published(0, 0, 4)
+    assert load(connection, source, "2019-01", path, run_id="manual__2") == Counts(0, 0, 4)
 
 
 def test_rows_that_a_trigger_keeps_out_are_missed(connect: Connect, green: Source, tmp_path: Path) -> None:

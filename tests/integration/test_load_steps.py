@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from taxiway import errors
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -48,7 +48,7 @@ def test_whole_months_have_the_golden_ids(
 
     counts = load(connection, source, month, tlc / file)
 
-    assert counts == Published(inserted=rows, deleted=0, unchanged=0)
+    assert counts == Counts(inserted=rows, deleted=0, unchanged=0)
     assert golden["rows"] == rows
     assert table_digest(connection, source) == golden["digest"]
     assert staging_tables(connection) == []
@@ -93,7 +93,7 @@ def test_loading_again_changes_nothing(connect: Connect, green: Source, tlc: Pat
 
     counts = load(connection, green, "2019-01", path, run_id="manual__2")
 
-    assert counts == Published(inserted=0, deleted=0, unchanged=100)
+    assert counts == Counts(inserted=0, deleted=0, unchanged=100)
     # Not even rewritten: every row lies where it lay.
     assert query(connection, "SELECT unique_row_id, ctid, xmin::text FROM public.green_tripdata ORDER BY 1") == places
 
@@ -122,7 +122,7 @@ def test_loading_again_during_another_months_load_changes_nothing(connect: Conne
     thread.join()
 
     assert failures == []
-    assert set(counts) == {Published(inserted=0, deleted=0, unchanged=100)}
+    assert set(counts) == {Counts(inserted=0, deleted=0, unchanged=100)}
     assert table_digest(first, green, "green_tripdata_2019-01.csv.gz") == before
     assert query(first, "SELECT count(*) FROM public.green_tripdata") == [(600,)]
 
@@ -145,7 +145,7 @@ def test_one_month_loaded_twice_at_once_is_there_once(connect: Connect, green: S
         thread.join(timeout=120)
 
     assert sorted(map(str, results)) == sorted(
-        map(str, [Published(100, 0, 0), Published(0, 0, 100), Published(0, 0, 100), Published(0, 0, 100)])
+        map(str, [Counts(100, 0, 0), Counts(0, 0, 100), Counts(0, 0, 100), Counts(0, 0, 100)])
     )
     connection = connect()
     assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(100,)]
@@ -164,7 +164,7 @@ def test_a_corrected_file_replaces_its_month(connect: Connect, green: Source, tm
     counts = load(connection, green, "2019-01", corrected, run_id="manual__2")
 
     # Three rows dropped, one changed (went and came), two added.
-    assert counts == Published(inserted=3, deleted=4, unchanged=96)
+    assert counts == Counts(inserted=3, deleted=4, unchanged=96)
     fresh = connect_fresh(connect, green, corrected)
     assert ids_of(connection, green, original.name) == fresh
     assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(199,)]
@@ -189,10 +189,10 @@ def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Sou
     first = ids(connection, green)
     again = load(connection, green, "2019-01", path, run_id="manual__2")
 
-    assert counts == Published(inserted=6, deleted=0, unchanged=0)
+    assert counts == Counts(inserted=6, deleted=0, unchanged=0)
     assert len(set(first)) == 6
     assert ids_of(connection, green, path.name) == connect_fresh(connect, green, path)
-    assert again == Published(inserted=0, deleted=0, unchanged=6)
+    assert again == Counts(inserted=0, deleted=0, unchanged=6)
     assert sorted(ids(connection, green)) == sorted(first)
 
 
@@ -273,7 +273,7 @@ def test_columns_in_another_order_and_case_load_right(connect: Connect, green: S
 
     counts = load(connection, green, "2019-01", turned, run_id="manual__2")
 
-    assert counts == Published(inserted=0, deleted=0, unchanged=1)
+    assert counts == Counts(inserted=0, deleted=0, unchanged=1)
     assert query(connection, "SELECT * FROM public.green_tripdata") == expected
 
 
@@ -396,7 +396,7 @@ def test_a_header_only_is_an_error_unless_the_source_allows_it(connect: Connect,
 
     with pytest.raises(errors.EmptyMonthError, match="allow_empty: true"):
         load(connection, green, "2019-01", path)
-    assert load(connection, replace(green, allow_empty=True), "2019-01", path, "manual__2") == Published(0, 0, 0)
+    assert load(connection, replace(green, allow_empty=True), "2019-01", path, "manual__2") == Counts(0, 0, 0)
     assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(0,)]
 
 
@@ -506,7 +506,7 @@ def test_publishing_again_after_a_worker_died_returns_the_same_counts(
 
     first = merge_month(connection, tables)
 
-    assert first == merge_month(connection, tables) == Published(inserted=2, deleted=0, unchanged=0)
+    assert first == merge_month(connection, tables) == Counts(inserted=2, deleted=0, unchanged=0)
 
 
 def test_the_ledger_tells_what_was_loaded_from_where(connect: Connect, green: Source, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from taxiway import errors
+from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.fetch import fetch_month
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect, PostgresServer
 from tests.loading import by_hand, lines_of, load, query, source_file, staging_tables, write_gzip
@@ -342,7 +342,7 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
     by_hand(administrator, remedy)
     assert fetch_month(loader, tables, lambda: source_file(path), force=force).nothing_to_do is None
     counts = load(loader, green, obstacle.month, path, "manual__2")
-    assert counts == (Published(0, 0, 3) if obstacle.month == "2019-01" else Published(3, 0, 0))
+    assert counts == (Counts(0, 0, 3) if obstacle.month == "2019-01" else Counts(3, 0, 0))
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -363,7 +363,7 @@ def test_other_columns_are_named_first_and_the_advice_leads_on(
 
     (remedy,) = re.findall(r"[Rr]un ((?:CREATE|ALTER) TABLE .*); or give", str(caught.value))
     by_hand(connection, remedy)
-    assert load(connection, green, "2019-02", february, "manual__2") == Published(3, 0, 0)
+    assert load(connection, green, "2019-02", february, "manual__2") == Counts(3, 0, 0)
     again = LoadTables(green, Month(2019, 1), "manual__2")
     fetched = fetch_month(connection, again, lambda: source_file(january))
     if fetched.nothing_to_do is None:
@@ -419,12 +419,12 @@ def test_what_is_in_the_main_tables_place_is_called_what_it_is(
     # Both ways that the error names lead on.
     elsewhere = replace(green, main_table="green_trips")
     assert "or give the source another main_table in include/sources/green.yaml" in str(caught.value)
-    assert load(connection, elsewhere, "2019-01", path, "manual__1") == Published(3, 0, 0)
+    assert load(connection, elsewhere, "2019-01", path, "manual__1") == Counts(3, 0, 0)
     (rename,) = re.findall(r"Rename it \((ALTER .* RENAME TO) …\)", str(caught.value))
     by_hand(connection, f"{rename} mine")
     with connection.transaction():
         connection.execute("TRUNCATE taxiway.loads CASCADE")
-    assert load(connection, green, "2019-01", path, "manual__2") == Published(3, 0, 0)
+    assert load(connection, green, "2019-01", path, "manual__2") == Counts(3, 0, 0)
 
 
 def test_a_table_that_is_partitioned_by_something_else(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_a_constraint_that_raises_is_named(name: str, connect: Connect, green: S
     assert f"can't be told: Postgres says: {said}. Nothing was published: " in str(caught.value)
     (remedy,) = re.findall(r"run (ALTER TABLE .*;) and clear the task stage_month", str(caught.value))
     by_hand(connection, remedy)
-    assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
+    assert load(connection, green, "2019-02", path, "manual__2") == Counts(3, 0, 0)
 
 
 MANY = [f"the_{number:02d}th_of_many_things_that_people_have_called_by_a_long_name" for number in range(30)]
@@ -560,7 +560,7 @@ def test_each_statement_of_many_is_whole_and_the_rest_is_named_next(
             by_hand(connection, remedy)
             if calls == 0:
                 assert re.search(r" and \d+ more[.;] .* names the other \d+", said)
-    assert counts == Published(3, 0, 0)
+    assert counts == Counts(3, 0, 0)
     assert 1 < calls < len(MANY) / 2
 
 
@@ -593,7 +593,7 @@ def test_rows_that_break_a_key_are_named(name: str, connect: Connect, green: Sou
         load(connection, green, "2019-02", path, "manual__2")
 
     by_hand(connection, remedy)
-    assert load(connection, green, "2019-02", path, "manual__2") == Published(3, 0, 0)
+    assert load(connection, green, "2019-02", path, "manual__2") == Counts(3, 0, 0)
 
 
 REFERRING = (
@@ -628,7 +628,7 @@ def test_rows_that_another_table_refers_to_are_named_with_that_table(
 
     (holder, remedy) = re.findall(r"delete the rows of (.*) that refer .*, or run (.*); then", str(caught.value))[0]
     by_hand(connection, f"DELETE FROM {holder}" if way == "delete" else remedy)
-    assert load(connection, green, "2019-01", corrected, "manual__3") == Published(1, 1, 2)
+    assert load(connection, green, "2019-01", corrected, "manual__3") == Counts(1, 1, 2)
 
 
 def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -647,7 +647,7 @@ def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: S
         load(connection, green, "2019-01", path, "manual__2")
 
     by_hand(connection, "INSERT INTO public.flags VALUES ('Y')")
-    assert load(connection, green, "2019-01", path, "manual__2") == Published(3, 3, 0)
+    assert load(connection, green, "2019-01", path, "manual__2") == Counts(3, 3, 0)
 
 
 def test_the_reader_reads_a_table_with_policies_through_them_only(

@@ -12,6 +12,7 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from taxiway.errors import WarehouseBusyError
+from taxiway.loads.load import Counts
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
 from taxiway.sources.months import Month
@@ -19,7 +20,6 @@ from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import ledger, session
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.stage import stage_month
@@ -171,7 +171,7 @@ def test_a_try_that_was_given_up_does_not_fail_the_next_one(
 
     first = (1, "check_month", "failed", f"check_month: {TERMINATED}")
     assert query(connection, ENTRIES) == [first, (2, "check_month", "running", None)]
-    assert merge_month(connection, tables) == Published(40, 0, 0)
+    assert merge_month(connection, tables) == Counts(40, 0, 0)
     assert query(connection, ENTRIES) == [first, (2, "merge_month", "published", None)]
 
 
@@ -208,7 +208,7 @@ def test_a_step_that_fails_while_it_begins_fails_the_attempt_that_it_would_have_
     assert entry[:3] == (1, "hash_rows", "failed")
     assert entry[3].startswith(f"check_month: {TERMINATED}")
     check_month(connection, tables)
-    assert merge_month(connection, tables) == Published(40, 0, 0)
+    assert merge_month(connection, tables) == Counts(40, 0, 0)
 
 
 @pytest.mark.usefixtures("hashed")

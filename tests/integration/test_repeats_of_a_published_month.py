@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from taxiway.errors import BalanceError, MainTableError, WarehouseBusyError
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import partition, publish
 from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.ledger import Published
 from taxiway.warehouses.postgres.partition import Partition, PartitionState
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.stage import stage_month
@@ -56,20 +56,20 @@ def published(connection: psycopg.Connection[object], green: Source) -> list[str
 @pytest.mark.parametrize(
     ("before", "after", "counts"),
     [
-        ([1, 2, 2, 3], [1, 2, 2, 3], Published(inserted=0, deleted=0, unchanged=4)),
-        ([1, 2, 3], [1, 2, 2, 3], Published(inserted=1, deleted=0, unchanged=3)),
-        ([1, 2, 2, 3], [1, 2, 3], Published(inserted=0, deleted=1, unchanged=3)),
-        ([1, 2, 3], [1, 2, 3, 4, 4], Published(inserted=2, deleted=0, unchanged=3)),
-        ([1, 2, 2], [2, 3, 3, 3], Published(inserted=3, deleted=2, unchanged=1)),
+        ([1, 2, 2, 3], [1, 2, 2, 3], Counts(inserted=0, deleted=0, unchanged=4)),
+        ([1, 2, 3], [1, 2, 2, 3], Counts(inserted=1, deleted=0, unchanged=3)),
+        ([1, 2, 2, 3], [1, 2, 3], Counts(inserted=0, deleted=1, unchanged=3)),
+        ([1, 2, 3], [1, 2, 3, 4, 4], Counts(inserted=2, deleted=0, unchanged=3)),
+        ([1, 2, 2], [2, 3, 3, 3], Counts(inserted=3, deleted=2, unchanged=1)),
         # As many repeats as rows that went: no count alone would tell.
-        ([1, 2, 3], [1, 1, 2], Published(inserted=1, deleted=1, unchanged=2)),
-        ([1, 2], [3, 3], Published(inserted=2, deleted=2, unchanged=0)),
+        ([1, 2, 3], [1, 1, 2], Counts(inserted=1, deleted=1, unchanged=2)),
+        ([1, 2], [3, 3], Counts(inserted=2, deleted=2, unchanged=0)),
     ],
 )
 def test_repeats_get_ids_of_their_own(
     before: list[int],
     after: list[int],
-    counts: Published,
+    counts: Counts,
     flag: str,
     connect: Connect,
     green: Source,
@@ -106,7 +106,7 @@ def test_a_partition_that_went_after_the_ids_were_made_is_made_anew_with_its_ind
     with connection.transaction():
         connection.execute(f"DROP TABLE {PARTITION}")
 
-    assert merge_month(connection, tables) == Published(inserted=3, deleted=0, unchanged=0)
+    assert merge_month(connection, tables) == Counts(inserted=3, deleted=0, unchanged=0)
 
     assert published(connection, green) == specified(green, [2, 2, 3])
     assert query(
@@ -150,7 +150,7 @@ def test_a_partition_without_an_index_that_keeps_ids_unique_gets_it_back(
     if dropped_late:
         exchange_index(connection, index)
 
-    assert merge_month(connection, tables) == Published(inserted=2, deleted=1, unchanged=1)
+    assert merge_month(connection, tables) == Counts(inserted=2, deleted=1, unchanged=1)
     assert published(connection, green) == specified(green, [2, 3, 3])
     of_partition = f"FROM pg_index WHERE indisunique AND indrelid = '{PARTITION}'::regclass"
     definitions = query(connection, f"SELECT pg_get_indexdef(indexrelid) {of_partition}")
@@ -211,7 +211,7 @@ def test_nobody_else_writes_to_the_partition_while_it_is_compared_and_readers_go
     counts = load(connection, green, "2019-01", month_of(tmp_path, green, [1, 1, 2]), "manual__2")
 
     assert refused
-    assert counts == Published(inserted=1, deleted=1, unchanged=2)
+    assert counts == Counts(inserted=1, deleted=1, unchanged=2)
     assert published(connection, green) == specified(green, [1, 1, 2])
 
 

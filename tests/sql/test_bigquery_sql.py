@@ -137,7 +137,7 @@ def test_texts_are_quoted_as_google_reads_them() -> None:
 
 def hashed_by_google(source: Source, rows: list[list[str]]) -> list[tuple[Any, ...]]:
     """Evaluate the SELECT of ``hash_rows.sql`` with Google's reference implementation."""
-    tables = CloudTables(source, Month(2019, 1), "manual__1", SETTINGS)
+    tables = CloudTables(source, Month(2019, 1), "manual__1", settings=SETTINGS)
     select = rendered("bigquery/hash_rows.sql", tables).partition("\nAS\n")[2]
     select = select.replace("@filename", "'f.csv.gz'").replace("@month", "DATE '2019-01-01'")
     return zetasql_analyzer.evaluate(
@@ -147,7 +147,7 @@ def hashed_by_google(source: Source, rows: list[list[str]]) -> list[tuple[Any, .
 
 def unreadable_by_google(source: Source, rows: list[list[str]]) -> list[tuple[str, str]]:
     """Evaluate ``find_unreadable_rows.sql``; return the column and its field."""
-    tables = CloudTables(source, Month(2019, 1), "manual__1", SETTINGS)
+    tables = CloudTables(source, Month(2019, 1), "manual__1", settings=SETTINGS)
     found = zetasql_analyzer.evaluate(
         rendered("bigquery/find_unreadable_rows.sql", tables).replace("@most", "1000"),
         {tables.staging_table: staged_columns(source)},
@@ -276,7 +276,7 @@ def test_empty_fields_are_null_quoted_or_not() -> None:
 
 def changed_by_google(source: Source, rows: Sequence[Sequence[Any]]) -> tuple[int, int]:
     """Evaluate ``find_changed_rows.sql``; return how many rows it counts, and how many changed ones."""
-    tables = CloudTables(source, Month(2019, 1), "manual__1", SETTINGS)
+    tables = CloudTables(source, Month(2019, 1), "manual__1", settings=SETTINGS)
     ((counted, changed),) = zetasql_analyzer.evaluate(
         rendered("bigquery/find_changed_rows.sql", tables),
         {tables.main_table: dict(schemas(tables)[tables.main_table])},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,8 @@ VALUES: dict[str, Any] = {
     "bytes": 1,
     "sha256": "0" * 64,
     "started_at": "2026-01-01 00:00:00+00",
-    "hours": 24,
-    "hours_to_retry": 8,
+    "longest_run": timedelta(hours=24),
+    "longest_pause": timedelta(hours=8),
     "lock_name": "taxiway/month/green/2019-01",
     "load_name": "taxiway green 2019-01 manual__1",
     "table_names": ["taxiway.loads"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from taxiway.errors import OvertakenError
+from taxiway.errors import SupersededError
 from taxiway.warehouses.bigquery.ledger import Entry
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.precedence import is_later, require_latest
@@ -51,7 +51,7 @@ def test_an_attempt_that_found_its_file_published_has_fetched_it() -> None:
         entry("c", 3, "unchanged", sha256="A"),
     ]
 
-    with pytest.raises(OvertakenError, match=r"another file \(SHA-256 A\)"):
+    with pytest.raises(SupersededError, match=r"another file \(SHA-256 A\)"):
         require_latest(TABLES, load("b", "B"), entries)
     assert require_latest(TABLES, load("b", "A"), entries)[0] == 2
     # What was found published before another file was, counts no more.

@@ -31,12 +31,12 @@ MAY_IMPORT = {
     **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
     "taxiway.compare": ALL_BUT_AIRFLOW,
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
-    "dags_backfill": {"dags_backfill", "taxiway.messages"},
+    "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
     "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery"},
     "stand_ins": {"stand_ins"},
     "stand_ins.bigquery": {"stand_ins", "stand_ins.bigquery"},
 }
-"""Which of our packages a package may import; of ``taxiway.messages`` also the module alone."""
+"""Which of our packages, or single modules, a package may import."""
 
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "dags_backfill", "taxiway_local"},

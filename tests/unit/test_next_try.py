@@ -17,7 +17,6 @@ from taxiway.orchestration.month_of_run import TEMPORARY_RUN, last_try_of
 from taxiway.paths import ROOT
 
 LAST = "his was the last try: clear the task with its downstream tasks to try again"
-FOLDERS = ("core", "operators", "postgres", "bigquery", "compare")
 
 
 @pytest.mark.parametrize("kind", [DownloadError, WarehouseBusyError])
@@ -54,15 +53,14 @@ def test_airflow_counts_the_tries(try_number: int, max_tries: int, run_id: str, 
 
 def messages() -> Iterator[str]:
     """Yield the texts of the code that loads months, docstrings left out."""
-    for folder in FOLDERS:
-        for path in (ROOT / "plugins" / "taxiway" / folder).glob("*.py"):
-            if path.samefile(next_try.__file__):
-                continue
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
-                    yield node.value
+    for path in (ROOT / "plugins" / "taxiway").rglob("*.py"):
+        if path.samefile(next_try.__file__):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+                yield node.value
 
 
 def test_every_message_says_it_in_the_words_that_are_replaced() -> None:

@@ -1,6 +1,7 @@
 -- Marks abandoned what other runs of a month have left open, and nobody works on.
 -- Grain: one row of the ledger per such attempt.
--- Parameters: bound: source, month, destination, run_id (the run that asks), hours.
+-- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at
+-- which an attempt is over, an interval).
 -- Twice: safe.
 -- A step at work holds a lock as long as its session lives (begin_step.sql): where it is free, the worker is gone.
 -- Between two steps there is no such lock, and only time tells. A row that somebody has locked is being worked on.
@@ -23,7 +24,7 @@ WHERE
             AND others.state = 'running'
             AND (
                 GREATEST(others.started_at, others.at_work_since)
-                < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours)s)
+                < CLOCK_TIMESTAMP() - %(longest_run)s::interval
                 OR (
                     others.at_work_since IS NOT NULL
                     AND HASHTEXTEXTENDED('taxiway/load/' || others.load_id, 0) NOT IN (

@@ -1,7 +1,7 @@
 -- Finds other runs of a month that are over.
 -- Grain: one row per run.
--- Parameters: bound: source, month, destination, run_id (the run that asks), hours (after which a run that hasn't
--- ended can't go on), hours_to_retry (after which one that failed can't come back).
+-- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at which
+-- a run that hasn't ended can't go on), longest_pause (after which one that failed can't come back): intervals.
 -- Twice: safe, it only reads.
 SELECT latest.run_id
 FROM (
@@ -20,5 +20,5 @@ FROM (
 ) AS latest
 WHERE
     latest.state IN ('published', 'unchanged', 'skipped')
-    OR latest.finished_at < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours_to_retry)s)
-    OR latest.begun_at < CLOCK_TIMESTAMP() - MAKE_INTERVAL(hours => %(hours)s)
+    OR latest.finished_at < CLOCK_TIMESTAMP() - %(longest_pause)s::interval
+    OR latest.begun_at < CLOCK_TIMESTAMP() - %(longest_run)s::interval

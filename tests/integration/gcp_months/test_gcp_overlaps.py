@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from stand_ins.bigquery import StandIn
-from taxiway.errors import BalanceError, OvertakenError, WarehouseBusyError
+from taxiway.errors import BalanceError, SupersededError, WarehouseBusyError
+from taxiway.loads.load import Counts
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.fetch import fetch_month
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.places import Places
-from taxiway.warehouses.bigquery.publish import Counts, merging, start_publishing, with_failed_publication
+from taxiway.warehouses.bigquery.publish import merging, start_publishing, with_failed_publication
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
 from tests.cloud_loading import SETTINGS, Cloud
@@ -99,7 +100,7 @@ def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
     cloud.publish(late, cloud.ready(late, samples(january, revision=1)))
 
     for number in range(2):
-        with pytest.raises(OvertakenError, match="a run that began later has published the month"):
+        with pytest.raises(SupersededError, match="a run that began later has published the month"):
             cloud.publish(early, older)
         ledger.record(cloud.warehouse(), early, older, "merge_month", "failed", error="a quota")
         again = ledger.resume(cloud.warehouse(), early, older, "merge_month")
@@ -139,7 +140,7 @@ def test_an_older_file_does_not_come_back_into_the_lake(
     else:
         cloud.upload(late, cloud.fetch(late, samples(january, revision=1), force=True).load)
 
-    with pytest.raises(OvertakenError, match="published the month" if published else "another file into gs://"):
+    with pytest.raises(SupersededError, match="published the month" if published else "another file into gs://"):
         cloud.upload(early, older)
 
     blob = cloud.storage.bucket(SETTINGS.bucket).get_blob(early.object_name)
@@ -163,10 +164,10 @@ def test_a_file_that_was_found_published_later_stays(
     entries = cloud.loads(green, january)
     assert cloud.fetch(late, published).unchanged is not None
 
-    with pytest.raises(OvertakenError, match="published the month meanwhile, or found it published"):
+    with pytest.raises(SupersededError, match="published the month meanwhile, or found it published"):
         cloud.publish(early, older)
     monkeypatch.setattr(ledger, "find_loads", lambda warehouse, tables: entries)
-    with pytest.raises(OvertakenError, match="published the month meanwhile, from another file"):
+    with pytest.raises(SupersededError, match="from another file"):
         cloud.publish(early, older)
 
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
@@ -181,7 +182,7 @@ def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
     older = cloud.fetch(early, other).load
     cloud.upload(late, cloud.fetch(late, published, force=True).load)
 
-    with pytest.raises(OvertakenError, match="another file into gs://"):
+    with pytest.raises(SupersededError, match="another file into gs://"):
         cloud.upload(early, older)
 
     assert lake_holds(cloud, green, january, published)

@@ -27,12 +27,13 @@ from taxiway.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
+from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.check import check_month
 from taxiway.warehouses.bigquery.cleanup import drop_staging
-from taxiway.warehouses.bigquery.publish import Counts, merging, published_before, start_publishing
+from taxiway.warehouses.bigquery.publish import merging, published_before, start_publishing
 from taxiway.warehouses.bigquery.stage import file_columns, finish_staging, load_configuration
 from taxiway.warehouses.bigquery.statements import Statement, statement
 from tests.cloud_loading import Cloud

@@ -140,7 +140,7 @@ class GcpMonthOperator(BaseOperator):
         except TaxiwayError as error:
             # Not from the error itself: the task's log would have all of the message twice.
             raise AirflowFailException(f"{where}: {error}") from error.__cause__
-        tables = CloudTables(source, month, context["dag_run"].run_id, settings, try_number_of(context))
+        tables = CloudTables(source, month, context["dag_run"].run_id, try_number_of(context), settings=settings)
         labels = {"taxiway_source": source.name, "taxiway_month": str(month), "taxiway_step": self.task_id}
         where = f"{where}: {self.task_id}"
         return Step(

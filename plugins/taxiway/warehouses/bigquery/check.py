@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from taxiway.errors import BalanceError, CheckFailedError
+from taxiway.loads.publication import Counted, require_balance, require_checks
 from taxiway.sources.checks import judge, rows_to_neighbours
 from taxiway.warehouses.bigquery import ledger, rejects
 from taxiway.warehouses.bigquery.hash import require_table
@@ -47,14 +47,8 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
         )
     )
     read, rejected = load.rows_read or 0, load.rows_rejected or 0
-    ready, of_file, distinct = counted["row_count"], counted["file_row_count"], counted["distinct_ids"]
-    if read != ready + rejected or of_file != ready or distinct != ready:
-        raise BalanceError(
-            f"{tables.where}: the month doesn't balance: {read} rows read, {ready} ready to be published ({of_file} of "
-            f"them of {tables.filename}, with {distinct} different ids), {rejected} rejected; expected read = ready + "
-            f"rejected, and an id for each. Nothing was published: clear the task stage_month with its "
-            f"downstream tasks to stage the file again"
-        )
+    ready = counted["row_count"]
+    require_balance(tables, Counted(read, rejected, ready, counted["file_row_count"], counted["distinct_ids"]))
     if left_out := rejects.check_limit(tables, rejected, read):
         log.warning("%s", left_out)
     measured: dict[str, float | None] = {
@@ -65,10 +59,5 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
         to_neighbours = rows_to_neighbours(ready, ledger.rows_of_neighbours(warehouse, tables))
         measured.update({check.name: to_neighbours for check in of_month})
     verdict = judge(source.checks, measured)
-    if verdict.failures:
-        raise CheckFailedError(
-            f"{tables.where}: {tables.filename}: {'; '.join(verdict.failures)}. Nothing was published: if the file is "
-            f"right, change the check in include/sources/{source.name}.yaml and clear the task stage_month with its "
-            f"downstream tasks"
-        )
+    require_checks(tables, verdict)
     return replace(load, warnings=(*load.warnings, *verdict.warnings))

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from taxiway.download.download import Download
+from taxiway.loads.steps import FETCH
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.main_table import found_columns, main_columns
@@ -18,8 +19,6 @@ from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.upload import Lake
 from taxiway.warehouses.bigquery.warehouse import Warehouse
-
-STEP = "download_month"
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +60,10 @@ def fetch_month(
     """
     source, month = tables.source, tables.month
     ledger.ensure_ledger(warehouse)
-    load = ledger.begin(warehouse, tables, ledger.find_loads(warehouse, tables), STEP, started_at)
+    load = ledger.begin(warehouse, tables, ledger.find_loads(warehouse, tables), FETCH, started_at)
     entered(load)
     if reason := source.why_unavailable(month):
-        ledger.record(warehouse, tables, load, STEP, "skipped", error=reason)
+        ledger.record(warehouse, tables, load, FETCH, "skipped", error=reason)
         return Fetched(load, skipped=reason)
     file = download()
     load = replace(load, file=file.to_dict())
@@ -87,7 +86,7 @@ def fetch_month(
         warehouse,
         tables,
         load,
-        STEP,
+        FETCH,
         "unchanged",
         publication=publication,
         rows_inserted=0,

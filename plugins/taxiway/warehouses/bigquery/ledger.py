@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
+from taxiway.loads import attempts
 from taxiway.messages import printable
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.statements import statement
@@ -15,9 +16,6 @@ from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 DESTINATION = "bigquery"
 """What the ledger calls this warehouse."""
-
-LONGEST_AT_WORK = timedelta(hours=24)
-"""An attempt that began longer ago is nobody's any more: twice what Airflow gives a run."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,8 @@ def begin(
     now = datetime.now(timezone.utc)
     own = [entry for entry in entries if entry.run_id == tables.run_id]
     for entry in entries:
-        if entry.state == "running" and (entry in own or now - entry.started_at > LONGEST_AT_WORK):
-            error = f"its worker ended without a word, in {entry.step} or a later step"
+        if (entry in own and entry.state == "running") or attempts.is_over(entry.state, entry.started_at, now):
+            error = attempts.lost_worker(f"{entry.step} or a later step")
             record(
                 warehouse, replace(tables, run_id=entry.run_id), _load_of(entry), entry.step, "abandoned", error=error
             )
@@ -146,10 +144,11 @@ def resume(
     """
     own = [entry for entry in find_loads(warehouse, tables) if entry.run_id == tables.run_id]
     last = own[-1] if own else None
-    if last is not None and last.state == "running":
-        if not retried:
-            return _of_attempt(load, last)
-        error = f"{step}: its worker ended without a word"
+    decision = attempts.decide(last.state if last else None, step, begun=retried)
+    if last is not None and not decision.begins:
+        return _of_attempt(load, last)
+    if last is not None and decision.abandons:
+        error = attempts.lost_worker(step)
         record(warehouse, tables, _of_attempt(load, last), step, "abandoned", error=error)
     now = datetime.now(timezone.utc)
     attempt, load_id = _next(tables, own, now)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from taxiway.errors import OvertakenError, StagingMissingError
+from taxiway.errors import StagingMissingError
+from taxiway.loads import publication
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.ledger import Entry
 from taxiway.warehouses.bigquery.load import Load
@@ -26,7 +27,7 @@ def require_latest(tables: CloudTables, load: Load, entries: Sequence[Entry]) ->
 
     :param entries: the month's attempts
     :return: the rank of the load's file
-    :raises OvertakenError: one is, with other bytes
+    :raises SupersededError: one is, with other bytes
     :raises StagingMissingError: the attempt that fetched the file is gone from the ledger
     """
     own = rank(load.fetched_load_id, entries)
@@ -36,14 +37,10 @@ def require_latest(tables: CloudTables, load: Load, entries: Sequence[Entry]) ->
             f"what download_month entered there: clear that task with its downstream tasks"
         )
     before = ledger.published(entries)
-    if before and (held := before[-1].sha256) != load.download.sha256:
-        same = [entry for entry in entries if entry.state in ("published", "unchanged") and entry.sha256 == held]
-        if any((rank(entry.fetched_load_id or entry.load_id, entries) or own) > own for entry in same):
-            raise overtaken(
-                tables,
-                load,
-                f"published the month meanwhile, or found it published, from another file (SHA-256 {held})",
-            )
+    held = before[-1].sha256 if before else None
+    same = [entry for entry in entries if entry.state in ("published", "unchanged") and entry.sha256 == held]
+    later = any((rank(entry.fetched_load_id or entry.load_id, entries) or own) > own for entry in same)
+    publication.require_latest(tables, load.download.sha256, held, later=later)
     return own
 
 
@@ -55,17 +52,6 @@ def is_later(load: Load, fetched_load_id: str, entries: Sequence[Entry]) -> bool
     """
     own, theirs = rank(load.fetched_load_id, entries), rank(fetched_load_id, entries)
     return own is not None and theirs is not None and theirs > own
-
-
-def overtaken(tables: CloudTables, load: Load, found: str) -> OvertakenError:
-    """Make the error.
-
-    :param found: what the later run has done
-    """
-    return OvertakenError(
-        f"{tables.where}: a run that began later has {found}; expected to load {load.download.sha256}. Nothing was "
-        f"changed: run the month again if this file is the right one"
-    )
 
 
 def rank(load_id: str, entries: Sequence[Entry]) -> Rank | None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.errors import BalanceError, StagingMissingError, WarehouseBusyError, WarehouseError
+from taxiway.loads.load import Counts
+from taxiway.loads.publication import superseded
+from taxiway.loads.steps import PUBLISH
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.hash import require_table
 from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.precedence import overtaken, require_latest
+from taxiway.warehouses.bigquery.precedence import require_latest
 from taxiway.warehouses.bigquery.publications import (
     is_followed,
     name_and_number,
@@ -22,23 +25,6 @@ from taxiway.warehouses.bigquery.publications import (
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import MOST_NUMBERS, Warehouse
-
-STEP = "merge_month"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What publishing changed.
-
-    :param inserted: rows that the month did not hold before; an updated row, whose values were changed by hand, counts
-        as one deleted and one inserted
-    :param deleted: rows that the month held before and the file no longer has
-    :param unchanged: rows that stayed
-    """
-
-    inserted: int
-    deleted: int
-    unchanged: int
 
 
 def merging(tables: CloudTables) -> Any:
@@ -69,7 +55,7 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
 
     :return: the load's own job; or another run's that isn't done: wait for it, and ask again
     :raises StagingMissingError: the rows are not there
-    :raises OvertakenError: a run that began later has published the month from another file
+    :raises SupersededError: a run that began later has published the month from another file
     :raises WarehouseBusyError: a publication is another account's, and nothing says yet what became of it
     """
     require_table(warehouse, tables, tables.rows_table, left_by="hash_rows")
@@ -100,8 +86,7 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
             continue
         their_rank = (int(theirs.get("taxiway_load", 0)), theirs.get("taxiway_fetched_by", ""))
         if their_rank > file_rank and theirs.get("taxiway_file") != labels["taxiway_file"]:
-            their_file = f"(SHA-256 {theirs.get('taxiway_file')}…)"
-            raise overtaken(tables, load, f"published the month meanwhile, from another file {their_file}")
+            raise superseded(tables, load.download.sha256, f"(SHA-256 {theirs.get('taxiway_file')}…)")
     raise WarehouseBusyError(f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number")
 
 
@@ -137,7 +122,7 @@ def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job
             behind,
             tables,
             load,
-            STEP,
+            PUBLISH,
             "published",
             publication=number,
             rows_inserted=counts.inserted,

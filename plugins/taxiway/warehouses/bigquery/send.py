@@ -24,7 +24,7 @@ def send_month(
     :param entered: is told the load as soon as its rows are counted
     :return: the load, with the object that it goes on with, and the file's own object
     :raises RejectLimitError: more lines are no rows than the source allows
-    :raises OvertakenError: a later file of the month is published, or in the lake
+    :raises SupersededError: a later file of the month is published, or in the lake
     :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
     """
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.loads.load import Load
 from taxiway.warehouses.bigquery.settings import GcpSettings
 
 STAGING_FOLDER = "taxiway_staging"
@@ -14,34 +12,13 @@ STAGING_FOLDER = "taxiway_staging"
 
 
 @dataclass(frozen=True)
-class CloudTables:
-    """The tables and objects of one load: one source, one month, one run.
+class CloudTables(Load):
+    """The tables and objects of one load.
 
-    The names depend on nothing but source, month and run, so every step of the run finds them by
-    itself, and two runs never share a staging table.
-
-    :param source: the source
-    :param month: the month
-    :param run_id: Airflow's run id
     :param settings: project, bucket and dataset
-    :param try_number: which try of Airflow's task is at work, for the ledger
     """
 
-    source: Source
-    month: Month
-    run_id: str
-    settings: GcpSettings
-    try_number: int = 1
-
-    @property
-    def where(self) -> str:
-        """Source and month, for messages."""
-        return f"{self.source.name} {self.month}"
-
-    @property
-    def filename(self) -> str:
-        """The file's name, as the column ``filename`` has it."""
-        return self.source.filename(self.month)
+    settings: GcpSettings = field(kw_only=True)
 
     @property
     def dataset(self) -> str:
@@ -52,16 +29,6 @@ class CloudTables:
     def main_table(self) -> str:
         """The main table with its project and dataset."""
         return f"{self.dataset}.{self.source.main_table}"
-
-    @property
-    def month_name(self) -> str:
-        """Source and month, as they stand in names of tables and jobs."""
-        return f"{self.source.name}_{self.month.year:04d}_{self.month.number:02d}"
-
-    @property
-    def run_key(self) -> str:
-        """A short key of the run."""
-        return hashlib.sha256(self.run_id.encode()).hexdigest()[:12]
 
     @property
     def staging_table(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxiway.errors import OvertakenError, StagingMissingError, WarehouseBusyError
+from taxiway.errors import StagingMissingError, SupersededError, WarehouseBusyError
 from taxiway.warehouses.bigquery.errors import explains
 from taxiway.warehouses.bigquery.settings import GcpSettings
 
@@ -69,7 +69,7 @@ class Lake:
         :param name: the object's name
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
-        :raises OvertakenError: another file is there, a later one
+        :raises SupersededError: another file is there, a later one
         :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
         :raises StagingMissingError: the file is gone
         """
@@ -82,7 +82,7 @@ class Lake:
             self._renew(found, fetched_load_id, is_later)
             return Uploaded(name, int(found.generation or 0), skipped=True)
         if found is not None and is_later(_fetched_by(found)):
-            raise OvertakenError(
+            raise SupersededError(
                 f"{self.where}: a run that began later has put another file into {self.address(name)} meanwhile (MD5 "
                 f"{found.md5_hash}); expected to put the one with {md5} there. Nothing was changed: run the month "
                 f"again if this file is the right one"

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.errors import BalanceError, CheckFailedError
+from taxiway.loads.publication import Counted, require_balance, require_checks
 from taxiway.sources.checks import Verdict, judge, rows_to_neighbours
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.ledger import Attempt
@@ -55,31 +55,19 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Chec
             require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
             ready, verdict = _check(cursor, tables, attempt)
             attempt.warn(cursor, verdict.warnings)
-        if verdict.failures:
-            raise CheckFailedError(
-                f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: "
-                f"{'; '.join(verdict.failures)}. Nothing was published: if the file is right, change the check in "
-                f"include/sources/{tables.source.name}.yaml and clear the task stage_month "
-                f"with its downstream tasks"
-            )
+        require_checks(tables, verdict)
     return Checked(ready, verdict.warnings, verdict.skipped)
 
 
 def _check(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> tuple[int, Verdict]:
     """Count and measure in one scan of the rows; return the rows that are ready, and what the checks say."""
-    source, month = tables.source, tables.month
+    source = tables.source
     read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
     of_columns = [check for check in source.checks if check.column is not None]
     constraints = find_constraints(cursor, tables)
     ready, of_file, *measures = measured(cursor, tables, constraints, of_columns)
     shares, broken = measures[: len(of_columns)], measures[len(of_columns) :]
-    if read != ready + rejected or of_file != ready:
-        raise BalanceError(
-            f"{source.name} {month}: the month doesn't balance: {read} rows read, {ready} ready to be published "
-            f"({of_file} of them of {source.filename(month)}), {rejected} rejected; expected read = ready + "
-            f"rejected. Nothing was published: clear the task stage_month with its downstream tasks to stage the "
-            f"file again"
-        )
+    require_balance(tables, Counted(read, rejected, ready, of_file))
     # A step that failed on the limit, and was tried again, finds its rejected rows gone.
     if left_out := rejects.check_limit(tables, rejected, read):
         log.warning("%s", left_out)

@@ -82,7 +82,7 @@ def fetch_month(
         with transaction(connection) as cursor:
             # Whoever publishes the month holds the lock, too, and looks under it for what is entered here: a run with
             # an earlier file has either done so by now, or finds that it came too late.
-            lock(cursor, "month", source.name, str(month), holder=tables.load_name)
+            lock(cursor, "month", source.name, str(month), holder=tables.name)
             published = _published_from(cursor, tables, file)
             if published is None:
                 return Fetched(file, None)

@@ -14,6 +14,9 @@ from psycopg.pq import TransactionStatus
 
 from taxiway.download.download import Download
 from taxiway.errors import WarehouseBusyError
+from taxiway.loads import attempts
+from taxiway.loads.load import Counts
+from taxiway.loads.steps import PUBLISH, comes_before
 from taxiway.messages import printable
 from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.main_table import LEDGER, ensure_ledger
@@ -24,31 +27,7 @@ from taxiway.warehouses.sql import render
 DESTINATION = "postgres"
 """What the ledger calls this warehouse."""
 
-STEPS = ("download_month", "stage_month", "hash_rows", "check_month", "merge_month")
-"""The steps that enter what they do, in their order."""
-
-LONGEST_RUN = 24
-"""Hours after which an attempt that hasn't ended is over all the same: twice what Airflow gives a run."""
-
-LONGEST_PAUSE = 8
-"""Hours after a failure in which its run may come back: three more tries, each of two hours at the most, that don't get
-as far as the ledger, and the waits between."""
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Published:
-    """How a load ended: the counts of a published month.
-
-    :param inserted: rows that the month did not hold before
-    :param deleted: rows that the month held before and the file no longer has
-    :param unchanged: rows that stayed
-    """
-
-    inserted: int
-    deleted: int
-    unchanged: int
 
 
 @dataclass(frozen=True)
@@ -77,12 +56,12 @@ class Attempt:
     rows_read: int | None
     rows_rejected: int | None
     rows_staged: int | None
-    published: Published | None
+    published: Counts | None
     warnings: tuple[str, ...]
 
-    def goes_on_with(self, step: str) -> bool:
-        """Say whether a step belongs to this attempt: it hasn't ended, and the step hasn't begun in it."""
-        return self.state == "running" and STEPS.index(self.step) < STEPS.index(step)
+    def next(self, step: str) -> attempts.Decision:
+        """Decide what a step does with this attempt, its run's last one."""
+        return attempts.decide(self.state, step, begun=not comes_before(self.step, step))
 
     def record(self, cursor: psycopg.Cursor[Any], state: str = "running", **values: object) -> None:
         """Record what a step found, in the step's own transaction, or how the attempt ended.
@@ -109,7 +88,7 @@ class Attempt:
         self.record(cursor, warnings=list(warnings))
 
     def publish(
-        self, cursor: psycopg.Cursor[Any], counts: Published, partition_digest: str, difference: str | None
+        self, cursor: psycopg.Cursor[Any], counts: Counts, partition_digest: str, difference: str | None
     ) -> None:
         """Record that the month is published, in the transaction that publishes it.
 
@@ -144,13 +123,13 @@ def step(
     The ledger is created first, where it is absent.
 
     :param connection: the warehouse, with no transaction open
-    :param name: one of :data:`STEPS`
+    :param name: one of :data:`taxiway.loads.steps.STEPS`
     :param started_at: when the run began, for its first attempt; now where it isn't given
     :return: the attempt; a step of a month that its run has published finds it published
     :raises WarehouseError: the server is too old, or not UTF-8
     """
     connect_again = connector_of(connection)
-    of_step = {"step": name, "load_name": tables.load_name}
+    of_step = {"step": name, "load_name": tables.name}
     attempt: Attempt | None = None
     try:
         with transaction(connection) as cursor:
@@ -232,7 +211,7 @@ def _fail(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, attempt: A
     """Record a failure in the step's attempt; where it has none yet, in the one that it would have gone on with."""
     if attempt is None:
         found = _find(cursor, tables)
-        attempt = found if found is not None and found.goes_on_with(name) else None
+        attempt = found if found is not None and found.state == "running" and not found.next(name).begins else None
     if attempt is not None:
         attempt.record(cursor, "failed", error=error)
 
@@ -249,23 +228,26 @@ def finished_runs(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[str]:
     """
     cursor.execute(
         render("postgres/find_finished_runs.sql"),
-        {**_key(tables), "hours": LONGEST_RUN, "hours_to_retry": LONGEST_PAUSE},
+        {
+            **_key(tables),
+            "longest_run": attempts.LONGEST_RUN,
+            "longest_pause": attempts.LONGEST_PAUSE,
+        },
     )
     return [row[0] for row in cursor.fetchall()]
 
 
 def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, started_at: datetime) -> Attempt:
-    before = _find(cursor, tables)
-    if before is None:
+    last = _find(cursor, tables)
+    if last is None:
         return _enter(cursor, tables, name, started_at, None)
-    if before.state == "published" and name == STEPS[-1]:
-        return before
-    if before.goes_on_with(name):
-        return before
-    if before.state == "running":
-        before.record(cursor, "abandoned", error=f"{before.step}: its worker ended without a word")
-    takes_over = name != STEPS[0]
-    return _enter(cursor, tables, name, datetime.now(timezone.utc), before, takes_over=takes_over)
+    decision = last.next(name)
+    # A published one: the worker was killed after publishing, and before it could say so.
+    if not decision.begins or (last.state == "published" and name == PUBLISH):
+        return last
+    if decision.abandons:
+        last.record(cursor, "abandoned", error=attempts.lost_worker(last.step))
+    return _enter(cursor, tables, name, datetime.now(timezone.utc), last, takes_over=decision.takes_over)
 
 
 def _enter(
@@ -277,7 +259,7 @@ def _enter(
     *,
     takes_over: bool = False,
 ) -> Attempt:
-    cursor.execute(render("postgres/abandon_loads.sql"), {**_key(tables), "hours": LONGEST_RUN})
+    cursor.execute(render("postgres/abandon_loads.sql"), {**_key(tables), "longest_run": attempts.LONGEST_RUN})
     cursor.execute(
         render("postgres/start_load.sql"),
         {
@@ -301,7 +283,7 @@ def _find(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Attempt | None:
     if row is None:
         return None
     load_id, fetched, number, name, state, sha256, read, rejected, staged, inserted, deleted, unchanged, warnings = row
-    published = Published(inserted, deleted, unchanged) if state == "published" else None
+    published = Counts(inserted, deleted, unchanged) if state == "published" else None
     return Attempt(load_id, fetched, number, name, state, sha256, read, rejected, staged, published, tuple(warnings))
 
 

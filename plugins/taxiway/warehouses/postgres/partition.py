@@ -75,7 +75,7 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
             continue  # dropped or renamed just now
         except psycopg.errors.LockNotAvailable as error:
             raise WarehouseBusyError(
-                f"{tables.load_name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
+                f"{tables.name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
                 f"to, vacuums, indexes or detaches. Sessions with locks of it: {table_users(cursor, found.name)}. "
                 f"Nothing was published; the task is tried again. {ADVICE}"
             ) from error

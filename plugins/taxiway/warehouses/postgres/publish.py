@@ -8,9 +8,11 @@ from typing import Any
 
 import psycopg
 
-from taxiway.errors import BalanceError, OvertakenError
+from taxiway.errors import BalanceError
+from taxiway.loads.load import Counts
+from taxiway.loads.publication import require_latest
 from taxiway.warehouses.postgres import ledger
-from taxiway.warehouses.postgres.ledger import Attempt, Published
+from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.main_table import let_reader_read
 from taxiway.warehouses.postgres.main_table_objects import (
     firing,
@@ -22,7 +24,7 @@ from taxiway.warehouses.postgres.main_table_objects import (
     take_over,
 )
 from taxiway.warehouses.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
-from taxiway.warehouses.postgres.published import PublishedFile, difference_to, find_published
+from taxiway.warehouses.postgres.published import difference_to, find_published
 from taxiway.warehouses.postgres.repeats import make_unique, number_repeated
 from taxiway.warehouses.postgres.run_tables import require_table
 from taxiway.warehouses.postgres.session import lock, transaction
@@ -40,7 +42,7 @@ _TURN_ADVICE = (
 log = logging.getLogger(__name__)
 
 
-def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Published:
+def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Counts:
     """Publish the month in one transaction: whole, or not at all.
 
     A month that the main table doesn't hold yet arrives as a new partition. One that it
@@ -55,14 +57,14 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
     :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
         or this attempt has published the month, and somebody has changed it since
     :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
-    :raises OvertakenError: a run that began later has published the month from another file, or found it published
+    :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
     :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
         or rows have to change, and something that somebody has defined keeps them from that
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
-        lock(cursor, "month", source.name, str(month), holder=tables.load_name)
+        lock(cursor, "month", source.name, str(month), holder=tables.name)
         partition = lock_partition(cursor, tables)
         state = sum_up(cursor, partition) if partition else None
         published = find_published(cursor, tables)
@@ -74,7 +76,9 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
                 _require_unchanged(tables, difference)
             return attempt.published
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        _refuse_if_overtaken(tables, attempt, published)
+        if published is not None:
+            later = published.fetched_load_id > attempt.fetched_load_id
+            require_latest(tables, attempt.sha256 or "", published.sha256, later=later)
         if difference:
             log.warning("%s %s: %s: its rows are brought to the state of the file", source.name, month, difference)
         inserted: int | None = None  # all of them
@@ -88,7 +92,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Publ
                 _attach(cursor, tables)
         state = _require_balance(cursor, tables, attempt)
         inserted = state.rows if inserted is None else inserted
-        counts = Published(inserted, deleted, unchanged=state.rows - inserted)
+        counts = Counts(inserted, deleted, unchanged=state.rows - inserted)
         cursor.execute(render("postgres/forget_digests.sql"), ledger.month_key(tables))
         attempt.publish(cursor, counts, state.digest, difference)
     return counts
@@ -122,17 +126,6 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
     return state
 
 
-def _refuse_if_overtaken(tables: LoadTables, attempt: Attempt, published: PublishedFile | None) -> None:
-    """Of two runs of a month, the file of the one that fetched it later stays: another try makes a file no newer."""
-    if published is None or published.fetched_load_id <= attempt.fetched_load_id or published.sha256 == attempt.sha256:
-        return
-    raise OvertakenError(
-        f"{tables.source.name} {tables.month}: a run that began later has published the month meanwhile, or found it "
-        f"published, from another file (SHA-256 {published.sha256}); expected to publish {attempt.sha256}. Nothing was "
-        f"changed: run the month again if this file is the right one"
-    )
-
-
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     """Attach a month that the main table doesn't hold: with its rows, or before they are inserted."""
     require_free_names(cursor, tables)
@@ -150,7 +143,7 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     by_inserts = must_insert(cursor, tables)
     cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
     # Postgres attaches the partitions of a table one after another, and a trigger for each row may take long.
-    lock(cursor, "attach", tables.source.main_table, holder=tables.load_name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
+    lock(cursor, "attach", tables.source.main_table, holder=tables.name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
     take_over(cursor, tables)
     with login_search_path(cursor):
         cursor.execute(
