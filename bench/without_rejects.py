@@ -33,5 +33,5 @@ def trusting(rows: int) -> Iterator[None]:
             """Look at nothing."""
             return True
 
-    with patch.object(stage, "PlainRows", Trusted):
+    with patch.object(stage, "CanonicalRows", Trusted):
         yield

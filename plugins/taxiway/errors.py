@@ -70,7 +70,7 @@ class DownloadRefusedError(TaxiwayError):
     """The file can't be asked for, and a second try would end the same: a login, a bad address or redirect."""
 
 
-class MirrorBusyError(TaxiwayError):
+class RetryAfterTooLongError(TaxiwayError):
     """The mirror asks to wait longer than a task waits between two tries."""
 
 
@@ -106,7 +106,7 @@ class SettingError(TaxiwayError):
     """A setting that can't be used; names the setting and what it holds."""
 
 
-class StagingMissingError(TaxiwayError):
+class MissingInputError(TaxiwayError):
     """A step's input, left by the step before, is no longer there."""
 
 
@@ -126,7 +126,7 @@ class WarehouseError(TaxiwayError):
     """The warehouse refused something, and would refuse it again."""
 
 
-class WarehouseBusyError(TaxiwayError):
+class TransientWarehouseError(TaxiwayError):
     """The warehouse can't do it now: a lost connection, a lock, no room; trying again may help."""
 
 

@@ -17,7 +17,7 @@ from random import Random
 import psycopg
 import pytest
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from tests.faults.aftermath import assert_rejected, assert_survived
@@ -105,7 +105,7 @@ def test_connections_cut(loading: Loading, known: Passed) -> None:
             assert_rejected(connection, {str(month): file})
     assert loading.proxy.cuts == CUTS
     assert {step for step, _ in loading.tried_again} >= STEPS
-    assert {type(error) for _, error in loading.tried_again} == {WarehouseBusyError}
+    assert {type(error) for _, error in loading.tried_again} == {TransientWarehouseError}
     assert all(f"{loading.source.name} 20" in str(error) for _, error in loading.tried_again)
     with closing(loading.connect()) as connection:
         ledger = assert_survived(connection, loading.source, loading.expected)
@@ -145,7 +145,7 @@ def test_servers_killed(loading: Loading, killable_server: KillableServer, known
             assert_survived(connection, loading.source, loading.expected)
             assert_rejected(connection, loading.served)
     assert killed == list(range(SERVERS_KILLED))
-    assert {type(error) for _, error in loading.tried_again} == {WarehouseBusyError}
+    assert {type(error) for _, error in loading.tried_again} == {TransientWarehouseError}
 
 
 def test_workers_killed(loading: Loading) -> None:

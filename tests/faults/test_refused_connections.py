@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.orchestration.hooks import postgres_hook as warehouse_hook
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
@@ -209,7 +209,9 @@ def test_a_network_that_spoils_encrypted_bytes_is_tried_again(
 ) -> None:
     with SpoiledEncryption(server.socket_folder / ".s.PGSQL.5432", tmp_path, behind) as spoiled:
         address = {"host": "127.0.0.1", "port": spoiled.port, "extra": {"sslmode": "require"}}
-        with pytest.raises(WarehouseBusyError, match=f"SSL error: .*bad record mac.*{TRIED_AGAIN}look whether the"):
+        with pytest.raises(
+            TransientWarehouseError, match=f"SSL error: .*bad record mac.*{TRIED_AGAIN}look whether the"
+        ):
             step.run(**address)
 
 
@@ -235,7 +237,7 @@ def test_a_name_server_that_does_not_answer_is_asked_again_by_the_next_try(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, socket.EAI_AGAIN, "Temporary failure in name resolution")
-    with pytest.raises(WarehouseBusyError, match=f"Temporary failure.*{TRIED_AGAIN}look whether the server runs"):
+    with pytest.raises(TransientWarehouseError, match=f"Temporary failure.*{TRIED_AGAIN}look whether the server runs"):
         step.run(host="warehouse.invalid")
 
 
@@ -296,7 +298,7 @@ def test_what_may_pass_is_tried_again(step: Step, server: KillableServer, kind: 
             "limited": ({"login": "limited"}, r"SQLSTATE 53300.*raise max_connections .* role's CONNECTION LIMIT"),
             "closed": ({"schema": "closed"}, r"SQLSTATE 55000.*ALLOW_CONNECTIONS"),
         }[kind]
-        with pytest.raises(WarehouseBusyError, match=f"{WHERE}.*{said}") as failed:
+        with pytest.raises(TransientWarehouseError, match=f"{WHERE}.*{said}") as failed:
             step.run(**fields)
         assert "; the task is tried again. If that goes on failing, " in str(failed.value)
 
@@ -308,7 +310,7 @@ def test_the_last_try_says_what_comes_next(step: Step, monkeypatch: pytest.Monke
     last = "this was the last try: clear the task with its downstream tasks to try again"
     for try_number, said in ((3, "the task is tried again"), (4, last)):
         context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=try_number, max_tries=3)}
-        with pytest.raises(WarehouseBusyError) as failed:
+        with pytest.raises(TransientWarehouseError) as failed:
             DropStagingOperator(task_id="drop_staging", source_name="green", month="2019-01").execute(context)
         assert f"; {said}. If that goes on failing, " in str(failed.value)
 

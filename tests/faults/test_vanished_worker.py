@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
@@ -169,7 +169,7 @@ def test_who_waits_for_them_is_told_what_they_do_and_how_to_end_them(
     with monkeypatch.context() as patience:
         patience.setattr(session, "LOCK_TIMEOUT", "300ms")
         with pytest.raises(
-            WarehouseBusyError,
+            TransientWarehouseError,
             match=r"^green 2019-01: stage_month: waited 300ms for a table or a row that another session has locked\. "
             r"Sessions with such locks: taxiway green 2019-01 manual__1 \(role loader, server process \d+\) since 20.*"
             r", which waits for its worker; taxiway green .* ends one that hangs$",

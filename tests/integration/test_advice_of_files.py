@@ -21,7 +21,7 @@ from taxiway.errors import (
     FileTooLargeError,
     HeaderError,
     InvalidFileError,
-    StagingMissingError,
+    MissingInputError,
     TaxiwayError,
 )
 from taxiway.paths import SOURCES_FOLDER
@@ -62,10 +62,10 @@ Fetch = Callable[[FaultyMirror, Source], Download]
 @pytest.mark.parametrize(
     ("damage", "error"),
     [
-        (lambda path, whole: path.unlink(), StagingMissingError),
+        (lambda path, whole: path.unlink(), MissingInputError),
         (lambda path, whole: path.write_bytes(whole[:-20]), InvalidFileError),
         (lambda path, whole: path.write_bytes(whole[:500] + b"\0" * 500 + whole[1000:]), InvalidFileError),
-        (lambda path, whole: path.write_bytes(gzip.compress(gzip.decompress(whole))), StagingMissingError),
+        (lambda path, whole: path.write_bytes(gzip.compress(gzip.decompress(whole))), MissingInputError),
         (lambda path, whole: path.write_bytes(b"other"), InvalidFileError),
     ],
     ids=["gone", "cut off", "damaged", "another one", "not gzip"],

@@ -104,7 +104,7 @@ def test_folder_is_set(mirror: FaultyMirror, tmp_path: Path) -> None:
         (status(403), "DownloadRefusedError"),
         (html_page(), "InvalidFileError"),
         (good(BODY, length=2 * 1024**3), "FileTooLargeError"),
-        (status(429, retry_after="3600"), "MirrorBusyError"),
+        (status(429, retry_after="3600"), "RetryAfterTooLongError"),
     ],
 )
 def test_what_a_retry_can_not_mend_fails_at_once(mirror: FaultyMirror, script: Any, cause: str) -> None:

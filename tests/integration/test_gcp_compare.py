@@ -24,7 +24,7 @@ from stand_ins.cloud_storage import CloudStorage
 from taxiway.compare.bigquery_months import BigQueryMonth, BigQueryMonths
 from taxiway.compare.postgres_months import PostgresMonths
 from taxiway.compare.warehouses import Recorded, compare_months, require_agreement
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.orchestration.assets import announce, announced, bigquery_asset, postgres_asset
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.months import Month
@@ -268,7 +268,7 @@ def test_a_load_that_publishes_while_months_are_compared_makes_no_difference(bot
     job = warehouse.wait(start_publishing(warehouse, tables, ready).job)
     found = compare_months(PostgresMonths(reading), theirs, both.source, [january])
     assert found.differences == []
-    with pytest.raises(WarehouseBusyError, match=r"^green 2019-01: rows: .*into BigQuery is under way\. Expected"):
+    with pytest.raises(TransientWarehouseError, match=r"^green 2019-01: rows: .*into BigQuery is under way\. Expected"):
         require_agreement([found], asked_for=False)
     finish_publishing(warehouse, tables, ready, job)
     (difference,) = compare_months(PostgresMonths(reading), theirs, both.source, [january]).differences
@@ -299,7 +299,7 @@ def test_what_goes_wrong_names_source_month_and_what_a_reader_needs(
 
     gone = {"conn_type": "postgres", "host": "127.0.0.1", "port": free_port(), "login": "x", "schema": "x"}
     monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(gone))
-    with pytest.raises(WarehouseBusyError, match=r"^green 2019-01: compare, connection taxi_postgres: .* refused"):
+    with pytest.raises(TransientWarehouseError, match=r"^green 2019-01: compare, connection taxi_postgres: .* refused"):
         both.compare(source_name="green", month="2019-01")
 
 

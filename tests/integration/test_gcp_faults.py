@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
 from taxiway.orchestration.operators.gcp_check_month import GcpCheckMonthOperator
@@ -110,7 +110,7 @@ class Loading:
                     return resume(context, event=event, **(deferred.kwargs or {}))
             except AirflowFailException:
                 raise
-            except WarehouseBusyError as error:
+            except TransientWarehouseError as error:
                 self.tried_again.append((operator.task_id, str(error)))
                 if "The month is published" not in str(error):
                     assert self.ids() == self.published, "the table is as it was before"
@@ -398,7 +398,7 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
             job_id = waits.value.trigger.job_id
 
             with pytest.raises(
-                WarehouseBusyError, match=rf"{loading.month}: {task_id}: .*{job_id} was RUNNING"
+                TransientWarehouseError, match=rf"{loading.month}: {task_id}: .*{job_id} was RUNNING"
             ) as told:
                 operator.resume_execution("__fail__", {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, context)
 

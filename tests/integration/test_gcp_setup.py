@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stand_ins.bigquery import StandIn
-from taxiway.errors import MainTableError, SettingError, WarehouseBusyError
+from taxiway.errors import MainTableError, SettingError, TransientWarehouseError
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.main_table import ensure_main_table
 from taxiway.warehouses.bigquery.places import Places
@@ -129,7 +129,7 @@ def test_a_bucket_that_is_made_meanwhile_is_taken_as_it_is(monkeypatch: pytest.M
     assert [method for method, _, _ in buckets.asked] == ["GET", "POST", "GET"]
 
     gone = Buckets(NOT_FOUND, error(409, "The requested bucket name is not available."))
-    with cloud_storage(gone, monkeypatch) as cloud, pytest.raises(WarehouseBusyError, match="is tried again"):
+    with cloud_storage(gone, monkeypatch) as cloud, pytest.raises(TransientWarehouseError, match="is tried again"):
         Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
 
@@ -161,7 +161,7 @@ def test_a_bucket_somewhere_else_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_storage_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = Buckets((429, error(429, "slow down")[1]))
     monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._timeout", 0.1)
-    with cloud_storage(buckets, monkeypatch) as cloud, pytest.raises(WarehouseBusyError, match="is tried again"):
+    with cloud_storage(buckets, monkeypatch) as cloud, pytest.raises(TransientWarehouseError, match="is tried again"):
         Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
 

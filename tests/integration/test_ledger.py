@@ -154,7 +154,7 @@ def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
     staged = stage_month(connection, load, file)
     with connection.transaction():
         connection.execute(f"ALTER TABLE {load.staging_table} RENAME TO hidden")
-    with pytest.raises(errors.StagingMissingError):
+    with pytest.raises(errors.MissingInputError):
         hash_rows(connection, load, staged)
     with connection.transaction():
         connection.execute(f"ALTER TABLE taxiway_staging.hidden RENAME TO {load.staging_table.partition('.')[2]}")
@@ -439,8 +439,8 @@ def test_rejected_rows_belong_to_the_attempt_that_publishes(connect: Connect, gr
     file = source_file(write_gzip(tmp_path / "x.csv.gz", [header, row, *bad]))
     load = tables(replace(green, max_rejected_share=1.0, checks=()))
     hash_rows(connection, load, stage_month(connection, load, file))
-    with pytest.raises(errors.WarehouseBusyError), ledger.step(connection, load, "check_month"):
-        raise errors.WarehouseBusyError("green 2019-01: the server is shutting down")
+    with pytest.raises(errors.TransientWarehouseError), ledger.step(connection, load, "check_month"):
+        raise errors.TransientWarehouseError("green 2019-01: the server is shutting down")
     check_month(connection, load)
     merge_month(connection, load)
     joined = (

@@ -201,7 +201,7 @@ def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Sou
 def test_repeats_are_numbered_whether_they_are_few_or_many(
     flag: str, most_named: int, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxiway.warehouses.postgres.repeats._MOST_NAMED", most_named)
+    monkeypatch.setattr("taxiway.warehouses.postgres.duplicates._MOST_NAMED", most_named)
     connection = connect()
     rows = [ROW.replace("9.3", f"{number % 40}.3") for number in range(100)]
     path = green_file(tmp_path, green, [row.replace(",N,", f",{flag},") for row in rows])
@@ -445,10 +445,10 @@ def test_a_file_that_is_replaced_or_gone_since_its_download_is_not_loaded(
     downloaded = source_file(path)
     green_file(tmp_path, green, [ROW, ROW])
 
-    with pytest.raises(errors.StagingMissingError, match="changed since it was downloaded"):
+    with pytest.raises(errors.MissingInputError, match="changed since it was downloaded"):
         stage_month(connection, tables, downloaded)
     path.unlink()
-    with pytest.raises(errors.StagingMissingError, match="is gone"):
+    with pytest.raises(errors.MissingInputError, match="is gone"):
         stage_month(connection, tables, downloaded)
 
     assert staging_tables(connection) == []

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from taxiway.compare.postgres_months import PostgresMonths
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import publish, session
@@ -42,7 +42,7 @@ def test_a_wait_that_ends_names_the_holder(
         lock(cursor, "month", "green", "2019-03", holder=HOLDER)
 
         with pytest.raises(
-            WarehouseBusyError,
+            TransientWarehouseError,
             match=rf"taxiway green 2019-03 manual__2: waited 100ms for the lock taxiway/month/green/2019-03, which is "
             rf"held by {HOLDER} \(role postgres, server process {holder.info.backend_pid}\) since 20.*, which has "
             rf"heard nothing from its worker for all that time\. .*ends one that hangs$",
@@ -93,7 +93,7 @@ def test_who_keeps_a_table_that_belongs_to_ours_is_named(
         holder.execute(kept)  # type: ignore[arg-type]
 
         with pytest.raises(
-            WarehouseBusyError, match=rf"server process {holder.info.backend_pid}\) since 20.*ends one that hangs$"
+            TransientWarehouseError, match=rf"server process {holder.info.backend_pid}\) since 20.*ends one that hangs$"
         ):
             load(other, green, "2019-03", path, run_id="manual__2")
 
@@ -164,7 +164,7 @@ def test_months_with_a_slow_trigger_are_attached_one_after_another(
     def run(month: str) -> None:
         try:
             ended[month] = load(connect(), green, month, months[month], run_id=f"run__{month}").inserted
-        except WarehouseBusyError as error:
+        except TransientWarehouseError as error:
             ended[month] = str(error)
 
     threads = {month: threading.Thread(target=run, args=(month,)) for month in months}
@@ -234,5 +234,5 @@ def test_a_comparison_does_not_wait_without_an_end(
         holder.execute("LOCK TABLE public.green_tripdata")
 
         said = "^green 2019-03: compare, connection taxi_postgres: Postgres says: .* due to lock timeout"
-        with pytest.raises(WarehouseBusyError, match=said), months.reading(green, MONTH) as month:
+        with pytest.raises(TransientWarehouseError, match=said), months.reading(green, MONTH) as month:
             month.sums()

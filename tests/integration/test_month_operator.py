@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
@@ -84,7 +84,7 @@ def test_a_lost_word_of_the_commit_is_no_word_that_nothing_was_published(
         give_airflow(monkeypatch, connection, "127.0.0.1", proxy.port)
         proxy.arm(COMMITTED)
         with pytest.raises(
-            WarehouseBusyError, match=r"green 2019-01: merge_month, .*The month may be published or not"
+            TransientWarehouseError, match=r"green 2019-01: merge_month, .*The month may be published or not"
         ) as caught:
             execute("merge_month")
         assert proxy.cuts == 1
@@ -144,7 +144,7 @@ def test_a_lost_session_is_entered_whatever_became_of_airflows_connection(
 
     monkeypatch.setitem(OPERATORS, "check_month", Losing)
     with pytest.raises(
-        WarehouseBusyError,
+        TransientWarehouseError,
         match=rf"green 2019-01: check_month, .*{TERMINATED} \(SQLSTATE 57P01\)\. Nothing was published; the task is",
     ):
         execute("check_month")
@@ -166,7 +166,7 @@ def test_a_try_that_was_given_up_does_not_fail_the_next_one(
                 cursor.execute("SELECT 1")
 
     monkeypatch.setitem(OPERATORS, "check_month", GivenUp)
-    with pytest.raises(WarehouseBusyError):
+    with pytest.raises(TransientWarehouseError):
         execute("check_month")
 
     first = (1, "check_month", "failed", f"check_month: {TERMINATED}")
@@ -186,7 +186,7 @@ def test_a_teardown_that_fails_fails_no_attempt(
 
     monkeypatch.setitem(OPERATORS, "drop_staging", Losing)
     with pytest.raises(
-        WarehouseBusyError,
+        TransientWarehouseError,
         match=rf"green 2019-01: drop_staging, .*{TERMINATED} \(SQLSTATE 57P01\)\. Tables of this run",
     ):
         execute("drop_staging")
@@ -233,7 +233,7 @@ def test_a_failure_that_cannot_be_entered_leaves_the_error_as_it_is(
 
     monkeypatch.setitem(OPERATORS, "check_month", Losing)
     with postgres_server.connect(autocommit=True) as admin:
-        expected: type[BaseException] = AirflowTaskTimeout if timed_out else WarehouseBusyError
+        expected: type[BaseException] = AirflowTaskTimeout if timed_out else TransientWarehouseError
         with pytest.raises(expected, match="^Timeout$" if timed_out else f"green 2019-01: check_month, .*{TERMINATED}"):
             execute("check_month")
         admin.execute(f"{accepts} true")
@@ -257,9 +257,9 @@ def test_a_failure_that_finds_its_row_locked_is_in_the_log(
     def fail() -> None:
         with ledger.step(connection, tables, "check_month"):
             holder.execute("SELECT FROM taxiway.loads FOR UPDATE")
-            raise WarehouseBusyError("the first error")
+            raise TransientWarehouseError("the first error")
 
-    with pytest.raises(WarehouseBusyError, match="the first error"):
+    with pytest.raises(TransientWarehouseError, match="the first error"):
         fail()
 
     [warning] = [record.message for record in caplog.records if record.message.startswith(UNRECORDED)]

@@ -304,7 +304,7 @@ def test_rows_that_were_staged_twice_are_staged_again(connect: Connect, green: S
     with connection.transaction():
         connection.execute(f"INSERT INTO {tables.staging_table} ({names}) SELECT {names} FROM {tables.staging_table}")
 
-    with pytest.raises(errors.StagingMissingError, match=r"holds 40 rows, expected the 20 .* stages the file again"):
+    with pytest.raises(errors.MissingInputError, match=r"holds 40 rows, expected the 20 .* stages the file again"):
         hash_rows(connection, tables, staged)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taxiway.errors import BalanceError, MainTableError, WarehouseBusyError
+from taxiway.errors import BalanceError, MainTableError, TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import unique_row_ids
 from taxiway.sources.months import Month
@@ -224,7 +224,7 @@ def test_a_session_that_goes_on_writing_to_the_partition_is_told(
     with other.transaction():
         other.execute(f"DELETE FROM {PARTITION}")
         with pytest.raises(
-            WarehouseBusyError,
+            TransientWarehouseError,
             match=rf"for the table .*{PARTITION.partition('.')[2]}, which another .* Sessions with locks of it: .*"
             rf"server process {other.info.backend_pid}\).* ends one that hangs$",
         ):

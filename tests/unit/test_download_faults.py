@@ -23,8 +23,8 @@ from taxiway.errors import (
     DownloadError,
     DownloadRefusedError,
     InvalidFileError,
-    MirrorBusyError,
     MonthNotFoundError,
+    RetryAfterTooLongError,
     TaxiwayError,
 )
 from taxiway.paths import ROOT
@@ -91,7 +91,7 @@ def test_wait_can_be_given_as_a_moment(mirror: FaultyMirror, cache: Cache) -> No
 )
 def test_wait_that_is_too_long_is_final(mirror: FaultyMirror, cache: Cache, asked: str, when: str) -> None:
     mirror.script(PATH, status(429, retry_after=asked))
-    error = failure(mirror, cache, MirrorBusyError)
+    error = failure(mirror, cache, RetryAfterTooLongError)
     assert f"it asks to wait {asked} s, and a task waits 900 s at most" in str(error)
     assert re.search(f"Load the month again {when}$", str(error))
 

@@ -14,7 +14,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
 
 from stand_ins.bigquery import StandIn, service_account_key
-from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.warehouses.bigquery.errors import as_taxiway_error, failure
 from taxiway.warehouses.bigquery.warehouse import Warehouse
 from tests.cloud_loading import SETTINGS
@@ -40,17 +40,17 @@ CONFLICTS = [
 def test_the_message_counts_where_the_reason_says_too_little(reason: str, message: str, passing: bool) -> None:
     found = failure("here", reason, message, SETTINGS, code=400)
 
-    assert isinstance(found, WarehouseBusyError if passing else WarehouseError)
+    assert isinstance(found, TransientWarehouseError if passing else WarehouseError)
     assert message in str(found)
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (DataCorruption(SimpleNamespace(status_code=200), "checksum mismatch"), WarehouseBusyError),
-        (InvalidResponse(SimpleNamespace(status_code=503), "Request failed"), WarehouseBusyError),
+        (DataCorruption(SimpleNamespace(status_code=200), "checksum mismatch"), TransientWarehouseError),
+        (InvalidResponse(SimpleNamespace(status_code=503), "Request failed"), TransientWarehouseError),
         (InvalidResponse(SimpleNamespace(status_code=403), "Request failed"), WarehouseError),
-        (Conflict("taken", errors=[{"reason": "duplicate", "message": "Already Exists"}]), WarehouseBusyError),
+        (Conflict("taken", errors=[{"reason": "duplicate", "message": "Already Exists"}]), TransientWarehouseError),
         (Forbidden("no", errors=[{"reason": "accessDenied", "message": "no"}]), WarehouseError),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

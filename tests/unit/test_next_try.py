@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from taxiway import next_try
-from taxiway.errors import DownloadError, WarehouseBusyError
+from taxiway.errors import DownloadError, TransientWarehouseError
 from taxiway.next_try import last_try, with_next_step
 from taxiway.orchestration.month_of_run import TEMPORARY_RUN, last_try_of
 from taxiway.paths import ROOT
@@ -19,7 +19,7 @@ from taxiway.paths import ROOT
 LAST = "his was the last try: clear the task with its downstream tasks to try again"
 
 
-@pytest.mark.parametrize("kind", [DownloadError, WarehouseBusyError])
+@pytest.mark.parametrize("kind", [DownloadError, TransientWarehouseError])
 def test_an_error_says_whether_there_is_another_try(kind: type[Exception]) -> None:
     message = "nothing was published; the task is tried again. If that goes on failing, wait"
     with last_try(True):

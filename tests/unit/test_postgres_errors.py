@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from taxiway.warehouses.postgres.errors import advice_on, is_passing, said_by
+from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 
 CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: '
 
@@ -48,7 +48,7 @@ CONNECTING = 'connection failed: connection to server at "h", port 5432 failed: 
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_which_errors_trying_again_may_mend(error: psycopg.Error, passing: bool) -> None:
-    assert is_passing(error, connecting=str(error).startswith("connection ")) is passing
+    assert is_transient(error, connecting=str(error).startswith("connection ")) is passing
 
 
 @pytest.mark.parametrize("name", ["GSS", "SCRAM", "certificate", "SSL context", "authentication failed", "it's"])
@@ -58,7 +58,7 @@ def test_a_name_says_nothing_of_the_kind_of_error(name: str, tmp_path: Path) -> 
         psycopg.connect(host=str(tmp_path / name), user="taxiway")
 
     assert name in str(caught.value)
-    assert is_passing(caught.value, connecting=True)
+    assert is_transient(caught.value, connecting=True)
     assert advice_on(caught.value, "taxi_postgres", connecting=True).startswith("look whether the server runs")
 
 
@@ -87,8 +87,8 @@ def test_the_advice_on_connecting_is_another_one(state: str, connecting: str, st
 def test_a_database_that_lets_nobody_in_is_tried_again_and_a_statement_in_a_wrong_state_is_not() -> None:
     error = psycopg.errors.ObjectNotInPrerequisiteState("said")
 
-    assert is_passing(error, connecting=True)
-    assert not is_passing(error)
+    assert is_transient(error, connecting=True)
+    assert not is_transient(error)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 {%- from "postgres/_row_text.sql" import row_text -%}
 -- Creates the staging table of one run for a file that is written plainly: COPY gives its rows their types, their
 -- unique_row_id and their filename, and the table can become a partition. Rows lie in any order.
--- Grain: one row per row of the file; rows that repeat within the file still share an id (number_repeated_rows).
+-- Grain: one row per row of the file; rows that repeat within the file still share an id (number_duplicate_rows).
 -- Parameters: staging_table, columns; bound: filename.
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
--- A text is shorter than a timestamp here, so that none can pass for one (PlainRows); adopt_plain_rows lifts that.
+-- A text is shorter than a timestamp here, so that none can pass for one (CanonicalRows); adopt_plain_rows lifts that.
 DROP TABLE IF EXISTS {{ staging_table }};
 DROP FUNCTION IF EXISTS {{ staging_table }};
 

@@ -29,7 +29,7 @@ class BigQueryMonths:
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.
 
-        :raises WarehouseBusyError: BigQuery can't answer now
+        :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
         warehouse = replace(self.warehouse, where=f"{source.name}: compare, the ledger")
@@ -44,7 +44,7 @@ class BigQueryMonths:
     def reading(self, source: Source, month: Month) -> Iterator[BigQueryMonth]:
         """Open a month to read it.
 
-        :raises WarehouseBusyError: BigQuery can't answer now
+        :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
         warehouse = self._of(source, month)

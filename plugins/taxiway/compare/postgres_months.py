@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from taxiway.compare.warehouses import PublishedMonth, Recorded
-from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.errors import advice_on, is_passing, said_by
+from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.sql import render
 
@@ -33,7 +33,7 @@ class PostgresMonths:
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.
 
-        :raises WarehouseBusyError: Postgres can't answer now
+        :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
         with (
@@ -51,7 +51,7 @@ class PostgresMonths:
     def reading(self, source: Source, month: Month) -> Iterator[PostgresMonth]:
         """Open a month to read it, in one transaction that sees one state of it.
 
-        :raises WarehouseBusyError: Postgres can't answer now
+        :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
         where = f"{source.name} {month}: compare"
@@ -93,7 +93,7 @@ def in_our_words(where: str, connection_id: str, *, connecting: bool = False) ->
     :param where: source, month and task, for messages
     :param connection_id: the connection that it is about
     :param connecting: whether the connection is being made
-    :raises WarehouseBusyError: trying again may help
+    :raises TransientWarehouseError: trying again may help
     :raises WarehouseError: it would not
     """
     try:
@@ -102,8 +102,8 @@ def in_our_words(where: str, connection_id: str, *, connecting: bool = False) ->
         where = f"{where}, connection {connection_id}: Postgres says: {said_by(error)}"
         otherwise = "correct that, or load the month again with force"
         advice = advice_on(error, connection_id, connecting=connecting, otherwise=otherwise)
-        if is_passing(error, connecting=connecting):
-            raise WarehouseBusyError(
+        if is_transient(error, connecting=connecting):
+            raise TransientWarehouseError(
                 f"{where}. Expected an answer: the task is tried again. If that goes on failing, {advice}"
             ) from error
         raise WarehouseError(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from taxiway.errors import ComparisonError, WarehouseBusyError
+from taxiway.errors import ComparisonError, TransientWarehouseError
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -143,7 +143,7 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
     :param compared: what was compared, of each source
     :param asked_for: whether somebody named the months, so that one that is missing counts as a difference
     :raises ComparisonError: names every month that differs, and how
-    :raises WarehouseBusyError: months that a load was changing; comparing them again may help
+    :raises TransientWarehouseError: months that a load was changing; comparing them again may help
     """
     wrong = [text for found in compared for text in (*found.differences, *(found.not_compared if asked_for else ()))]
     unsettled = [text for found in compared for text in found.unsettled]
@@ -153,7 +153,7 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
             f"month, and load it again with force if its rows are wrong"
         )
     if unsettled:
-        raise WarehouseBusyError(
+        raise TransientWarehouseError(
             f"{'; '.join(unsettled)}. Expected a month that nobody changes: the task is tried again, and where that "
             f"goes on failing, look in the ledger which load doesn't end"
         )

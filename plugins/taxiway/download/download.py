@@ -92,7 +92,7 @@ def download_month(
     :raises MonthNotFoundError: if the mirror has no such file, or none that it may show: 404, 410, or a storage's 403
     :raises InvalidFileError: where what came whole is no sound gzip file
     :raises FileTooLargeError: where it is larger than the source allows, as it comes or unpacked
-    :raises MirrorBusyError: where the mirror asks to wait longer than a task waits between two tries
+    :raises RetryAfterTooLongError: where the mirror asks to wait longer than a task waits between two tries
     :raises DownloadRefusedError: where the mirror, or a rule about redirects, refuses
     :raises DownloadError: for everything that trying again may mend, a full disk included
     """

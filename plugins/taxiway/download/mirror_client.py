@@ -22,7 +22,7 @@ import urllib3
 from taxiway.download.mirror_address import IN_PASSWORDS, shown_address
 from taxiway.download.refusals import HEAD, Refusal, refusal_of, refused_by_proxy, said_in
 from taxiway.download.validators import parse_http_date
-from taxiway.errors import DownloadError, DownloadRefusedError, MirrorBusyError, MonthNotFoundError, TaxiwayError
+from taxiway.errors import DownloadError, DownloadRefusedError, MonthNotFoundError, RetryAfterTooLongError, TaxiwayError
 from taxiway.messages import LONGEST_MESSAGE, one_line, printable, quoted
 
 MAX_REDIRECTS = 5
@@ -127,7 +127,7 @@ class Mirror:
         if refusal is Refusal.BUSY and retry_after is not None:
             found += f"; it asks to wait {retry_after:.0f} s"
             if retry_after > MAX_RETRY_AFTER:
-                return MirrorBusyError(
+                return RetryAfterTooLongError(
                     f"{found}, and a task waits {MAX_RETRY_AFTER:.0f} s at most. Load the month again "
                     f"{_after(retry_after)}"
                 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taxiway.download.download import Download
 from taxiway.download.size_limits import unpacked_too_large
-from taxiway.errors import DownloadError, InvalidFileError, StagingMissingError
+from taxiway.errors import DownloadError, InvalidFileError, MissingInputError
 from taxiway.files.gzip_file import GzipFaultError, UnpackedSizeError, unpacked_blocks
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -21,7 +21,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :param month: which month
     :param file: what ``download_month`` returned
     :return: blocks of at most 1 MiB
-    :raises StagingMissingError: the file is not there, or another one
+    :raises MissingInputError: the file is not there, or another one
     :raises InvalidFileError: it is no gzip file, or a damaged one
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
@@ -31,7 +31,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     try:
         yield from unpacked_blocks(Path(file.path), found, limit=source.max_unpacked_size)
     except FileNotFoundError:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
             f"download_month with its downstream tasks to fetch it again, and raise "
             f"taxiway_cache_limit if the cache is too small"
@@ -50,7 +50,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
         ) from error
     # Another run may have put a newer version into the cache since this run's download.
     if found.hexdigest() != file.sha256:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
             f"expected {file.sha256}. Clear the task download_month with its downstream tasks to fetch it again"
         )

@@ -23,7 +23,7 @@ _strstr = ctypes.CDLL(None).strstr
 _strstr.argtypes, _strstr.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c_void_p
 
 
-class PlainRows:
+class CanonicalRows:
     """Counts the rows of a file as its blocks pass by, and checks that they are written plainly.
 
     That is: within the alphabet, every space belongs to a timestamp written ``YYYY-MM-DD HH:MM:SS``

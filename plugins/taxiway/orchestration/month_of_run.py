@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import DownloadError, InvalidMonthError, StagingMissingError, TaxiwayError, WarehouseBusyError
+from taxiway.errors import DownloadError, InvalidMonthError, MissingInputError, TaxiwayError, TransientWarehouseError
 from taxiway.messages import one_line
 from taxiway.next_try import last_try
 from taxiway.paths import SOURCES_FOLDER
@@ -19,7 +19,7 @@ from taxiway.sources.source import Source, find_source
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
-PASSING_ERRORS = (DownloadError, WarehouseBusyError)
+TRANSIENT_ERRORS = (DownloadError, TransientWarehouseError)
 """What trying again may mend, of all that Taxiway reports."""
 
 TEMPORARY_RUN = "__airflow_temporary_run_"
@@ -72,14 +72,14 @@ def require_output(output: Any, operator: BaseOperator, source: Source, month: M
     :param source: the source, for the message
     :param month: the month, for the message
     :return: the output
-    :raises StagingMissingError: it is nothing; says which task has to run first
+    :raises MissingInputError: it is nothing; says which task has to run first
     """
     if output is not None:
         return output
     before = ", ".join(sorted(set(operator.upstream_task_ids))) or "the task before"
     day = str(month.first_day)
     again = ("-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", '{"force": true}')
-    raise StagingMissingError(
+    raise MissingInputError(
         f"{source.name} {month}: {operator.task_id}: found nothing that {before} left in the run "
         f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
@@ -95,7 +95,7 @@ def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, contex
     :param operator: the step
     :param month: the month
     """
-    if not isinstance(error, StagingMissingError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
+    if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
     day = str(month.first_day)
     test = airflow_command("dags", "test", operator.dag_id, day)

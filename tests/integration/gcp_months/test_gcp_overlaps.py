@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stand_ins.bigquery import StandIn
-from taxiway.errors import BalanceError, SupersededError, WarehouseBusyError
+from taxiway.errors import BalanceError, SupersededError, TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -82,7 +82,7 @@ def test_a_ledger_that_was_left_half_made_is_completed(
     half.bigquery.cancel_job("half", location=SETTINGS.location)
     assert half.warehouse().wait(job.job).error_result["reason"] == "stopped"
     assert half.warehouse().find_table(f"{half.settings.dataset_name}.load_events") is not None
-    with pytest.raises(WarehouseBusyError, match="run the DAG gcp_setup"):
+    with pytest.raises(TransientWarehouseError, match="run the DAG gcp_setup"):
         half.loads(green, january)
 
     assert half.load(green, january, samples(january)) == Counts(ROWS, 0, 0)
@@ -200,7 +200,7 @@ def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
         assert cloud.lake().confirm(published, name, "another attempt", lambda theirs: False)
         return False
 
-    with pytest.raises(WarehouseBusyError, match="was changed by another run meanwhile"):
+    with pytest.raises(TransientWarehouseError, match="was changed by another run meanwhile"):
         cloud.lake().upload(other, name, "an attempt", confirmed_meanwhile)
 
     assert lake_holds(cloud, green, january, published)
@@ -312,7 +312,7 @@ def test_a_conflict_with_another_statement_is_tried_again(
     load = cloud.ready(tables, samples(january))
     bigquery.faults.fail_next_job("invalidQuery", CONFLICT, containing="MERGE")
 
-    with pytest.raises(WarehouseBusyError, match="another statement was changing the table"):
+    with pytest.raises(TransientWarehouseError, match="another statement was changing the table"):
         cloud.publish(tables, load)
 
     assert cloud.publish(tables, load) == Counts(ROWS, 0, 0)
@@ -330,7 +330,7 @@ def test_rows_that_change_under_a_merge_are_a_conflict(
     cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'")
     held.release()
 
-    with pytest.raises(WarehouseBusyError, match="due to concurrent update"):
+    with pytest.raises(TransientWarehouseError, match="due to concurrent update"):
         publishing.result()
     assert cloud.ids(green, january) == []
     cloud.publish(tables, load)
@@ -352,7 +352,7 @@ def test_a_publication_that_failed_under_another_account_blocks_nobody(
     bigquery.jobs.give_to_another_account(failed.job_id)
     other = cloud.ready(second, samples(january))
     # Until the ledger knows, nobody can tell whether that job is at it still.
-    with pytest.raises(WarehouseBusyError, match=r"is another account's.*bigquery\.jobs\.get"):
+    with pytest.raises(TransientWarehouseError, match=r"is another account's.*bigquery\.jobs\.get"):
         cloud.publish(second, other)
     ledger.record(warehouse, first, with_failed_publication(load, failed), "merge_month", "failed", error="a quota")
 

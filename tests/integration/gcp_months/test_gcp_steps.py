@@ -21,10 +21,10 @@ from taxiway.errors import (
     HeaderError,
     InvalidFileError,
     MainTableError,
+    MissingInputError,
     RejectLimitError,
-    StagingMissingError,
     TaxiwayError,
-    WarehouseBusyError,
+    TransientWarehouseError,
     WarehouseError,
 )
 from taxiway.loads.load import Counts
@@ -452,7 +452,7 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
 
     def fails(containing: str, step: Callable[[], object]) -> None:
         bigquery.faults.fail_next_job("quotaExceeded", containing=containing)
-        with pytest.raises(WarehouseBusyError, match="a quota of the project is used up") as found:
+        with pytest.raises(TransientWarehouseError, match="a quota of the project is used up") as found:
             step()
         assert "project taxi-project, europe-west1" in str(found.value)
 
@@ -585,11 +585,11 @@ def test_what_a_step_needs_and_is_gone_is_told(
     load = cloud.ready(tables, samples(january))
     bucket = cloud.storage.bucket(cloud.settings.bucket)
     bucket.blob(load.object_name).upload_from_string(b"another run's", content_type="application/gzip")
-    with pytest.raises(StagingMissingError, match="another run has changed it"):
+    with pytest.raises(MissingInputError, match="another run has changed it"):
         cloud.lake().require_generation(load.object_name, load.generation)
     drop_staging(cloud.warehouse(), cloud.lake(), tables)
     for step in (cloud.hash, cloud.publish):
-        with pytest.raises(StagingMissingError, match="clear the task stage_month"):
+        with pytest.raises(MissingInputError, match="clear the task stage_month"):
             step(tables, load)
 
 
@@ -603,7 +603,7 @@ def test_a_staging_table_that_was_emptied_is_filled_again(
     columns = file_columns(tables, load)
     cloud.warehouse().run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 
-    with pytest.raises(WarehouseBusyError, match=f"holds 0 rows, expected the {ROWS} that the job"):
+    with pytest.raises(TransientWarehouseError, match=f"holds 0 rows, expected the {ROWS} that the job"):
         finish_staging(cloud.warehouse(), cloud.lake(), tables, load, cloud.warehouse().find_job(staged.staged_by))
     with pytest.raises(BalanceError, match=f"{ROWS} staged rows can't be read, but 0 lines of the file"):
         cloud.hash(tables, staged)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from taxiway.errors import SettingError, WarehouseBusyError
+from taxiway.errors import SettingError, TransientWarehouseError
 from taxiway.orchestration.hooks.connection_variable import require_readable, require_type
 from taxiway.program import airflow_command
 from taxiway.warehouses.bigquery.errors import as_taxiway_error
@@ -76,7 +76,7 @@ def _unusable(error: Exception, settings: GcpSettings, gcp_conn_id: str) -> Exce
             f"application default credentials: {add}; all ways: docs/bigquery.md"
         )
     known = as_taxiway_error(error, gcp_conn_id, settings)
-    if isinstance(known, WarehouseBusyError):
+    if isinstance(known, TransientWarehouseError):
         return known
     found = type(error).__name__
     if isinstance(error, OSError) and error.filename:

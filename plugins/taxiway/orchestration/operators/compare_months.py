@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from taxiway.compare.bigquery_months import BigQueryMonths
 from taxiway.compare.postgres_months import PostgresMonths, in_our_words
 from taxiway.compare.warehouses import compare_months, require_agreement
-from taxiway.errors import InvalidArgumentError, TaxiwayError, WarehouseBusyError
+from taxiway.errors import InvalidArgumentError, TaxiwayError, TransientWarehouseError
 from taxiway.orchestration.assets import announced
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
@@ -72,7 +72,7 @@ class CompareMonthsOperator(BaseOperator):
             changed = {} if self.month or self.source_name else announced(context)
             with last_try_of(context):
                 agreed = self._compare(changed)
-        except WarehouseBusyError:
+        except TransientWarehouseError:
             raise
         except TaxiwayError as error:
             raise AirflowFailException(str(error)) from error

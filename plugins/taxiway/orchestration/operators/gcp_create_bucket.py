@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import TaxiwayError, WarehouseBusyError
+from taxiway.errors import TaxiwayError, TransientWarehouseError
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, gcp_settings, storage_client
 from taxiway.orchestration.month_of_run import last_try_of
 from taxiway.warehouses.bigquery.places import Places
@@ -37,7 +37,7 @@ class GcpCreateBucketOperator(BaseOperator):
             with last_try_of(context):
                 settings = gcp_settings()
                 created = Places(settings, self.task_id).ensure_bucket(storage_client(settings, self.gcp_conn_id))
-        except WarehouseBusyError:
+        except TransientWarehouseError:
             raise
         except TaxiwayError as error:
             # Not from the error itself: the task's log would have all of the message twice.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import TaxiwayError, WarehouseBusyError
+from taxiway.errors import TaxiwayError, TransientWarehouseError
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
 from taxiway.orchestration.month_of_run import last_try_of
 from taxiway.warehouses.bigquery.ledger import create_ledger
@@ -38,7 +38,7 @@ class GcpCreateLedgerOperator(BaseOperator):
                 settings = gcp_settings()
                 client = bigquery_client(settings, self.gcp_conn_id)
                 create_ledger(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
-        except WarehouseBusyError:
+        except TransientWarehouseError:
             raise
         except TaxiwayError as error:
             # Not from the error itself: the task's log would have all of the message twice.

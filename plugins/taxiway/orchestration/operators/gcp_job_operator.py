@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.orchestration.operators.gcp_month_operator import GcpMonthOperator
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.step import Step
@@ -79,7 +79,7 @@ class GcpJobOperator(GcpMonthOperator):
 
         def run(step: Step) -> Any:
             if not job_id:
-                raise WarehouseBusyError(
+                raise TransientWarehouseError(
                     f"{step.tables.where}: the triggerer stopped waiting for a job, and doesn't say for which: "
                     f"{event.get('message')}; the task is tried again"
                 )
@@ -96,7 +96,7 @@ class GcpJobOperator(GcpMonthOperator):
 
         :param next_method: what goes on, by Airflow's protocol
         :param next_kwargs: its arguments
-        :raises WarehouseBusyError: nobody waits for the job any more
+        :raises TransientWarehouseError: nobody waits for the job any more
         """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
@@ -115,7 +115,7 @@ class GcpJobOperator(GcpMonthOperator):
         else:
             step.warehouse.cancel(job)
             said = f"the job {job.job_id} was {job.state}, and was asked to end"
-        raise WarehouseBusyError(
+        raise TransientWarehouseError(
             f"{step.warehouse.where}: found that waiting in the triggerer ended ({found}), expected the end of the job "
             f"within {self.execution_timeout}: {said}. The task is tried again"
         )

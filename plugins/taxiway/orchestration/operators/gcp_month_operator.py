@@ -14,10 +14,10 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
-from taxiway.errors import TaxiwayError, WarehouseBusyError
+from taxiway.errors import TaxiwayError, TransientWarehouseError
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
 from taxiway.orchestration.month_of_run import (
-    PASSING_ERRORS,
+    TRANSIENT_ERRORS,
     last_try_of,
     message_of,
     require_output,
@@ -115,7 +115,7 @@ class GcpMonthOperator(BaseOperator):
         except BaseException as error:  # Airflow's own timeout is no Exception
             if step is not None:
                 self._enter_failure(step, error)
-            if isinstance(error, TaxiwayError) and not isinstance(error, PASSING_ERRORS):
+            if isinstance(error, TaxiwayError) and not isinstance(error, TRANSIENT_ERRORS):
                 raise AirflowFailException(message_of(error, self, Month.parse(self.month), context)) from error
             raise
 
@@ -135,7 +135,7 @@ class GcpMonthOperator(BaseOperator):
         try:
             settings = gcp_settings()
             bigquery = bigquery_client(settings, self.gcp_conn_id)
-        except WarehouseBusyError:
+        except TransientWarehouseError:
             raise
         except TaxiwayError as error:
             # Not from the error itself: the task's log would have all of the message twice.

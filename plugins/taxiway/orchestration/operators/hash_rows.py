@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from taxiway.errors import StagingMissingError
+from taxiway.errors import MissingInputError
 from taxiway.orchestration.operators.month_operator import MonthOperator
 from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.stage import Staged, stage_month
@@ -40,7 +40,7 @@ class HashRowsOperator(MonthOperator):
         staged = Staged.from_dict(self.required(self.staged, tables, context))
         try:
             rows = hash_rows(connection, tables, staged)
-        except StagingMissingError as error:
+        except MissingInputError as error:
             self.log.warning("%s: staging it again first", error)
             staged = stage_month(connection, tables, staged.file)
             rows = hash_rows(connection, tables, staged)

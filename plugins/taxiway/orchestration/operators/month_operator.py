@@ -11,17 +11,17 @@ import psycopg
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import SettingError, TaxiwayError, WarehouseBusyError, WarehouseError
+from taxiway.errors import SettingError, TaxiwayError, TransientWarehouseError, WarehouseError
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.orchestration.month_of_run import (
-    PASSING_ERRORS,
+    TRANSIENT_ERRORS,
     last_try_of,
     message_of,
     require_output,
     source_and_month,
     try_number_of,
 )
-from taxiway.warehouses.postgres.errors import advice_on, is_passing, said_by
+from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
 
@@ -70,10 +70,10 @@ class MonthOperator(BaseOperator):
         except psycopg.Error as error:
             with last_try_of(context):
                 found = self._in_our_words(tables, error, connecting=connecting)
-            if isinstance(found, PASSING_ERRORS):
+            if isinstance(found, TRANSIENT_ERRORS):
                 raise found from error
             raise AirflowFailException(str(found)) from error
-        except PASSING_ERRORS:
+        except TRANSIENT_ERRORS:
             raise
         except TaxiwayError as error:
             raise AirflowFailException(message_of(error, self, month, context)) from error
@@ -98,8 +98,8 @@ class MonthOperator(BaseOperator):
         """
         where = f"{tables.source.name} {tables.month}: {self.task_id}, connection {self.postgres_conn_id}"
         advice = advice_on(error, self.postgres_conn_id, connecting=connecting)
-        if is_passing(error, connecting=connecting):
-            return WarehouseBusyError(
+        if is_transient(error, connecting=connecting):
+            return TransientWarehouseError(
                 f"{where}: Postgres says: {said_by(error)}. {self.so_far_unanswered}; the task is tried again. "
                 f"If that goes on failing, {advice}"
             )
@@ -111,7 +111,7 @@ class MonthOperator(BaseOperator):
     def required(self, output: Any, tables: LoadTables, context: Context) -> Any:
         """Return what the step before left in XCom.
 
-        :raises StagingMissingError: that is nothing
+        :raises MissingInputError: that is nothing
         """
         return require_output(output, self, tables.source, tables.month, context)
 

@@ -24,7 +24,7 @@ def check_month(warehouse: Warehouse, tables: CloudTables, load: Load) -> Load:
     It balances where rows read = rows ready to be published + rows rejected, and every id is another one.
 
     :return: the load, with these warnings beside those that it had
-    :raises StagingMissingError: the rows are not there
+    :raises MissingInputError: the rows are not there
     :raises BalanceError: the counts disagree
     :raises RejectLimitError: more rows were rejected than the source allows
     :raises CheckFailedError: names every check that fails the month

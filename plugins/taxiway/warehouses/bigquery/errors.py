@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taxiway.errors import TaxiwayError, WarehouseBusyError, WarehouseError
+from taxiway.errors import TaxiwayError, TransientWarehouseError, WarehouseError
 from taxiway.messages import one_line
 
 if TYPE_CHECKING:
     from taxiway.warehouses.bigquery.settings import GcpSettings
 
-PASSING_REASONS = frozenset(
+TRANSIENT_REASONS = frozenset(
     {
         "backendError",
         "duplicate",
@@ -46,7 +46,7 @@ FINAL_REASONS = frozenset(
 )
 """Reasons that it can't mend."""
 
-PASSING_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
+TRANSIENT_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
 """HTTP statuses that trying again may mend."""
 
 # BigQuery calls it invalidQuery where two statements change a table at the same time: what it says tells them apart.
@@ -150,12 +150,12 @@ def as_taxiway_error(error: BaseException, where: str, settings: GcpSettings, ou
     so_far = f" {outcome}." if outcome else ""
     lost = google.auth.exceptions.TransportError | requests.RequestException | ConnectionError | TimeoutError
     if isinstance(error, lost) or getattr(error, "retryable", False):
-        return WarehouseBusyError(
+        return TransientWarehouseError(
             f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one.{so_far} The task is tried "
             f"again"
         )
     if isinstance(error, DataCorruption):
-        return WarehouseBusyError(
+        return TransientWarehouseError(
             f"{where}: bytes were changed on their way to or from Cloud Storage: expected the checksum of what was "
             f"sent.{so_far} The task is tried again"
         )
@@ -164,7 +164,7 @@ def as_taxiway_error(error: BaseException, where: str, settings: GcpSettings, ou
         said = str(error.args[-1]) if error.args else ""
         return failure(where, _REASON_OF_CODE.get(status, ""), said, settings, code=status, outcome=outcome)
     if isinstance(error, RetryError):
-        return WarehouseBusyError(f"{where}: Google Cloud did not answer in time.{so_far} The task is tried again")
+        return TransientWarehouseError(f"{where}: Google Cloud did not answer in time.{so_far} The task is tried again")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         # What the library found may quote the key file: only its kind is told.
         return WarehouseError(
@@ -189,7 +189,7 @@ def failure(
     """
     said = one_line(message, 1000)
     # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
-    passing = reason in PASSING_REASONS or (code in PASSING_CODES and reason not in FINAL_REASONS)
+    passing = reason in TRANSIENT_REASONS or (code in TRANSIENT_CODES and reason not in FINAL_REASONS)
     advice = _ADVICE.get(reason)
     if _CONFLICT.search(said):
         passing, advice = True, "another statement was changing the table; the task is tried again"
@@ -201,7 +201,7 @@ def failure(
         )
     if advice is None:
         advice = "the task is tried again" if passing else "correct that, and clear the task with its downstream tasks"
-    kind = WarehouseBusyError if passing else WarehouseError
+    kind = TransientWarehouseError if passing else WarehouseError
     so_far = f". {outcome}" if outcome else ""
     return kind(
         f"{where}, project {settings.project}, {settings.location}: Google Cloud says: {said} "

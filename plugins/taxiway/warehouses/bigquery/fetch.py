@@ -11,9 +11,9 @@ from pathlib import Path
 from taxiway.download.download import Download
 from taxiway.loads.steps import FETCH
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.file_order import is_later
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.main_table import found_columns, main_columns
-from taxiway.warehouses.bigquery.precedence import is_later
 from taxiway.warehouses.bigquery.publications import confirm_publication
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from taxiway.download.month_file import unpacked_month
-from taxiway.errors import StagingMissingError
+from taxiway.errors import MissingInputError
 from taxiway.warehouses.bigquery import rejects
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.stage import file_columns
@@ -20,7 +20,7 @@ def start_hashing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any:
     """Start the job that turns the staging table into typed rows with ``unique_row_id``.
 
     :return: the job
-    :raises StagingMissingError: the staging table is not there
+    :raises MissingInputError: the staging table is not there
     """
     require_table(warehouse, tables, tables.staging_table, left_by="stage_month")
     hashing = statement(
@@ -49,7 +49,7 @@ def finish_hashing(warehouse: Warehouse, tables: CloudTables, load: Load, job: A
     """Count the rows that have an id; where some have none, find out which, and keep their lines.
 
     :return: the load, with its rows
-    :raises StagingMissingError: the rows are not there
+    :raises MissingInputError: the rows are not there
     :raises RejectLimitError: more rows that can't be read than the source allows
     :raises BalanceError: the lines that can't be read aren't those that have no id
     """
@@ -80,11 +80,11 @@ def require_table(warehouse: Warehouse, tables: CloudTables, table: str, left_by
     :param table: its name with project and dataset
     :param left_by: the step that leaves it
     :return: how many rows it has
-    :raises StagingMissingError: it isn't there
+    :raises MissingInputError: it isn't there
     """
     found = warehouse.find_table(table)
     if found is None:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{tables.where}: the table {table} is gone, expected what {left_by} left there (BigQuery deletes it after "
             f"a day): clear the task stage_month with its downstream tasks, and the month is staged again"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taxiway.errors import MainTableError, WarehouseBusyError
+from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.sources.source import ADDED_COLUMNS, Source
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -43,7 +43,7 @@ def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
         )
         found = warehouse.find_table(tables.main_table)
     if found is None:
-        raise WarehouseBusyError(
+        raise TransientWarehouseError(
             f"{source.name}: the table {tables.main_table} is gone again, expected what was created just now; the task "
             f"is tried again"
         )

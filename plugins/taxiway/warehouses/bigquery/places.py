@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taxiway.errors import SettingError, WarehouseBusyError
+from taxiway.errors import SettingError, TransientWarehouseError
 from taxiway.warehouses.bigquery.errors import explains
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.tables import STAGING_FOLDER
@@ -57,7 +57,7 @@ class Places:
         except Conflict as error:
             # Somebody was quicker: another account, another run, or this one, whose first answer was lost.
             if not self._is_there(client):
-                raise WarehouseBusyError(
+                raise TransientWarehouseError(
                     f"{self.where}: the bucket {name} can't be created ({error.message}), but isn't there either; "
                     f"expected one or the other. The task is tried again"
                 ) from error

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.file_order import Rank, rank
 from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.precedence import Rank, rank
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import MOST_NUMBERS, Warehouse
@@ -83,7 +83,7 @@ def confirm_publication(
 
     :param entries: the month's attempts
     :return: the number; None where a publication has begun that the ledger doesn't know: the rows may be of that one
-    :raises WarehouseBusyError: trying again may help
+    :raises TransientWarehouseError: trying again may help
     """
     main_table = warehouse.find_table(tables.main_table)
     own = rank(load.fetched_load_id, entries)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxiway.errors import BalanceError, StagingMissingError, WarehouseBusyError, WarehouseError
+from taxiway.errors import BalanceError, MissingInputError, TransientWarehouseError, WarehouseError
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import superseded
 from taxiway.loads.steps import PUBLISH
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.file_order import require_latest
 from taxiway.warehouses.bigquery.hash import require_table
 from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.precedence import require_latest
 from taxiway.warehouses.bigquery.publications import (
     is_followed,
     name_and_number,
@@ -54,14 +54,14 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
     """Start the job that publishes the month, or find the one of another run that has to end first.
 
     :return: the load's own job; or another run's that isn't done: wait for it, and ask again
-    :raises StagingMissingError: the rows are not there
+    :raises MissingInputError: the rows are not there
     :raises SupersededError: a run that began later has published the month from another file
-    :raises WarehouseBusyError: a publication is another account's, and nothing says yet what became of it
+    :raises TransientWarehouseError: a publication is another account's, and nothing says yet what became of it
     """
     require_table(warehouse, tables, tables.rows_table, left_by="hash_rows")
     main_table = warehouse.find_table(tables.main_table)
     if main_table is None:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{tables.where}: the table {tables.main_table} is gone, expected what create_main_table left there: clear "
             f"that task with its downstream tasks"
         )
@@ -87,7 +87,9 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
         their_rank = (int(theirs.get("taxiway_load", 0)), theirs.get("taxiway_fetched_by", ""))
         if their_rank > file_rank and theirs.get("taxiway_file") != labels["taxiway_file"]:
             raise superseded(tables, load.download.sha256, f"(SHA-256 {theirs.get('taxiway_file')}…)")
-    raise WarehouseBusyError(f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number")
+    raise TransientWarehouseError(
+        f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number"
+    )
 
 
 def with_failed_publication(load: Load, job: Any) -> Load:
@@ -105,7 +107,8 @@ def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job
 
     Once the job has succeeded, the month is published: what goes wrong behind it is tried again, whatever it is.
 
-    :raises WarehouseBusyError: the job failed; or the month is published, and that could not be entered, or counted
+    :raises TransientWarehouseError: the job failed; or the month is published, and that could not be recorded or
+        counted
     :raises WarehouseError: the job failed, and would again
     :raises BalanceError: the month doesn't hold the rows of the file
     """
@@ -138,7 +141,7 @@ def published_before(warehouse: Warehouse, tables: CloudTables, load: Load) -> C
 
     An answer may be lost behind the entry: then the task is tried again.
 
-    :raises WarehouseBusyError: the month could not be counted
+    :raises TransientWarehouseError: the month could not be counted
     :raises BalanceError: the month doesn't hold the rows of the file
     """
     entry = ledger.published_by(ledger.find_loads(warehouse, tables), tables, load)
@@ -175,11 +178,11 @@ def _tried_again(warehouse: Warehouse, outcome: str) -> Iterator[Warehouse]:
     try:
         yield replace(warehouse, outcome=outcome)
     except WarehouseError as error:
-        raise WarehouseBusyError(str(error)) from error
+        raise TransientWarehouseError(str(error)) from error
 
 
-def _of_another_account(tables: CloudTables, job_id: str) -> WarehouseBusyError:
-    return WarehouseBusyError(
+def _of_another_account(tables: CloudTables, job_id: str) -> TransientWarehouseError:
+    return TransientWarehouseError(
         f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
         f"was stopped or lost before it could enter in the ledger how it ended. This account may not look at it: "
         f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: "

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from taxiway.warehouses.bigquery import ledger, rejects
+from taxiway.warehouses.bigquery.file_order import is_later, require_latest
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.month_file import examine
-from taxiway.warehouses.bigquery.precedence import is_later, require_latest
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.upload import Lake, Uploaded
 from taxiway.warehouses.bigquery.warehouse import Warehouse

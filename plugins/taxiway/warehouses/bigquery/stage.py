@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taxiway.errors import BalanceError, WarehouseBusyError
+from taxiway.errors import BalanceError, TransientWarehouseError
 from taxiway.sources.source import Column
 from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.statements import statement
@@ -72,8 +72,8 @@ def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: 
     """Make sure that the staging table holds every row of the file that was uploaded.
 
     :raises BalanceError: it holds more or fewer
-    :raises WarehouseBusyError: another try of the task has made the table anew meanwhile
-    :raises StagingMissingError: another run has changed the object meanwhile
+    :raises TransientWarehouseError: another try of the task has made the table anew meanwhile
+    :raises MissingInputError: another run has changed the object meanwhile
     """
     warehouse.require_success(job)
     lake.require_generation(load.object_name, load.generation)
@@ -88,7 +88,7 @@ def finish_staging(warehouse: Warehouse, lake: Lake, tables: CloudTables, load: 
     there = _rows_there(warehouse, tables)
     if there != staged:
         found = "is gone" if there is None else f"holds {there} rows"
-        raise WarehouseBusyError(
+        raise TransientWarehouseError(
             f"{tables.where}: the table {tables.staging_table} {found}, expected the {staged} that the job "
             f"{job.job_id} has staged: another try of the task has made it anew. Nothing was published; the task is "
             f"tried again"

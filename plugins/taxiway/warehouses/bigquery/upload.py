@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxiway.errors import StagingMissingError, SupersededError, WarehouseBusyError
+from taxiway.errors import MissingInputError, SupersededError, TransientWarehouseError
 from taxiway.warehouses.bigquery.errors import explains
 from taxiway.warehouses.bigquery.settings import GcpSettings
 
@@ -70,8 +70,8 @@ class Lake:
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
         :raises SupersededError: another file is there, a later one
-        :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
-        :raises StagingMissingError: the file is gone
+        :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
+        :raises MissingInputError: the file is gone
         """
         from google.api_core.exceptions import PreconditionFailed
 
@@ -117,8 +117,8 @@ class Lake:
         :param name: the object's name
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
-        :raises WarehouseBusyError: somebody else wrote the object meanwhile; trying again helps
-        :raises StagingMissingError: the file is gone
+        :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
+        :raises MissingInputError: the file is gone
         """
         found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
         if found is None or (found.size, found.md5_hash) != self._known_by(path):
@@ -131,7 +131,7 @@ class Lake:
         try:
             return path.stat().st_size, _md5(path)
         except FileNotFoundError:
-            raise StagingMissingError(
+            raise MissingInputError(
                 f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
                 f"download_month with its downstream tasks to fetch it again, and raise "
                 f"taxiway_cache_limit if the cache is too small"
@@ -151,8 +151,8 @@ class Lake:
         except (NotFound, PreconditionFailed):
             raise self._changed(str(found.name)) from None
 
-    def _changed(self, name: str) -> WarehouseBusyError:
-        return WarehouseBusyError(
+    def _changed(self, name: str) -> TransientWarehouseError:
+        return TransientWarehouseError(
             f"{self.where}: {self.address(name)} was changed by another run meanwhile; expected the version that was "
             f"there before. The task is tried again"
         )
@@ -161,12 +161,12 @@ class Lake:
     def require_generation(self, name: str, generation: int) -> None:
         """Make sure that an object is still the version that was uploaded: a load job reads whichever is there.
 
-        :raises StagingMissingError: it is another one, or gone
+        :raises MissingInputError: it is another one, or gone
         """
         found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
         if found is None or int(found.generation or 0) != generation:
             state = "is gone" if found is None else f"has the generation {found.generation}"
-            raise StagingMissingError(
+            raise MissingInputError(
                 f"{self.where}: {self.address(name)} {state}, expected the generation {generation} that was uploaded: "
                 f"another run has changed it. Clear the task upload_month with its downstream tasks"
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.warehouses.bigquery.errors import explains, failure
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.statements import Statement
@@ -59,7 +59,7 @@ class Warehouse:
         """Run a statement to its end.
 
         :return: its rows, by column name
-        :raises WarehouseBusyError: trying again may help
+        :raises TransientWarehouseError: trying again may help
         :raises WarehouseError: it would not
         """
         job = self._start_query(statement, None)
@@ -136,7 +136,7 @@ class Warehouse:
         """Wait until a job is done, however it ends.
 
         :return: the job as it is then
-        :raises WarehouseBusyError: its state could not be asked for
+        :raises TransientWarehouseError: its state could not be asked for
         """
         from google.api_core.exceptions import GoogleAPICallError
 
@@ -158,11 +158,11 @@ class Warehouse:
     def require_success(self, job: Any) -> None:
         """Make sure that a job that is done has done what it should.
 
-        :raises WarehouseBusyError: it failed, and may succeed another time
+        :raises TransientWarehouseError: it failed, and may succeed another time
         :raises WarehouseError: it failed
         """
         if job.state != "DONE":
-            raise WarehouseBusyError(
+            raise TransientWarehouseError(
                 f"{self.where}: the job {job.job_id} is {job.state}, expected DONE; the task is tried again"
             )
         if job.error_result:
@@ -216,7 +216,7 @@ class Warehouse:
         except Conflict:
             found = self.look_up(job_id)
         if found is None:
-            raise WarehouseBusyError(
+            raise TransientWarehouseError(
                 f"{self.where}: the job id {job_id} is taken, but there is no such job in {self.settings.location}, "
                 f"expected one; the task is tried again"
             )
@@ -245,7 +245,7 @@ def first_usable_job(
             return job
         if job is not None and not (job.state == "DONE" and (job.error_result or not is_there(job))):
             return job
-    raise WarehouseBusyError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")
+    raise TransientWarehouseError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")
 
 
 def last_job(warehouse: Warehouse, name: str) -> Any | None:

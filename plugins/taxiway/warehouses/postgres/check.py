@@ -45,7 +45,7 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Chec
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :return: rows that are ready to be published, and the warnings
-    :raises StagingMissingError: the rows are not there
+    :raises MissingInputError: the rows are not there
     :raises BalanceError: the counts disagree
     :raises RejectLimitError: more rows were rejected than the source allows
     :raises CheckFailedError: names every check that fails the month, or every constraint that rows break

@@ -96,7 +96,7 @@ _NO_SUCH_HOST = {"-2", "-5", "8"}
 # EAI_NONAME and EAI_NODATA, of Linux and of macOS. Any other answer says that the name server doesn't answer now.
 
 
-def is_passing(error: psycopg.Error, *, connecting: bool = False) -> bool:
+def is_transient(error: psycopg.Error, *, connecting: bool = False) -> bool:
     """Say whether trying again may mend an error.
 
     One without a SQLSTATE is psycopg's own: a connection that can't be made or was lost, or a statement that it
@@ -137,7 +137,7 @@ def advice_on(
         fitting = [start for start in known if state.startswith(start)]
         if fitting:
             advice = known[max(fitting, key=len)]
-        elif not is_passing(error, connecting=connecting):
+        elif not is_transient(error, connecting=connecting):
             advice = otherwise
         elif connecting or not state or state.startswith(("08", "57P")):
             advice = "look whether the server runs, and whether host and port of the connection {connection} lead to it"

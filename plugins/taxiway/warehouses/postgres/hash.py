@@ -7,12 +7,12 @@ from typing import Any
 import psycopg
 
 from taxiway.download.month_file import unpacked_month
-from taxiway.errors import StagingMissingError
+from taxiway.errors import MissingInputError
 from taxiway.files.rejects import EXPECTED, LONGEST_SHOWN, MOST_KEPT, RejectedLines, reason_against_field
 from taxiway.warehouses.postgres import ledger, rejects
+from taxiway.warehouses.postgres.duplicates import make_unique
 from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.partition import find_partition
-from taxiway.warehouses.postgres.repeats import make_unique
 from taxiway.warehouses.postgres.run_tables import count_rows, require_table
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.stage import Staged
@@ -32,7 +32,7 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
     :param tables: the load's tables
     :param staged: what the stage step returned
     :return: rows that now have an id
-    :raises StagingMissingError: the staging table is not there, or was emptied; or the file is needed again,
+    :raises MissingInputError: the staging table is not there, or was emptied; or the file is needed again,
         for the lines that are rejected, and is not there or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
@@ -59,7 +59,7 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
     expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
     found = count_rows(cursor, tables.staging_table)
     if found != expected:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
             f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from taxiway.download.download import Download
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.loads import attempts
 from taxiway.loads.load import Counts
 from taxiway.loads.steps import PUBLISH, comes_before
@@ -159,7 +159,7 @@ def _with_table_users(
             users = table_users(cursor, *locked, *LEDGER)
     except psycopg.Error:
         return error
-    return WarehouseBusyError(
+    return TransientWarehouseError(
         f"{tables.source.name} {tables.month}: {name}: waited {session.LOCK_TIMEOUT} for a table or a row that another "
         f"session has locked. Sessions with such locks: {users}. Nothing was published; the task is tried again. "
         f"{ADVICE}"

@@ -17,7 +17,7 @@ import psycopg
 from taxiway.errors import CheckFailedError, MainTableError
 from taxiway.messages import fitting, one_line
 from taxiway.sources.checks import Check
-from taxiway.warehouses.postgres.errors import is_passing, said_by
+from taxiway.warehouses.postgres.errors import is_transient, said_by
 from taxiway.warehouses.postgres.partition import find_partition
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
@@ -107,7 +107,7 @@ def measured(
         with cursor.connection.transaction(), login_search_path(cursor):
             row: tuple[Any, ...] | None = cursor.execute(statement, values).fetchone()
     except psycopg.Error as error:
-        if is_passing(error) or not constraints:
+        if is_transient(error) or not constraints:
             raise
         if len(constraints) > 1 or checks:
             for constraint in constraints:

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.errors import WarehouseBusyError
+from taxiway.errors import TransientWarehouseError
 from taxiway.warehouses.postgres.session import ADVICE, LOCK_TIMEOUT, table_users
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
@@ -62,7 +62,7 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
     Readers go on; an automatic vacuum gives way after a second, unless it is there against wraparound.
 
     :return: None where the main table doesn't hold the month, or doesn't any more
-    :raises WarehouseBusyError: another session kept it for longer than
+    :raises TransientWarehouseError: another session kept it for longer than
         :data:`~taxiway.warehouses.postgres.session.LOCK_TIMEOUT`
     """
     while (found := find_partition(cursor, tables)) is not None:
@@ -74,7 +74,7 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         except psycopg.errors.UndefinedTable:
             continue  # dropped or renamed just now
         except psycopg.errors.LockNotAvailable as error:
-            raise WarehouseBusyError(
+            raise TransientWarehouseError(
                 f"{tables.name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
                 f"to, vacuums, indexes or detaches. Sessions with locks of it: {table_users(cursor, found.name)}. "
                 f"Nothing was published; the task is tried again. {ADVICE}"

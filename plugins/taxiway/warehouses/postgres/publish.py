@@ -12,6 +12,7 @@ from taxiway.errors import BalanceError
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import require_latest
 from taxiway.warehouses.postgres import ledger
+from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
 from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.main_table import let_reader_read
 from taxiway.warehouses.postgres.main_table_objects import (
@@ -25,7 +26,6 @@ from taxiway.warehouses.postgres.main_table_objects import (
 )
 from taxiway.warehouses.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
 from taxiway.warehouses.postgres.published import difference_to, find_published
-from taxiway.warehouses.postgres.repeats import make_unique, number_repeated
 from taxiway.warehouses.postgres.run_tables import require_table
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -53,10 +53,10 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :return: rows that came, went and stayed
-    :raises StagingMissingError: the rows are not there
+    :raises MissingInputError: the rows are not there
     :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
         or this attempt has published the month, and somebody has changed it since
-    :raises WarehouseBusyError: another session has the month's lock, or goes on writing to its partition
+    :raises TransientWarehouseError: another session has the month's lock, or goes on writing to its partition
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
     :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
@@ -189,7 +189,7 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
         _restore_index(cursor, both.tables, both.partition)
     found = _compare(cursor, attempt, both)
     if not found.have_unique_ids:
-        number_repeated(cursor, both.tables)
+        number_duplicates(cursor, both.tables)
         found = _compare(cursor, attempt, both)
     if found.rows == 0:
         return 0, 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.errors import StagingMissingError
+from taxiway.errors import MissingInputError
 from taxiway.warehouses.postgres.tables import LoadTables
 
 
@@ -15,11 +15,11 @@ def require_table(cursor: psycopg.Cursor[Any], tables: LoadTables, table: str, l
 
     :param table: its name with its schema
     :param left_by: the step that leaves it, for the error's sake
-    :raises StagingMissingError: it isn't there
+    :raises MissingInputError: it isn't there
     """
     found = cursor.execute("SELECT to_regclass(%s)", [table]).fetchone()
     if not found or found[0] is None:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{tables.source.name} {tables.month}: the table {table} is gone, expected what {left_by} left there: "
             f"clear the task stage_month with its downstream tasks, and the month is staged again"
         )

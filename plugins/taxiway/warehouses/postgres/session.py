@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import tuple_row
 
-from taxiway.errors import WarehouseBusyError, WarehouseError
+from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.warehouses.postgres.refusals import with_sqlstate
 from taxiway.warehouses.sql import render
 
@@ -146,7 +146,7 @@ def lock(
     :param holder: who asks, in words; others who wait read it, cut to 63 characters
     :param longest: longest wait; :data:`LOCK_TIMEOUT` unless given
     :param advice: what to do if another session keeps it for longer
-    :raises WarehouseBusyError: another session kept it for longer; says which one
+    :raises TransientWarehouseError: another session kept it for longer; says which one
     """
     longest = longest or LOCK_TIMEOUT
     key = {"lock_name": "/".join(("taxiway", *names))}
@@ -162,7 +162,7 @@ def lock(
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [longest])
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(lock_name)s, 0))", key)
     except psycopg.errors.LockNotAvailable as error:
-        raise WarehouseBusyError(
+        raise TransientWarehouseError(
             f"{holder}: waited {longest} for the lock {key['lock_name']}, which is held by "
             f"{_described(_lock_holder(cursor, key), before)}. Nothing was published; the task is tried again. {advice}"
         ) from error

@@ -13,7 +13,7 @@ import psycopg
 from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
 from taxiway.errors import EmptyMonthError
-from taxiway.files.canonical_csv import PlainRows
+from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import Layout, read_layout
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
 from taxiway.files.rejects import RejectedLines
@@ -72,7 +72,7 @@ def stage_month(
     :param file: the downloaded ``.csv.gz``
     :param started_at: when the run began, where no step before this one has entered it in the ledger
     :return: what was staged
-    :raises StagingMissingError: the file is not there, or not the one that was downloaded
+    :raises MissingInputError: the file is not there, or not the one that was downloaded
     :raises InvalidFileError: not gzip, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
@@ -131,7 +131,7 @@ def _stage_plain(
             ),
             {"filename": source.filename(tables.month)},
         )
-    rows = PlainRows(layout.columns)
+    rows = CanonicalRows(layout.columns)
     try:
         copied = copy_in_parallel(
             connection, _copy_statement(tables, layout.columns), _rows_alone(blocks, layout, rows.add)

@@ -27,11 +27,11 @@ def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
         with cursor.connection.transaction():
             cursor.execute(statement)
     except psycopg.errors.UniqueViolation:
-        number_repeated(cursor, tables)
+        number_duplicates(cursor, tables)
         cursor.execute(statement)
 
 
-def number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     """Give rows that repeat within the file ids of their own."""
     # A publication of all tables lets nobody change rows that it can't name.
     cursor.execute(f"ALTER TABLE {tables.rows_table} REPLICA IDENTITY FULL")
@@ -43,7 +43,7 @@ def number_repeated(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
         ).fetchall()
     cursor.execute(
         render(
-            "postgres/number_repeated_rows.sql",
+            "postgres/number_duplicate_rows.sql",
             rows_table=tables.rows_table,
             columns=tables.source.columns,
             named=len(found) <= _MOST_NAMED,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from taxiway.files.canonical_csv import PlainRows
+from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.sources.source import Column
 
 TIME = "2019-01-05 00:44:02"
@@ -41,7 +41,7 @@ def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
     ],
 )
 def test_rows_that_are_written_plainly(types: tuple[str, ...], row: str, end: str) -> None:
-    rows = PlainRows(columns(types))
+    rows = CanonicalRows(columns(types))
 
     assert rows.add(f"{row}\n{row}\n".replace("\n", end or "\n").encode())
     assert rows.add(f"{row}{end}".encode())
@@ -86,10 +86,10 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
     order = {"timestamp": iter("tT"), "integer": iter("i"), "text": iter("x"), "numeric": iter("n")}
     keys = [next(order[kind]) for kind in types]
     bad, good = (",".join(of[key] for key in keys) for of in (fields, plain))
-    assert PlainRows(columns(types)).add(f"{good}\n{good}\n".encode())
+    assert CanonicalRows(columns(types)).add(f"{good}\n{good}\n".encode())
 
     for before in ("", f"{good}\n"):
-        assert not PlainRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
+        assert not CanonicalRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
 
 
 @pytest.mark.parametrize("odd", ["2019-01-05 24:00:00", "2019-01-05 00:44:60"])
@@ -98,10 +98,12 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
 def test_another_way_to_write_a_time_is_seen_wherever_it_stands(odd: str, before: int, end: str) -> None:
     """In the second timestamp too, in a long block, and as the very last bytes."""
     good = f"{PLAIN}\n" * before
-    assert not PlainRows(columns()).add(f"{good}1,{TIME},{odd},N,1{end}".encode())
+    assert not CanonicalRows(columns()).add(f"{good}1,{TIME},{odd},N,1{end}".encode())
     times = columns(("timestamp", "timestamp"))
-    assert not PlainRows(times).add(f"{f'{TIME},{TIME}' + chr(10)}{TIME},{odd}{end}".encode())
+    assert not CanonicalRows(times).add(f"{f'{TIME},{TIME}' + chr(10)}{TIME},{odd}{end}".encode())
 
 
 def test_nothing_behind_a_nul_is_overlooked() -> None:
-    assert not PlainRows(columns()).add(f"{PLAIN}\n1,{TIME},{TIME},\0,1\n1,{TIME},2019-01-05 24:00:00,N,1\n".encode())
+    assert not CanonicalRows(columns()).add(
+        f"{PLAIN}\n1,{TIME},{TIME},\0,1\n1,{TIME},2019-01-05 24:00:00,N,1\n".encode()
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from taxiway.errors import StagingMissingError
+from taxiway.errors import MissingInputError
 from taxiway.loads import publication
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.ledger import Entry
@@ -28,11 +28,11 @@ def require_latest(tables: CloudTables, load: Load, entries: Sequence[Entry]) ->
     :param entries: the month's attempts
     :return: the rank of the load's file
     :raises SupersededError: one is, with other bytes
-    :raises StagingMissingError: the attempt that fetched the file is gone from the ledger
+    :raises MissingInputError: the attempt that fetched the file is gone from the ledger
     """
     own = rank(load.fetched_load_id, entries)
     if own is None:
-        raise StagingMissingError(
+        raise MissingInputError(
             f"{tables.where}: the attempt {load.fetched_load_id} is gone from {tables.dataset}.load_events, expected "
             f"what download_month entered there: clear that task with its downstream tasks"
         )

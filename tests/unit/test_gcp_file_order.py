@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from taxiway.errors import SupersededError
+from taxiway.warehouses.bigquery.file_order import is_later, require_latest
 from taxiway.warehouses.bigquery.ledger import Entry
 from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.precedence import is_later, require_latest
 from tests.sql.bigquery_rendered import TABLES
 
 ENTRY = Entry(
