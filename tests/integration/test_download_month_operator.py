@@ -113,9 +113,9 @@ def test_what_a_retry_can_not_mend_fails_at_once(mirror: FaultyMirror, script: A
     mirror.script(PATH, script)
     with pytest.raises(AirflowFailException, match=r"^green 2019-03: http") as caught:
         download()
-    assert isinstance(caught.value.__cause__, TaxiwayError)
-    assert type(caught.value.__cause__).__name__ == cause
-    assert str(caught.value) == str(caught.value.__cause__)
+    assert isinstance(caught.value.__context__, TaxiwayError)
+    assert type(caught.value.__context__).__name__ == cause
+    assert str(caught.value) == str(caught.value.__context__)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_connection_can_be_another(mirror: FaultyMirror, monkeypatch: pytest.Mon
         monkeypatch.setenv("AIRFLOW_CONN_OTHER", other.url)
         with pytest.raises(Exception, match="404") as caught:
             download(http_conn_id="other")
-    assert isinstance(caught.value.__cause__, MonthNotFoundError)
+    assert isinstance(caught.value.__context__, MonthNotFoundError)
     assert mirror.seen == []
 
 

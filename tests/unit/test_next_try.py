@@ -13,7 +13,7 @@ import pytest
 from taxiway import next_try
 from taxiway.errors import DownloadError, TransientWarehouseError
 from taxiway.next_try import last_try, with_next_step
-from taxiway.orchestration.month_of_run import TEMPORARY_RUN, last_try_of
+from taxiway.orchestration.failures import TEMPORARY_RUN, last_try_of
 from taxiway.paths import ROOT
 
 LAST = "his was the last try: clear the task with its downstream tasks to try again"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import DownloadError, InvalidMonthError, MissingInputError, TaxiwayError, TransientWarehouseError
+from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
 from taxiway.messages import one_line
-from taxiway.next_try import last_try
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
@@ -18,12 +16,6 @@ from taxiway.sources.source import Source, find_source
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
-
-TRANSIENT_ERRORS = (DownloadError, TransientWarehouseError)
-"""What trying again may mend, of all that Taxiway reports."""
-
-TEMPORARY_RUN = "__airflow_temporary_run_"
-"""What the id of a run begins with that ``airflow tasks test`` makes, and removes when the task has ended."""
 
 
 def source_and_month(source_name: str, month: str, context: Context) -> tuple[Source, Month]:
@@ -57,13 +49,6 @@ def try_number_of(context: Context) -> int:
     return max(1, context["ti"].try_number)
 
 
-def last_try_of(context: Context) -> AbstractContextManager[None]:
-    """Have errors say what comes next, if this is the task's last try; ``airflow tasks test`` knows no other."""
-    ti, run = context.get("ti"), context.get("dag_run")
-    counted_out = ti is not None and ti.try_number > getattr(ti, "max_tries", ti.try_number)
-    return last_try(counted_out or (run is not None and run.run_id.startswith(TEMPORARY_RUN)))
-
-
 def require_output(output: Any, operator: BaseOperator, source: Source, month: Month, context: Context) -> Any:
     """Make sure that the step before has left what a step goes on with.
 
@@ -85,24 +70,6 @@ def require_output(output: Any, operator: BaseOperator, source: Source, month: M
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
         f"once more, run {airflow_command('dags', 'backfill', *again, operator.dag_id)}"
-    )
-
-
-def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
-    """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
-
-    :param error: of a step
-    :param operator: the step
-    :param month: the month
-    """
-    if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
-        return str(error)
-    day = str(month.first_day)
-    test = airflow_command("dags", "test", operator.dag_id, day)
-    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
-    return (
-        f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
-        f"with {test}; or make a run with {trigger}, and test its tasks in their order"
     )
 
 

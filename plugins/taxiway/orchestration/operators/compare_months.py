@@ -7,16 +7,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.compare.bigquery_months import BigQueryMonths
 from taxiway.compare.postgres_months import PostgresMonths, in_our_words
 from taxiway.compare.warehouses import compare_months, require_agreement
-from taxiway.errors import InvalidArgumentError, TaxiwayError, TransientWarehouseError
+from taxiway.errors import InvalidArgumentError
 from taxiway.orchestration.assets import announced
+from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
-from taxiway.orchestration.month_of_run import last_try_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.plain_yaml import shown
@@ -68,14 +68,9 @@ class CompareMonthsOperator(BaseOperator):
         :raises AirflowFailException: months differ, or the comparison can't be made
         :raises AirflowSkipException: loads have set it off, and no month of theirs can be compared yet
         """
-        try:
+        with retry_or_fail(context):
             changed = {} if self.month or self.source_name else announced(context)
-            with last_try_of(context):
-                agreed = self._compare(changed)
-        except TransientWarehouseError:
-            raise
-        except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
+            agreed = self._compare(changed)
         if changed and not agreed:
             raise AirflowSkipException(
                 "nothing to compare yet: every month that was published waits for the other load"

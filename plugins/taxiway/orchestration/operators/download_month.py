@@ -1,29 +1,20 @@
-"""The task that fetches a month's file."""
+"""Operator: fetch a month's file, for a DAG of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context, Variable
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseOperator
 
-from taxiway.download.cache import Cache
-from taxiway.download.download import READ_TIMEOUT, Download, download_month
-from taxiway.errors import DownloadError, SettingError, TaxiwayError
-from taxiway.orchestration.hooks.mirror_hook import MirrorHook
-from taxiway.orchestration.month_of_run import last_try_of
-from taxiway.paths import ROOT, SOURCES_FOLDER
-from taxiway.settings import parse_flag, parse_size
+from taxiway.orchestration.downloads import download
+from taxiway.orchestration.failures import retry_or_fail
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import find_source
 
-CACHE_FOLDER = ROOT / ".taxiway" / "cache"
-"""Where files are kept, unless the Variable ``taxiway_cache_folder`` says otherwise."""
-
-CACHE_LIMIT = "10 GiB"
-"""What they may take up, unless the Variable ``taxiway_cache_limit`` says otherwise."""
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class DownloadMonthOperator(BaseOperator):
@@ -70,56 +61,15 @@ class DownloadMonthOperator(BaseOperator):
 
         :param context: Airflow's context of the task
         :return: path, address, ETag, Last-Modified, size in bytes, SHA-256 and whether it came from the cache
-        :raises AirflowFailException: where trying again can't help; the cause is Taxiway's own exception
+        :raises AirflowFailException: where trying again can't help; the context is Taxiway's own exception
         :raises DownloadError: where it may
         """
-        try:
-            with last_try_of(context):
-                return self.download().to_dict()
-        except DownloadError:
-            raise
-        except TaxiwayError as error:
-            raise AirflowFailException(str(error)) from error
-
-    def download(self) -> Download:
-        """Fetch the file, from the connection and with the settings that are in force.
-
-        :raises TaxiwayError: what :func:`taxiway.download.download.download_month` raises, and settings that don't fit
-        """
-        source = find_source(SOURCES_FOLDER, self.source_name)
-        month = Month.parse(self.month)
-        folder = _setting(self.cache_folder, "taxiway_cache_folder", str(CACHE_FOLDER))
-        limit = _setting(self.cache_limit, "taxiway_cache_limit", CACHE_LIMIT)
-        use_cache = _setting(self.use_cache, "taxiway_use_cache", "true")
-        cache = Cache(ROOT / Path(folder).expanduser(), parse_size(limit, "taxiway_cache_limit"))
-        hook = MirrorHook(method="GET", http_conn_id=self.http_conn_id)
-        with hook.get_conn() as session:
-            return download_month(
-                session,
-                hook.base_url,
-                source,
-                month,
-                cache,
-                use_cache=parse_flag(use_cache, "taxiway_use_cache"),
-                read_timeout=_timeout(hook),
-            )
-
-
-def _setting(value: object, variable: str, default: str) -> str:
-    """Return a parameter's value as text, or the Variable's where the parameter says nothing."""
-    if value is None or value in ("", "None"):
-        # Not given to Variable.get, which takes each default for a secret, and warns where it is short.
-        value = Variable.get(variable, default=None)
-    return default if value is None else str(value)
-
-
-def _timeout(hook: MirrorHook) -> float:
-    """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, where it is there."""
-    timeout = hook.merged_extra.get("timeout")
-    try:
-        seconds = READ_TIMEOUT if timeout is None else float(timeout)
-    except (TypeError, ValueError):
-        seconds = 0
-    if seconds <= 0:
-        raise SettingError(f"{hook.http_conn_id}: timeout in its extra is {timeout!r}: expected seconds, such as 60")
-    return seconds
+        with retry_or_fail(context):
+            return download(
+                find_source(SOURCES_FOLDER, self.source_name),
+                Month.parse(self.month),
+                http_conn_id=self.http_conn_id,
+                use_cache=self.use_cache,
+                cache_folder=self.cache_folder,
+                cache_limit=self.cache_limit,
+            ).to_dict()

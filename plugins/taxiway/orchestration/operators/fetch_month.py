@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from taxiway.orchestration.downloads import download
 from taxiway.orchestration.month_of_run import nothing_for
-from taxiway.orchestration.operators.download_month import DownloadMonthOperator
 from taxiway.orchestration.operators.month_operator import MonthOperator
 from taxiway.settings import parse_flag
 from taxiway.warehouses.postgres.fetch import fetch_month
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class FetchMonthOperator(MonthOperator):
     """Enter a load in the ledger, download its file, and go on only where there is something to do.
 
-    Downloads as :class:`~.download_month.DownloadMonthOperator` does, and returns the same.
+    Downloads as :func:`taxiway.orchestration.downloads.download` does, and returns the same.
     A month that the source doesn't have is skipped. Where the month is published from the same bytes already,
     the task succeeds and those behind it are skipped.
 
@@ -50,17 +50,10 @@ class FetchMonthOperator(MonthOperator):
 
     def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, Any]:
         """Fetch the file."""
-        downloading = DownloadMonthOperator(
-            task_id=self.task_id,
-            source_name=self.source_name,
-            month=self.month,
-            http_conn_id=self.http_conn_id,
-            use_cache=self.use_cache,
-        )
         fetched = fetch_month(
             connection,
             tables,
-            downloading.download,
+            lambda: download(tables.source, tables.month, http_conn_id=self.http_conn_id, use_cache=self.use_cache),
             force=parse_flag(self.force, "force"),
             started_at=context["dag_run"].start_date,
         )

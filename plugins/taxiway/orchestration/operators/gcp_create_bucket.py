@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import TaxiwayError, TransientWarehouseError
+from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, gcp_settings, storage_client
-from taxiway.orchestration.month_of_run import last_try_of
 from taxiway.warehouses.bigquery.places import Places
 
 if TYPE_CHECKING:
@@ -33,14 +31,8 @@ class GcpCreateBucketOperator(BaseOperator):
         :return: whether it was created
         :raises AirflowFailException: an error that another try can't mend
         """
-        try:
-            with last_try_of(context):
-                settings = gcp_settings()
-                created = Places(settings, self.task_id).ensure_bucket(storage_client(settings, self.gcp_conn_id))
-        except TransientWarehouseError:
-            raise
-        except TaxiwayError as error:
-            # Not from the error itself: the task's log would have all of the message twice.
-            raise AirflowFailException(str(error)) from error.__cause__
+        with retry_or_fail(context):
+            settings = gcp_settings()
+            created = Places(settings, self.task_id).ensure_bucket(storage_client(settings, self.gcp_conn_id))
         self.log.info("gs://%s %s", settings.bucket, "created" if created else "is there already")
         return created

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from taxiway.orchestration.downloads import download
 from taxiway.orchestration.month_of_run import nothing_for
-from taxiway.orchestration.operators.download_month import DownloadMonthOperator
 from taxiway.orchestration.operators.gcp_month_operator import GcpMonthOperator
 from taxiway.settings import parse_flag
 from taxiway.warehouses.bigquery.fetch import fetch_month
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class GcpFetchMonthOperator(GcpMonthOperator):
     """Enter a load in the dataset's ledger, download its file, and go on only where there is something to do.
 
-    Downloads as :class:`~.download_month.DownloadMonthOperator` does. A month that the source doesn't
+    Downloads as :func:`taxiway.orchestration.downloads.download` does. A month that the source doesn't
     have is skipped. Where the month is published from the same bytes already, the task succeeds and those behind it
     are skipped.
 
@@ -51,13 +51,6 @@ class GcpFetchMonthOperator(GcpMonthOperator):
 
     def run_step(self, step: Step, context: Context) -> dict[str, Any]:
         """Fetch the file."""
-        downloading = DownloadMonthOperator(
-            task_id=self.task_id,
-            source_name=self.source_name,
-            month=self.month,
-            http_conn_id=self.http_conn_id,
-            use_cache=self.use_cache,
-        )
 
         def entered(load: Load) -> None:
             step.known_load = load
@@ -66,7 +59,9 @@ class GcpFetchMonthOperator(GcpMonthOperator):
             step.warehouse,
             lambda: step.lake,
             step.tables,
-            downloading.download,
+            lambda: download(
+                step.tables.source, step.tables.month, http_conn_id=self.http_conn_id, use_cache=self.use_cache
+            ),
             entered,
             force=parse_flag(self.force, "force"),
             started_at=context["dag_run"].start_date,

@@ -7,23 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowSkipException,
-    DownstreamTasksSkipped,
-    TaskDeferred,
-)
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 
-from taxiway.errors import TaxiwayError, TransientWarehouseError
+from taxiway.errors import SettingError
+from taxiway.orchestration.failures import message_of, retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
-from taxiway.orchestration.month_of_run import (
-    TRANSIENT_ERRORS,
-    last_try_of,
-    message_of,
-    require_output,
-    source_and_month,
-    try_number_of,
-)
+from taxiway.orchestration.month_of_run import require_output, source_and_month, try_number_of
 from taxiway.sources.months import Month
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.load import Load
@@ -106,18 +95,16 @@ class GcpMonthOperator(BaseOperator):
         :param act: does it
         """
         step: Step | None = None
-        try:
-            with last_try_of(context):
+        with retry_or_fail(context, lambda error: message_of(error, self, Month.parse(self.month), context)):
+            try:
                 step = self._step(context, Load.from_dict(load) if load else None)
                 return act(step)
-        except _NO_FAILURES:
-            raise
-        except BaseException as error:  # Airflow's own timeout is no Exception
-            if step is not None:
-                self._enter_failure(step, error)
-            if isinstance(error, TaxiwayError) and not isinstance(error, TRANSIENT_ERRORS):
-                raise AirflowFailException(message_of(error, self, Month.parse(self.month), context)) from error
-            raise
+            except _NO_FAILURES:
+                raise
+            except BaseException as error:  # Airflow's own timeout is no Exception
+                if step is not None:
+                    self._enter_failure(step, error)
+                raise
 
     @abstractmethod
     def run_step(self, step: Step, context: Context) -> Any:
@@ -135,11 +122,8 @@ class GcpMonthOperator(BaseOperator):
         try:
             settings = gcp_settings()
             bigquery = bigquery_client(settings, self.gcp_conn_id)
-        except TransientWarehouseError:
-            raise
-        except TaxiwayError as error:
-            # Not from the error itself: the task's log would have all of the message twice.
-            raise AirflowFailException(f"{where}: {error}") from error.__cause__
+        except SettingError as error:
+            raise SettingError(f"{where}: {error}") from error.__cause__
         tables = CloudTables(source, month, context["dag_run"].run_id, try_number_of(context), settings=settings)
         labels = {"taxiway_source": source.name, "taxiway_month": str(month), "taxiway_step": self.task_id}
         where = f"{where}: {self.task_id}"

@@ -9,18 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.errors import SettingError, TaxiwayError, TransientWarehouseError, WarehouseError
+from taxiway.orchestration.failures import message_of, retry_or_fail
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
-from taxiway.orchestration.month_of_run import (
-    TRANSIENT_ERRORS,
-    last_try_of,
-    message_of,
-    require_output,
-    source_and_month,
-    try_number_of,
-)
+from taxiway.orchestration.month_of_run import require_output, source_and_month, try_number_of
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -62,21 +55,14 @@ class MonthOperator(BaseOperator):
         """
         source, month = source_and_month(self.source_name, self.month, context)
         tables = LoadTables(source, month, context["dag_run"].run_id, try_number_of(context))
-        connecting = True
-        try:
-            with last_try_of(context), closing(self._connect(tables)) as connection:
-                connecting = False
-                return self.run_step(connection, tables, context)
-        except psycopg.Error as error:
-            with last_try_of(context):
-                found = self._in_our_words(tables, error, connecting=connecting)
-            if isinstance(found, TRANSIENT_ERRORS):
-                raise found from error
-            raise AirflowFailException(str(found)) from error
-        except TRANSIENT_ERRORS:
-            raise
-        except TaxiwayError as error:
-            raise AirflowFailException(message_of(error, self, month, context)) from error
+        with retry_or_fail(context, lambda error: message_of(error, self, month, context)):
+            connecting = True
+            try:
+                with closing(self._connect(tables)) as connection:
+                    connecting = False
+                    return self.run_step(connection, tables, context)
+            except psycopg.Error as error:
+                raise self._in_our_words(tables, error, connecting=connecting) from error
 
     def _connect(self, tables: LoadTables) -> psycopg.Connection[Any]:
         where = f"{tables.source.name} {tables.month}: {self.task_id}"

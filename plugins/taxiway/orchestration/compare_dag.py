@@ -1,0 +1,66 @@
+"""Builds the DAG that compares both warehouses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from airflow.sdk import DAG, AssetAny, Param
+
+from taxiway.orchestration.assets import bigquery_asset, postgres_asset
+from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, default_args, month_param
+from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.sources.source import Source
+
+COMPARE_DAG_ID = "taxi_compare"
+
+_COMPARE_DOC = """\
+## Postgres against BigQuery
+
+Compares the published months of both warehouses, month by month: rows, the sum of every numeric column, and a digest
+of the row ids. Where they differ, the task fails and names the first ids that one of them lacks.
+
+It runs whenever a load into either of them has published a month, and compares that month if both hold it from the
+same file; where no month can be compared yet, the task is skipped, and the other load sets it off again. By hand:
+`airflow dags trigger taxi_compare -c '{"source": "green", "month": "2019-03"}'`. Without a month, every month
+that both have is compared; without a source, every source.
+"""
+
+
+def compare_dag(sources: Sequence[Source]) -> DAG:
+    """Build the DAG that compares both warehouses.
+
+    :param sources: the sources that both may hold
+    """
+    # Any of them: a run takes the events of all with it, so that one which waits for two of them loses months.
+    assets = [asset(source) for source in sources for asset in (postgres_asset, bigquery_asset)]
+    with DAG(
+        dag_id=COMPARE_DAG_ID,
+        description="Compares the published months of Postgres and of BigQuery",
+        doc_md=_COMPARE_DOC,
+        schedule=AssetAny(*assets),
+        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=DAGRUN_TIMEOUT,
+        tags=["taxi", "postgres", "bigquery"],
+        params={
+            "source": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *(source.name for source in sources)],
+                title="Source",
+                description="The source to compare. Empty: every one.",
+            ),
+            "month": month_param("The month to compare, as YYYY-MM. Empty: every month that both have."),
+        },
+        default_args=default_args("taxiway"),
+    ) as dag:
+        CompareMonthsOperator(
+            task_id="compare",
+            source_names=[source.name for source in sources],
+            source_name="{{ params.source or '' }}",
+            month="{{ params.month or '' }}",
+            inlets=assets,
+        )
+    return dag

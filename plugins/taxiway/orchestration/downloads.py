@@ -1,0 +1,81 @@
+"""Downloads a month's file with the connection and the settings that are in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow.sdk import Variable
+
+from taxiway.download.cache import Cache
+from taxiway.download.download import READ_TIMEOUT, Download, download_month
+from taxiway.errors import SettingError
+from taxiway.orchestration.hooks.mirror_hook import MirrorHook
+from taxiway.paths import ROOT
+from taxiway.settings import parse_flag, parse_size
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+
+CACHE_FOLDER = ROOT / ".taxiway" / "cache"
+"""Where files are kept, unless the Variable ``taxiway_cache_folder`` says otherwise."""
+
+CACHE_LIMIT = "10 GiB"
+"""What they may take up, unless the Variable ``taxiway_cache_limit`` says otherwise."""
+
+
+def download(
+    source: Source,
+    month: Month,
+    *,
+    http_conn_id: str = "tlc_mirror",
+    use_cache: bool | str | None = None,
+    cache_folder: str | None = None,
+    cache_limit: int | str | None = None,
+) -> Download:
+    """Fetch a month's file into the cache, verified.
+
+    :param source: the source
+    :param month: the month
+    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param use_cache: whether an unchanged file may be taken from the cache; None or an empty
+        text leaves it to the Variable ``taxiway_use_cache``, else true
+    :param cache_folder: where files are kept, relative to the repository's root; None or an
+        empty text leaves it to the Variable ``taxiway_cache_folder``, else ``.taxiway/cache``
+    :param cache_limit: what they may take up, in bytes or as ``10 GiB``; None or an empty text
+        leaves it to the Variable ``taxiway_cache_limit``, else 10 GiB
+    :raises TaxiwayError: what :func:`taxiway.download.download.download_month` raises, and settings that don't fit
+    """
+    folder = _setting(cache_folder, "taxiway_cache_folder", str(CACHE_FOLDER))
+    limit = _setting(cache_limit, "taxiway_cache_limit", CACHE_LIMIT)
+    cached = _setting(use_cache, "taxiway_use_cache", "true")
+    cache = Cache(ROOT / Path(folder).expanduser(), parse_size(limit, "taxiway_cache_limit"))
+    hook = MirrorHook(method="GET", http_conn_id=http_conn_id)
+    with hook.get_conn() as session:
+        return download_month(
+            session,
+            hook.base_url,
+            source,
+            month,
+            cache,
+            use_cache=parse_flag(cached, "taxiway_use_cache"),
+            read_timeout=_timeout(hook),
+        )
+
+
+def _setting(value: object, variable: str, default: str) -> str:
+    """Return a parameter's value as text, or the Variable's where the parameter says nothing."""
+    if value is None or value in ("", "None"):
+        # Not given to Variable.get, which takes each default for a secret, and warns where it is short.
+        value = Variable.get(variable, default=None)
+    return default if value is None else str(value)
+
+
+def _timeout(hook: MirrorHook) -> float:
+    """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, where it is there."""
+    timeout = hook.merged_extra.get("timeout")
+    try:
+        seconds = READ_TIMEOUT if timeout is None else float(timeout)
+    except (TypeError, ValueError):
+        seconds = 0
+    if seconds <= 0:
+        raise SettingError(f"{hook.http_conn_id}: timeout in its extra is {timeout!r}: expected seconds, such as 60")
+    return seconds

@@ -1,0 +1,67 @@
+"""Decides whether a task that failed is tried again, and gives its error the words for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from taxiway.errors import DownloadError, MissingInputError, TaxiwayError, TransientWarehouseError
+from taxiway.next_try import last_try
+from taxiway.program import airflow_command
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+    from taxiway.sources.months import Month
+
+TRANSIENT_ERRORS = (DownloadError, TransientWarehouseError)
+"""What trying again may mend, of all that Taxiway reports."""
+
+TEMPORARY_RUN = "__airflow_temporary_run_"
+"""What the id of a run begins with that ``airflow tasks test`` makes, and removes when the task has ended."""
+
+
+@contextmanager
+def retry_or_fail(context: Context, words: Callable[[TaxiwayError], str] = str) -> Iterator[None]:
+    """Let Airflow try a transient error again, and fail the task at once if another try can't mend its error.
+
+    :param context: Airflow's context of the task
+    :param words: gives the message of an error that fails the task
+    :raises AirflowFailException: another try can't mend it; its context is Taxiway's own exception
+    """
+    try:
+        with last_try_of(context):
+            yield
+    except TRANSIENT_ERRORS:
+        raise
+    except TaxiwayError as error:
+        # Not from the error itself: the task's log would have all of the message twice.
+        raise AirflowFailException(words(error)) from error.__cause__
+
+
+def last_try_of(context: Context) -> AbstractContextManager[None]:
+    """Have errors say what comes next, if this is the task's last try; ``airflow tasks test`` knows no other."""
+    ti, run = context.get("ti"), context.get("dag_run")
+    counted_out = ti is not None and ti.try_number > getattr(ti, "max_tries", ti.try_number)
+    return last_try(counted_out or (run is not None and run.run_id.startswith(TEMPORARY_RUN)))
+
+
+def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
+    """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
+
+    :param error: of a step
+    :param operator: the step
+    :param month: the month
+    """
+    if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
+        return str(error)
+    day = str(month.first_day)
+    test = airflow_command("dags", "test", operator.dag_id, day)
+    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    return (
+        f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
+        f"with {test}; or make a run with {trigger}, and test its tasks in their order"
+    )
