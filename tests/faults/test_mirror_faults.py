@@ -296,7 +296,10 @@ def test_each_try_ends_as_it_should(case: Case, loading: Loading, said: str) -> 
         str(month),
     )
     assert retries == [(len(case.errors) - case.final,)]
-    assert any(case.errors[-1] in line for line in said.splitlines() if f"green {month}: " in line) is case.final
+    lines = [line for line in said.splitlines() if f"green {month}: " in line and case.errors[-1] in line]
+    assert any("is tried again: " not in line for line in lines) is case.final, (
+        "the report tells of what failed for good"
+    )
 
 
 def test_the_next_try_is_no_earlier_than_the_mirror_asks(loading: Loading, said: str) -> None:
