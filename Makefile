@@ -5,7 +5,10 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON ?=
+# An exported PYTHON is meant for other programs.
+ifneq ($(origin PYTHON),command line)
+PYTHON :=
+endif
 
 # A virtual environment has its own path written into it: if the checkout has moved, what needs one makes it anew.
 ifneq ($(filter-out help down clean,$(or $(MAKECMDGOALS),help)),)

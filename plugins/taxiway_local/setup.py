@@ -20,6 +20,8 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from taxiway.download.mirror_address import shown_address
 from taxiway.errors import SettingError
@@ -242,8 +244,16 @@ def _stamp(home: Home, server: database.Server | None, metadata: str) -> dict[st
         "requirements.txt": lock,
         "airflow.cfg": settings,
         "server": str(server.socket_folder if server else ""),
-        "metadata": shown_address(metadata),
+        "metadata": hashlib.sha256(_without_password(metadata).encode()).hexdigest(),
     }
+
+
+def _without_password(address: str) -> str:
+    """Return an address of SQLAlchemy's, as it stands but for the password."""
+    try:
+        return make_url(address).set(password="").render_as_string(hide_password=False)
+    except ArgumentError:
+        return shown_address(address)
 
 
 def _stamp_file(home: Home, server: database.Server | None) -> Path:

@@ -146,9 +146,11 @@ def test_metadata_of_ones_own_are_set_up_once(other_home: Path) -> None:
     assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
 
     server = database.find(Home(other_home))
-    stamps = [_stamp(Home(other_home), server, each) for each in (address, f"{address}.other", "postgresql://me:x@h/d")]
-    assert stamps[0] != stamps[1], "another database is set up in its turn"
-    assert stamps[2]["metadata"] == "postgresql://h/d", "no password is kept"
+    base = "postgresql+psycopg2://me:x@/d?host=/a"
+    others = (f"{address}.other", base, base.replace("=/a", "=/b"), base.replace("me", "you"))
+    stamps = [_stamp(Home(other_home), server, each)["metadata"] for each in (address, *others)]
+    assert len(set(stamps)) == 5, "another database is set up in its turn"
+    assert _stamp(Home(other_home), server, base.replace(":x", ":y"))["metadata"] == stamps[2], "no password is kept"
 
 
 def test_a_server_that_does_not_start_shows_its_log_line_by_line(other_home: Path) -> None:

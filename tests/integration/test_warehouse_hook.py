@@ -130,8 +130,14 @@ def test_a_connection_of_another_type_is_refused(
         )
 
 
-def test_a_connection_that_names_no_type_is_taken(address: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [None, "", "generic"])
+def test_a_connection_that_names_no_type_is_taken(
+    kind: str | None, address: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's command line stores ``generic`` for a type that it doesn't know, such as ``postgresql``."""
     del address["conn_type"]
+    if kind is not None:
+        address["conn_type"] = kind
     monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
 
     WarehouseHook(postgres_conn_id="taxi_postgres").get_conn().close()

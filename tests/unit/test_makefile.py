@@ -99,6 +99,20 @@ def test_another_python_than_that_of_the_environment_is_refused(given: str, fits
     assert ("rm -rf .venv" in done.stderr) != fits
 
 
+def test_a_python_that_is_exported_is_meant_for_other_programs(tmp_path: Path) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+
+    done = subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), "asked-python"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHON": "/no/python"},
+        check=False,
+    )
+
+    assert done.returncode == 0
+
+
 def test_the_cloud_is_not_tested_without_one() -> None:
     """A run that skips everything would look like one that has passed."""
     done = subprocess.run(

@@ -39,13 +39,16 @@ def require_readable(conn_id: str) -> None:
 def require_type(connection: Connection, *types: str, add: str) -> None:
     """Make sure that a connection is of the type that is expected; one that names none is taken as it is.
 
+    So is one of the type ``generic``: ``airflow connections add`` stores it in place of a type that it doesn't know,
+    such as ``postgresql``.
+
     :param connection: as Airflow has it
     :param types: those that will do, the usual one first
     :param add: options of ``airflow connections add`` besides the type
     :raises SettingError: names the connection, its type, what was expected, and the command that corrects it
     """
     found = (connection.conn_type or "").lower()
-    if not found or found in types:
+    if found in ("", "generic", *types):
         return
     conn_id = connection.conn_id
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
