@@ -199,8 +199,16 @@ OBSTACLES = {
         f'{NOTED}CREATE TRIGGER "my note" AFTER INSERT ON {MAIN} EXECUTE FUNCTION public.note()',
         'the trigger "my note"',
     ),
+    "a trigger for each statement that updates": Obstacle(
+        f"{NOTED}CREATE TRIGGER note AFTER UPDATE ON {MAIN} EXECUTE FUNCTION public.note()", "the trigger note"
+    ),
     "a rule": Obstacle(
         f"CREATE TABLE public.noted (what text); CREATE RULE note AS ON INSERT TO {MAIN} DO ALSO "
+        "INSERT INTO public.noted VALUES (NEW.filename)",
+        "the rule note",
+    ),
+    "a rule for updates": Obstacle(
+        f"CREATE TABLE public.noted (what text); CREATE RULE note AS ON UPDATE TO {MAIN} DO ALSO "
         "INSERT INTO public.noted VALUES (NEW.filename)",
         "the rule note",
     ),

@@ -65,9 +65,9 @@ INNER JOIN pg_catalog.pg_trigger AS definition ON main.oid = definition.tgrelid
 WHERE
     NOT definition.tgisinternal
     AND definition.tgenabled IN ('O', 'A')
-    -- Not for each row; and for inserts (4) or deletes (8).
+    -- Not for each row; and for inserts (4), deletes (8) or updates (16).
     AND definition.tgtype & 1 = 0
-    AND definition.tgtype & 12 <> 0
+    AND definition.tgtype & 28 <> 0
 
 UNION ALL
 
@@ -76,8 +76,8 @@ SELECT
     FORMAT('DROP RULE %%I ON %%s', definition.rulename, main.oid::regclass) AS remedy
 FROM main
 INNER JOIN pg_catalog.pg_rewrite AS definition ON main.oid = definition.ev_class
--- For inserts (3) or deletes (4).
-WHERE definition.ev_enabled IN ('O', 'A') AND definition.ev_type IN ('3', '4')
+-- For updates (2), inserts (3) or deletes (4).
+WHERE definition.ev_enabled IN ('O', 'A') AND definition.ev_type IN ('2', '3', '4')
 
 UNION ALL
 
