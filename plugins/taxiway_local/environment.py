@@ -3,7 +3,8 @@
 ``make setup`` leaves a line in the virtual environment that imports this module
 when Python starts, so that plain ``airflow``, ``python`` and ``pytest`` know the
 project without anything being activated or exported. It imports nothing heavy:
-every task's process pays for it.
+every task's process pays for it. From here on, Ctrl-C ends a backfill that is
+still starting with one line.
 """
 
 from __future__ import annotations
@@ -52,4 +53,10 @@ def is_inside(path: str, home: Path) -> bool:
     return bool(path) and expanded.resolve().is_relative_to(home.resolve())
 
 
+# A Python script, or a module by -m; sys.argv doesn't have the module's name yet.
+if sys.argv[1:3] == ["dags", "backfill"] and Path(sys.orig_argv[-len(sys.argv)]).name == "airflow":
+    # Airflow itself takes a second until it reads its local settings.
+    from dags_backfill.signals import end_at_once_on_ctrl_c
+
+    end_at_once_on_ctrl_c()
 apply()

@@ -142,6 +142,41 @@ def test_ctrl_c_while_airflow_starts(tmp_path: Path, arguments: list[str]) -> No
         assert "KeyboardInterrupt" in done.stderr
 
 
+@pytest.mark.parametrize("as_module", [True, False], ids=["module", "script"])
+@pytest.mark.parametrize(
+    ("program", "arguments", "stopped"),
+    [
+        ("airflow", ["dags", "backfill", "taxi_green"], True),
+        ("airflow", ["dags", "list"], False),
+        ("pytest", ["dags", "backfill"], False),
+    ],
+)
+def test_ctrl_c_before_airflow_is_imported(
+    tmp_path: Path, program: str, arguments: list[str], stopped: bool, as_module: bool
+) -> None:
+    file = tmp_path / (f"{program}.py" if as_module else program)
+    file.write_text(
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import taxiway_local.environment\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", *(["-m", program] if as_module else [str(file)]), *arguments],
+        env={"PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(tmp_path)]), "PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if stopped:
+        assert (done.returncode, done.stderr) == (130, "\nairflow dags backfill: stopped\n")
+    else:
+        assert done.returncode not in (0, 130)
+        assert "KeyboardInterrupt" in done.stderr
+
+
 def test_a_home_of_this_project_is_taken_with_its_settings(tmp_path: Path) -> None:
     home = a_home(tmp_path, "SHOWN=from-the-file\n")
 

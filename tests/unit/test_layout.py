@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "taxiway.compare": ALL_BUT_AIRFLOW,
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
     "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
-    "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery"},
+    "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery", "dags_backfill.signals"},
     "stand_ins": {"stand_ins"},
     "stand_ins.bigquery": {"stand_ins", "stand_ins.bigquery"},
 }
