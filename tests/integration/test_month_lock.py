@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from taxiway.compare.postgres_months import PostgresMonths
-from taxiway.errors import TransientWarehouseError
+from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import publish, session
@@ -19,7 +19,7 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
-from tests.loading import ids, load, query, source_file, staging_tables
+from tests.loading import by_hand, ids, load, query, source_file, staging_tables
 
 MONTH = Month(2019, 3)
 HOLDER = "taxiway green 2019-03 backfill__2019-03-01"
@@ -187,6 +187,57 @@ def test_months_with_a_slow_trigger_are_attached_one_after_another(
         assert "which is held by taxiway green 2019-04 run__2019-04 (role" in str(ended["2019-05"])
         assert "pg_terminate_backend" not in str(ended["2019-05"])
         assert str(ended["2019-05"]).endswith("--max-active-runs 1 loads one month after another")
+
+
+NOTE = (
+    "CREATE TABLE public.noted (what text); CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN INSERT INTO public.noted VALUES (TG_OP); RETURN NEW; END $$; "
+    "CREATE TRIGGER note AFTER INSERT ON public.green_tripdata"
+)
+CAME_MEANWHILE = {
+    "a trigger": (f"{NOTE} FOR EACH ROW EXECUTE FUNCTION public.note()", "SELECT count(*) = 200 FROM public.noted"),
+    "a publication": (
+        "CREATE PUBLICATION taxi FOR TABLE public.green_tripdata",
+        # The rows are as old as the partition: they were inserted, so subscribers get them.
+        "SELECT bool_and(rows.xmin = partition.xmin) FROM public.green_tripdata_2019_03 AS rows, pg_class AS partition "
+        "WHERE partition.oid = rows.tableoid",
+    ),
+    "a trigger that would never fire": (f"{NOTE} EXECUTE FUNCTION public.note()", None),
+}
+"""What somebody makes while a month waits for its turn, and a query that is true if it has its effect."""
+
+
+@pytest.mark.parametrize("name", CAME_MEANWHILE)
+def test_what_is_defined_while_a_month_waits_for_its_turn_holds_for_it(
+    name: str, connect: Connect, green: Source, path: Path
+) -> None:
+    made, holds = CAME_MEANWHILE[name]
+    january = path.parent / green.filename(Month(2019, 1))
+    write_sample_month(green, Month(2019, 1), january, rows=5)
+    gate, watcher, other = connect(), connect(), connect()
+    load(gate, green, "2019-01", january)
+    ended: list[object] = []
+
+    def run() -> None:
+        try:
+            ended.append(load(other, green, "2019-03", path, run_id="manual__2").inserted)
+        except MainTableError as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=run)
+    with transaction(gate) as cursor:
+        lock(cursor, "attach", green.main_table, holder=HOLDER)
+        thread.start()
+        wait_until(lambda: query(watcher, WAITING) == [(1,)], timeout=30, what="the month to wait for its turn")
+        by_hand(watcher, made)
+    thread.join()
+
+    if holds is None:
+        assert "found the trigger note, which fires for each statement" in str(ended[0])
+        assert query(watcher, "SELECT to_regclass('public.green_tripdata_2019_03')") == [(None,)]
+    else:
+        assert ended == [200]
+        assert query(watcher, holds) == [(True,)]
 
 
 def test_a_file_is_not_said_to_be_published_while_another_one_is_being_published(

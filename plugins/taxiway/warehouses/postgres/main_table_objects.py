@@ -41,7 +41,7 @@ class Constraint:
 
 
 def require_no_obstacle(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Make sure, before anything is loaded, that the month can be published, and that what people have defined holds.
+    """Make sure that the month can be published, and that what people have defined holds for its rows.
 
     :raises MainTableError: names every object that keeps the month out, and the statement that removes it
     """
@@ -58,25 +58,7 @@ def require_no_obstacle(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None
             f"{f', which names the other {more}' if more else ''}"
         )
     if find_partition(cursor, tables) is None:
-        require_free_names(cursor, tables)
-
-
-def require_free_names(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Make sure that nothing has a name that the month's partition or its index needs.
-
-    :raises MainTableError: names the table that has it
-    """
-    for name in (tables.partition_name, tables.partition_index):
-        statement = render("postgres/find_name_holder.sql")
-        (holder,) = cursor.execute(statement, {"table_name": f"public.{name}"}).fetchone() or (None,)
-        if holder is not None:
-            raise MainTableError(
-                f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
-                f"{tables.source.filename(tables.month)}, and has the name public.{name} for itself or for its index; "
-                f"expected that name to be free. Nothing was changed: attach it (ALTER TABLE "
-                f"public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename it and the index "
-                f"{tables.partition_index}"
-            )
+        _require_free_names(cursor, tables)
 
 
 def find_constraints(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[Constraint]:
@@ -155,12 +137,16 @@ def require_kept(
         )
 
 
-def take_over(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Give the table that is about to become the month's partition what the main table has.
+def lock_main_table(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Lock the main table as ATTACH PARTITION does it: nobody changes its definition from here on; readers go on.
 
-    The main table is locked first, as ATTACH PARTITION does it, so that nobody changes it in between; readers go on.
+    A publication of all tables, or of a schema, is the exception: Postgres locks no table for it.
     """
     cursor.execute(f"LOCK TABLE ONLY public.{tables.source.main_table} IN SHARE UPDATE EXCLUSIVE MODE")
+
+
+def take_over(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Give the table that is about to become the month's partition what the main table has, which is locked."""
     names = {**_names(tables), "partition_index": tables.partition_index}
     (clauses,) = cursor.execute(render("postgres/carry_over.sql"), names).fetchone() or (None,)
     if clauses:
@@ -221,6 +207,24 @@ def naming_the_constraint(cursor: psycopg.Cursor[Any], tables: LoadTables) -> It
             f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: {expected}, found: {said} "
             f"Nothing was published: {advice}; then clear the task stage_month with its downstream tasks"
         ) from error
+
+
+def _require_free_names(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Make sure that nothing has a name that the month's partition or its index needs.
+
+    :raises MainTableError: names the table that has it
+    """
+    for name in (tables.partition_name, tables.partition_index):
+        statement = render("postgres/find_name_holder.sql")
+        (holder,) = cursor.execute(statement, {"table_name": f"public.{name}"}).fetchone() or (None,)
+        if holder is not None:
+            raise MainTableError(
+                f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
+                f"{tables.source.filename(tables.month)}, and has the name public.{name} for itself or for its index; "
+                f"expected that name to be free. Nothing was changed: attach it (ALTER TABLE "
+                f"public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename it and the index "
+                f"{tables.partition_index}"
+            )
 
 
 def _referring(

@@ -17,10 +17,10 @@ from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.main_table import let_reader_read
 from taxiway.warehouses.postgres.main_table_objects import (
     firing,
+    lock_main_table,
     login_search_path,
     must_insert,
     naming_the_constraint,
-    require_free_names,
     require_no_obstacle,
     take_over,
 )
@@ -60,7 +60,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
     :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
-        or rows have to change, and something that somebody has defined keeps them from that
+        or something that somebody has defined keeps the month out, or its rows from being changed
     """
     source, month = tables.source, tables.month
     with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
@@ -128,7 +128,6 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
 
 def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     """Attach a month that the main table doesn't hold: with its rows, or before they are inserted."""
-    require_free_names(cursor, tables)
     names = {
         "rows_table": tables.rows_table,
         "rows_name": tables.rows_name,
@@ -140,10 +139,13 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     }
     # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
     make_unique(cursor, tables)
-    by_inserts = must_insert(cursor, tables)
-    cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
     # Postgres attaches the partitions of a table one after another, and a trigger for each row may take long.
     lock(cursor, "attach", tables.source.main_table, holder=tables.name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
+    lock_main_table(cursor, tables)
+    # Somebody may have defined something during the load, or during the wait.
+    require_no_obstacle(cursor, tables)
+    by_inserts = must_insert(cursor, tables)
+    cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
     take_over(cursor, tables)
     with login_search_path(cursor):
         cursor.execute(
