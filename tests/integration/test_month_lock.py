@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -73,6 +74,7 @@ KEEPERS = {
         "CREATE TABLE public.rest PARTITION OF public.green_tripdata DEFAULT",
         "SELECT count(*) FROM public.rest",
     ),
+    "another month's partition": ("SELECT 1", "LOCK TABLE public.green_tripdata_2019_01"),
 }
 """What somebody has made, and what a session then does that keeps a new month from being attached."""
 
@@ -101,9 +103,50 @@ def test_who_keeps_a_table_that_belongs_to_ours_is_named(
     assert load(other, green, "2019-03", path, run_id="manual__2").inserted == 200
 
 
+HARMLESS = [
+    "SELECT count(*) FROM public.vendors",
+    "SELECT count(*) FROM taxiway.loads",
+    "SELECT count(*) FROM public.green_tripdata_2019_03",
+    "UPDATE public.green_tripdata_2019_01 SET extra = 1",
+]
+"""What sessions do that keep no month from being published."""
+
+KEPT = {
+    "a published month": ("2019-03", "UPDATE public.green_tripdata_2019_03 SET extra = 1"),
+    "a new month": ("2019-04", "UPDATE public.vendors SET id = id WHERE id = 9"),
+}
+"""A month, and what a session does that keeps it from being published."""
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_sessions_that_keep_nobody_are_not_named(
+    name: str, connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They began earlier than the session that keeps the month."""
+    month, keeping = KEPT[name]
+    loader, keeper = connect(), connect()
+    for number, earlier in enumerate(("2019-01", "2019-03")):
+        write_sample_month(green, Month.parse(earlier), path, rows=6)
+        load(loader, green, earlier, path, run_id=f"manual__{number}")
+    by_hand(loader, KEEPERS["a table that a foreign key refers to"][0])
+    by_hand(loader, "CREATE TABLE public.rest PARTITION OF public.green_tripdata DEFAULT")
+    write_sample_month(green, Month.parse(month), path, rows=6, revision=1)
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", "100ms")
+    for statement in HARMLESS:
+        connect().execute(statement)  # type: ignore[arg-type]
+    keeper.execute(keeping)  # type: ignore[arg-type]
+
+    with pytest.raises(TransientWarehouseError) as caught:
+        load(loader, green, month, path, run_id="manual__3")
+
+    assert re.findall(r"server process (\d+)", str(caught.value)) == [str(keeper.info.backend_pid)]
+
+
 def test_that_nobody_was_found_is_not_that_somebody_has_ended(connect: Connect) -> None:
     with transaction(connect()) as cursor:
-        assert table_users(cursor, "public.absent", "pg_catalog.pg_class").startswith("none was found (look while")
+        assert table_users(
+            cursor, dict.fromkeys(("public.absent", "pg_catalog.pg_class"), "AccessShareLock")
+        ).startswith("none was found (look while")
 
 
 def test_another_month_does_not_wait(connect: Connect, green: Source, path: Path) -> None:

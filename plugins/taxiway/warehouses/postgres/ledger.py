@@ -19,8 +19,9 @@ from taxiway.loads.load import Counts
 from taxiway.loads.steps import PUBLISH, comes_before
 from taxiway.messages import printable
 from taxiway.warehouses.postgres import session
-from taxiway.warehouses.postgres.main_table import LEDGER, ensure_ledger
-from taxiway.warehouses.postgres.session import ADVICE, connector_of, table_users, transaction
+from taxiway.warehouses.postgres.lock_waits import keepers
+from taxiway.warehouses.postgres.main_table import ensure_ledger
+from taxiway.warehouses.postgres.session import ADVICE, connector_of, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
@@ -153,10 +154,9 @@ def _with_table_users(
     """Say who keeps the load's tables, if the step has waited for one of them in vain."""
     if not isinstance(error, psycopg.errors.LockNotAvailable) or not _is_idle(connection):
         return error
-    locked = [tables.staging_table, tables.rows_table, tables.differences_table, f"public.{tables.source.main_table}"]
     try:
         with transaction(connection) as cursor:
-            users = table_users(cursor, *locked, *LEDGER)
+            users = keepers(cursor, tables, name)
     except psycopg.Error:
         return error
     return TransientWarehouseError(

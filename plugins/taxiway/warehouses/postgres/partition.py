@@ -74,9 +74,11 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         except psycopg.errors.UndefinedTable:
             continue  # dropped or renamed just now
         except psycopg.errors.LockNotAvailable as error:
+            main_table = f"public.{tables.source.main_table}"
+            users = table_users(cursor, {found.name: "RowExclusiveLock", main_table: "AccessExclusiveLock"})
             raise TransientWarehouseError(
                 f"{tables.name}: waited {LOCK_TIMEOUT} for the table {found.name}, which another session writes "
-                f"to, vacuums, indexes or detaches. Sessions with locks of it: {table_users(cursor, found.name)}. "
+                f"to, vacuums, indexes or detaches. Sessions with locks of it: {users}. "
                 f"Nothing was published; the task is tried again. {ADVICE}"
             ) from error
         # It may have got, or lost, an index meanwhile, or have been detached.

@@ -169,15 +169,18 @@ def lock(
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
 
 
-def table_users(cursor: psycopg.Cursor[Any], *tables: str) -> str:
-    """Describe the sessions in a transaction that hold a lock of one of some tables.
+def table_users(cursor: psycopg.Cursor[Any], *groups: Mapping[str, str]) -> str:
+    """Describe the sessions in a transaction that keep a load from tables.
 
-    So may do sessions with a lock of their partitions, or of a table that a foreign key connects with one of them.
-
-    :param tables: names with their schemas; those that aren't there are passed over
+    :param groups: names of tables with their schemas, each with the weakest mode of a lock that keeps the load from
+        it, as ``pg_locks`` names modes; a group counts only if nobody is found for those before it
     """
-    rows = cursor.execute(render("postgres/find_table_users.sql"), {"table_names": list(tables)}).fetchall()
-    return "; ".join(_described(_Session(*row)) for row in rows) or _NOBODY_FOUND
+    for group in groups:
+        names = {"table_names": list(group), "weakest_modes": list(group.values())}
+        rows = cursor.execute(render("postgres/find_table_users.sql"), names).fetchall()
+        if rows:
+            return "; ".join(_described(_Session(*row)) for row in rows)
+    return _NOBODY_FOUND
 
 
 class _Session(NamedTuple):
