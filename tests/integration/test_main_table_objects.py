@@ -639,6 +639,74 @@ def test_rows_that_another_table_refers_to_are_named_with_that_table(
     assert load(connection, green, "2019-01", corrected, "manual__3") == Counts(1, 1, 2)
 
 
+AUDIT = (
+    "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN INSERT INTO public.audit VALUES (NEW.vendorid, NEW.unique_row_id, NEW.filename); RETURN NEW; END $$; "
+    f"CREATE TRIGGER keep BEFORE INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.keep(); "
+)
+FAILING = {
+    "a foreign key to another table": (
+        "CREATE TABLE public.vendors (id integer PRIMARY KEY); "
+        f"CREATE TABLE public.audit (id integer REFERENCES public.vendors, trip uuid, file text); {AUDIT}",
+        r" on public\.audit",
+    ),
+    "a foreign key to the main table": (
+        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); CREATE TABLE public.audit (id integer, "
+        f"trip uuid, file text, FOREIGN KEY (trip, file) REFERENCES {MAIN}); {AUDIT}",
+        r" on public\.audit",
+    ),
+    "a unique constraint": (
+        f"CREATE TABLE public.audit (id integer UNIQUE, trip uuid, file text); {AUDIT}",
+        r" on public\.audit",
+    ),
+    "an error of the trigger's own": (
+        "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE check_violation USING MESSAGE = 'never'; END $$; "
+        f"CREATE TRIGGER keep BEFORE INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.keep(); ",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("month", ["2019-01", "2019-02"], ids=["a published month", "a new month"])
+@pytest.mark.parametrize("name", FAILING)
+def test_a_triggers_statement_that_fails_is_called_that(
+    name: str, month: str, connect: Connect, green: Source, tmp_path: Path
+) -> None:
+    made, table = FAILING[name]
+    connection = connect()
+    load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
+    by_hand(connection, made)
+    path = path_of(tmp_path, green, month, ("1.5", "7.5", "9.5"))
+
+    with pytest.raises(
+        errors.CheckFailedError,
+        match=rf"found: a statement of a trigger{table} failed \(.*function keep\(\) line .* Nothing was published: ",
+    ) as caught:
+        load(connection, green, month, path, "manual__2")
+
+    (remedy,) = re.findall(r"run (ALTER TABLE .* DISABLE TRIGGER) with its name; then clear", str(caught.value))
+    by_hand(connection, f"{remedy} keep")
+    assert load(connection, green, month, path, "manual__2").inserted in (2, 3)
+
+
+def test_rows_that_refer_to_a_partition_alone_are_named(connect: Connect, green: Source, tmp_path: Path) -> None:
+    connection = connect()
+    load(connection, green, "2019-01", path_of(tmp_path, green, "2019-01"))
+    by_hand(
+        connection,
+        f"CREATE TABLE public.notes (id uuid REFERENCES {JANUARY} (unique_row_id)); "
+        f"INSERT INTO public.notes SELECT unique_row_id FROM {JANUARY}",
+    )
+    corrected = path_of(tmp_path, green, "2019-01", ("1.5", "2.5", "9.5"))
+
+    with pytest.raises(errors.CheckFailedError, match=r"delete the rows of public\.notes that refer to such rows"):
+        load(connection, green, "2019-01", corrected, "manual__2")
+
+    by_hand(connection, "DELETE FROM public.notes")
+    assert load(connection, green, "2019-01", corrected, "manual__2") == Counts(1, 1, 2)
+
+
 def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     by_hand(connection, "CREATE TABLE public.flags (flag text PRIMARY KEY); INSERT INTO public.flags VALUES ('N')")

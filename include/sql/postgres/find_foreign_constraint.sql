@@ -1,6 +1,6 @@
 -- Finds the foreign key of another table that keeps rows of a main table from being changed.
--- Grain: one row with the table and the constraint as ALTER TABLE names them; or none if it is the main table's own, or
--- isn't there any more.
+-- Grain: one row with the table and the constraint as ALTER TABLE names them; or none if it is the main table's own,
+-- refers to another table, or isn't there any more.
 -- Parameters: bound: table_name (the main table with its schema), schema_name, holder_name, constraint_name (as an error
 -- of Postgres names the table with the foreign key, and the constraint).
 -- Twice: safe, it only reads.
@@ -10,6 +10,7 @@ WITH RECURSIVE origin AS (
     SELECT
         definition.oid,
         definition.conrelid,
+        definition.confrelid,
         definition.conname,
         definition.conparentid
     FROM pg_catalog.pg_constraint AS definition
@@ -24,6 +25,7 @@ WITH RECURSIVE origin AS (
     SELECT
         definition.oid,
         definition.conrelid,
+        definition.confrelid,
         definition.conname,
         definition.conparentid
     FROM origin
@@ -34,4 +36,13 @@ SELECT
     origin.conrelid::regclass::text AS holder,
     FORMAT('%%I', origin.conname) AS constraint_name
 FROM origin
-WHERE origin.conparentid = 0 AND origin.conrelid <> TO_REGCLASS(%(table_name)s)
+WHERE
+    origin.conparentid = 0
+    AND origin.conrelid <> TO_REGCLASS(%(table_name)s)
+    AND (
+        origin.confrelid = TO_REGCLASS(%(table_name)s)
+        OR origin.confrelid IN (
+            SELECT inheritance.inhrelid FROM pg_catalog.pg_inherits AS inheritance
+            WHERE inheritance.inhparent = TO_REGCLASS(%(table_name)s)
+        )
+    )

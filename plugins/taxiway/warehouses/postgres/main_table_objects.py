@@ -203,6 +203,14 @@ def naming_the_constraint(cursor: psycopg.Cursor[Any], tables: LoadTables) -> It
                 f"delete the rows of {holder} that refer to such rows, or run ALTER TABLE {holder} DROP CONSTRAINT "
                 f"{constraint}"
             )
+        elif not _is_own(cursor, tables, error):
+            context = f" ({one_line(error.diag.context, _LONGEST_ROW)})" if error.diag.context else ""
+            table = f" on {error.diag.schema_name}.{error.diag.table_name}" if error.diag.table_name else ""
+            said = f"a statement of a trigger{table} failed{context}: {said}"
+            advice = (
+                f"mend what the trigger does, or the rows that it needs, or run ALTER TABLE {main_table} DISABLE "
+                f"TRIGGER with its name"
+            )
         raise CheckFailedError(
             f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: {expected}, found: {said} "
             f"Nothing was published: {advice}; then clear the task stage_month with its downstream tasks"
@@ -231,6 +239,8 @@ def _referring(
     cursor: psycopg.Cursor[Any], tables: LoadTables, error: psycopg.errors.IntegrityError
 ) -> tuple[str, str] | None:
     """Find the other table, and its constraint, whose rows refer to rows of the month; None if it is another error."""
+    if error.diag.context:
+        return None  # A trigger's statement failed, not the load's own.
     names = {
         "table_name": f"public.{tables.source.main_table}",
         "schema_name": error.diag.schema_name,
@@ -238,6 +248,22 @@ def _referring(
         "constraint_name": error.diag.constraint_name,
     }
     return cursor.execute(render("postgres/find_foreign_constraint.sql"), names).fetchone()
+
+
+def _is_own(cursor: psycopg.Cursor[Any], tables: LoadTables, error: psycopg.errors.IntegrityError) -> bool:
+    """Say whether an error is of the main table, of a partition, or of the month's rows before they are one."""
+    schema, table = error.diag.schema_name, error.diag.table_name
+    if f"{schema}.{table}" in (
+        f"public.{tables.source.main_table}",
+        f"public.{tables.partition_name}",
+        tables.rows_table,
+    ):
+        return True
+    statement = (
+        "SELECT inhparent = to_regclass(%s) FROM pg_inherits WHERE inhrelid = to_regclass(format('%%I.%%I', %s, %s))"
+    )
+    values = [f"public.{tables.source.main_table}", schema, table]
+    return table is not None and cursor.execute(statement, values).fetchone() == (True,)
 
 
 def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> list[tuple[str, str]]:
