@@ -399,7 +399,7 @@ def test_attempts_of_other_runs_that_cannot_be_at_work_any_more_are_marked_aband
         f"SELECT run_id, state, error FROM `$taxi.loads` WHERE month = DATE '{january}-01' ORDER BY load_number"
     )
     assert found == [
-        ("manual__lost", "abandoned", "its worker ended without a word, in download_month or a later step"),
+        ("manual__lost", "abandoned", "download_month or a later step: its worker ended without a word"),
         ("manual__at_work", "running", None),
         ("manual__next", "running", None),
     ]
