@@ -125,6 +125,8 @@ def reset(task: TaskInstance, session: Session) -> None:
         task.prepare_db_for_next_try(session)
         task.max_tries += 1
     task.state = None
+    # A mark of the run gives a task the moment of the mark only if it has no end.
+    task.end_date = None
     task.queued_by_job_id = None
     task.external_executor_id = None
     task.trigger_id = None

@@ -98,6 +98,7 @@ class FailureReason:
 def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> list[RunStatus]:
     """Read how each run of the plan stands, in the plan's order."""
     from airflow.models.dagrun import DagRun
+    from airflow.utils.state import DagRunState
 
     dates = [run.info.logical_date for run in planned]
     found = {
@@ -109,7 +110,9 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
         )
     }
     tasks = task_records(dag_id, [run.run_id for run in found.values()], session)
-    marked = marked_runs(list(found.values()), session)
+    earlier = {run.info.logical_date for run in planned if run.action is Action.SKIP_SUCCEEDED}
+    ended = [run for date, run in found.items() if run.state == DagRunState.SUCCESS and date not in earlier]
+    marked = marked_runs(ended, session)
     result = []
     for run in planned:
         dag_run = found.get(run.info.logical_date)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import functools
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 
 if TYPE_CHECKING:
+    from airflow.models.dagbag import DBDagBag
     from airflow.models.dagrun import DagRun
     from airflow.serialization.definitions.dag import SerializedDAG
     from sqlalchemy.orm import Session
 
 _FAILED = ("failed", "upstream_failed")
+_MARKS = ("success", "failed")
 
 
 class TaskRecord(NamedTuple):
@@ -81,44 +86,97 @@ def task_records(dag_id: str, run_ids: Sequence[str], session: Session) -> Mappi
 
 
 def marked_runs(runs: Sequence[DagRun], session: Session) -> frozenset[str]:
-    """Return the ids of the runs that somebody has marked as succeeded before they had ended, and that went no further.
+    """Return the ids of the runs that somebody has ended by a mark, and that went no further.
 
-    Tasks that had not begun, or waited for another try, are skipped by that, as by a worker. Airflow's log of events
-    has the mark, from before the end of the run, and behind it no task but those that tidy up in any case.
+    Tasks that had not begun, or waited for another try, are skipped by a mark, as by a worker. Airflow's log of events
+    has the mark, and behind it no task but those that tidy up in any case. A mark that changes nothing, of a run that
+    had come to its end, is none. A mark as failed counts too: a mark as succeeded afterwards changes no task.
 
-    :param runs: runs of one DAG
+    :param runs: runs of one DAG that are recorded as succeeded
     """
+    found = set()
+    marks = _marks(runs, session) if runs else {}
+    for run in runs:
+        of_run = marks.get(run.run_id, {})
+        # Only a run whose marks may have ended it needs its DAG.
+        if _have_ended(run, of_run.values(), [], session):
+            dag = _dag_of(run, session)
+            tidying = [task.task_id for task in dag.tasks if task.is_teardown] if dag else []
+            last_event = _last_event(run, tidying, session)
+            behind = [moment for mark, moment in of_run.items() if mark > last_event]
+            if _have_ended(run, behind, tidying, session):
+                found.add(run.run_id)
+    return frozenset(found)
+
+
+def _marks(runs: Sequence[DagRun], session: Session) -> Mapping[str, Mapping[int, datetime]]:
+    """Return when each run was marked, alone or with others: by the run's id and the id of the event."""
     from airflow.models.log import Log
 
-    if not runs:
-        return frozenset()
-    by_id = {run.run_id: run for run in runs}
-    marks = session.execute(
-        select(Log.run_id, func.max(Log.id), func.max(Log.dttm))
-        .where(
-            Log.dag_id == runs[0].dag_id,
-            Log.run_id.in_(by_id),
-            Log.event == "patch_dag_run",
-            Log.extra.contains('"state": "success"'),
-        )
-        .group_by(Log.run_id)
+    dag_id, run_ids = runs[0].dag_id, {run.run_id for run in runs}
+    single = and_(Log.event == "patch_dag_run", Log.dag_id == dag_id, Log.run_id.in_(run_ids))
+    # Several at once: their ids are in the body of the request only.
+    several = Log.event == "bulk_dag_runs"
+    begun = [moment for run in runs for moment in (run.queued_at, run.start_date) if moment]
+    if begun:
+        several = and_(several, Log.dttm >= min(begun))
+    found: dict[str, dict[int, datetime]] = {}
+    for mark, moment, of_dag, of_run, extra in session.execute(
+        select(Log.id, Log.dttm, Log.dag_id, Log.run_id, Log.extra)
+        .where(or_(single, several), Log.extra.contains('"state": "'))
+        .order_by(Log.id)
+    ):
+        for said in _objects(json.loads(extra or "null")):
+            run_id = str(said.get("dag_run_id") or of_run)
+            here = run_id in run_ids and (said.get("dag_id") or of_dag) == dag_id
+            if here and moment and said.get("state") in _MARKS:
+                found.setdefault(run_id, {})[mark] = moment
+    return found
+
+
+def _objects(said: object) -> Iterator[Mapping[str, Any]]:
+    """Yield a JSON object and all those within it."""
+    if isinstance(said, dict):
+        yield said
+        said = list(said.values())
+    for part in said if isinstance(said, list) else ():
+        yield from _objects(part)
+
+
+def _have_ended(run: DagRun, marks: Collection[datetime], tidying: Collection[str], session: Session) -> bool:
+    """Say whether marks have ended a run: it hadn't ended before the first one, or tasks were skipped from then on.
+
+    A failed run that is marked as succeeded keeps the moment at which it failed.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.state import TaskInstanceState
+
+    if not marks or run.end_date is None:
+        return False
+    first = min(marks)
+    skipped = select(TaskInstance.id).where(
+        TaskInstance.dag_id == run.dag_id,
+        TaskInstance.run_id == run.run_id,
+        TaskInstance.state == TaskInstanceState.SKIPPED,
+        TaskInstance.end_date >= first,
+        TaskInstance.task_id.not_in(tidying),
     )
-    found = set()
-    for run_id, mark, moment in marks:
-        run = by_id[str(run_id)]
-        dag = _dag_of(run, session)
-        tidying = [task.task_id for task in dag.tasks if task.is_teardown] if dag else []
-        last_event = session.scalar(
-            select(func.max(Log.id)).where(
-                Log.dag_id == run.dag_id,
-                Log.run_id == run.run_id,
-                Log.event.in_(_states()),
-                Log.task_id.not_in(tidying),
-            )
+    return first <= run.end_date or session.scalar(skipped.limit(1)) is not None
+
+
+def _last_event(run: DagRun, tidying: Collection[str], session: Session) -> int:
+    """Return the id of the last event of a worker on a run's tasks, but for those that tidy up."""
+    from airflow.models.log import Log
+
+    last = session.scalar(
+        select(func.max(Log.id)).where(
+            Log.dag_id == run.dag_id,
+            Log.run_id == run.run_id,
+            Log.event.in_(_states()),
+            Log.task_id.not_in(tidying),
         )
-        if run.end_date is not None and moment is not None and moment <= run.end_date and mark > (last_event or 0):
-            found.add(run.run_id)
-    return frozenset(found)
+    )
+    return last or 0
 
 
 def ran_to_its_end(run: DagRun, tasks: Sequence[TaskRecord], marked: Collection[str], session: Session) -> bool:
@@ -150,9 +208,15 @@ def _states() -> Sequence[str]:
 
 
 def _dag_of(run: DagRun, session: Session) -> SerializedDAG | None:
+    return _dag_bag().get_dag_for_run(run, session=session)
+
+
+@functools.cache
+def _dag_bag() -> DBDagBag:
+    """Return the command's one store of DAGs: it asks the database once for each version of a DAG."""
     from airflow.models.dagbag import DBDagBag
 
-    return DBDagBag().get_dag_for_run(run, session=session)
+    return DBDagBag()
 
 
 def _last_tasks(run: DagRun, tasks: Sequence[TaskRecord], session: Session) -> Sequence[TaskRecord]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -287,3 +289,86 @@ def test_a_run_that_is_marked_while_a_task_waits_for_its_next_try(airflow: Airfl
     assert "2019-01 is recorded as succeeded, though it has not run to its end: run it with airflow" in said
     dry = backfill(airflow, "patient", "2019-01-01", "2019-01-31", "--dry-run")
     assert dry.stdout.startswith("2019-01  skip: recorded as succeeded"), dry.stderr
+
+
+MARKS = """
+from airflow.models.dagbag import DBDagBag
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from dags_backfill.task_records import marked_runs
+from sqlalchemy import select
+
+loads, read = [], DBDagBag._read_dag
+DBDagBag._read_dag = lambda bag, row: (loads.append(row), read(bag, row))[1]
+with create_session() as session:
+    runs = session.scalars(select(DagRun).order_by(DagRun.logical_date)).all()
+    unmarked, before = sorted(marked_runs(runs[:1], session)), len(loads)
+    for _ in range(3):
+        marked = sorted(run_id[10:17] for run_id in marked_runs(runs, session))
+print(unmarked, before, marked, len(loads))
+"""
+
+
+def test_an_interrupted_run_that_is_marked_afterwards(airflow: AirflowEnvironment) -> None:
+    """The run keeps the moment of its interruption; alone or with others, and through the path of all DAGs."""
+    (airflow.home / "release-2019-01").touch()
+    command = airflow.popen("dags", "backfill", "-s", "2019-01-01", "-e", "2019-04-30", "holding")
+    months = ["2019-02", "2019-03", "2019-04"]
+    for month in months:
+        file = airflow.home / f"held-{month}"
+        wait_until(lambda file=file: file.exists() and file.read_text(), timeout=120, what=f"the task of {month}")
+    done = "SELECT 1 FROM dag_run WHERE state = 'success'"
+    wait_until(lambda: airflow.query(done), timeout=60, what="January to succeed")
+    os.killpg(command.pid, signal.SIGINT)
+    command.communicate(timeout=60)
+    first, alone, together, anywhere = [run_id for (run_id,) in airflow.query("SELECT run_id FROM dag_run ORDER BY 1")]
+
+    def several(path: str, *runs: dict[str, str]) -> None:
+        entities = [{**run, "state": "success"} for run in runs]
+        answer = airflow.rest(path, "PATCH", {"actions": [{"action": "update", "entities": entities}]})
+        assert len(answer["update"]["success"]) == len(runs), answer
+
+    with airflow.services("api-server"):
+        for run_id in (first, alone):
+            airflow.rest(f"/dags/holding/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
+        several("/dags/holding/dagRuns", {"dag_run_id": first}, {"dag_run_id": together})
+        several("/dags/~/dagRuns", {"dag_id": "holding", "dag_run_id": anywhere})
+    ran = ("success", 1)
+    marked = {"prepare": ran, "hold": ("skipped", 1)}
+    assert tasks(airflow) == {"2019-01": {"prepare": ran, "hold": ran}, **dict.fromkeys(months, marked)}
+
+    again = backfill(airflow, "holding", "2019-01-01", "2019-04-30")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "4 months, 2019-01 to 2019-04: 1 already succeeded, 3 recorded as succeeded\n" in again.stdout
+    assert "1 of 4 months succeeded, 1 of them earlier, 3 skipped, in" in again.stdout
+
+    seen = subprocess.run(
+        [sys.executable, "-c", MARKS],
+        env={**airflow.variables, "PYTHONPATH": str(airflow.home / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert seen.stdout.splitlines()[-1] == f"[] 0 {months} 1", "the DAG is loaded once, and only if it is needed"
+
+
+@pytest.mark.parametrize("states", [["success"], ["failed", "success"]])
+def test_an_interrupted_run_that_is_marked_while_it_waits_for_its_next_try(
+    airflow: AirflowEnvironment, states: list[str]
+) -> None:
+    command = airflow.popen("dags", "backfill", "-s", "2019-01-01", "hopeful")
+    waiting = "SELECT 1 FROM task_instance WHERE state = 'up_for_retry'"
+    wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
+    os.killpg(command.pid, signal.SIGINT)
+    command.communicate(timeout=60)
+    with airflow.services("api-server"):
+        (run_id,) = airflow.query("SELECT run_id FROM dag_run")[0]
+        for state in states:
+            airflow.rest(f"/dags/hopeful/dagRuns/{quote(run_id)}", "PATCH", {"state": state})
+    assert tasks(airflow) == {"2019-01": {"begin": ("success", 1), "try_again": ("skipped", 1)}}
+
+    again = backfill(airflow, "hopeful", "2019-01-01", "2019-01-31")
+
+    assert "0 of 1 month succeeded, 1 skipped, in" in again.stdout, again.stderr

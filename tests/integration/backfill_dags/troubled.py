@@ -126,3 +126,17 @@ with DAG("patient", schedule=MONTHLY, start_date=START, catchup=False):
 
     started = start()
     started >> wait_long() >> tidy_up().as_teardown(setups=started)
+
+
+with DAG("hopeful", schedule=MONTHLY, start_date=START, catchup=False):
+
+    @task
+    def begin() -> None:
+        """Succeed at once."""
+
+    @task(retries=1, retry_delay=datetime.timedelta(hours=1))
+    def try_again() -> None:
+        """Fail, and wait; no other task tidies up."""
+        raise TripsMissingError("not yet")
+
+    begin() >> try_again()
