@@ -62,7 +62,7 @@ BAD: dict[str, Callable[[str, int], str]] = {
 def test_more_lines_than_are_kept_are_counted_all_the_same(
     kind: str, cloud: Cloud, tolerant: Source, tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("core", "bigquery"):
+    for module in ("files", "warehouses.bigquery"):
         monkeypatch.setattr(f"taxiway.{module}.rejects.MOST_KEPT", MOST_KEPT)
     many = MOST_KEPT + 5
     bad = [BAD[kind](lines[1], number) for number in range(many)]
