@@ -147,6 +147,7 @@ def _test(command: list[str], environment: Mapping[str, str]) -> int:
 @contextmanager
 def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
     """Start the stand-ins; return BigQuery's, and what Airflow's processes need to find them."""
+    sys.path.insert(0, str(ROOT))  # they lie beside plugins/, wherever the command was called
     try:
         from stand_ins.bigquery import StandIn, service_account_key
         from stand_ins.cloud_storage import CloudStorage
