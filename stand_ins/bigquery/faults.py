@@ -56,7 +56,7 @@ class HeldJob:
     def __init__(self, hold: _Hold) -> None:
         self._hold = hold
 
-    def wait_until_running(self, timeout: float = 30) -> None:
+    def wait_until_running(self, timeout: float = 120) -> None:
         if not self._hold.reached.wait(timeout):
             raise TimeoutError(f"no job with {self._hold.containing!r} in its configuration came within {timeout} s")
 
