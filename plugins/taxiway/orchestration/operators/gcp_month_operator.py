@@ -101,7 +101,7 @@ class GcpMonthOperator(BaseOperator):
                 return act(step)
             except _NO_FAILURES:
                 raise
-            except BaseException as error:  # Airflow's own timeout is no Exception
+            except BaseException as error:  # Airflow's own timeout is not an Exception
                 if step is not None:
                     self._enter_failure(step, error)
                 raise

@@ -140,7 +140,7 @@ def step(
         yield attempt
         with transaction(connection) as cursor:
             attempt.end_step(cursor)
-    except BaseException as error:  # Airflow's own timeout is no Exception
+    except BaseException as error:  # Airflow's own timeout is not an Exception
         found = _with_table_users(connection, tables, name, error)
         _enter_failure(connection, connect_again, tables, name, attempt, found)
         if found is not error:
