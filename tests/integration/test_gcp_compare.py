@@ -21,15 +21,16 @@ from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringA
 
 from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.compare.bigquery_months import BigQueryMonth, BigQueryMonths
-from taxiway.compare.postgres_months import PostgresMonths
-from taxiway.compare.warehouses import Recorded, compare_months, require_agreement
+from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import TransientWarehouseError
+from taxiway.loads.published_months import Recorded
 from taxiway.orchestration.assets import announce, announced, bigquery_asset, postgres_asset
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
+from taxiway.warehouses.bigquery.published_months import BigQueryMonth, BigQueryMonths
+from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import Connect

@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taxiway.compare.postgres_months import PostgresMonths
 from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import publish, session
 from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
+from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway.warehouses.postgres.session import lock, table_users, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month

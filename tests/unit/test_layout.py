@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "taxiway": TOP,
     **{name: {*TOP, *LAYERS[: place + 1]} for place, name in enumerate(LAYERS)},
     **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
-    "taxiway.compare": ALL_BUT_AIRFLOW,
+    "taxiway.compare": {*TOP, "taxiway.sources", "taxiway.loads", "taxiway.compare"},
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
     "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
     "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery", "dags_backfill.signals"},
@@ -40,10 +40,8 @@ MAY_IMPORT = {
 
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "dags_backfill", "taxiway_local"},
-    "psycopg": {"taxiway.warehouses.postgres", "taxiway.compare", "taxiway.orchestration", "taxiway_local"},
-    "google": {
-        *("taxiway.warehouses.bigquery", "taxiway.compare", "taxiway.orchestration", "taxiway_local", "stand_ins"),
-    },
+    "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
+    "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},
 }
 """Who may import the libraries that only some of our packages know; packages in them as well."""
 

@@ -1,1 +1,1 @@
-"""Compares the published months of two warehouses. It knows no Airflow."""
+"""Compares the published months of two warehouses: comparison. It knows no Airflow, and no warehouse."""

@@ -1,1 +1,1 @@
-"""What a load is, in no warehouse's words: load, steps, attempts, publication, row_identity."""
+"""What a load is, in no warehouse's words: load, steps, attempts, publication, published_months, row_identity."""

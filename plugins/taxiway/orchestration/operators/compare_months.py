@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from taxiway.compare.bigquery_months import BigQueryMonths
-from taxiway.compare.postgres_months import PostgresMonths, in_our_words
-from taxiway.compare.warehouses import compare_months, require_agreement
+from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import InvalidArgumentError
 from taxiway.orchestration.assets import announced
 from taxiway.orchestration.failures import retry_or_fail
@@ -21,7 +19,9 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.plain_yaml import shown
 from taxiway.sources.source import find_source
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.bigquery.warehouse import Warehouse
+from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
 
 if TYPE_CHECKING:
     import psycopg

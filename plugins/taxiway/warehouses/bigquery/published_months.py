@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxiway.compare.warehouses import PublishedMonth, Recorded
 from taxiway.errors import WarehouseError
+from taxiway.loads.published_months import PublishedMonth, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger

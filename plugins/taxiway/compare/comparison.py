@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from taxiway.errors import ComparisonError, TransientWarehouseError
+from taxiway.loads.published_months import PublishedMonth, PublishedMonths, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -18,62 +16,6 @@ MOST_IDS = 5
 
 MOST_READINGS = 3
 """How often a month is read whose published file changes meanwhile."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What the ledger of a warehouse says of a published month.
-
-    :param sha256: of its file
-    :param rows: that were published
-    """
-
-    sha256: str
-    rows: int
-
-
-class PublishedMonth(ABC):
-    """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
-
-    source: Source
-
-    def sums(self) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
-        return self._rows("compare_month", columns=self.source.columns)[0]
-
-    def digests(self) -> Mapping[str, tuple[int, str]]:
-        """Return rows and digest of the ids that begin with the same two digits, by these."""
-        return {row["part"]: (row["row_count"], row["ids_digest"]) for row in self._rows("digest_ids")}
-
-    def ids(self, part: str) -> Sequence[str]:
-        """Return the ids that begin with two digits, sorted."""
-        return [row["unique_row_id"] for row in self._rows("list_ids", {"part": part})]
-
-    @abstractmethod
-    def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
-        """Return the rows of a query, each by the names of its columns.
-
-        :param name: the query's file, without its ending
-        :param values: what is bound besides the month
-        :param names: parameters of the file
-        """
-
-
-class PublishedMonths(Protocol):
-    """A warehouse, as the comparison asks it."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    def months(self, source: Source) -> Mapping[Month, Recorded]:
-        """Return the published months of a source, each as the ledger has it."""
-
-    def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
-        """Open a month to read it."""
-
-    def is_loading(self, source: Source, month: Month) -> bool:
-        """Say whether a load is under way that may have published rows of which :meth:`months` doesn't know yet."""
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from taxiway.compare.warehouses import PublishedMonth, Recorded
 from taxiway.errors import TransientWarehouseError, WarehouseError
+from taxiway.loads.published_months import PublishedMonth, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
