@@ -71,6 +71,7 @@ def downloaded(path: Path) -> Download:
         size=contents.size,
         sha256=contents.sha256,
         from_cache=False,
+        unpacked_bytes=contents.unpacked,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,16 @@ def source_file(path: Path) -> Download:
         size=path.stat().st_size,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         from_cache=False,
+        unpacked_bytes=unpacked_bytes(path),
     )
+
+
+def unpacked_bytes(path: Path) -> int | None:
+    """Measure what a file unpacks to; None if it is damaged."""
+    try:
+        return len(gzip.decompress(path.read_bytes()))
+    except (EOFError, OSError, zlib.error):
+        return None
 
 
 def load(

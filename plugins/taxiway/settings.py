@@ -52,3 +52,8 @@ def format_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def in_all_units(size: int) -> str:
+    """Write a number of bytes exactly, and in megabytes of both kinds: ``1500000 bytes (1.5 MB, 1.4 MiB)``."""
+    return f"{size} bytes ({size / 10**6:.1f} MB, {size / 2**20:.1f} MiB)"

@@ -24,7 +24,7 @@ from stand_ins.bigquery.tables import (
     shape,
     without_nulls,
 )
-from stand_ins.bigquery.values import bytes_expression
+from stand_ins.bigquery.values import bytes_expression, duckdb_type, type_of_field
 
 _DATASET_FIELDS = {
     "kind", "etag", "id", "selfLink", "datasetReference", "location", "description", "friendlyName", "labels",
@@ -265,6 +265,17 @@ class Catalog:
                 raise RefusedError("a change of a table's columns, other than of their descriptions")
             self.save(changed)
             return changed
+
+    def add_columns(self, table: Table, fields: list[dict[str, Any]]) -> None:
+        """Give a table columns, NULL in each row that it has."""
+        added = [checked_field(each) for each in fields]
+        resource = {**table.resource, "lastModifiedTime": _now()}
+        resource["schema"] = {"fields": [*table.resource["schema"]["fields"], *added]}
+        with self.unit():
+            for field in added:
+                kind = duckdb_type(type_of_field(field))
+                self.execute(f"ALTER TABLE {table.storage} ADD COLUMN {quote(field['name'])} {kind}")
+            self.save(Table(table.name, table.storage, resource))
 
     def drop(self, table: Table) -> None:
         with self.unit():

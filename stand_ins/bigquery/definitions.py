@@ -274,13 +274,17 @@ def drop(context: Context, statement: Statement) -> Result:
 
 
 def alter(context: Context, statement: Statement) -> Result:
-    """``ALTER TABLE table SET OPTIONS (…)``"""
+    """``ALTER TABLE table SET OPTIONS (…)``, or ``ALTER TABLE table ADD COLUMN [IF NOT EXISTS] name type, …``"""
     tree = statement.parse()
     actions = tree.args.get("actions") or []
-    if not isinstance(tree, exp.Alter) or tree.kind != "TABLE" or len(actions) != 1:
+    if not isinstance(tree, exp.Alter) or tree.kind != "TABLE" or not actions:
         raise RefusedError(f"the statement {statement.sql[:80]}")
-    if not isinstance(actions[0], exp.AlterSet) or not all(
-        isinstance(each, exp.Properties) for each in actions[0].expressions
+    if all(isinstance(each, exp.ColumnDef) for each in actions):
+        return _add_columns(context, statement, tree, actions)
+    if (
+        len(actions) != 1
+        or not isinstance(actions[0], exp.AlterSet)
+        or not all(isinstance(each, exp.Properties) for each in actions[0].expressions)
     ):
         raise RefusedError(f"the statement {statement.sql[:80]}")
     prepared = prepare(context, statement.sql, tree=tree)
@@ -290,4 +294,24 @@ def alter(context: Context, statement: Statement) -> Result:
     options = _options(context, given)
     if not context.dry_run:
         context.catalog.patch(table.name, options)
+    return result
+
+
+def _add_columns(context: Context, statement: Statement, tree: exp.Alter, actions: list[exp.ColumnDef]) -> Result:
+    prepared = prepare(context, statement.sql, tree=tree)
+    (table,) = prepared.tables.values()
+    if table.is_view or table.is_external:
+        raise RefusedError(f"ADD COLUMN of {table.name}, which is no ordinary table")
+    fields = []
+    for each in actions:
+        field = _field(context, each)
+        if field.get("mode") == "REQUIRED":
+            raise BigQueryError("invalidQuery", f"Cannot add required column {field['name']} to an existing table")
+        if field["name"] not in table.columns:
+            fields.append(field)
+        elif not each.args.get("exists"):
+            raise BigQueryError("invalidQuery", f"Column already exists: {field['name']}", "query")
+    result = Result("ALTER_TABLE", ddl_operation="ALTER" if fields else "SKIP", ddl_target=table.name)
+    if fields and not context.dry_run:
+        context.catalog.add_columns(table, fields)
     return result

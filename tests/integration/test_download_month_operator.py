@@ -51,7 +51,7 @@ def test_result_is_plain_values(mirror: FaultyMirror, tmp_path: Path, caplog: py
     caplog.set_level(logging.INFO)
     result = download()
     assert json.loads(json.dumps(result)) == result
-    assert set(result) == {"path", "url", "etag", "last_modified", "size", "sha256", "from_cache"}
+    assert set(result) == {"path", "url", "etag", "last_modified", "size", "sha256", "from_cache", "unpacked_bytes"}
     assert Path(result["path"]).read_bytes() == BODY
     assert Path(result["path"]).is_relative_to(tmp_path / "cache")
     assert "green 2019-03: fetched" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import signal
@@ -21,7 +23,9 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from taxiway import errors
 from taxiway.download.download import Download
 from taxiway.loads.load import Counts
+from taxiway.loads.row_identity import layout_key
 from taxiway.orchestration.operators.merge_month import MergeMonthOperator
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import ledger, publish
@@ -71,6 +75,46 @@ def test_a_load_is_one_entry(connect: Connect, green: Source, file: Download) ->
     assert query(connection, ENTRIES) == [(1, "merge_month", "published", None, True)]
     assert query(connection, "SELECT url, bytes, sha256, rows_read, rows_staged FROM taxiway.loads") == [
         (file.url, file.size, file.sha256, 40, 40)
+    ]
+
+
+RULES = "SELECT unpacked_bytes, layout, row_id_version, yaml_sha256 FROM "
+
+
+def test_the_ledger_says_what_the_rows_and_their_ids_were_made_by(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    connection = connect()
+    load_all(connection, tables(green), file)
+
+    sha256 = hashlib.sha256((SOURCES_FOLDER / "green.yaml").read_bytes()).hexdigest()
+    unpacked = len(gzip.decompress(Path(file.path).read_bytes()))
+    expected = (unpacked, layout_key(green.columns), 1, sha256)
+    assert query(connection, f"{RULES} taxiway.loads") == [expected]
+    assert query(connection, f"{RULES} taxiway.months") == [expected]
+
+    # A run that finds the file published says under which YAML file it did so; the month stays what it is.
+    load_all(connection, tables(replace(green, yaml_sha256="another"), "scheduled__2"), file)
+    assert query(connection, f"{RULES} taxiway.loads ORDER BY load_id") == [expected, (*expected[:3], "another")]
+    assert query(connection, f"{RULES} taxiway.months") == [expected]
+
+
+def test_a_step_that_reads_another_yaml_file_says_so_and_the_next_attempt_keeps_the_files_size(
+    connect: Connect, green: Source, file: Download
+) -> None:
+    """The YAML file may change while a month is loaded."""
+    connection = connect()
+    load = tables(green)
+    staged = stage_month(connection, load, file)
+    hash_rows(connection, tables(replace(green, yaml_sha256="changed")), staged)
+    assert query(connection, f"{RULES.replace('layout, row_id_version, ', '')} taxiway.loads") == [
+        (file.unpacked_bytes, "changed")
+    ]
+    stage_month(connection, load, replace(file, unpacked_bytes=None))
+    # The second attempt begins with the file of the first; a task of an earlier version didn't say its size.
+    assert query(connection, "SELECT attempt, unpacked_bytes FROM taxiway.loads ORDER BY load_id") == [
+        (1, file.unpacked_bytes),
+        (2, None),
     ]
 
 
@@ -210,12 +254,17 @@ def file_name(file: Download) -> str:
     return Path(file.path).name
 
 
+WITHOUT_RULES = (
+    "DROP VIEW taxiway.months; ALTER TABLE taxiway.loads DROP COLUMN unpacked_bytes, DROP COLUMN layout, "
+    "DROP COLUMN row_id_version, DROP COLUMN yaml_sha256;"
+)
 EARLIER = {
-    "no fetched_load_id": "DROP VIEW taxiway.months; "
+    "no fetched_load_id": f"{WITHOUT_RULES} "
     "ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, DROP COLUMN at_work_since, DROP COLUMN partition_digest",
-    "no try_number either": "DROP VIEW taxiway.months; ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, "
+    "no try_number either": f"{WITHOUT_RULES} ALTER TABLE taxiway.loads DROP COLUMN fetched_load_id, "
     "DROP COLUMN at_work_since, DROP COLUMN try_number, DROP COLUMN partition_digest",
-    "no partition_digest": "ALTER TABLE taxiway.loads DROP COLUMN partition_digest",
+    "no partition_digest": f"{WITHOUT_RULES} ALTER TABLE taxiway.loads DROP COLUMN partition_digest",
+    "no layout": WITHOUT_RULES,
 }
 
 

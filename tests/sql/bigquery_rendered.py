@@ -79,6 +79,10 @@ EVENTS = {
     "last_modified": "STRING",
     "bytes": "INT64",
     "sha256": "STRING",
+    "unpacked_bytes": "INT64",
+    "layout": "STRING",
+    "row_id_version": "INT64",
+    "yaml_sha256": "STRING",
     "rows_read": "INT64",
     "rows_rejected": "INT64",
     "rows_staged": "INT64",
@@ -108,6 +112,10 @@ MONTHS = {
     "rows_rejected": "INT64",
     "warnings": "ARRAY<STRING>",
     "published_at": "TIMESTAMP",
+    "unpacked_bytes": "INT64",
+    "layout": "STRING",
+    "row_id_version": "INT64",
+    "yaml_sha256": "STRING",
 }
 """Columns of the view ``months``."""
 

@@ -137,6 +137,7 @@ VALUES: dict[str, Any] = {
     "load_id": 1,
     "attempt": 2,
     "step": "hash_rows",
+    **TABLES.rules,
     "before": None,
     "line_number": 3,
     "raw_line": "x",

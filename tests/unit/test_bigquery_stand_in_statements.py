@@ -105,6 +105,17 @@ def test_altering_options(trips: Warehouse) -> None:
     assert ids(trips) == [1, 2, 3]
 
 
+def test_adding_columns(trips: Warehouse) -> None:
+    added = trips.job("ALTER TABLE d.trips ADD COLUMN IF NOT EXISTS m NUMERIC, ADD COLUMN IF NOT EXISTS b INT64")
+    assert added.ddl_operation_performed == "ALTER"
+    assert [each.name for each in trips.client.get_table("p-1.d.trips").schema] == ["id", "m", "month", "b"]
+    trips.job("INSERT INTO d.trips (id, b) VALUES (4, 40)")
+    assert trips.rows("SELECT id, b FROM d.trips ORDER BY id") == [(1, None), (2, None), (3, None), (4, 40)]
+    assert trips.job("ALTER TABLE d.trips ADD COLUMN IF NOT EXISTS b INT64").ddl_operation_performed == "SKIP"
+    with pytest.raises(BadRequest, match="already exists"):
+        trips.job("ALTER TABLE d.trips ADD COLUMN b INT64")
+
+
 def test_counts_what_changes(trips: Warehouse) -> None:
     inserted = trips.job("INSERT INTO d.trips (id, month) SELECT 4, DATE '2020-02-01' UNION ALL SELECT 5, '2020-02-01'")
     assert (inserted.num_dml_affected_rows, inserted.dml_stats.inserted_row_count) == (2, 2)
@@ -299,7 +310,8 @@ REFUSED = [
     "CREATE TABLE d.t CLONE d.trips",
     "CREATE TABLE d.t COPY d.trips",
     "CREATE SNAPSHOT TABLE d.t CLONE d.trips",
-    "ALTER TABLE d.trips ADD COLUMN b INT64",
+    "ALTER TABLE d.trips ADD COLUMN b INT64 DEFAULT 1",
+    "ALTER TABLE d.trips DROP COLUMN m",
     "ALTER TABLE d.trips RENAME TO other",
     "SELECT * FROM d.trips FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
     "SELECT * FROM d.INFORMATION_SCHEMA.TABLES",

@@ -32,7 +32,7 @@ def store(cache: Cache, name: str, size: int = 1000, hours: float = 2) -> CacheS
     with slot.locked(0):
         slot.begin(PartialFile(Validators(), "", size))
         slot.part.write_bytes(b"x" * size)
-        slot.commit(StoredFile(BASE, Validators(), size, sha256(b"x" * size).hexdigest()))
+        slot.commit(StoredFile(BASE, Validators(), size, sha256(b"x" * size).hexdigest(), 10 * size))
     _age(slot.path, hours)
     return slot
 

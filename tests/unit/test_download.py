@@ -39,6 +39,7 @@ def test_file_is_stored_byte_for_byte(mirror: FaultyMirror, cache: Cache) -> Non
         size=len(body),
         sha256=sha256(body).hexdigest(),
         from_cache=False,
+        unpacked_bytes=len(gzip.decompress(body)),
     )
     assert Path(download.path).is_relative_to(cache.folder)
     assert files_below(cache.folder) == {"", ".json"}
@@ -109,7 +110,22 @@ def test_unchanged_file_is_not_sent_again(mirror: FaultyMirror, cache: Cache, ca
     assert caplog.messages[0].startswith(
         f"green 2019-03: fetched {first.size / 1000:.1f} kB from {mirror.url}{PATH} in "
     )
-    assert caplog.messages[1].startswith("green 2019-03: unchanged, taken from the cache (")
+    unpacked = len(gzip.decompress(month_file()))
+    size = f"{unpacked} bytes ({unpacked / 10**6:.1f} MB, {unpacked / 2**20:.1f} MiB)"
+    assert caplog.messages[1::2] == [f"green 2019-03: the file unpacks to {size}"] * 2
+    assert caplog.messages[2].startswith("green 2019-03: unchanged, taken from the cache (")
+
+
+def test_file_that_an_earlier_version_fetched_is_measured_where_it_lies(mirror: FaultyMirror, cache: Cache) -> None:
+    mirror.put(PATH, month_file())
+    first = fetch(mirror, cache)
+    record = Path(f"{first.path}.json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "unpacked_bytes": None}))
+
+    assert fetch(mirror, cache) == Download.from_dict(first.to_dict() | {"from_cache": True})
+
+    Path(first.path).write_bytes(bytes(first.size))
+    assert not fetch(mirror, cache).from_cache
 
 
 def test_last_modified_alone_is_enough_to_ask_by(mirror: FaultyMirror, cache: Cache) -> None:

@@ -41,7 +41,7 @@ def test_only_the_rest_is_sent(mirror: FaultyMirror, cache: Cache, caplog: pytes
     assert (mirror.seen[1].status, mirror.seen[1].sent) == (206, len(BODY) - HALF)
     assert mirror.sent == len(BODY)
     assert files_below(cache.folder) == {"", ".json"}
-    assert caplog.messages[-1].endswith(f", the rest of {len(BODY) / 1000:.1f} kB")
+    assert caplog.messages[-2].endswith(f", the rest of {len(BODY) / 1000:.1f} kB")
     assert fetch(mirror, cache).from_cache
 
 

@@ -7,13 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.loads.row_identity import digest, row_text, unique_row_ids, value_text
+from taxiway.loads.row_identity import digest, layout_key, row_text, unique_row_ids, value_text
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import Column, load_source
 
 
 def column(kind: str) -> Column:
     return Column(header="X", name="x", type=kind, description="x")
+
+
+def test_a_layout_is_named_by_its_columns_names_types_and_order() -> None:
+    columns = load_source(SOURCES_FOLDER / "green.yaml").columns
+    renamed = Column(header="Y", name="y", type=columns[0].type, description="x")
+    as_text = Column(header=columns[0].header, name=columns[0].name, type="text", description="x")
+    reworded = Column(header=columns[0].header, name=columns[0].name, type=columns[0].type, description="y")
+    rest = columns[1:]
+
+    others = [columns[::-1], rest, (*columns, renamed), (renamed, *rest), (as_text, *rest)]
+
+    assert len({layout_key(each) for each in [columns, *others]}) == 6
+    assert layout_key((reworded, *rest)) == layout_key(columns)
+    assert len(layout_key(columns)) == 12
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taxiway.errors import SettingError
-from taxiway.settings import format_size, parse_flag, parse_size
+from taxiway.settings import format_size, in_all_units, parse_flag, parse_size
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,9 @@ def test_neither(text: str) -> None:
 )
 def test_size_for_people(size: float, text: str) -> None:
     assert format_size(size) == text
+
+
+def test_a_size_in_all_units_answers_whoever_counts_in_any() -> None:
+    """The course asks for the size of yellow 2020-12, unpacked."""
+    assert in_all_units(134_481_400) == "134481400 bytes (134.5 MB, 128.3 MiB)"
+    assert in_all_units(0) == "0 bytes (0.0 MB, 0.0 MiB)"

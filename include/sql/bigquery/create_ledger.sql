@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     last_modified STRING,
     bytes INT64 OPTIONS (description = 'Size of the downloaded file'),
     sha256 STRING OPTIONS (description = 'SHA-256 of the downloaded file, 64 hexadecimal digits'),
+    unpacked_bytes INT64 OPTIONS (description = 'Size of the unpacked file'),
+    layout STRING OPTIONS (description = 'Names the columns that the row ids are made from, with their types, in their order: the first 12 digits of a SHA-256'),
+    row_id_version INT64 OPTIONS (description = 'Version of the rules that the row ids are made by, see docs/row-identity.md'),
+    yaml_sha256 STRING OPTIONS (description = 'SHA-256 of the YAML file of the source as the last step read it, 64 hexadecimal digits'),
     rows_read INT64 OPTIONS (description = 'Rows in the file, without its header'),
     rows_rejected INT64 OPTIONS (description = 'Rows of the file that could not be read: rows_read = rows_staged + rows_rejected'),
     rows_staged INT64 OPTIONS (description = 'Rows of the file that could be read, all of them published'),
@@ -38,6 +42,13 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
 )
 CLUSTER BY source, month
 OPTIONS (description = 'Taxiway: what became of every attempt to load a month; the view loads has one row per attempt');
+
+-- A ledger of an earlier version gets what it lacks.
+ALTER TABLE `{{ dataset }}.load_events`
+ADD COLUMN IF NOT EXISTS unpacked_bytes INT64,
+ADD COLUMN IF NOT EXISTS layout STRING,
+ADD COLUMN IF NOT EXISTS row_id_version INT64,
+ADD COLUMN IF NOT EXISTS yaml_sha256 STRING;
 
 CREATE TABLE IF NOT EXISTS `{{ dataset }}.rejected_rows` (
     load_id STRING NOT NULL OPTIONS (description = 'The attempt that rejected the line, or goes on with what an earlier one of its run rejected'),
@@ -71,6 +82,10 @@ SELECT
     last_modified,
     bytes,
     sha256,
+    unpacked_bytes,
+    layout,
+    row_id_version,
+    yaml_sha256,
     rows_read,
     rows_rejected,
     rows_staged,
@@ -114,6 +129,10 @@ published AS (
         filename,
         url,
         sha256,
+        unpacked_bytes,
+        layout,
+        row_id_version,
+        yaml_sha256,
         rows_staged,
         rows_rejected,
         warnings,
@@ -136,7 +155,11 @@ SELECT
     published.rows_staged AS row_count,
     published.rows_rejected,
     published.warnings,
-    published.finished_at AS published_at
+    published.finished_at AS published_at,
+    published.unpacked_bytes,
+    published.layout,
+    published.row_id_version,
+    published.yaml_sha256
 FROM last_attempts
 LEFT JOIN published
     ON

@@ -1,15 +1,15 @@
 -- Enters in the ledger what became of an attempt.
 -- Grain: one row of load_events.
 -- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, try_number,
--- fetched_load_id, step, state, filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged,
--- rows_inserted, rows_deleted, rows_unchanged, publication, warnings, started_at, error.
+-- fetched_load_id, step, state, filename, url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version,
+-- yaml_sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged, publication, warnings, started_at, error.
 -- Twice: safe, the view loads shows the last event of an attempt.
 -- An attempt's number is one more than the greatest of its month when it is first entered: clocks may go back. Of its
 -- file and its rows, what an earlier event of the attempt said holds where this one says nothing; its try is the first's.
 INSERT INTO `{{ dataset }}.load_events` (
     load_id, load_number, source, month, destination, run_id, attempt, try_number, fetched_load_id, step, state, filename,
-    url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted,
-    rows_unchanged, publication, warnings, started_at, finished_at, error, recorded_at
+    url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version, yaml_sha256, rows_read, rows_rejected,
+    rows_staged, rows_inserted, rows_deleted, rows_unchanged, publication, warnings, started_at, finished_at, error, recorded_at
 )
 SELECT
     @load_id AS load_id,
@@ -29,6 +29,10 @@ SELECT
     COALESCE(@last_modified, MAX(IF(load_id = @load_id, last_modified, NULL))) AS last_modified,
     COALESCE(@bytes, MAX(IF(load_id = @load_id, bytes, NULL))) AS bytes,
     COALESCE(@sha256, MAX(IF(load_id = @load_id, sha256, NULL))) AS sha256,
+    COALESCE(@unpacked_bytes, MAX(IF(load_id = @load_id, unpacked_bytes, NULL))) AS unpacked_bytes,
+    COALESCE(@layout, MAX(IF(load_id = @load_id, layout, NULL))) AS layout,
+    COALESCE(@row_id_version, MAX(IF(load_id = @load_id, row_id_version, NULL))) AS row_id_version,
+    COALESCE(@yaml_sha256, MAX(IF(load_id = @load_id, yaml_sha256, NULL))) AS yaml_sha256,
     COALESCE(@rows_read, MAX(IF(load_id = @load_id, rows_read, NULL))) AS rows_read,
     COALESCE(@rows_rejected, MAX(IF(load_id = @load_id, rows_rejected, NULL))) AS rows_rejected,
     COALESCE(@rows_staged, MAX(IF(load_id = @load_id, rows_staged, NULL))) AS rows_staged,

@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS taxiway.loads (
     last_modified text,
     bytes bigint,
     sha256 text,
+    unpacked_bytes bigint,
+    layout text,
+    row_id_version integer,
+    yaml_sha256 text,
     rows_read bigint,
     rows_rejected bigint,
     rows_staged bigint,
@@ -57,6 +61,10 @@ ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS try_number integer NOT NULL D
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS fetched_load_id bigint;
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS at_work_since timestamptz;
 ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS partition_digest text;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS unpacked_bytes bigint;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS layout text;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS row_id_version integer;
+ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS yaml_sha256 text;
 
 COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
@@ -72,6 +80,12 @@ COMMENT ON COLUMN taxiway.loads.state IS
 'failed; abandoned: the worker was killed';
 COMMENT ON COLUMN taxiway.loads.bytes IS 'Size of the downloaded file';
 COMMENT ON COLUMN taxiway.loads.sha256 IS 'SHA-256 of the downloaded file, 64 hexadecimal digits';
+COMMENT ON COLUMN taxiway.loads.unpacked_bytes IS 'Size of the unpacked file';
+COMMENT ON COLUMN taxiway.loads.layout IS
+'Names the columns that the row ids are made from, with their types, in their order: the first 12 digits of a SHA-256';
+COMMENT ON COLUMN taxiway.loads.row_id_version IS 'Version of the rules that the row ids are made by, see docs/row-identity.md';
+COMMENT ON COLUMN taxiway.loads.yaml_sha256 IS
+'SHA-256 of the source''s YAML file as the last step read it, 64 hexadecimal digits';
 COMMENT ON COLUMN taxiway.loads.rows_read IS 'Rows in the file, without its header';
 COMMENT ON COLUMN taxiway.loads.rows_rejected IS
 'Rows of the file that could not be read: rows_read = rows_staged + rows_rejected';
@@ -117,7 +131,11 @@ SELECT DISTINCT ON (loads.source, loads.destination, loads.month)
     published.rows_staged AS row_count,
     published.rows_rejected,
     published.warnings,
-    published.finished_at AS published_at
+    published.finished_at AS published_at,
+    published.unpacked_bytes,
+    published.layout,
+    published.row_id_version,
+    published.yaml_sha256
 FROM taxiway.loads
 LEFT JOIN LATERAL (
     SELECT
@@ -127,7 +145,11 @@ LEFT JOIN LATERAL (
         earlier.rows_staged,
         earlier.rows_rejected,
         earlier.warnings,
-        earlier.finished_at
+        earlier.finished_at,
+        earlier.unpacked_bytes,
+        earlier.layout,
+        earlier.row_id_version,
+        earlier.yaml_sha256
     FROM taxiway.loads AS earlier
     WHERE
         earlier.source = loads.source

@@ -1,11 +1,12 @@
 -- Enters an attempt to load a month in the ledger.
 -- Grain: one row; what the attempt before it knew of the file is taken over where there is one. So are its counts and
 -- its rejected rows, which follow the attempt that goes on; stage_month counts and rejects anew.
--- Parameters: bound: source, month, destination, run_id, attempt, try_number, step, filename, started_at, before (the
--- load_id of the attempt before, or NULL).
+-- Parameters: bound: source, month, destination, run_id, attempt, try_number, step, filename, layout,
+-- row_id_version, yaml_sha256, started_at, before (the load_id of the attempt before, or NULL).
 -- Twice: the second time it is another attempt; its number is unique for the run.
 INSERT INTO taxiway.loads (
-    source, month, destination, run_id, attempt, try_number, step, state, filename, started_at
+    source, month, destination, run_id, attempt, try_number, step, state, filename, layout, row_id_version, yaml_sha256,
+    started_at
 )
 VALUES (
     %(source)s,
@@ -17,6 +18,9 @@ VALUES (
     %(step)s,
     'running',
     %(filename)s,
+    %(layout)s,
+    %(row_id_version)s,
+    %(yaml_sha256)s,
     %(started_at)s
 );
 
@@ -27,6 +31,7 @@ SET
     last_modified = earlier.last_modified,
     bytes = earlier.bytes,
     sha256 = earlier.sha256,
+    unpacked_bytes = earlier.unpacked_bytes,
     fetched_load_id = COALESCE(earlier.fetched_load_id, earlier.load_id),
     rows_read = CASE WHEN entered.step <> 'stage_month' THEN earlier.rows_read END,
     rows_rejected = CASE WHEN entered.step <> 'stage_month' THEN earlier.rows_rejected END,

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from taxiway.download.validators import Validators
+from taxiway.files.gzip_file import GzipFaultError, check_gzip
 from taxiway.settings import format_size
 
 KEEP_SECONDS = 3600.0
@@ -46,12 +47,14 @@ class StoredFile:
     :param validators: the mirror's name for this version
     :param size: bytes
     :param sha256: in hexadecimal
+    :param unpacked_bytes: bytes that it unpacks to
     """
 
     url: str
     validators: Validators
     size: int
     sha256: str
+    unpacked_bytes: int
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,17 @@ class CacheSlot:
         document = _read_json(self._beside(".json"))
         try:
             validators = Validators.from_dict(document["validators"])
-            stored = StoredFile(document["url"], validators, document["size"], document["sha256"])
-            if self.path.stat().st_size != stored.size:
+            size, sha256, unpacked_bytes = document["size"], document["sha256"], document.get("unpacked_bytes")
+            if self.path.stat().st_size != size:
                 return None
-            return stored if _sha256(self.path) == stored.sha256 else None
-        except (KeyError, TypeError, FileNotFoundError):
+            if unpacked_bytes is not None:
+                found = _sha256(self.path)
+            else:
+                # The record of an earlier version: the file was verified as a whole then, and not measured.
+                contents = check_gzip(self.path)
+                found, unpacked_bytes = contents.sha256, contents.unpacked
+            return StoredFile(document["url"], validators, size, sha256, unpacked_bytes) if found == sha256 else None
+        except (KeyError, TypeError, FileNotFoundError, GzipFaultError):
             return None
 
     def partial(self) -> PartialFile | None:

@@ -18,7 +18,7 @@ from taxiway.download.cache import Cache
 from taxiway.download.mirror_client import Mirror
 from taxiway.download.transfer import DISK_FULL, Transfer
 from taxiway.errors import DownloadError
-from taxiway.settings import format_size
+from taxiway.settings import format_size, in_all_units
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -45,6 +45,7 @@ class Download:
     :param size: bytes of the ``.gz`` file
     :param sha256: of the ``.gz`` file, in hexadecimal
     :param from_cache: whether it was there already, and unchanged at the mirror
+    :param unpacked_bytes: bytes that it unpacks to; None if a task of an earlier version fetched it
     """
 
     path: str
@@ -54,6 +55,7 @@ class Download:
     size: int
     sha256: str
     from_cache: bool
+    unpacked_bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, as they travel between tasks."""
@@ -133,6 +135,7 @@ def download_month(
                 resumed,
             )
             cache.evict()
+    log.info("%s: the file unpacks to %s", subject, in_all_units(stored.unpacked_bytes))
     return Download(
         path=str(slot.path.absolute()),
         url=stored.url,
@@ -141,6 +144,7 @@ def download_month(
         size=stored.size,
         sha256=stored.sha256,
         from_cache=arrival.from_cache,
+        unpacked_bytes=stored.unpacked_bytes,
     )
 
 

@@ -129,7 +129,7 @@ class Transfer:
         contents = self._verify(current, resumed=part is not None)
         if contents is None:
             return None
-        verified = StoredFile(self.url, current.validators, contents.size, contents.sha256)
+        verified = StoredFile(self.url, current.validators, contents.size, contents.sha256, contents.unpacked)
         self.slot.commit(verified)
         fetched = contents.size - (part.size if part else 0)
         return Arrival(verified, from_cache=False, fetched=fetched, seconds=seconds)

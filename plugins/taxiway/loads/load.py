@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
+from taxiway.loads import row_identity
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -41,6 +43,15 @@ class Load:
     def filename(self) -> str:
         """The file's name, as the column ``filename`` has it."""
         return self.source.filename(self.month)
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What its rows and their ids are made by, as columns of the ledger."""
+        return {
+            "layout": row_identity.layout_key(self.source.columns),
+            "row_id_version": row_identity.VERSION,
+            "yaml_sha256": self.source.yaml_sha256,
+        }
 
     @property
     def month_name(self) -> str:

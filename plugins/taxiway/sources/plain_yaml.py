@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import reprlib
 from collections.abc import Hashable
@@ -33,23 +34,25 @@ _SHORTENED.maxstring = 120
 _SHORTENED.maxother = 120
 
 
-def read_plain_yaml(path: Path) -> Any:
+def read_plain_yaml(path: Path) -> tuple[Any, str]:
     """Read a YAML file.
 
     Anchors, aliases and tags are refused: a few lines of aliases unfold to more than the memory
     holds, and a tag asks for a type that no key has. So is a key that stands twice.
 
     :param path: the file
-    :return: what it holds
+    :return: what it holds, and the SHA-256 of its bytes in hexadecimal
     :raises SourceConfigError: names the file, and says where in it
     """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise SourceConfigError(f"{path}: has {size} bytes: expected at most {MAX_BYTES}")
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
         _require_plain_events(text)
-        return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that knows less
+        document = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that knows less
+        return document, hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

@@ -115,6 +115,7 @@ class Source:
     :param max_file_size: bytes that a file may have as it is downloaded
     :param max_unpacked_size: bytes that it may unpack to
     :param checks: what is checked of a month before it is published
+    :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
     name: str
@@ -134,6 +135,7 @@ class Source:
     max_file_size: int = parse_size(MAX_FILE_SIZE, "max_file_size")
     max_unpacked_size: int = parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size")
     checks: tuple[Check, ...] = ()
+    yaml_sha256: str = ""
 
     def filename(self, month: Month) -> str:
         """Return the name of a month's file, as it stands in the column ``filename``."""
@@ -202,7 +204,7 @@ def load_source(path: Path) -> Source:
     """
     if not _IDENTIFIER.fullmatch(path.stem):
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
-    document = read_plain_yaml(path)
+    document, yaml_sha256 = read_plain_yaml(path)
     if not isinstance(document, Mapping):
         raise SourceConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     missing = [key for key in _REQUIRED if key not in document]
@@ -254,6 +256,7 @@ def load_source(path: Path) -> Source:
         max_file_size=reader.size("max_file_size", default=MAX_FILE_SIZE),
         max_unpacked_size=reader.size("max_unpacked_size", default=MAX_UNPACKED_SIZE),
         checks=read_checks(document.get("checks", []), {column.name: column.type for column in columns}, reader.error),
+        yaml_sha256=yaml_sha256,
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from stand_ins.bigquery import StandIn
 from taxiway.errors import BalanceError, SupersededError, TransientWarehouseError
 from taxiway.loads.load import Counts
+from taxiway.loads.row_identity import layout_key
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.fetch import fetch_month
@@ -86,6 +87,48 @@ def test_a_ledger_that_was_left_half_made_is_completed(
         half.loads(green, january)
 
     assert half.load(green, january, samples(january)) == Counts(ROWS, 0, 0)
+
+
+EARLIER_COLUMNS = """
+    load_id, load_number, source, month, destination, run_id, attempt, try_number, fetched_load_id, step, state,
+    filename, url, etag, last_modified, bytes, sha256, rows_read, rows_rejected, rows_staged, rows_inserted,
+    rows_deleted, rows_unchanged, publication, warnings, started_at, finished_at, error, recorded_at
+"""
+"""Columns of ``load_events`` in version 0.1.0."""
+
+
+def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    earlier = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="earlier_ledger"))
+    Places(earlier.settings, "test").ensure_dataset(cloud.bigquery)
+    earlier.load(green, january, samples(january))
+    earlier.query("DROP VIEW `$taxi.months`")
+    earlier.query("DROP VIEW `$taxi.loads`")
+    earlier.query(f"CREATE OR REPLACE TABLE `$taxi.load_events` AS SELECT {EARLIER_COLUMNS} FROM `$taxi.load_events`")
+    earlier.query("CREATE VIEW `$taxi.months` AS SELECT source, month, state FROM `$taxi.load_events`")
+
+    assert earlier.load(green, january, samples(january, revision=1), "manual__2").unchanged > 0
+
+    found = earlier.query("SELECT run_id, state, layout, row_id_version FROM `$taxi.loads` ORDER BY load_number")
+    assert found == [
+        ("manual__1", "published", None, None),
+        ("manual__2", "published", layout_key(green.columns), 1),
+    ]
+    assert earlier.query("SELECT layout, row_count FROM `$taxi.months`") == [(layout_key(green.columns), ROWS)]
+
+
+def test_what_nobody_ended_keeps_the_rules_that_it_began_under(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The run's next attempt marks it abandoned, under another YAML file."""
+    cloud.fetch(cloud.tables(green, january), samples(january))
+    cloud.fetch(cloud.tables(replace(green, yaml_sha256="changed"), january), samples(january))
+
+    found = cloud.query(
+        f"SELECT state, yaml_sha256 FROM `$taxi.loads` WHERE month = DATE '{january}-01' ORDER BY load_number"
+    )
+    assert found == [("abandoned", green.yaml_sha256), ("running", "changed")]
 
 
 # Which file is the later one

@@ -28,7 +28,7 @@ from taxiway.errors import (
     WarehouseError,
 )
 from taxiway.loads.load import Counts
-from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.loads.row_identity import digest, layout_key, unique_row_ids
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.check import check_month
@@ -96,6 +96,10 @@ def test_a_month_arrives_whole_typed_and_described(
         f"SELECT last_state, row_count, sha256 FROM `$taxi.months` WHERE month = DATE '{january}-01'"
     )
     assert month == ("published", ROWS, hashlib.sha256(path.read_bytes()).hexdigest())
+    rules = "SELECT unpacked_bytes, layout, row_id_version, yaml_sha256 FROM"
+    made_by = (len(gzip.decompress(path.read_bytes())), layout_key(green.columns), 1, green.yaml_sha256)
+    for view in ("loads", "months"):
+        assert cloud.query(f"{rules} `$taxi.{view}` WHERE month = DATE '{january}-01'") == [made_by]
 
 
 def test_again_changes_nothing_and_uploads_nothing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taxiway.loads import attempts
 from taxiway.messages import printable
@@ -13,6 +13,9 @@ from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 DESTINATION = "bigquery"
 """What the ledger calls this warehouse."""
@@ -62,13 +65,21 @@ class Entry:
 
 def is_complete(warehouse: Warehouse) -> bool:
     """Say whether the whole ledger is there: the view ``months`` is made last, of all the others."""
-    return warehouse.find_table(f"{warehouse.settings.dataset_name}.months") is not None
+    return _months(warehouse) is not None
 
 
 def ensure_ledger(warehouse: Warehouse) -> None:
-    """Create the ledger, the rejects and their views where one of them is absent."""
-    if not is_complete(warehouse):
+    """Create the ledger, the rejects and their views where one of them is absent, or lacks the column that came last.
+
+    An earlier version's ledger then gets what it lacks.
+    """
+    months = _months(warehouse)
+    if months is None or all(field.name != "yaml_sha256" for field in months.schema):
         create_ledger(warehouse)
+
+
+def _months(warehouse: Warehouse) -> bigquery.Table | None:
+    return warehouse.find_table(f"{warehouse.settings.dataset_name}.months")
 
 
 def create_ledger(warehouse: Warehouse) -> None:
@@ -229,6 +240,9 @@ def record(
         "last_modified": file.last_modified if file else None,
         "bytes": file.size if file else None,
         "sha256": file.sha256 if file else None,
+        "unpacked_bytes": file.unpacked_bytes if file else None,
+        # What nobody ended was made by what that attempt has entered, not by what holds now.
+        **(dict.fromkeys(tables.rules) if state == "abandoned" else tables.rules),
         "rows_read": load.rows_read,
         "rows_rejected": load.rows_rejected,
         "rows_staged": load.rows_staged,

@@ -22,6 +22,7 @@ PARAMETER_TYPES = {
     "filename": "STRING",
     "first_moment": "DATETIME",
     "last_modified": "STRING",
+    "layout": "STRING",
     "line_numbers": "ARRAY<INT64>",
     "load_id": "STRING",
     "month": "DATE",
@@ -31,6 +32,7 @@ PARAMETER_TYPES = {
     "publication": "INT64",
     "raw_lines": "ARRAY<STRING>",
     "reasons": "ARRAY<STRING>",
+    "row_id_version": "INT64",
     "rows_deleted": "INT64",
     "rows_inserted": "INT64",
     "rows_read": "INT64",
@@ -44,8 +46,10 @@ PARAMETER_TYPES = {
     "state": "STRING",
     "step": "STRING",
     "try_number": "INT64",
+    "unpacked_bytes": "INT64",
     "url": "STRING",
     "warnings": "ARRAY<STRING>",
+    "yaml_sha256": "STRING",
 }
 """The type of every value that a statement binds, by its name."""
 

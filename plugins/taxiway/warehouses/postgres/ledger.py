@@ -82,6 +82,7 @@ class Attempt:
             last_modified=file.last_modified,
             bytes=file.size,
             sha256=file.sha256,
+            unpacked_bytes=file.unpacked_bytes,
         )
 
     def warn(self, cursor: psycopg.Cursor[Any], warnings: Sequence[str]) -> None:
@@ -130,7 +131,7 @@ def step(
     :raises WarehouseError: the server is too old, or not UTF-8
     """
     connect_again = connector_of(connection)
-    of_step = {"step": name, "load_name": tables.name}
+    of_step = {"step": name, "load_name": tables.name, **tables.rules}
     attempt: Attempt | None = None
     try:
         with transaction(connection) as cursor:
@@ -264,6 +265,7 @@ def _enter(
         render("postgres/start_load.sql"),
         {
             **_key(tables),
+            **tables.rules,
             "attempt": before.number + 1 if before else 1,
             "step": name,
             "filename": tables.source.filename(tables.month),

@@ -76,7 +76,7 @@ def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
 def _has_current_ledger(cursor: psycopg.Cursor[Any]) -> bool:
     """Say whether the ledger is there, with the column that came last: an earlier version's lacks it."""
     cursor.execute(
-        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'partition_digest'"
+        "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'yaml_sha256'"
     )
     return cursor.fetchone() is not None
 
