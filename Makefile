@@ -84,7 +84,7 @@ lock: $(VENV)/.development ## Compile requirements*.in into the hashed locks
 	@bin/compile-locks
 
 clean: down ## Stop everything and delete what setup made (the loaded months too)
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m bench.leftovers --none-may-run; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.own_home && $(BIN)/python -m bench.leftovers --none-may-run; fi
 	rm -rf .taxiway logs airflow.cfg $(VENV)
 
 # A PYTHON that is given must be the one that .venv was made with.

@@ -46,12 +46,14 @@ class Server:
 
     socket_folder: Path
 
-    def url(self, database: str, *, driver: str = "postgresql") -> str:
-        """Return the address of one of :data:`DATABASES`, for its role.
+    def url(self, database: str, *, role: str | None = None, driver: str = "postgresql") -> str:
+        """Return the address of a database.
 
+        :param role: who to be there; by default the role of one of :data:`DATABASES`
         :param driver: scheme of the address, as SQLAlchemy or libpq want it
         """
-        return f"{driver}://{DATABASES[database]}@/{database}?host={quote(str(self.socket_folder))}"
+        login = quote(role or DATABASES[database], safe="")
+        return f"{driver}://{login}@/{database}?host={quote(str(self.socket_folder))}"
 
     def airflow_connection(self) -> dict[str, object]:
         """Return the warehouse as an Airflow connection."""
@@ -132,8 +134,7 @@ def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"])
     """
     server = find(home) or start(home)
     program = str(postgres_server.binary("psql"))
-    address = f"postgresql://{quote(role, safe='')}@/taxi?host={quote(str(server.socket_folder))}"
-    os.execv(program, [program, address, *arguments])  # noqa: S606 - psql itself, no shell
+    os.execv(program, [program, server.url("taxi", role=role), *arguments])  # noqa: S606 - psql itself, no shell
 
 
 def _create_databases(server: Server) -> None:

@@ -7,11 +7,10 @@ checkout's own Airflow as if the months were in BigQuery.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shlex
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,9 +29,11 @@ from taxiway_local import database, demo
 from taxiway_local.exits import end
 from taxiway_local.home import Home
 from taxiway_local.mirror_server import serve
+from taxiway_local.own_home import clear_leftovers, forget_settings, lay_out, own_home, stop_in_order
 from taxiway_local.samples import write_sample_months
 from taxiway_local.setup import airflow_command, airflow_environment, setup
 
+NAME = "demo-gcp"
 MONTHS = [Month(2019, number) for number in (1, 2, 3)]
 VARIABLES = {
     "GCP_PROJECT_ID": "taxiway-demo",
@@ -69,36 +70,20 @@ def main() -> int:
 
 @contextmanager
 def _own_home(checkout: Home) -> Iterator[Home]:
-    """Make an Airflow and a Postgres for this demo, and remove them, and those of a demo that was killed.
+    """Set up an Airflow and a Postgres for this demo, which end with it.
 
-    :raises DemoError: another demo is at it
+    :raises DemoError: another demo runs
     """
-    checkout.state.mkdir(parents=True, exist_ok=True)
-    with (checkout.state / "demo-gcp.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise demo.DemoError("another make demo-gcp is running: wait for its end") from error
-        home = checkout.demo_gcp
-        _remove(home)
-        home.root.mkdir()
-        for name in ("config", "dags", "include", "plugins"):
-            (home.root / name).symlink_to(ROOT / name)
-        # Whatever the person has set for Airflow, in .env too, is meant for the checkout's.
-        for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
-            del os.environ[name]
+    if any(path.name.startswith(NAME) for path in clear_leftovers(checkout.state, print)):
+        raise demo.DemoError("another make demo-gcp is running: wait for its end")
+    stop_in_order(signal.SIGTERM, signal.SIGHUP)
+    with own_home(checkout.state, NAME, print) as home:
+        lay_out(home)
+        # What the person has set for Airflow, in .env too, is meant for the checkout's.
+        forget_settings(os.environ)
         os.environ["AIRFLOW_HOME"] = str(home.root)
-        try:
-            setup(home)
-            yield home
-        finally:
-            _remove(home)
-
-
-def _remove(home: Home) -> None:
-    if home.root.exists():
-        database.stop(home)
-        shutil.rmtree(home.root)
+        setup(home)
+        yield home
 
 
 def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:

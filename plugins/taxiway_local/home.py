@@ -39,11 +39,6 @@ class Home:
         return self.state / "samples"
 
     @property
-    def demo_gcp(self) -> Home:
-        """The home that ``make demo-gcp`` makes for itself, and removes."""
-        return Home(self.state / "demo-gcp")
-
-    @property
     def airflow_config(self) -> Path:
         """Airflow's settings, written by the setup."""
         return self.root / "airflow.cfg"

@@ -23,6 +23,7 @@ from taxiway_local import database
 from taxiway_local.env_file import SERVICES_ENVIRONMENT
 from taxiway_local.exits import end
 from taxiway_local.home import Home
+from taxiway_local.own_home import clear_leftovers
 from taxiway_local.setup import airflow_command, airflow_environment, setup
 
 COMMANDS = {
@@ -117,11 +118,8 @@ def down(home: Home, *, keep_database: bool = False) -> list[str]:
     stopped = _stop(running)
     home.services.unlink(missing_ok=True)
     (home.root / SERVICES_ENVIRONMENT).unlink(missing_ok=True)
-    if not keep_database:
-        if database.stop(home):
-            stopped.append("embedded Postgres")
-        if home.demo_gcp.root.exists() and database.stop(home.demo_gcp):
-            stopped.append("the Postgres of make demo-gcp")
+    if not keep_database and database.stop(home):
+        stopped.append("embedded Postgres")
     return stopped
 
 
@@ -228,6 +226,7 @@ def main() -> int:
     home = Home.current()
     if parser.parse_args().action == "down":
         stopped = down(home)
+        clear_leftovers(home.state, print)
         print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running")
         return 0
     address = up(home)

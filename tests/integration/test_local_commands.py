@@ -22,7 +22,7 @@ import pytest
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway_local import database, postgres_server
+from taxiway_local import database, own_home, postgres_server
 from taxiway_local.home import Home
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
@@ -184,7 +184,9 @@ def test_the_demo_of_google_cloud_leaves_the_checkouts_airflow_alone(home: Path)
     assert run(home, "setup").returncode == 0
     before = runs_and_loads(home)
     # What a demo that was killed has left.
-    (home / ".taxiway" / "demo-gcp" / "logs").mkdir(parents=True)
+    left = home / ".taxiway" / "demo-gcp-killed"
+    left.mkdir(parents=True)
+    (left / own_home.LOCK).touch()
     done = run(home, "demo_gcp", "--rows", "50")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -205,20 +207,23 @@ def test_the_demo_of_google_cloud_leaves_the_checkouts_airflow_alone(home: Path)
         refused = run(home, "demo_gcp", f"--rows={rows}")
         assert (refused.returncode, refused.stdout, refused.stderr) == (2, f"The demo stops: {said}\n", "")
     assert runs_and_loads(home) == before
-    assert not (home / ".taxiway" / "demo-gcp").exists()
+    assert f"removing {left.resolve()}, which a killed run has left" in done.stdout
+    assert list((home / ".taxiway").glob("demo-gcp*")) == []
 
 
-def test_ctrl_c_in_the_demo_of_google_cloud_leaves_nothing(home: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_demo_of_google_cloud_leaves_nothing(home: Path, number: signal.Signals, code: int) -> None:
     process = start_demo(home, "demo_gcp", until="$ airflow dags test gcp_setup")
     refused = run(home, "demo_gcp", "--rows", "50")
     assert (refused.returncode, "another make demo-gcp is running" in refused.stdout) == (2, True)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     rest, _ = process.communicate(timeout=120)
 
-    assert process.returncode == 130, rest
-    assert "Traceback" not in rest
-    assert "nothing of it is left" in rest
-    assert not (home / ".taxiway" / "demo-gcp").exists()
+    assert process.returncode == code, rest
+    if number == signal.SIGINT:
+        assert "Traceback" not in rest
+        assert "nothing of it is left" in rest
+    assert list((home / ".taxiway").glob("demo-gcp*")) == []
 
 
 @pytest.mark.parametrize(
