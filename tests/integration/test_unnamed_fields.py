@@ -12,8 +12,7 @@ import yaml
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import HeaderError, RejectLimitError
-from taxiway.files.csv_header import Layout, read_layout
-from taxiway.files.csv_lines import row_of, without_unnamed
+from taxiway.files.csv_header import read_layout
 from taxiway.loads.row_identity import digest
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -178,41 +177,6 @@ def test_an_empty_name_in_the_middle_is_no_column(connect: Connect, green: Sourc
     path = written(tmp_path, "," + header, ["," + row for row in rows])
     with pytest.raises(HeaderError, match="unknown ''"):
         load(connect(), green, MONTH, path)
-
-
-@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
-def test_the_layout_is_the_same_whatever_the_blocks(size: int, green: Source, plain: Path) -> None:
-    header, *rows = lines_of(plain)
-    data = "\n".join([header + ",", *(row + ",," for row in rows)]).encode()
-    blocks = iter([data[start : start + size] for start in range(0, len(data), size)])
-    line, layout, rest = read_layout(green, Month.parse(MONTH), blocks)
-    assert layout == Layout(green.columns, 2)
-    assert line + b"\n" + b"".join(rest) == data
-
-
-@pytest.mark.parametrize(
-    ("block", "expected"),
-    [
-        (b"1,2,,\n3,4,,\r\n5,6,,", b"1,2\n3,4\r\n5,6"),
-        (b"1,,,,\n", b"1,,\n"),
-        (b"1,2,,\n3,4,\n", None),
-        (b"1,2,,\n3,4", None),
-        (b"1,2,,\n\n", None),
-        (b",,", b""),
-    ],
-)
-def test_a_block_loses_what_is_behind_the_last_column(block: bytes, expected: bytes | None) -> None:
-    assert without_unnamed(block, 2) == expected
-    assert without_unnamed(block, 0) == block
-
-
-@pytest.mark.parametrize(
-    ("line", "row"),
-    [(b'1,"a,",,', b'1,"a,"'), (b'1,2,"",""', b"1,2"), (b"1,,,", b"1,"), (b'1,2,,"x"', None), (b'1,2,,""""', None)],
-)
-def test_a_line_loses_what_is_behind_the_last_column(line: bytes, row: bytes | None) -> None:
-    assert row_of(line, 2, 2)[0] == (line if row is None else row)
-    assert (row_of(line, 2, 2)[1] is None) == (row is not None)
 
 
 def test_the_real_file_of_2015(connect: Connect, cloud: Cloud, tmp_path: Path) -> None:

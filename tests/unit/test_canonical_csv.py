@@ -12,10 +12,12 @@ PLAIN = f"1,{TIME},{TIME},N,-.50"
 
 ORDERS = (
     TYPES,
+    ("timestamp", "timestamp", "integer", "text", "numeric"),
+    ("integer", "text", "numeric", "timestamp", "timestamp"),
     ("timestamp", "integer", "text", "numeric", "timestamp"),
     ("integer", "timestamp", "text", "timestamp", "numeric"),
 )
-"""Side by side within the row, at its ends, apart."""
+"""Side by side within the row, at its start, at its end; one at each end, apart."""
 
 
 def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
@@ -36,6 +38,8 @@ def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
             for types in ORDERS
         ),
         (("timestamp", "timestamp"), f"{TIME},{TIME}"),
+        (("integer", "timestamp", "timestamp", "timestamp"), f"1,{TIME},{TIME},{TIME}"),
+        (("integer", "timestamp", "text", "text", "timestamp", "text"), f"1,{TIME},N,N,{TIME},N"),
         (("timestamp",), TIME),
         (("integer", "text"), "1,Y"),
     ],
@@ -90,6 +94,20 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
 
     for before in ("", f"{good}\n"):
         assert not CanonicalRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
+
+
+def test_nothing_may_follow_a_line_without_end() -> None:
+    rows = CanonicalRows(columns())
+
+    assert rows.add(PLAIN.encode())
+    assert not rows.add(f"{PLAIN}\n".encode())
+
+
+@pytest.mark.parametrize(("types", "row", "plain"), [(("integer",), b"1", False), (("integer", "text"), b"1,Y", True)])
+def test_an_empty_line_is_a_row_of_one_column(types: tuple[str, ...], row: bytes, plain: bool) -> None:
+    """In a row of several columns, COPY refuses it by itself."""
+    assert CanonicalRows(columns(types)).add(row + b"\n" + row)
+    assert CanonicalRows(columns(types)).add(row + b"\n\n" + row) is plain
 
 
 @pytest.mark.parametrize("odd", ["2019-01-05 24:00:00", "2019-01-05 00:44:60"])

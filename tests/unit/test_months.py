@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import date
 
 import pytest
@@ -43,14 +44,18 @@ def test_a_month_reads_and_writes_the_same(text: str) -> None:
     ],
 )
 def test_anything_else_is_refused(text: object) -> None:
-    with pytest.raises(InvalidMonthError, match="YYYY-MM"):
+    with pytest.raises(InvalidMonthError) as caught:
         Month.parse(text)  # type: ignore[arg-type]
+
+    assert str(caught.value) == f"{text!r} is not a month: write it as YYYY-MM, for example 2019-03"
 
 
 def test_months_follow_each_other() -> None:
-    assert Month(2019, 12).next() == Month(2020, 1)
-    assert Month(2019, 1).next() == Month(2019, 2)
-    assert Month(2019, 12) < Month(2020, 1)
+    months = [Month(year, number) for year in (2019, 2020) for number in range(1, 13)]
+
+    assert [month.next() for month in months[:-1]] == months[1:]
+    assert [month.previous() for month in months[1:]] == months[:-1]
+    assert all(first < second for first, second in itertools.pairwise(months))
 
 
 def test_a_day_lies_in_its_month() -> None:

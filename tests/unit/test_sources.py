@@ -1,16 +1,20 @@
 from __future__ import annotations
 
-import shutil
+import hashlib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source, load_source, load_sources
+from taxiway.sources.plain_yaml import shown
+from taxiway.sources.source import MAX_COLUMNS, Column, Source, find_source, load_source, load_sources
 
 
 def test_both_colours_are_there() -> None:
@@ -40,80 +44,285 @@ def test_headers_are_those_of_the_real_files(name: str, tlc: Path) -> None:
             assert stream.readline().strip().split(",") == [column.header for column in source.columns], path.name
 
 
+DOCUMENT = {
+    "title": "Lime taxi trips",
+    "first_month": "2019-01",
+    "schedule": "0 9 1 * *",
+    "file": "lime_{month}.csv.gz",
+    "path": "Lime/lime_{month}.csv.gz",
+    "main_table": "lime_trips",
+    "owner": "taxi",
+    "tags": ["taxi", "lime"],
+    "columns": [
+        {"name": "VendorID", "type": "integer", "description": "who sent the trip"},
+        {"name": "Total", "type": "numeric", "description": "US dollars"},
+    ],
+}
+LIME = Source(
+    name="lime",
+    title="Lime taxi trips",
+    first_month=Month(2019, 1),
+    last_month=None,
+    schedule="0 9 1 * *",
+    file="lime_{month}.csv.gz",
+    path="Lime/lime_{month}.csv.gz",
+    main_table="lime_trips",
+    owner="taxi",
+    tags=("taxi", "lime"),
+    allow_empty=False,
+    max_rejected_share=0.001,
+    columns=(
+        Column("VendorID", "vendorid", "integer", "who sent the trip"),
+        Column("Total", "total", "numeric", "US dollars"),
+    ),
+    allowed_redirect_hosts=(),
+    max_file_size=1024**3,
+    max_unpacked_size=8 * 1024**3,
+    checks=(),
+)
+
+
+def write(folder: Path, name: str = "lime", **changes: object) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in {**DOCUMENT, **changes}.items() if value is not ...}))
+    return path
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def column(**changes: object) -> list[object]:
+    return [{"name": "a", "type": "text", "description": "x", **changes}]
+
+
+def test_a_source_is_read_with_what_it_leaves_out(tmp_path: Path) -> None:
+    path = write(tmp_path)
+
+    assert load_source(path) == replace(LIME, yaml_sha256=digest_of(path))
+
+
+def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
+    check = {"name": "odd", "measure": "share_null", "column": "total", "severity": "warn", "message": "x"}
+    path = write(
+        tmp_path,
+        last_month="2019-01",
+        allow_empty=True,
+        max_rejected_share=1,
+        max_file_size=1,
+        max_unpacked_size="2 KiB",
+        allowed_redirect_hosts=["a.test", "b.test:8080"],
+        checks=[{**check, "at_most": 0.1}],
+    )
+
+    assert load_source(path) == replace(
+        LIME,
+        last_month=Month(2019, 1),
+        allow_empty=True,
+        max_rejected_share=1.0,
+        max_file_size=1,
+        max_unpacked_size=2048,
+        allowed_redirect_hosts=("a.test", "b.test:8080"),
+        checks=(Check("odd", "share_null", "total", None, 0.1, "warn", "x"),),
+        yaml_sha256=digest_of(path),
+    )
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_a_share_is_a_number_whatever_its_form(share: float, tmp_path: Path) -> None:
+    found = load_source(write(tmp_path, max_rejected_share=share)).max_rejected_share
+
+    assert (found, type(found)) == (share, float)
+
+
+def test_a_source_may_have_so_many_columns(tmp_path: Path) -> None:
+    columns = [{"name": f"c{number}", "type": "text", "description": "x"} for number in range(MAX_COLUMNS)]
+
+    assert len(load_source(write(tmp_path, columns=columns)).columns) == MAX_COLUMNS
+
+
+A_MONTH = "to be a month (YYYY-MM)"
+A_TEXT = "to be a text of at most 1000 characters that isn't empty"
+A_CRON = "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"
+A_FILE = "to be a name of letters, digits, dots, underscores and hyphens, {month} and .csv.gz"
+ONE_MONTH = "to hold {month} once, and no other braces"
+A_PATH = "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and slashes"
+A_SIZE = "to be a size, such as 1 GiB"
+HOSTS = "to be a list of lower-case host names without scheme or path"
+COLUMNS = "to be a list of columns, at most 1000"
+COLUMN = "to have name, type and description"
+NAME = (
+    "to be letters, digits and underscores, and none of unique_row_id, filename, source_month, line_number, "
+    "row_count, unreadable_column, ctid, xmin, xmax, cmin, cmax, tableoid"
+)
 BAD = [
-    ("first_month", "2019-13", "first_month is '2019-13': expected it to be a month"),
-    ("first_month", 2019, "expected it to be a month"),
-    ("main_table", "green; DROP TABLE x", "main_table is"),
-    ("main_table", "Green", "main_table is"),
-    ("main_table", "g" * 33, "main_table is"),
-    ("file", "green.parquet", "file is"),
-    ("file", "green.csv.gz", "to hold {month} once"),
-    ("path", "../{month}/green_tripdata_{month}.csv.gz", "path is"),
-    ("path", "/etc/green_tripdata_{month}.csv.gz", "path is"),
-    ("path", "a/../green_tripdata_{month}.csv.gz", "path is"),
-    ("path", "green/other_{month}.csv.gz", "to end in the name under 'file'"),
-    ("path", "gr%20een/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
-    ("path", "gr een/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
-    ("path", "grün/green_tripdata_{month}.csv.gz", "letters, digits, dots, underscores, hyphens and slashes"),
-    ("path", "green/green_tripdata_{year}-{month}.csv.gz", "to hold {month} once, and no other braces"),
-    ("path", "green/green_tripdata_{month.csv.gz", "to hold {month} once, and no other braces"),
-    ("file", "green%_{month}.csv.gz", "letters, digits, dots, underscores and hyphens"),
-    ("file", "green_{month}_{month}.csv.gz", "to hold {month} once, and no other braces"),
-    ("first_month", "2019-3", "expected it to be a month \\(YYYY-MM\\)"),
-    ("first_month", "201903", "expected it to be a month \\(YYYY-MM\\)"),
-    ("first_month", date(2019, 3, 1), "expected it to be a month \\(YYYY-MM\\)"),
-    ("path", "green/{{ x }}_{month}.csv.gz", "path is"),
-    ("schedule", "every month", "schedule is"),
-    ("schedule", "0 9 * * *", "expected it to be a monthly cron"),
-    ("schedule", "0 99 1 * *", "expected it to be a monthly cron"),
-    ("schedule", "0 9 31 * *", "expected it to be a monthly cron"),
-    ("tags", "taxi", "tags is"),
-    ("tags", ["a b"], "tags is"),
-    ("allow_empty", "no", "allow_empty is"),
-    ("title", "", "title is"),
-    ("columns", [], "columns is"),
-    ("columns", [{"name": "a"}], "columns\\[0\\] is"),
-    ("columns", [{"name": "a", "type": "float", "description": "x"}], "columns\\[0\\].type is 'float'"),
-    ("columns", [{"name": 'a"', "type": "text", "description": "x"}], "columns\\[0\\].name is"),
-    ("columns", [{"name": "filename", "type": "text", "description": "x"}], "none of unique_row_id, filename"),
+    ("first_month", A_MONTH, ["2019-13", 2019, "2019-3", "201903", date(2019, 3, 1)]),
+    ("last_month", A_MONTH, ["2019-13", None]),
+    ("last_month", "not to be before first_month", ["2018-12"]),
+    ("main_table", "to be a lower-case name of at most 32 characters", ["x; DROP TABLE y", "Lime", "l" * 33]),
+    ("main_table", "to be none of load_events, loads, months, rejected_rows", ["months", "loads", "rejected_rows"]),
+    ("file", A_FILE, ["lime_{month}.parquet", "lime%_{month}.csv.gz"]),
+    ("file", ONE_MONTH, ["lime.csv.gz", "lime_{month}_{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
+    ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz", "lime/{{ x }}_{month}.csv.gz"]),
     (
-        "columns",
-        [{"name": "Source_Month", "type": "text", "description": "x"}],
-        "none of unique_row_id, .*source_month",
+        "path",
+        A_PATH,
+        [
+            "../{month}/lime.csv.gz",
+            "/lime/lime_{month}.csv.gz",
+            "a/../lime_{month}.csv.gz",
+            "li%20me/lime_{month}.csv.gz",
+            "li me/lime_{month}.csv.gz",
+            "li\u00ebm/lime_{month}.csv.gz",
+        ],
     ),
-    ("columns", [{"name": "row_count", "type": "integer", "description": "x"}], "none of unique_row_id, .*row_count"),
-    ("main_table", "months", "to be none of load_events, loads, months, rejected_rows"),
-    ("columns", [{"name": "XMIN", "type": "text", "description": "x"}], "columns\\[0\\].name is 'XMIN'"),
-    ("last_month", "2018-12", "last_month is '2018-12': expected it not to be before first_month"),
-    ("max_rejected_share", 2, "max_rejected_share is 2: expected it to be a share"),
-    ("columns", [{"name": "a", "type": "text", "description": " "}], "columns\\[0\\].description is"),
     (
-        "columns",
-        [{"name": "a", "type": "text", "description": "x"}, {"name": "A", "type": "text", "description": "x"}],
-        "columns\\[1\\].name is 'a': expected it to stand once",
+        "path",
+        "to end in the name under 'file', lime_{month}.csv.gz",
+        ["lime/other_{month}.csv.gz", "lime//lime_{month}.csv.gz", "./lime_{month}.csv.gz"],
     ),
+    ("schedule", A_CRON, ["every month", "0 9 * * *", "0 99 1 * *", "0 9 31 * *"]),
+    ("title", A_TEXT, ["", " ", 1, "x" * 1001]),
+    ("owner", "to be a plain word", ["a b"]),
+    ("tags", "to be a list of plain words", ["taxi", [], ["a b"], ["a", 1]]),
+    ("allow_empty", "to be true or false", ["no", 1, None]),
+    ("max_rejected_share", "to be a share between 0 and 1, such as 0.001", [2, 1.001, -0.001, True, "0.1", None]),
+    ("max_file_size", A_SIZE, [0, -1, True, 1.5, "1 mile", None]),
+    ("max_unpacked_size", A_SIZE, ["0"]),
+    ("allowed_redirect_hosts", HOSTS, ["a.test", ["a.test", "https://a.test"], ["A.test"], [1]]),
+    ("checks", "to be a list of checks", [{"name": "x"}]),
+    ("columns", COLUMNS, [[], "a", {"a": "text"}, ["a"] * (MAX_COLUMNS + 1)]),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "said"), BAD, ids=[f"{key}-{index}" for index, (key, _, _) in enumerate(BAD)])
-def test_a_value_that_does_not_fit_is_named(key: str, value: object, said: str, tmp_path: Path) -> None:
-    document = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text())
-    path = tmp_path / "green.yaml"
-    path.write_text(yaml.safe_dump({**document, key: value}))
+@pytest.mark.parametrize(
+    ("key", "expected", "value"),
+    [(key, expected, value) for key, expected, values in BAD for value in values],
+)
+def test_a_value_that_does_not_fit_is_named(key: str, expected: str, value: object, tmp_path: Path) -> None:
+    path = write(tmp_path, **{key: value})
 
-    with pytest.raises(SourceConfigError, match=said) as caught:
+    with pytest.raises(SourceConfigError) as caught:
         load_source(path)
 
-    assert str(path) in str(caught.value)
+    assert str(caught.value) == f"{path}: {key} is {shown(value)}: expected it {expected}"
 
 
-def test_missing_and_unknown_keys_are_named(tmp_path: Path) -> None:
-    document = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text())
-    del document["owner"]
-    (tmp_path / "green.yaml").write_text(yaml.safe_dump({**document, "colour": "green"}))
+@pytest.mark.parametrize(
+    ("columns", "key", "value", "expected"),
+    [
+        (["a"], "[0]", "a", COLUMN),
+        ([{"name": "a", "type": "text"}], "[0]", {"name": "a", "type": "text"}, COLUMN),
+        ([*column(), *column(unit="m")], "[1]", column(unit="m")[0], COLUMN),
+        (column(type="float"), "[0].type", "float", "to be one of integer, numeric, timestamp, text"),
+        (column(name='a"'), "[0].name", 'a"', NAME),
+        (column(name=1), "[0].name", 1, NAME),
+        (column(name="filename"), "[0].name", "filename", NAME),
+        (column(name="Source_Month"), "[0].name", "Source_Month", NAME),
+        (column(name="XMIN"), "[0].name", "XMIN", NAME),
+        (column(description=" "), "[0].description", " ", "to say what the column means"),
+        (column(description=1), "[0].description", 1, "to say what the column means"),
+        (
+            [*column(name="b"), *column(), *column(name="A")],
+            "[2].name",
+            "a",
+            "to stand once (case does not count)",
+        ),
+    ],
+)
+def test_a_column_that_does_not_fit_is_named(
+    columns: list[object], key: str, value: object, expected: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, columns=columns)
 
-    with pytest.raises(SourceConfigError, match="missing keys: owner; unknown keys: colour"):
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert str(caught.value) == f"{path}: columns{key} is {shown(value)}: expected it {expected}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing", "unknown"),
+    [
+        ({"owner": ...}, "owner", "none"),
+        ({"title": ..., "owner": ..., "colour": "x", "XL": 1}, "title, owner", "XL, colour"),
+        (
+            {f"key_{number:02}": 1 for number in range(11)},
+            "none",
+            ", ".join(f"key_{number:02}" for number in range(10)),
+        ),
+    ],
+)
+def test_missing_and_unknown_keys_are_named(
+    changes: dict[str, object], missing: str, unknown: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, **changes)
+
+    with pytest.raises(SourceConfigError) as caught:
         load_sources(tmp_path)
+
+    assert str(caught.value) == (
+        f"{path}: missing keys: {missing}; unknown keys: {unknown}; a source has title, first_month, schedule, file, "
+        f"path, main_table, owner, tags, columns and may have last_month, allow_empty, max_rejected_share, "
+        f"max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
+    )
+
+
+@pytest.mark.parametrize("name", ["Lime", "9", "lime-trips", "l" * 33])
+def test_a_file_is_named_as_a_source_may_be(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, name)
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert str(caught.value) == (f"{path}: a source's file is named in lower-case letters, digits and underscores")
+
+
+def test_a_list_is_no_source(tmp_path: Path) -> None:
+    path = tmp_path / "lime.yaml"
+    path.write_text("[a]")
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert str(caught.value) == f"{path}: expected keys and values, found list"
+
+
+def test_sources_are_ordered_and_found_by_name(tmp_path: Path) -> None:
+    lime = write(tmp_path, "lime")
+    write(tmp_path, "amber", main_table="amber_trips")
+
+    assert [source.name for source in load_sources(tmp_path)] == ["amber", "lime"]
+    assert find_source(tmp_path, "lime") == load_source(lime)
+
+
+@pytest.mark.parametrize("name", ["Lime", "lime.yaml", "../lime", None])
+def test_a_source_is_found_by_its_plain_name_only(name: Any, tmp_path: Path) -> None:
+    write(tmp_path)
+
+    with pytest.raises(SourceConfigError) as caught:
+        find_source(tmp_path, name)
+
+    assert str(caught.value) == (f"{name!r} is not a source's name: expected lower-case letters, digits, underscores")
+
+
+def test_a_month_outside_the_first_and_the_last_is_not_available() -> None:
+    months = [Month(2018, 12), Month(2019, 1), Month(2019, 2), Month(2019, 3)]
+    ends = replace(LIME, last_month=Month(2019, 2))
+
+    where = "include/sources/lime.yaml says that there are the months"
+    assert [LIME.why_unavailable(month) for month in months] == [
+        f"lime 2018-12: not available: {where} from 2019-01 on",
+        None,
+        None,
+        None,
+    ]
+    assert [ends.why_unavailable(month) for month in months] == [
+        f"lime 2018-12: not available: {where} 2019-01 to 2019-02",
+        None,
+        None,
+        f"lime 2019-03: not available: {where} 2019-01 to 2019-02",
+    ]
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
@@ -124,13 +333,19 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
 
 
 def test_two_sources_share_no_main_table(tmp_path: Path) -> None:
-    shutil.copy(SOURCES_FOLDER / "green.yaml", tmp_path / "green.yaml")
-    shutil.copy(SOURCES_FOLDER / "green.yaml", tmp_path / "lime.yaml")
+    write(tmp_path, "amber", main_table="trips")
+    write(tmp_path, "lime", main_table="trips")
 
-    with pytest.raises(SourceConfigError, match=r"main_table 'green_tripdata' is that of green.yaml too"):
+    with pytest.raises(SourceConfigError) as caught:
         load_sources(tmp_path)
+
+    assert str(caught.value) == (
+        f"{tmp_path}/lime.yaml: main_table 'trips' is that of amber.yaml too: give each source a table of its own"
+    )
 
 
 def test_a_folder_without_sources_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceConfigError, match=r"expected at least one \*.yaml file"):
+    with pytest.raises(SourceConfigError) as caught:
         load_sources(tmp_path)
+
+    assert str(caught.value) == f"{tmp_path}: no source here: expected at least one *.yaml file"

@@ -51,7 +51,7 @@ def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[
     """
     header, first_rows = split_header(source, month, blocks)
     columns = match_header(source, month, header)
-    while len(first_rows) < SAMPLE and (block := next(blocks, b"")):
+    while len(first_rows) < SAMPLE and (block := next(blocks, None)):
         first_rows += block
     unnamed = _unnamed_fields(first_rows, len(columns), len(_names(header)) - len(columns))
     return header, Layout(columns, unnamed), chain([first_rows], blocks)
@@ -81,10 +81,10 @@ def _names(line: bytes) -> list[str]:
     :raises UnicodeDecodeError: it is not UTF-8
     :raises csv.Error: it is not CSV
     """
-    text = line.decode("utf-8-sig").rstrip("\r\n")
+    text = line.decode("utf-8-sig")
     if "\0" in text:
         raise csv.Error("it holds a NUL")
-    return [name.strip() for name in next(csv.reader([text], strict=True), [])]
+    return [name.strip() for name in next(csv.reader([text], strict=True))]
 
 
 def split_header(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, bytes]:

@@ -21,7 +21,7 @@ def numbered_lines(blocks: Iterable[bytes], first: int = 1) -> Iterator[tuple[in
         for line in whole:
             yield number, line[:MAX_LINE].removesuffix(b"\r")
             number += 1
-        rest = rest[: MAX_LINE + 1]
+        rest = rest[:MAX_LINE]
     if rest:
         yield number, rest[:MAX_LINE].removesuffix(b"\r")
 
@@ -90,7 +90,7 @@ def row_of(line: bytes, fields: int, unnamed: int = 0) -> tuple[bytes, str | Non
     if b"\0" in line:
         return line, f"a NUL at byte {line.index(0) + 1}"
     try:
-        text = line.decode("utf-8")
+        text = line.decode()
     except UnicodeDecodeError as error:
         return line, f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}"
     parts = text.split('"')

@@ -91,7 +91,7 @@ def other_kind(head: bytes) -> Kind | None:
         return _page(head)
     if (member := _tar_member(head)) is not None:
         return Kind("a tar archive", _UNPACK_TAR, f"its first member is {quoted(member)}")
-    line = head.partition(b"\n")[0].rstrip(b"\r")
+    line = head.partition(b"\n")[0].removesuffix(b"\r")
     # A header's first name may begin like another format: ORCID, PAR1.
     may_be_header = b"," in line and line.isascii() and line.decode().isprintable()
     for begin, name, advice in _FORMATS:
@@ -100,7 +100,7 @@ def other_kind(head: bytes) -> Kind | None:
                 return Kind("an Excel workbook", _SAVE)
             return Kind(name, advice)
     text = head.removeprefix(_BOM)
-    if text.lstrip()[:5] == b"<?xml" or text.lstrip()[:7] == b"<Error>":
+    if text.lstrip().startswith((b"<?xml", b"<Error>")):
         return Kind("an XML document", LOOK, _beginning(text))
     if _JSON.match(text):
         return Kind("a JSON document", _OTHER_FORMAT, _beginning(text))
@@ -121,7 +121,7 @@ def describe_body(body: bytes, content_type: str) -> Kind:
     kind = other_kind(body) or (_page(body) if "html" in media_type else None)
     if kind is not None:
         return Kind(kind.name, kind.advice, f"{label}, {kind.detail}" if kind.detail else label)
-    start = body[:200].decode("utf-8", errors="replace")
+    start = body[:200].decode(errors="replace")
     if "\ufffd" in start[:-1] or "\0" in start:
         return Kind(f"data ({label}) that begins with the bytes {body[:8].hex(' ')}", LOOK)
     advice = _COMPRESS if "," in start.partition("\n")[0] else LOOK
@@ -129,11 +129,11 @@ def describe_body(body: bytes, content_type: str) -> Kind:
 
 
 def _beginning(head: bytes) -> str:
-    return f"it begins '{one_line(head[:1000].decode('utf-8', errors='replace'))}'"
+    return f"it begins '{one_line(head.decode(errors='replace'))}'"
 
 
 def _page(head: bytes) -> Kind:
-    title = _TITLE.search(head.decode("utf-8", errors="replace"))
+    title = _TITLE.search(head.decode(errors="replace"))
     named = f"title '{one_line(html.unescape(title[1]), 80)}'" if title else "without a title"
     return Kind("an HTML page", _PAGE, named)
 

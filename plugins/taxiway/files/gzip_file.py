@@ -81,8 +81,7 @@ def check_gzip(path: Path, *, limit: int | None = None) -> GzipContents:
     unpacked, head = 0, b""
     for block in unpacked_blocks(path, digest, limit=limit):
         unpacked += len(block)
-        if len(head) < HEAD:
-            head += block[: HEAD - len(head)]
+        head += block[: HEAD - len(head)]
     return GzipContents(path.stat().st_size, digest.hexdigest(), unpacked, head)
 
 
@@ -94,7 +93,7 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | N
     :raises GzipFaultError: as :func:`check_gzip`
     :raises UnpackedSizeError: as :func:`check_gzip`; what was yielded before is within the limit
     """
-    size, members, total = 0, 0, 0
+    size, total = 0, 0
     member = None
     with path.open("rb", buffering=0) as file:
         while block := file.read(_READ_BLOCK):
@@ -104,7 +103,7 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | N
             while block:
                 if member is None:
                     if not GZIP_MAGIC.startswith(block[:2]):
-                        raise _not_a_member(size - len(block), members)
+                        raise _not_a_member(size - len(block))
                     member = isal_zlib.decompressobj(_GZIP_WBITS)
                 try:
                     unpacked = member.decompress(block, _UNPACKED_BLOCK)
@@ -116,15 +115,15 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | N
                 if unpacked:
                     yield unpacked
                 if member.eof:
-                    block, member, members = member.unused_data, None, members + 1
+                    block, member = member.unused_data, None
                 else:
                     block = member.unconsumed_tail
     if member is not None:
         raise GzipFaultError(f"a gzip file that breaks off after {size} bytes, inside its data", truncated=True)
 
 
-def _not_a_member(position: int, members: int) -> GzipFaultError:
-    if members:
+def _not_a_member(position: int) -> GzipFaultError:
+    if position:
         return GzipFaultError(f"a gzip file with other data behind its end, from byte {position} on")
     return GzipFaultError("no gzip file: its first bytes are others")
 

@@ -164,9 +164,9 @@ def _read_check(key: str, entry: object, column_types: Mapping[str, str], error:
 
 
 def _bound(key: str, entry: Mapping[Any, Any], name: str, most: float, error: ConfigError) -> float | None:
-    value = entry.get(name)
-    if value is None and name not in entry:
+    if name not in entry:
         return None
+    value = entry[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise error(key, value, f"to be a number from 0 to {most}, such as 0.01")
     return float(value)

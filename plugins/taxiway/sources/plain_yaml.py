@@ -49,7 +49,7 @@ def read_plain_yaml(path: Path) -> tuple[Any, str]:
         if size > MAX_BYTES:
             raise SourceConfigError(f"{path}: has {size} bytes: expected at most {MAX_BYTES}")
         content = path.read_bytes()
-        text = content.decode("utf-8")
+        text = content.decode()
         _require_plain_events(text)
         document = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that knows less
         return document, hashlib.sha256(content).hexdigest()
@@ -77,7 +77,7 @@ def _require_plain_events(text: str) -> None:
     depth = 0
     event: Any
     for event in yaml.parse(text, Loader=_SafeLoader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        if getattr(event, "anchor", None) is not None:
             raise yaml.composer.ComposerError(None, None, "anchors and aliases have no place here", event.start_mark)
         if getattr(event, "tag", None) is not None:
             raise yaml.composer.ComposerError(None, None, f"the tag {event.tag} has no place here", event.start_mark)

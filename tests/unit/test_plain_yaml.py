@@ -1,0 +1,94 @@
+"""What a YAML file may hold: keys, values and lists, and nothing that means more."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.errors import SourceConfigError
+from taxiway.sources.plain_yaml import MAX_BYTES, MAX_DEPTH, read_plain_yaml, shown
+
+
+def read(folder: Path, text: str) -> Any:
+    path = folder / "green.yaml"
+    path.write_text(text, encoding="utf-8")
+    held, sha256 = read_plain_yaml(path)
+    assert sha256 == hashlib.sha256(text.encode()).hexdigest()
+    return held
+
+
+def refused(folder: Path, text: str) -> str:
+    """What is said of the file, behind its name."""
+    with pytest.raises(SourceConfigError) as caught:
+        read(folder, text)
+    path, _, said = str(caught.value).partition(": ")
+    assert path == str(folder / "green.yaml")
+    return said
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("a: 1\nb: [x, {c: grün}]\n", {"a": 1, "b": ["x", {"c": "grün"}]}),
+        ("a: {b: x}\nb: {b: x}\n", {"a": {"b": "x"}, "b": {"b": "x"}}),
+        ("- []\n" * 2 * MAX_DEPTH, [[]] * 2 * MAX_DEPTH),
+        ("a: " + "x" * (MAX_BYTES - 3), {"a": "x" * (MAX_BYTES - 3)}),
+    ],
+    ids=["nested", "a key in two mappings", "many lists side by side", "the largest file"],
+)
+def test_keys_values_and_lists_are_read(text: str, held: object, tmp_path: Path) -> None:
+    assert read(tmp_path, text) == held
+
+
+def test_lists_within_each_other_are_read_as_deep_as_they_may_be(tmp_path: Path) -> None:
+    held = read(tmp_path, "[" * MAX_DEPTH + "]" * MAX_DEPTH)
+
+    for _ in range(MAX_DEPTH - 1):
+        (held,) = held
+    assert held == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: x\nb: *a", 'anchors and aliases have no place here in "<unicode string>", line 2, column 4'),
+        ("a: &a x", 'anchors and aliases have no place here in "<unicode string>", line 1, column 4'),
+        ("a: &a [x]", 'anchors and aliases have no place here in "<unicode string>", line 1, column 4'),
+        ("a: !b c", 'the tag !b has no place here in "<unicode string>", line 1, column 4'),
+        ("a: !b [c]", 'the tag !b has no place here in "<unicode string>", line 1, column 4'),
+        (
+            "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+            f'more than {MAX_DEPTH} levels in "<unicode string>", line 1, column {MAX_DEPTH + 1}',
+        ),
+        ("a:\n  b: x\n  c: y\n  b: z", "the key 'b' stands twice in \"<unicode string>\", line 2, column 3"),
+        ("a: b: c", 'mapping values are not allowed in this context in "<unicode string>", line 1, column 5'),
+    ],
+)
+def test_anything_else_is_refused_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, text).startswith(f"not a YAML file: {said}")
+
+
+def test_a_long_complaint_is_cut(tmp_path: Path) -> None:
+    assert refused(tmp_path, f"a: !{'b' * 1000} c") == f"not a YAML file: the tag !{'b' * 491}"
+
+
+def test_a_larger_file_is_not_read(tmp_path: Path) -> None:
+    assert refused(tmp_path, "a: " + "x" * (MAX_BYTES - 2)) == (
+        f"has {MAX_BYTES + 1} bytes: expected at most {MAX_BYTES}"
+    )
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceConfigError) as caught:
+        read_plain_yaml(tmp_path / "lime.yaml")
+
+    assert str(caught.value) == f"{tmp_path}/lime.yaml: no such source: expected a YAML file there"
+
+
+def test_values_are_shown_shortened() -> None:
+    assert shown({"a": [1, "b"]}) == "{'a': [1, 'b']}"
+    assert len(shown("x" * 1000)) == 120
+    assert shown(10**5000) == "a number of too many digits"
