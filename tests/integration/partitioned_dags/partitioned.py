@@ -1,0 +1,35 @@
+"""The comparison as decision 14 tried it: a run for each month, set off by Airflow when both warehouses have it."""
+
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, PartitionedAssetTimetable, task
+
+from taxiway.orchestration.assets import bigquery_asset, postgres_asset
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import find_source
+
+GREEN = find_source(SOURCES_FOLDER, "green")
+POSTGRES, BIGQUERY = postgres_asset(GREEN), bigquery_asset(GREEN)
+
+for dag_id, condition in (("when_both", POSTGRES & BIGQUERY), ("when_either", POSTGRES | BIGQUERY)):
+    with DAG(
+        dag_id,
+        schedule=PartitionedAssetTimetable(assets=condition),
+        catchup=False,
+        is_paused_upon_creation=False,
+    ):
+        EmptyOperator(task_id="compare")
+
+with DAG("scheduler_is_awake", schedule=Asset("wake_up"), catchup=False, is_paused_upon_creation=False):
+    EmptyOperator(task_id="be_awake")
+
+with DAG("publish_months", schedule=None, is_paused_upon_creation=False):
+
+    @task(outlets=[POSTGRES])
+    def publish(**context: Any) -> None:
+        """Say which months were published: those of the run's conf, else that of its logical date."""
+        months = context["dag_run"].conf.get("months") or [context["logical_date"].strftime("%Y-%m")]
+        context["outlet_events"][POSTGRES].add_partitions(months)
+
+    publish()

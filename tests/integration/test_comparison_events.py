@@ -1,0 +1,341 @@
+"""What sets the comparison off, in a real scheduler: orders of events, corrections, pauses, many months, reruns.
+
+The loads' steps publish months without Airflow, and their events come through its REST API: as many as a test needs.
+The last tests are those of decision 14: what Airflow does with the same events if assets are partitioned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.orchestration.assets import announce, bigquery_asset, postgres_asset
+from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
+from tests.cloud_loading import Cloud
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import wait_until
+from tests.integration.gcp_airflow import gcp_airflow, stand_ins
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import lines_of, load
+
+DAGS = Path(__file__).with_name("partitioned_dags")
+EVENTS_PROGRAM = Path(__file__).with_name("many_asset_events.py")
+ASSETS = {"postgres": postgres_asset, "bigquery": bigquery_asset}
+OLD = "2019-12"
+"""A month whose event comes before the comparison."""
+
+SETTLED = "2019-11"
+"""A month that both warehouses hold from the start."""
+
+MANY = [f"{year}-{number:02d}" for year in range(1950, 1993) for number in range(1, 13)]
+"""More months than Airflow's scheduler looks at in a round, which is 500."""
+
+ROWS = 20
+RUNS = map("manual__{}".format, itertools.count(1))
+
+
+@dataclass
+class Comparing:
+    """Airflow with ``taxi_compare``, and both warehouses.
+
+    :param taxi: Airflow and Postgres
+    :param cloud: BigQuery
+    :param folder: where files of months are written
+    :param asset_ids: by the assets' names
+    """
+
+    taxi: TaxiAirflow
+    cloud: Cloud
+    source: Source
+    folder: Path
+    asset_ids: dict[str, int]
+
+    def file(self, month: str, revision: int) -> Path:
+        path = self.folder / str(revision) / self.source.filename(Month.parse(month))
+        if not path.exists():
+            write_sample_month(self.source, Month.parse(month), path, rows=ROWS, revision=revision)
+        return path
+
+    def rows(self, month: str, revision: int) -> int:
+        return len(lines_of(self.file(month, revision))) - 1
+
+    def load(self, warehouse: str, month: str, revision: int = 0) -> None:
+        """Publish a month, by the steps of a load."""
+        if warehouse == "postgres":
+            with self.taxi.connect() as connection:
+                load(connection, self.source, month, self.file(month, revision), run_id=next(RUNS))
+        else:
+            self.cloud.load(self.source, month, self.file(month, revision), run_id=next(RUNS))
+
+    def announce(self, warehouse: str, month: str) -> None:
+        """Say that a month was published, as the task does that publishes."""
+        asset = ASSETS[warehouse](self.source)
+        self.event(asset.name, extra=said_of(asset, month))
+
+    def publish(self, warehouse: str, month: str, revision: int = 0) -> None:
+        """Load a month, and say so."""
+        self.load(warehouse, month, revision)
+        self.announce(warehouse, month)
+
+    def event(self, asset_name: str, **body: Any) -> None:
+        """Let an asset have an event."""
+        self.taxi.airflow.rest("/assets/events", "POST", {"asset_id": self.asset_ids[asset_name], **body})
+
+    def pause(self, paused: bool, *dag_ids: str) -> None:
+        for dag_id in dag_ids:
+            self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
+
+    def last_run(self) -> int:
+        return int(self.taxi.airflow.query("SELECT coalesce(max(id), 0) FROM dag_run")[0][0])
+
+    def compared_after(self, last_run: int) -> dict[str, int]:
+        """Wait until Airflow has nothing left to compare; return rows of the months that runs after this one compared.
+
+        A month may be compared twice: an event that comes between a run's first event and the run is compared by the
+        run, and again by the next one.
+        """
+        unfinished = (
+            "SELECT 1 FROM asset_dag_run_queue WHERE target_dag_id = 'taxi_compare' UNION ALL "
+            "SELECT 1 FROM dag_run WHERE dag_id = 'taxi_compare' AND state IN ('queued', 'running')"
+        )
+        wait_until(lambda: not self.taxi.airflow.query(unfinished), timeout=180, what="the comparisons to end")
+        runs = self.runs(last_run)
+        assert {state for _, state, _ in runs} <= {"success"}
+        return {title: rows for _, _, agreed in runs for title, rows in (agreed or {}).items()}
+
+    def runs(self, last_run: int) -> list[tuple[str, str, dict[str, int] | None]]:
+        """Id and state of the comparisons after a run, and what each returned; None if its task was skipped."""
+        return self.taxi.airflow.query(
+            "SELECT dag_run.run_id, state, value FROM dag_run LEFT JOIN xcom ON xcom.dag_run_id = dag_run.id"
+            " AND key = 'return_value' WHERE dag_run.dag_id = 'taxi_compare' AND dag_run.id > %s ORDER BY dag_run.id",
+            last_run,
+        )
+
+    def logs(self) -> str:
+        folder = self.taxi.airflow.home / "logs" / "dag_id=taxi_compare"
+        return "\n".join(path.read_text() for path in folder.rglob("*.log"))
+
+
+def said_of(asset: Asset, month: str) -> Any:
+    """What the event of a load says."""
+    outlets = OutletEventAccessors()
+    announce([asset], {"outlet_events": outlets}, "green", month)
+    return outlets[asset].extra
+
+
+@pytest.fixture(scope="module")
+def comparing(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    _bigquery_server: StandIn,
+    _cloud_storage_server: CloudStorage,
+    green: Source,
+) -> Iterator[Comparing]:
+    folder = tmp_path_factory.mktemp("comparing")
+    taxi = gcp_airflow(
+        postgres_server, folder / "home", "http://mirror.test", stand_ins(_bigquery_server, _cloud_storage_server)
+    )
+    dags = folder / "dags"
+    dags.mkdir()
+    for path in (*(ROOT / "dags").glob("*.py"), *DAGS.glob("*.py")):
+        (dags / path.name).symlink_to(path)
+    (taxi.airflow.home / "dags").unlink()
+    (taxi.airflow.home / "dags").symlink_to(dags)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
+            patch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage_server.url)
+            cloud = Cloud.connect().set_up()
+            done = taxi.airflow.run("dags", "reserialize")
+            assert done.returncode == 0, done.stdout + done.stderr
+            asset_ids = dict(taxi.airflow.query("SELECT name, id FROM asset"))
+            with taxi.airflow.services("api-server", "scheduler"):
+                comparing = Comparing(taxi, cloud, green, folder, asset_ids)
+                comparing.announce("postgres", OLD)
+                # What was published before is none of its business, as for a DAG that comes later.
+                taxi.airflow.query("UPDATE dag_schedule_asset_reference SET created_at = now()")
+                for warehouse in ASSETS:
+                    comparing.load(warehouse, SETTLED)
+                comparing.pause(False, "taxi_compare")
+                yield comparing
+    finally:
+        taxi.close()
+        _bigquery_server.reset()
+        _cloud_storage_server.reset()
+
+
+def test_months_are_compared_in_any_order(comparing: Comparing) -> None:
+    start = comparing.last_run()
+    comparing.publish("postgres", "2019-01")
+    assert "green 2019-01" not in comparing.compared_after(start)
+    assert "green 2019-01: not published in BigQuery" in comparing.logs()
+    # The month's second event, another month the other way round, and a month that only one warehouse gets.
+    comparing.publish("bigquery", "2019-02")
+    comparing.publish("bigquery", "2019-01")
+    comparing.publish("bigquery", "2019-04")
+    comparing.publish("postgres", "2019-02")
+    # Both at once.
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(comparing.publish, ASSETS, ("2019-03", "2019-03")))
+
+    found = comparing.compared_after(start)
+    assert [found.get(f"green 2019-0{number}") for number in (1, 2, 3, 4)] == [ROWS, ROWS, ROWS, None]
+    assert "green 2019-04: not published in Postgres" in comparing.logs()
+    # Events from before the comparison was there set nothing off.
+    assert comparing.taxi.airflow.query("SELECT 1 FROM asset_event WHERE extra ->> 'month' = %s", OLD)
+    assert f"green {OLD}" not in comparing.logs()
+
+
+def test_a_correction_on_one_side_is_said_to_wait_for_the_other(comparing: Comparing) -> None:
+    month = "2019-05"
+    for warehouse in ASSETS:
+        comparing.load(warehouse, month)
+
+    start = comparing.last_run()
+    comparing.publish("postgres", month, revision=1)
+    assert f"green {month}" not in comparing.compared_after(start)
+    assert f"green {month}: waits until both have published the same file" in comparing.logs()
+    comparing.publish("bigquery", month, revision=1)
+    assert comparing.compared_after(start)[f"green {month}"] == comparing.rows(month, 1)
+
+    # What the comparison's error advises: one of them loads the same file again, and it is compared at once.
+    start = comparing.last_run()
+    comparing.announce("bigquery", month)
+    assert comparing.compared_after(start)[f"green {month}"] == comparing.rows(month, 1)
+
+
+def test_months_published_during_a_pause_are_compared_by_the_next_run(comparing: Comparing) -> None:
+    start = comparing.last_run()
+    comparing.load("postgres", "2019-06")
+    comparing.pause(True, "taxi_compare")
+    for warehouse, month in (("bigquery", "2019-06"), ("bigquery", "2019-07"), ("postgres", "2019-07")):
+        comparing.publish(warehouse, month)
+    comparing.pause(False, "taxi_compare")
+    assert (comparing.compared_after(start), comparing.runs(start)) == ({}, [])
+
+    comparing.announce("postgres", SETTLED)
+    found = comparing.compared_after(start)
+    assert [found.get(f"green {month}") for month in ("2019-06", "2019-07", SETTLED)] == [ROWS] * 3
+
+
+def test_of_many_months_none_is_lost(comparing: Comparing) -> None:
+    start = comparing.last_run()
+    asset = postgres_asset(comparing.source)
+    extras = json.dumps([said_of(asset, month) for month in [*MANY, SETTLED]])
+    command = [sys.executable, str(EVENTS_PROGRAM), asset.name, extras]
+    subprocess.run(command, env=comparing.taxi.airflow.variables, check=True, capture_output=True, timeout=120)
+
+    assert comparing.compared_after(start)[f"green {SETTLED}"] == ROWS
+    said = comparing.logs()
+    assert [month for month in MANY if f"green {month}: not published in Postgres and BigQuery" not in said] == []
+
+
+def test_a_comparison_that_is_cleared_compares_its_months_again(comparing: Comparing) -> None:
+    month = "2019-10"
+    for warehouse in ASSETS:
+        comparing.load(warehouse, month)
+    start = comparing.last_run()
+    comparing.announce("postgres", month)
+    assert comparing.compared_after(start)[f"green {month}"] == ROWS
+    for warehouse in ASSETS:
+        comparing.load(warehouse, month, revision=1)
+
+    (run,) = comparing.runs(start)
+    body = {"dry_run": False, "only_failed": False, "dag_run_id": run[0]}
+    comparing.taxi.airflow.rest("/dags/taxi_compare/clearTaskInstances", "POST", body)
+    assert comparing.compared_after(start)[f"green {month}"] == comparing.rows(month, 1)
+    assert len(comparing.runs(start)) == 1
+
+
+def test_why_the_comparison_is_not_set_off_by_partitioned_assets(comparing: Comparing) -> None:
+    """If this fails with a later Airflow, decision 14 can be taken again."""
+    airflow = comparing.taxi.airflow
+    names = {warehouse: ASSETS[warehouse](comparing.source).name for warehouse in ASSETS}
+
+    def event(warehouse: str, month: str) -> None:
+        comparing.event(names[warehouse], partition_key=month)
+
+    def keys(dag_id: str) -> list[str]:
+        """The keys of a DAG's runs, once the scheduler has seen all events so far."""
+        statement = "SELECT partition_key FROM dag_run WHERE dag_id = %s ORDER BY id"
+
+        def rounds() -> int:
+            return len(airflow.query(statement, "scheduler_is_awake"))
+
+        # In a round it looks at partitioned assets first: what comes after that look is seen in the next round.
+        for _ in range(2):
+            before = rounds()
+            comparing.event("wake_up")
+            wait_until(lambda before=before: rounds() > before, timeout=60, what="the scheduler")  # type: ignore[misc]
+        return [row[0] for row in airflow.query(statement, dag_id)]
+
+    def pending(dag_id: str) -> list[str]:
+        """The keys that a DAG has heard of, and that have no run."""
+        statement = (
+            "SELECT partition_key FROM asset_partition_dag_run"
+            " WHERE target_dag_id = %s AND created_dag_run_id IS NULL ORDER BY id"
+        )
+        return [row[0] for row in airflow.query(statement, dag_id)]
+
+    def run(**body: Any) -> None:
+        """Let a load publish months, by a run that has a logical date."""
+        run_id = airflow.rest("/dags/publish_months/dagRuns", "POST", body)["dag_run_id"]
+        statement = "SELECT 1 FROM dag_run WHERE run_id = %s AND state = 'success' AND partition_key IS NULL"
+        wait_until(lambda: airflow.query(statement, run_id), timeout=120, what="months to be published")
+
+    # It works for what goes well: the load's run keeps its logical date, and the month is run when both have it.
+    start = comparing.last_run()
+    run(logical_date="2019-01-01T00:00:00Z")
+    assert (keys("when_both"), pending("when_both")) == ([], ["2019-01"])
+    event("bigquery", "2019-01")
+    assert (keys("when_both"), pending("when_both")) == (["2019-01"], [])
+    # But DAGs of users that follow the same Assets without partitions hear nothing any more.
+    assert comparing.runs(start) == airflow.query("SELECT 1 FROM asset_dag_run_queue") == []
+
+    # A month that one warehouse repairs is not compared again.
+    event("postgres", "2019-01")
+    assert (keys("when_both"), pending("when_both")) == (["2019-01"], ["2019-01"])
+    # Two events at once have a pending run each, and neither is complete.
+    with psycopg.connect(airflow.metadata.uri(airflow.database)) as lock, ThreadPoolExecutor(2) as pool:
+        lock.execute("LOCK TABLE asset_partition_dag_run IN SHARE MODE")
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'asset_partition_dag_run'::regclass"
+        events = [pool.submit(event, warehouse, "2019-02") for warehouse in ASSETS]
+        wait_until(lambda: airflow.query(waiting) == [(2,)], timeout=60, what="both events")
+        lock.rollback()
+        for each in events:
+            each.result()
+    assert (keys("when_both"), pending("when_both")) == (["2019-01"], ["2019-01", "2019-02", "2019-02"])
+    # An event during a pause is lost: the month waits for it when the other warehouse has it; with either, too.
+    comparing.pause(True, "when_both", "when_either")
+    event("postgres", "2019-03")
+    event("postgres", "2019-04")
+    event("bigquery", "2019-04")
+    comparing.pause(False, "when_both", "when_either")
+    event("bigquery", "2019-03")
+    assert "2019-03" not in keys("when_both")
+    assert "2019-03" in pending("when_both")
+    assert "2019-04" not in [*keys("when_both"), *keys("when_either"), *pending("when_both"), *pending("when_either")]
+    # Months that never reach BigQuery hold everything up that comes after them, of other DAGs as well.
+    run(logical_date="2019-05-01T00:00:00Z", conf={"months": MANY})
+    event("postgres", "2019-12")
+    event("bigquery", "2019-12")
+    assert "2019-12" not in [*keys("when_both"), *keys("when_either")]
+    assert "2019-12" in pending("when_both")
+    assert "2019-12" in pending("when_either")
