@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker bench bench-year lint format lock clean
+.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker bench lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +36,7 @@ up: ready ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway_local.services up
 
 down: ## Stop Airflow and embedded Postgres
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.services down && $(BIN)/python -m bench.leftovers; \
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.services down; \
 	elif [ -f .taxiway/postgres/postmaster.pid ] || [ -f .taxiway/services.json ]; then \
 	    echo "make down: $(VENV) is not there, and Airflow or embedded Postgres may still run: run make setup, then make down" >&2; \
 	    exit 1; fi
@@ -59,16 +59,9 @@ test-install: $(VENV)/.development ## Install on each supported Python, with its
 test-docker: $(VENV)/.development ## Run docker-compose.yaml on a Docker engine of its own (root on Debian; 4 GB of disk)
 	@PYTHONPATH=plugins $(BIN)/python -m tests.docker
 
-bench: ROWS ?= 1000000
-bench: MONTHS ?= 24
-bench: ROUNDS ?= 5
-bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas, dlt and a bare DAG (ROWS, MONTHS, ROUNDS)
-	@$(BIN)/python -m bench --rows "$(ROWS)" --months "$(MONTHS)" --rounds "$(ROUNDS)"
-
-bench-year: ROWS ?= 7000000
-bench-year: MONTHS ?= 12
-bench-year: $(VENV)/.bench ## Load a year of yellow at real size on a server of its own (ROWS a month, MONTHS)
-	@$(BIN)/python -m bench.year --rows "$(ROWS)" --months "$(MONTHS)"
+bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas, dlt and a bare DAG (SCALE=year, ROWS, MONTHS, ROUNDS)
+	@$(BIN)/python -m bench $(if $(SCALE),--scale "$(SCALE)") $(if $(ROWS),--rows "$(ROWS)") \
+	    $(if $(MONTHS),--months "$(MONTHS)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 lint: $(VENV)/.development ## Check style, types and SQL
 	@$(BIN)/ruff check .
@@ -84,7 +77,7 @@ lock: $(VENV)/.development ## Compile requirements*.in into the hashed locks
 	@bin/compile-locks
 
 clean: down ## Stop everything and delete what setup made (the loaded months too)
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.own_home && $(BIN)/python -m bench.leftovers --none-may-run; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.own_home; fi
 	rm -rf .taxiway logs airflow.cfg $(VENV)
 
 # A PYTHON that is given must be the one that .venv was made with.

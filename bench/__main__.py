@@ -1,169 +1,146 @@
-"""The command `make bench`."""
+"""The command `make bench`: measures what a month costs, and prints it against its budget."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.markdown import Markdown
 
-from bench import course_flow, machine, mirror, month_files, report, warehouse
-from bench.airflow_home import AirflowHome
-from bench.command_line import OneSentenceParser, number, whole_number
+from bench import report
+from bench.budget import BUDGET
 from bench.contenders import Contenders
-from bench.disk import is_enough
 from bench.rounds import run_rounds
-from bench.run_folder import Say, Stopped, clear_leftovers, say_stopped, stand_alone
-from bench.scale import Scale
-from taxiway.paths import ROOT
+from bench.scale import SCALES, SIZES, Scale, write_months
+from bench.servers import Airflow, Postgres, mirror
+from taxiway.messages import printable
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.source import load_source
+from taxiway_local.exits import EXIT_USAGE, end
+from taxiway_local.own_home import Say, clear_leftovers, forget_settings, own_home, stop_in_order
 
-WARM_UP = Scale(rows=300, months=2, rounds=1, tiny_months=1, side_months=2, transfer_bytes=100_000)
+WARM_UP = Scale(rows=300, months=2, rounds=1, tiny_months=1, side_months=2, transfer_mb=1)
 """What everything is run at once before it is measured: imports, caches and compiled templates are there then."""
 
-PROGRAMS = ("curl", "gzip")
-"""What the download is compared with."""
+GIB = 1 << 30
+
+
+class OneSentenceParser(argparse.ArgumentParser):
+    """A parser whose refusal is one sentence, without the usage before it: the caller has typed variables of make."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the command with 2."""
+        print(f"{self.prog}: {message.removeprefix('argument --')}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+
+def whole_number(text: str) -> int:
+    """Read a size as it was typed."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {printable(text, 40)!r}, expected a whole number") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write the results.
+    """Measure, print the tables, write the results.
 
-    :param arguments: what follows the command's name; the process's own where none are given
-    :return: the exit code: 0 whatever the figures, for they are a measurement, not a test; 2 where it can't begin;
-        above 128 where it was told to stop
+    :param arguments: what follows the command's name; by default the process's own
+    :return: the exit code: 0 whatever the figures, because they are a measurement, not a test; 2 if it can't begin
+    :raises SystemExit: it was told to stop; above 128
     """
-    whole = Scale()
     parser = OneSentenceParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rows", type=whole_number, default=whole.rows, help="rows of a month (default: %(default)s)")
-    parser.add_argument(
-        "--months", type=whole_number, default=whole.months, help="months in one table (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rounds", type=whole_number, default=whole.rounds, help="how often all is measured (%(default)s)"
-    )
-    parser.add_argument(
-        "--tiny-months", type=whole_number, default=whole.tiny_months, help="months of 100 rows (%(default)s)"
-    )
-    parser.add_argument(
-        "--side-months", type=whole_number, default=whole.side_months, help="months side by side (%(default)s)"
-    )
-    parser.add_argument(
-        "--transfer-mb", type=number, default=whole.transfer_bytes / 1e6, help="size of the downloaded file, in MB"
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        help="where the results go (.taxiway/benchmark.json, and bench/results.json if it is a whole run)",
-    )
-    parser.add_argument(
-        "--document", type=Path, help="where the tables go, between marks (docs/performance.md, if it is a whole run)"
-    )
+    parser.add_argument("--scale", choices=SCALES, default="budget", help="which whole run (default: %(default)s)")
+    for name, (_, what, _) in SIZES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=whole_number, help=f"{what} (default: the scale's)")
+    parser.add_argument("--results", type=Path, help="where the results go (default: .taxiway/benchmark.json)")
+    parser.add_argument("--document", type=Path, help="where the tables go, between marks")
     parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to measure")
     options = parser.parse_args(arguments)
     try:
-        scale = Scale(
-            rows=options.rows,
-            months=options.months,
-            rounds=options.rounds,
-            tiny_months=options.tiny_months,
-            side_months=options.side_months,
-            transfer_bytes=int(options.transfer_mb * 1e6),
-        )
+        asked = {name: size for name in SIZES if (size := getattr(options, name)) is not None}
+        scale = replace(SCALES[options.scale], **asked)
         document = options.document or (report.DOCUMENT if scale.is_whole else None)
-        require_ready(document)
+        if shutil.which("curl") is None:
+            raise ValueError("curl is not here, and the download is compared with it: install it")
+        if document is not None:
+            report.write_between(document, report.MARKS[scale.name])
     except ValueError as error:
         parser.error(str(error))
     places = report.places(scale, options.results)
-    kept: list[Path] = []
-
-    def keep(found: Mapping[str, Any]) -> None:
-        report.write_results(found, places[0])
-        kept[:] = places[:1]
-
-    stand_alone()
-    console = Console(highlight=False, width=120)
-    began = time.monotonic()
+    console, began, found = Console(highlight=False, width=120), time.monotonic(), None
 
     def say(line: str) -> None:
         console.print(f"{time.monotonic() - began:6.0f} s  {line}", markup=False, soft_wrap=True)
 
+    forget_settings(os.environ)
+    stop_in_order(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:
         clear_leftovers(options.folder, say)
-        if not is_enough(options.folder, scale.disk_bytes, console):
-            return 2
-        found = measure(scale, say, options.folder, keep)
-        report.show(found, console)
-        for place in places[1:]:
-            report.write_results(found, place)
-        if document is not None:
-            report.write_document(found, document)
-    except Stopped as stopped:
-        say_stopped(console, f"the rounds before it are in {kept[0]}" if kept else "no results were written")
-        return stopped.exit_code
-    console.print(report.written_words(scale, places, document), markup=False, soft_wrap=True)
+        options.folder.mkdir(parents=True, exist_ok=True)
+        needed, free = scale.disk_bytes / GIB, shutil.disk_usage(options.folder).free / GIB
+        say(f"needs about {needed:.1f} GiB of disk in {options.folder}; {free:.1f} GiB are free")
+        if needed > free:
+            say("that is not enough: take fewer rows or months, or another disk (python -m bench --folder …)")
+            return EXIT_USAGE
+        with closing(measure(scale, say, options.folder)) as rounds:
+            for found in rounds:
+                report.write_results(found, places[0])
+    except SystemExit:
+        results = f"the rounds before it are in {places[0]}" if found else "no results were written"
+        with suppress(OSError):  # the terminal may be gone
+            console.print(f"Stopped and cleared up: {results}", markup=False, soft_wrap=True)
+        raise
+    assert found is not None  # noqa: S101 - there is a round at least
+    text = report.markdown(found)
+    console.print(Markdown(text))
+    for place in places[1:]:
+        report.write_results(found, place)
+    if document is not None:
+        report.write_between(document, report.MARKS[scale.name], text)
+    written = map(str, filter(None, [*places, document]))
+    console.print(f"Written: {', '.join(written)}", markup=False, soft_wrap=True)
     return 0
 
 
-def require_ready(document: Path | None) -> None:
-    """Make sure that nothing is missed when all is measured.
-
-    :param document: where the tables go
-    :raises ValueError: a program is absent, or the tables can't be written into the document
-    """
-    for program in PROGRAMS:
-        if shutil.which(program) is None:
-            raise ValueError(f"{program} is not here, and the download is compared with it: install it")
-    if document is not None:
-        report.require_marks(document, report.MARKS)
-        if not os.access(document, os.W_OK):
-            raise ValueError(f"{document} can't be written to, expected that it can: the results go there")
-
-
-def measure(scale: Scale, say: Say, folder: Path, keep: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+def measure(scale: Scale, say: Say, folder: Path) -> Generator[dict[str, Any]]:
     """Run all rounds on a server and an Airflow of their own.
 
     :param say: is told how it goes
     :param folder: a folder on the disk to measure
-    :param keep: is given the results after each round
-    :return: what goes into ``bench/results.json``
+    :return: after each round, what goes into ``bench/results.json``
     """
-    found: dict[str, Any] = {}
-    with warehouse.running(folder, say) as server:
-        root = server.home.root / "months"
-        say(f"making {scale.files} months of {scale.rows:,} rows")
-        files = month_files.write_months(root / "measured", scale)
-        say("setting Airflow up")
-        airflow = AirflowHome.create(server)
-        with mirror.serving(root) as address:
-            warm_up(server, airflow, root / "warm-up", f"{address}/warm-up", say)
-            contenders = Contenders(scale, server, files, airflow, f"{address}/measured")
-            for measured in run_rounds(contenders.all(), scale.rounds, say):
-                found = report.results(
-                    scale,
-                    machine.describe(server.version()),
-                    course_flow.locale(server),
-                    measured,
-                    contenders.contents.to_dict(),
-                )
-                keep(found)
-    return found
-
-
-def warm_up(server: warehouse.Warehouse, airflow: AirflowHome, folder: Path, address: str, say: Say) -> None:
-    """Run every contender once on a few rows, and forget what it measured; of Airflow, only read its DAG files."""
-    say(f"warming up on {WARM_UP.rows} rows")
-    files = month_files.write_months(folder, WARM_UP)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(airflow.warm_up)
-        for contender in Contenders(WARM_UP, server, files, airflow, address).without_airflow().values():
-            contender()
-        reading.result()
+    source = load_source(SOURCES_FOLDER / "yellow.yaml")
+    with own_home(folder, "bench", say) as home:
+        postgres = Postgres.start(home)
+        airflow, months = Airflow(postgres), home.root / "months"
+        warm_up = replace(WARM_UP, name=scale.name)
+        for name, size in {"measured": scale, "warm-up": warm_up}.items():
+            say(f"making {size.files} months of {size.rows:,} rows")
+            write_months(months / name, source, size)
+        if scale.name == "budget":
+            say("setting Airflow up")
+            airflow.create()
+        with mirror(home, months) as address:
+            say("warming up")
+            for contender in (
+                Contenders(warm_up, postgres, source, airflow, address, "warm-up").all(airflow=False).values()
+            ):
+                contender()
+            contenders = Contenders(scale, postgres, source, airflow, address, "measured")
+            for measured in run_rounds(contenders.all(), scale.rounds, say, BUDGET if scale.is_whole else ()):
+                yield report.results(contenders, measured)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main, "make bench")

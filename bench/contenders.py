@@ -5,27 +5,23 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import course_flow, dlt_load, pandas_load
+from bench import rivals
 from bench import taxiway_load as taxiway
-from bench.airflow_home import TAXIWAY_DAG, TRIVIAL_DAG, AirflowHome
 from bench.contents import Contents
-from bench.month_files import REAL, REPEATS, SMALL, TINY, TRANSFER, MonthFiles
 from bench.rounds import Contender
-from bench.scale import COURSE_MONTHS, FIRST_MONTH, TINY_ROWS, Scale, months_from
-from bench.warehouse import Warehouse, folder_bytes, require_durability
-from bench.watch import PeakWatch
-from bench.without_rejects import trusting
+from bench.scale import CORRECTED, COURSE_MONTHS, FIRST_MONTH, REAL, TINY, TINY_ROWS, TRANSFER, Scale, months_from
+from bench.servers import TAXIWAY_DAG, TRIVIAL_DAG, Airflow, Postgres, folder_bytes, require_durability, watching
+from taxiway.download.download import Download
 from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.session import transaction
 
-DATABASE = "contender"
 MIB = 1 << 20
 
 Measures = Mapping[str, float]
@@ -36,102 +32,83 @@ class Contenders:
     """Everything that is compared.
 
     :param scale: how much
-    :param warehouse: the server
-    :param files: the months
-    :param airflow: the benchmark's Airflow
-    :param mirror: address under which the sets of months are served
-    :param contents: what was loaded
+    :param postgres: the server
+    :param source: yellow
+    :param airflow: the run's Airflow
+    :param mirror: address of the run's mirror
+    :param name: of the folder with the sets of months, below that address and in the mirror's folder
     """
 
     scale: Scale
-    warehouse: Warehouse
-    files: MonthFiles
-    airflow: AirflowHome
+    postgres: Postgres
+    source: Source
+    airflow: Airflow
     mirror: str
-    contents: Contents = field(init=False)
+    name: str
 
     def __post_init__(self) -> None:
         """Begin with nothing loaded."""
-        self.contents = Contents(self.files.source)
+        self.contents = Contents(self.source)
+        self._main = f"public.{self.source.main_table}"
 
-    def all(self) -> dict[str, Contender]:
-        """Return the contenders, by what is said of them while they run; each measures once when it is called."""
+    def all(self, *, airflow: bool = True) -> dict[str, Contender]:
+        """Return the contenders of the scale by name; each measures once when it is called.
+
+        :param airflow: whether those that Airflow runs are among them
+        """
+        many: dict[str, Contender] = {"many months": self.growth, "disk": self.disk}
+        if self.scale.name == "year":
+            return many
+        rows, side, tiny = self.scale.rows, self.scale.side_months, self.scale.tiny_months
+        backfills = {
+            "airflow_month": (TAXIWAY_DAG, REAL, 1, rows, 1, "peak_of_month"),
+            "trivial_backfill": (TRIVIAL_DAG, TINY, tiny, 0, 4, "peak_of_empty_task"),
+            "tiny_backfill": (TAXIWAY_DAG, TINY, tiny, TINY_ROWS, 4, "peak_of_100_rows"),
+            "four_at_once": (TAXIWAY_DAG, REAL, side, rows, side, "peak_at_once"),
+            "one_by_one": (TAXIWAY_DAG, REAL, side, rows, 1, "peak_one_by_one"),
+        }
         return {
-            **self.without_airflow(),
-            "the month through Airflow": self.airflow_month,
-            "backfill of a DAG of empty tasks": self.trivial_backfill,
-            "backfill of tiny months": self.tiny_backfill,
-            "backfill of months side by side": partial(self.backfill, "four_at_once", REAL, at_once=True),
-            "backfill of months one after another": partial(self.backfill, "one_by_one", REAL, at_once=False),
-            "backfill of small months side by side": partial(self.backfill, "small_at_once", SMALL, at_once=True),
-            "backfill of small months one after another": partial(
-                self.backfill, "small_one_by_one", SMALL, at_once=False
-            ),
+            **{name: partial(self.one_go, name) for name in rivals.ONE_GO},
+            "steps": self.steps,
+            "rejects": self.rejects,
+            "course": self.course,
+            "curl": self.curl,
+            "download": self.download,
+            **many,
+            **{name: partial(self.backfill, name, *how) for name, how in backfills.items() if airflow},
         }
 
-    def without_airflow(self) -> dict[str, Contender]:
-        """Return those that Airflow has no part in."""
-        return {
-            "bare COPY": self.copy,
-            "Taxiway's steps, and reloads": self.steps,
-            "the steps, with and without the look at every row": self.rejects,
-            "the steps, where rows repeat": self.repeats,
-            "the course's flow": self.course,
-            "the course's flow, in the server's locale": self.course_in_servers_locale,
-            "pandas": self.pandas,
-            "dlt, append": partial(self.dlt, "append"),
-            "dlt, delete-insert": partial(self.dlt, "merge"),
-            "many months into one table": self.growth,
-            "the steps of some months side by side": self.steps_at_once,
-            "the steps, watching the disk": self.disk,
-            "download by curl": self.curl,
-            "Taxiway's download": self.download,
-        }
-
-    @property
-    def _main(self) -> str:
-        return f"public.{self.files.source.main_table}"
-
-    @property
-    def _month(self) -> Path:
-        return self.files.path(REAL, FIRST_MONTH)
-
-    def copy(self) -> Measures:
-        """The limit: COPY into a bare table."""
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            seconds = taxiway.copy_bare(connection, self.files.source, self._month)
-            self.contents.look(connection, "copy", "public.bare", self.scale.rows)
-        return {"copy": seconds}
+    def one_go(self, name: str) -> Measures:
+        """One of those that load a file in one go: COPY, pandas, dlt."""
+        table, load = rivals.ONE_GO[name]
+        with self._folder() as folder, self.postgres.fresh() as own:
+            seconds = load(own, self.source, self._path(FIRST_MONTH), folder)
+            with own.connect() as connection:
+                self.contents.look(connection, name, table, self.scale.rows)
+        return {name: seconds}
 
     def steps(self) -> Measures:
         """A first load, a reload of the same bytes, a reload of a corrected file."""
-        source, cache = self.files.source, self._empty("steps-cache")
-        corrected, changed = self.files.corrected, self.files.corrected_rows
-        fetch = partial(taxiway.download, f"{self.mirror}/{REAL}", source, FIRST_MONTH, cache)
-        file = fetch()
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
+        file, changed = self._download(REAL), self.scale.corrected_rows
+        corrected = self._download(CORRECTED)
+        with self.postgres.fresh() as own, own.connect() as connection:
             with transaction(connection):  # with the settings of the steps
                 require_durability(connection)
-            first = taxiway.load(connection, source, FIRST_MONTH, file, "first")
+            _, first = taxiway.load(connection, self.source, FIRST_MONTH, file)
             self.contents.look(connection, "steps", self._main, self.scale.rows)
             self.contents.look_at_ids(connection, "steps", self._main)
-            self.warehouse.query("CHECKPOINT")
+            self.postgres.query("CHECKPOINT")
             began = time.perf_counter()
-            fetched = taxiway.fetch(connection, source, FIRST_MONTH, "unchanged", fetch)
+            fetched = taxiway.fetch(connection, self.source, FIRST_MONTH, "unchanged", self._download)
             unchanged = time.perf_counter() - began
-            again = taxiway.load(connection, source, FIRST_MONTH, corrected, "corrected")
-        counts = again.published
+            counts, again = taxiway.load(connection, self.source, FIRST_MONTH, corrected, "corrected")
         if fetched.nothing_to_do is None or (counts.inserted, counts.deleted) != (changed, changed):
             raise RuntimeError(f"reloads went wrong: {fetched}, {counts}, expected {changed} rows to change")
-        shutil.rmtree(cache)
         return {
-            "steps": first.total,
-            "stage": first.stage,
-            "hash": first.hash,
-            "check": first.check,
-            "merge": first.merge,
+            **first,
+            "steps": sum(first.values()),
             "reload_unchanged": unchanged,
-            "reload_corrected": again.total,
+            "reload_corrected": sum(again.values()),
         }
 
     def rejects(self) -> Measures:
@@ -139,191 +116,119 @@ class Contenders:
 
         They differ by less than a machine does from one moment to the next.
         """
-        with_, without = "steps_with_rejects", "steps_without_rejects"
+        with_, without, file = "steps_with_rejects", "steps_without_rejects", self._download(REAL)
         seconds = dict.fromkeys((with_, without), 0.0)
         for name in (without, with_, with_, without):
-            with trusting(self.scale.rows) if name == without else nullcontext():
-                seconds[name] += self._load_once(name, REAL) / 2
-        return seconds
-
-    def repeats(self) -> Measures:
-        """A first load of a month in which a few rows stand twice."""
-        return {"steps_with_repeats": self._load_once("steps_with_repeats", REPEATS)}
-
-    def _load_once(self, name: str, files: str) -> float:
-        file = self.files.download(files, FIRST_MONTH)
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            seconds = taxiway.load(connection, self.files.source, FIRST_MONTH, file, "first").total
-            if files == REAL:
-                self.contents.look_at_ids(connection, name, self._main)
-            self._require(own, self.scale.rows)
+            with taxiway.trusting(self.scale.rows) if name == without else nullcontext():
+                with self.postgres.fresh() as own, own.connect() as connection:
+                    _, taken = taxiway.load(connection, self.source, FIRST_MONTH, file)
+                    self.contents.look_at_ids(connection, name, self._main)
+                    self._require(own, self.scale.rows)
+                seconds[name] += sum(taken.values()) / 2
         return seconds
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""
-        seconds = self._course_months("course", course_flow.locale(self.warehouse))
-        return {"course_first_month": seconds[0], "course_third_month": seconds[-1]}
-
-    def course_in_servers_locale(self) -> Measures:
-        """The same, where the server compares texts by their bytes."""
-        return {"course_in_servers_locale": self._course_months("course_in_servers_locale", None)[-1]}
-
-    def _course_months(self, name: str, locale: str | None) -> list[float]:
-        source, seconds = self.files.source, list[float]()
-        with self.warehouse.fresh(DATABASE, locale) as own, own.connect() as connection:
-            course_flow.make_tables(connection, source)
-            for number, month in enumerate(months_from(FIRST_MONTH, COURSE_MONTHS)):
-                path = self.files.path(REAL, month)
-                seconds.append(course_flow.load(connection, source, month, path, self.files.folder))
-                if number == 0:
-                    self.contents.look(connection, name, course_flow.MAIN, self.scale.rows)
-        return seconds
-
-    def pandas(self) -> Measures:
-        """Pandas: read_csv in chunks, to_sql."""
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            seconds = pandas_load.load(own.url("postgresql+psycopg2"), self.files.source, self._month)
-            self.contents.look(connection, "pandas", f"public.{pandas_load.TABLE}", self.scale.rows)
-        return {"pandas": seconds}
-
-    def dlt(self, disposition: dlt_load.Disposition) -> Measures:
-        """Dlt: append, or delete-insert."""
-        folder = self._empty("dlt")
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            seconds = dlt_load.load(own.server, own.name, self.files.source, self._month, folder, disposition)
-            table = f"{dlt_load.DATASET}.{dlt_load.TABLE}"
-            self.contents.look(connection, f"dlt_{disposition}", table, self.scale.rows)
-        shutil.rmtree(folder)
-        return {f"dlt_{disposition}": seconds}
+        seconds = []
+        locale = rivals.course_locale(self.postgres)
+        with self._folder() as folder, self.postgres.fresh(locale) as own, own.connect() as connection:
+            rivals.make_course_tables(connection, self.source)
+            for month in months_from(FIRST_MONTH, COURSE_MONTHS):
+                seconds.append(rivals.load_course(connection, self.source, month, self._path(month), folder))
+                if month == FIRST_MONTH:
+                    self.contents.look(connection, "course", rivals.COURSE, self.scale.rows)
+        return {"course_third_month": seconds[-1]}
 
     def growth(self) -> Measures:
-        """Many months into one table, the first and the last of which are compared."""
-        source, seconds = self.files.source, []
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            taxiway.make_tables(connection, source)
-            for month in months_from(FIRST_MONTH, max(self.scale.months, self.scale.side_months)):
-                file = self.files.download(REAL, month)
-                self.warehouse.query("CHECKPOINT")  # as before the first one
-                seconds.append(taxiway.load(connection, source, month, file, "first").total)
-        return {
-            "first_month": seconds[0],
-            "last_month": seconds[self.scale.months - 1],
-            "steps_one_by_one": sum(seconds[: self.scale.side_months]),
-        }
+        """Many months into one table: the first and the last, which are compared, and what all of them took."""
+        months, seconds = months_from(FIRST_MONTH, self.scale.months), list[float]()
+        files = [self._download(REAL, month) for month in months]
+        with self.postgres.fresh() as own, own.connect() as connection:
 
-    def steps_at_once(self) -> Measures:
-        """As many months as go side by side, all at once, without Airflow: a thread and a connection each."""
-        source, count = self.files.source, self.scale.side_months
-        files = {month: self.files.download(REAL, month) for month in months_from(FIRST_MONTH, count)}
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            taxiway.make_tables(connection, source)
+            def taken() -> dict[str, float]:
+                sizes = {"many_published_mib": folder_bytes(*folders), "many_wal_mib": own.wal_bytes()}
+                cpu = {"many_server_cpu": own.cpu_seconds(), "many_client_cpu": time.process_time()}
+                return {**{name: size / MIB for name, size in sizes.items()}, **cpu}
 
-            def load(month: Month) -> None:
-                with own.connect() as session:
-                    taxiway.load(session, source, month, files[month], "first")
-
-            with ThreadPoolExecutor(count) as threads:
-                began = time.perf_counter()
-                list(threads.map(load, files))
-                seconds = time.perf_counter() - began
-            self._require(own, count * self.scale.rows)
-        return {"steps_at_once": seconds}
+            taxiway.make_tables(connection, self.source)
+            folders = own.data_folders()
+            before = taken()
+            for month, file in zip(months, files, strict=True):
+                own.query("CHECKPOINT")  # as before the first one
+                seconds.append(sum(taxiway.load(connection, self.source, month, file)[1].values()))
+            all_of_them = {name: value - before[name] for name, value in taken().items()}
+            self._require(own, self.scale.rows * self.scale.months)
+        return {"first_month": seconds[0], "last_month": seconds[-1], "many_months": sum(seconds), **all_of_them}
 
     def disk(self) -> Measures:
-        """A month from the mirror to the table, with an eye on the disk, and on the write-ahead log by itself."""
-        source, cache = self.files.source, self._empty("disk-cache")
-        file_bytes = self._month.stat().st_size
-        with self.warehouse.fresh(DATABASE) as own, own.connect() as connection:
-            taxiway.make_tables(connection, source)
+        """A month from the mirror to the table, with an eye on the disk."""
+        file_bytes = self._path(FIRST_MONTH).stat().st_size
+        with self._folder() as cache, self.postgres.fresh() as own, own.connect() as connection:
+            taxiway.make_tables(connection, self.source)
             folders = own.data_folders()
 
             def used() -> int:
-                beyond_the_file = max(0, folder_bytes(cache) - file_bytes)
-                return beyond_the_file + sum(folder_bytes(folder) for folder in folders)
+                return max(0, folder_bytes(cache) - file_bytes) + folder_bytes(*folders)
 
-            before, wal_before = used(), own.wal_bytes()
-            with PeakWatch(used) as watch:
-                fetch = partial(taxiway.download, f"{self.mirror}/{REAL}", source, FIRST_MONTH, cache)
-                fetched = taxiway.fetch(connection, source, FIRST_MONTH, "first", fetch)
+            before = used()
+            with watching(used) as peak:
+                fetch = partial(self._download, cache=cache)
+                fetched = taxiway.fetch(connection, self.source, FIRST_MONTH, "first", fetch)
                 assert fetched.file is not None  # noqa: S101 - the mirror has it
-                taxiway.load(connection, source, FIRST_MONTH, fetched.file, "first")
+                taxiway.load(connection, self.source, FIRST_MONTH, fetched.file)
             published = used() - before
-            wal = own.wal_bytes() - wal_before
-        shutil.rmtree(cache)
-        beyond = watch.peak - before - published
-        return {
-            "beyond_mib": beyond / MIB,
-            "beyond_with_wal_mib": (beyond + wal) / MIB,
-            "published_mib": published / MIB,
-            "wal_mib": wal / MIB,
-        }
+        beyond = peak[0] - before - published
+        return {"beyond_mib": beyond / MIB, "published_mib": published / MIB}
 
     def curl(self) -> Measures:
-        """What curl takes for a big file, and what it takes to test it as the download does."""
-        folder = self._empty("curl")
-        address = f"{self.mirror}/{TRANSFER}/{self.files.source.file_path(FIRST_MONTH)}"
-        began = time.perf_counter()
-        subprocess.run(["curl", "--silent", "--show-error", "--fail", "-o", str(folder / "file"), address], check=True)
-        seconds = time.perf_counter() - began
-        tested = time.perf_counter()
-        with (folder / "file").open("rb") as file:
-            subprocess.run(["gzip", "--test"], stdin=file, check=True)
-        shutil.rmtree(folder)
-        return {"curl": seconds, "curl_and_test": time.perf_counter() - tested + seconds}
+        """What curl takes for a big file."""
+        address = f"{self._address(TRANSFER)}/{self.source.file_path(FIRST_MONTH)}"
+        with self._folder() as folder:
+            began = time.perf_counter()
+            subprocess.run(["curl", "--silent", "--show-error", "--fail", "-O", address], cwd=folder, check=True)
+            return {"curl": time.perf_counter() - began}
 
     def download(self) -> Measures:
         """What Taxiway's download takes for the same file."""
-        cache = self._empty("download-cache")
-        transfer, verified = taxiway.transfer(f"{self.mirror}/{TRANSFER}", self.files.source, FIRST_MONTH, cache)
-        shutil.rmtree(cache)
-        return {"transfer": transfer, "download": verified}
+        with self._folder() as cache:
+            seconds = taxiway.transfer(self._address(TRANSFER), self.source, FIRST_MONTH, cache)
+        return dict(zip(("transfer", "download"), seconds, strict=True))
 
-    def airflow_month(self) -> Measures:
-        """The same month through Airflow."""
-        self._serve(REAL)
-        seconds = self.airflow.backfill(TAXIWAY_DAG, [FIRST_MONTH])
-        with self.warehouse.connect() as connection:
-            self.contents.look(connection, "airflow", self._main, self.scale.rows)
-            self.contents.look_at_ids(connection, "airflow", self._main)
-        return {"airflow_month": seconds, "peak_of_month": self.airflow.peak_mib(TAXIWAY_DAG)}
+    def backfill(self, name: str, dag_id: str, files: str, months: int, rows: int, at_once: int, peak: str) -> Measures:
+        """Some months through Airflow, by ``airflow dags backfill``.
 
-    def trivial_backfill(self) -> Measures:
-        """A backfill of the DAG of four empty tasks."""
-        self.airflow.forget()
-        seconds = self.airflow.backfill(TRIVIAL_DAG, self._tiny_months)
-        return {"trivial_backfill": seconds, "peak_of_empty_task": self.airflow.peak_mib(TRIVIAL_DAG)}
+        :param rows: of each month; 0 if the DAG loads none
+        :param peak: what the peak memory of its tasks is called
+        """
+        self.airflow.forget(self._address(files))
+        seconds = self.airflow.backfill(dag_id, months_from(FIRST_MONTH, months), at_once)
+        if rows:
+            self._require(self.postgres, rows * months)
+        if name == "airflow_month":
+            with self.postgres.connect() as connection:
+                self.contents.look(connection, "airflow", self._main, rows)
+                self.contents.look_at_ids(connection, "airflow", self._main)
+        return {name: seconds, peak: self.airflow.peak_mib(dag_id)}
 
-    def tiny_backfill(self) -> Measures:
-        """A backfill of as many months of 100 rows."""
-        self._serve(TINY)
-        seconds = self.airflow.backfill(TAXIWAY_DAG, self._tiny_months)
-        self._require(self.warehouse, TINY_ROWS * self.scale.tiny_months)
-        return {"tiny_backfill": seconds, "peak_of_100_rows": self.airflow.peak_mib(TAXIWAY_DAG)}
+    def _address(self, files: str) -> str:
+        return f"{self.mirror}/{self.name}/{files}"
 
-    def backfill(self, name: str, files: str, *, at_once: bool) -> Measures:
-        """Four months, side by side or one after another."""
-        self._serve(files)
-        months = months_from(FIRST_MONTH, self.scale.side_months)
-        seconds = self.airflow.backfill(TAXIWAY_DAG, months, max_active_runs=len(months) if at_once else 1)
-        self._require(self.warehouse, len(months) * (self.scale.rows if files == REAL else self.scale.small_rows))
-        return {name: seconds}
+    def _path(self, month: Month) -> Path:
+        return self.postgres.home.root / "months" / self.name / REAL / self.source.file_path(month)
 
-    def _serve(self, name: str) -> None:
-        """Let Airflow begin anew, on another set of months."""
-        self.airflow.forget()
-        self.airflow.use_mirror(f"{self.mirror}/{name}")
+    def _download(self, files: str = REAL, month: Month = FIRST_MONTH, cache: Path | None = None) -> Download:
+        cache = cache or self.postgres.home.root / "downloads"
+        return taxiway.download(self._address(files), self.source, month, cache)
 
-    def _require(self, warehouse: Warehouse, rows: int) -> None:
-        with warehouse.connect() as connection:
-            if (found := taxiway.count_rows(connection, self._main)) != rows:
-                raise RuntimeError(f"{self._main} holds {found} rows, expected {rows}")
+    def _require(self, postgres: Postgres, rows: int) -> None:
+        ((found,),) = postgres.query(f"SELECT count(*) FROM {self._main}", postgres.name)
+        if found != rows:
+            raise RuntimeError(f"{self._main} holds {found} rows, expected {rows}")
 
-    @property
-    def _tiny_months(self) -> list[Month]:
-        return months_from(FIRST_MONTH, self.scale.tiny_months)
-
-    def _empty(self, name: str) -> Path:
-        folder = self.warehouse.home.root / name
-        shutil.rmtree(folder, ignore_errors=True)
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """An empty folder in the run's home, while the block runs."""
+        folder = self.postgres.home.root / "contender"
         folder.mkdir()
-        return folder
+        yield folder
+        shutil.rmtree(folder)

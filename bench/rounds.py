@@ -1,65 +1,55 @@
-"""Runs the contenders round by round, and sums the rounds up."""
+"""Runs the contenders round by round, and adds rounds for ratios that are too close to call."""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+
+from bench.budget import Budget
 
 Contender = Callable[[], Mapping[str, float]]
 
-
-@dataclass(frozen=True)
-class Spread:
-    """One value over all rounds."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Sum values up."""
-        return cls(median(values), min(values), max(values))
+MOST_TIMES = 2
+"""How many times the asked rounds there are at the most, for ratios that stay too close to call."""
 
 
 def order(names: Sequence[str], number: int, rounds: int) -> list[str]:
     """Return the order of one round: each begins with another contender, every second one goes backwards.
 
     So none always runs after the same other one.
-
-    :param number: of the round, from 0
-    :param rounds: how many there are
     """
-    first = number * len(names) // rounds
+    first = number * len(names) // rounds % len(names)
     turned = [*names[first:], *names[:first]]
     return turned if number % 2 == 0 else turned[::-1]
 
 
 def run_rounds(
-    contenders: Mapping[str, Contender], rounds: int, say: Callable[[str], None]
+    contenders: Mapping[str, Contender], rounds: int, say: Callable[[str], object], budgets: Sequence[Budget] = ()
 ) -> Iterator[list[dict[str, float]]]:
-    """Let every contender run once a round.
+    """Run every contender once a round, then those of unsettled budgets in further rounds.
 
-    :param contenders: by what is said of them; each returns what it measured
-    :param rounds: how many
-    :param say: is told how it goes
+    :param contenders: by name; each returns what it measured
+    :param rounds: how many rounds all of them run
+    :param budgets: get up to :data:`MOST_TIMES` as many rounds, until they are settled
     :return: after each round, what each of the rounds so far has measured
     """
-    measured = []
-    for number in range(rounds):
-        measures: dict[str, float] = {}
-        for name in order(list(contenders), number, rounds):
+    measured: list[dict[str, float]] = []
+    measures_of: dict[str, Mapping[str, float]] = {}
+    for number in range(MOST_TIMES * rounds):
+        names = list(contenders)
+        if number >= rounds:
+            unsettled = [budget for budget in budgets if not budget.judge(measured).get("settled", True)]
+            wanted = {name for budget in unsettled for name in (budget.measure, budget.to)}
+            names = [name for name in names if wanted & measures_of[name].keys()]
+            if not names:
+                return
+            say(f"too close to call: {', '.join(budget.key for budget in unsettled)}")
+        measured.append({})
+        for name in order(names, number, rounds):
             gc.collect()
             began = time.perf_counter()
-            measures.update(contenders[name]())
-            say(f"round {number + 1} of {rounds}: {name}, {time.perf_counter() - began:.1f} s with its preparations")
-        measured.append(measures)
+            measures_of[name] = contenders[name]()
+            measured[-1].update(measures_of[name])
+            say(f"round {number + 1}: {name}, {time.perf_counter() - began:.1f} s with its preparations")
         yield measured
-
-
-def sum_up(measured: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Return every measure's spread over the rounds."""
-    return {name: Spread.of([measures[name] for measures in measured]) for name in measured[0]}

@@ -1,11 +1,16 @@
-"""How big a run of the benchmark is."""
+"""How big a run of the benchmark is, how much disk it takes, and the months that it loads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import gzip
+from dataclasses import dataclass
+from itertools import accumulate, repeat
+from pathlib import Path
+from typing import Literal
 
-from bench import disk
 from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway_local.samples import write_sample_month
 
 FIRST_MONTH = Month(2019, 2)
 """The first month that is loaded: from here on every column has values, so all months weigh the same."""
@@ -16,79 +21,98 @@ COURSE_MONTHS = 3
 TINY_ROWS = 100
 """Rows of a month whose load is nothing but orchestration."""
 
-SMALL_SHARE = 4
-"""Small months have a quarter of the rows: what side by side gains with them stands beside."""
+CORRECTED_EVERY = 100
+"""One row of so many differs in the corrected file."""
 
-_LEAST = {"rows": 100, "months": 2, "rounds": 1, "tiny_months": 1, "side_months": 2, "transfer_bytes": 1000}
+REAL, CORRECTED, TINY, TRANSFER = "real", "corrected", "tiny", "transfer"
+"""Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
+load big months; the first of them with some rows changed; those that are nothing but orchestration; and one that is
+only downloaded."""
 
-_LOADED_A_ROUND = 54
-# Months that a round writes besides those of one table, roughly: the contenders, and the months side by side.
+_CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
+_BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes
+
+SIZES = {
+    "rows": (100, "rows of a month", ", because one row of a hundred is corrected"),
+    "months": (2, "months in one table", ", because the last one is compared with the first"),
+    "rounds": (1, "how often everything is measured", ""),
+    "tiny_months": (1, f"months of {TINY_ROWS} rows that are backfilled", ""),
+    "side_months": (2, "months that are loaded side by side, and one after another", ""),
+    "transfer_mb": (1, "least size of the file that is downloaded, in MB", ""),
+}
+"""The sizes that can be asked for: the least that compares anything, what it is, why it can't be less."""
+
+_ROW_BYTES = 260  # of a published row with its part of the index, and a little more; a staged one takes no more
+_FILE_ROW_BYTES = 25  # of a row in the compressed file, and the same in the cache
+_LOG_BYTES = 6 << 30  # of write-ahead log that the server may keep: max_wal_size is 4 GB, and it may run over
+_HOME_BYTES = 256 << 20  # of a server, and an Airflow with its logs, whatever they load
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of a run; the defaults are that of a whole one.
+    """The size of a run, see :data:`SIZES`; the defaults are those of the whole ``budget``.
 
-    :param rows: rows of a month
-    :param months: months that are loaded into one table, the last of which is compared with the first
-    :param rounds: how often everything is measured
-    :param tiny_months: months of :data:`TINY_ROWS` rows that are backfilled
-    :param side_months: months that are loaded side by side, and one after another
-    :param transfer_bytes: least size of the file that is downloaded, in bytes
+    :param name: ``budget`` runs every contender; ``year`` loads many months into one table, and watches the disk
     """
 
+    name: Literal["budget", "year"] = "budget"
     rows: int = 1_000_000
     months: int = 24
     rounds: int = 5
     tiny_months: int = 12
     side_months: int = 4
-    transfer_bytes: int = 100_000_000
+    transfer_mb: int = 100
 
     def __post_init__(self) -> None:
-        """Refuse what compares nothing.
-
-        :raises ValueError: a size is too small; says which, and what is expected
-        """
-        for name, least in _LEAST.items():
+        """Raise ValueError if a size is so small that nothing is compared."""
+        for name, (least, _, reason) in SIZES.items():
             if (size := getattr(self, name)) < least:
-                reason = {
-                    "rows": ", for one row of a hundred is corrected",
-                    "months": ", for the last one is compared with the first",
-                    "side_months": ", for they are loaded side by side",
-                }.get(name, "")
-                raise ValueError(f"{name.replace('_', ' ')}: found {size}, expected {least} or more{reason}")
+                raise ValueError(f"{name.replace('_', '-')}: found {size}, expected {least} or more{reason}")
 
     @property
     def is_whole(self) -> bool:
-        """Whether its figures are to be told: the budget is meant for a run that is nowhere smaller than by default."""
-        return all(getattr(self, field.name) >= field.default for field in fields(self))
-
-    @property
-    def small_rows(self) -> int:
-        """Rows of the small months that are loaded side by side."""
-        return self.rows // SMALL_SHARE
+        """Whether the project's own figures come from it: nothing is smaller than in :data:`SCALES`."""
+        return all(getattr(self, size) >= getattr(SCALES[self.name], size) for size in SIZES)
 
     @property
     def files(self) -> int:
-        """How many months of :attr:`rows` rows are made; all that load big months share them."""
+        """How many months of ``rows`` rows are made; all that load big months share them."""
         return max(self.months, self.side_months, COURSE_MONTHS)
 
     @property
+    def corrected_rows(self) -> int:
+        """How many rows differ in the corrected file."""
+        return (self.rows + CORRECTED_EVERY // 2 - 1) // CORRECTED_EVERY
+
+    @property
     def disk_bytes(self) -> int:
-        """The disk that the run takes at its peak, in bytes."""
-        written = self.rounds * (self.months + _LOADED_A_ROUND)
-        small = -(-self.side_months // SMALL_SHARE)
-        files = self.files + small + 2  # the corrected one, and that with repeated rows
-        return disk.needed(self.rows, max(self.months, self.side_months), files, written) + 3 * self.transfer_bytes
+        """The disk at the run's peak, in bytes: published months, a staged one, the files, the write-ahead log."""
+        rows = self.rows * (self.files + 1)
+        log = min(_LOG_BYTES, self.rounds * 3 * rows * _ROW_BYTES)
+        return rows * (_ROW_BYTES + 2 * _FILE_ROW_BYTES) + log + _HOME_BYTES + 3_000_000 * self.transfer_mb
+
+
+SCALES = {"budget": Scale(), "year": Scale("year", rows=7_000_000, months=12, rounds=1)}
+"""The whole runs: the budget, and a year of yellow taxis at real size."""
 
 
 def months_from(first: Month, count: int) -> list[Month]:
-    """Return so many months in a row.
+    """Return so many months in a row, from the first on."""
+    return list(accumulate(repeat(first, count), lambda month, _: month.next()))
 
-    :param first: the first of them
-    :param count: how many
-    """
-    months = [first]
-    while len(months) < count:
-        months.append(months[-1].next())
-    return months[:count]
+
+def write_months(folder: Path, source: Source, scale: Scale) -> None:
+    """Make every month that a run needs, a folder a set; no row is a duplicate, as in the real files at hand."""
+    wanted = [(REAL, month, scale.rows) for month in months_from(FIRST_MONTH, scale.files)]
+    if scale.name == "budget":
+        wanted += [(TINY, month, TINY_ROWS) for month in months_from(FIRST_MONTH, scale.tiny_months)]
+        wanted += [(CORRECTED, FIRST_MONTH, scale.rows)]
+        wanted += [(TRANSFER, FIRST_MONTH, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
+    for name, month, rows in wanted:
+        path = folder / name / source.file_path(month)
+        write_sample_month(source, month, path, rows=rows, repeats=False)
+        if name == CORRECTED:
+            lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+            for number in range(1 + CORRECTED_EVERY // 2, len(lines), CORRECTED_EVERY):
+                lines[number] = lines[number].rpartition(b",")[0] + b"," + _CORRECTED_VALUE + b"\n"
+            path.write_bytes(gzip.compress(b"".join(lines), 4))

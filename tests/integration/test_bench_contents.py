@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from bench.contents import Contents
+from bench.servers import require_durability
 from bench.taxiway_load import make_tables
-from bench.warehouse import require_durability
 from taxiway.sources.source import Source
 from tests.conftest import Connect
 
@@ -34,7 +34,7 @@ def test_tables_with_the_same_rows_are_equal(connect: Connect, yellow: Source) -
         make(connection, yellow, name, 5)
         contents.look(connection, name, f"public.{name}", 5)
 
-    loaded = contents.to_dict()
+    loaded = contents.loaded
     assert loaded["one"] == loaded["other"]
     assert loaded["one"]["rows"] == 5
     assert loaded["one"]["total_amount"] == "1.8750"
@@ -66,7 +66,7 @@ def test_another_value_in_any_column_is_found(connect: Connect, yellow: Source, 
     connection.execute(statement)
     connection.commit()
 
-    with pytest.raises(RuntimeError, match=f"other and one disagree in {column}: "):
+    with pytest.raises(RuntimeError, match=rf"other and one disagree in {column} \("):
         contents.look(connection, "other", "public.other", 5)
 
 

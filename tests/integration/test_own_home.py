@@ -44,7 +44,7 @@ def checkout() -> Iterator[Path]:
         folder = Path(name).resolve()
         folder.chmod(0o755)
         shutil.copy(ROOT / "Makefile", folder)
-        for part in ("bench", "config", "include", "plugins"):
+        for part in ("config", "include", "plugins"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         python = folder / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)

@@ -6,39 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import LATEST, MARKS, RESULTS, require_marks, write_between, written_words
-from bench.scale import Scale
+from bench.report import DOCUMENT, LATEST, MARKS, RESULTS, places, write_between
+from bench.scale import SCALES, Scale
+
+BEGIN, END = MARKS["budget"]
 
 
-def test_what_stands_around_the_marks_stays(tmp_path: Path) -> None:
+def test_the_projects_document_has_a_place_for_each_scale() -> None:
+    for name in SCALES:
+        begin, end = (DOCUMENT.read_text(encoding="utf-8").index(mark) for mark in MARKS[name])
+        assert begin < end
+
+
+def test_what_is_around_the_marks_stays(tmp_path: Path) -> None:
     path = tmp_path / "performance.md"
-    path.write_text(f"Before\n{MARKS[0]}\nold\n{MARKS[1]}\nAfter", encoding="utf-8")
+    before = f"Before\n{BEGIN}\nold\n{END}\nAfter"
+    path.write_text(before, encoding="utf-8")
 
-    require_marks(path, MARKS)
-    write_between(path, MARKS, ["one", "two"])
+    write_between(path, MARKS["budget"])
+    assert path.read_text(encoding="utf-8") == before
+    write_between(path, MARKS["budget"], r"one \1")
 
-    assert path.read_text(encoding="utf-8") == f"Before\n{MARKS[0]}\n\none\n\ntwo\n\n{MARKS[1]}\nAfter"
+    assert path.read_text(encoding="utf-8") == f"Before\n{BEGIN}\n\none \\1\n\n{END}\nAfter"
 
 
-@pytest.mark.parametrize("text", ["nothing", f"only {MARKS[0]}", f"{MARKS[1]} the wrong way round {MARKS[0]}"])
+@pytest.mark.parametrize("text", ["nothing", f"only {BEGIN}", f"{END} the wrong way round {BEGIN}"])
 def test_a_document_without_marks_is_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "performance.md"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(ValueError, match="expected both around the results"):
-        require_marks(path, MARKS)
-    with pytest.raises(ValueError, match="expected both around the results"):
-        write_between(path, MARKS, ["results"])
+    for results in (None, "results"):
+        with pytest.raises(ValueError, match="expected both around the results"):
+            write_between(path, MARKS["budget"], results)
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"absent\.md: No such file"):
-        require_marks(tmp_path / "absent.md", MARKS)
+def test_only_a_whole_run_of_the_budget_replaces_the_projects_own_results() -> None:
+    asked = Path("elsewhere.json")
 
-
-def test_a_smaller_run_says_whose_results_it_leaves() -> None:
-    assert written_words(Scale(rounds=1), [LATEST], None) == (
-        f"Written: {LATEST}; bench/results.json and docs/performance.md stay as they are: they are for a whole run"
-    )
-    assert written_words(Scale(), [LATEST, RESULTS], None) == f"Written: {LATEST}, {RESULTS}"
+    assert places(Scale(), None) == [LATEST, RESULTS]
+    assert places(Scale(rounds=1), None) == places(SCALES["year"], None) == [LATEST]
+    assert places(Scale(), asked) == places(Scale(rounds=1), asked) == [asked]

@@ -1,69 +1,56 @@
-"""The size of a run of the benchmark: what is whole, what compares nothing, how much disk it takes."""
+"""The size of a run of the benchmark: what is whole, what compares nothing, how much disk it takes; and its months."""
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from bench import disk
-from bench.report import LATEST, RESULTS, places
-from bench.scale import Scale
-
-SMALLER = {
-    "rows": 999_999,
-    "months": 23,
-    "rounds": 4,
-    "tiny_months": 11,
-    "side_months": 3,
-    "transfer_bytes": 99_999_999,
-}
+from bench.scale import CORRECTED, FIRST_MONTH, REAL, SCALES, SIZES, Scale, write_months
+from taxiway.sources.source import Source
 
 
-def test_the_defaults_are_a_whole_run() -> None:
-    assert Scale().is_whole
+def test_the_scales_are_whole_runs_with_every_size() -> None:
+    assert {"name", *SIZES} == {field.name for field in fields(Scale)}
+    assert [(name, scale.name, scale.is_whole) for name, scale in SCALES.items()] == [
+        ("budget", "budget", True),
+        ("year", "year", True),
+    ]
     assert Scale(rows=2_000_000, months=30).is_whole
 
 
-def test_small_months_have_a_quarter_of_the_rows() -> None:
-    assert Scale().small_rows == 250_000
-
-
-@pytest.mark.parametrize(("name", "size"), SMALLER.items())
-def test_a_run_that_is_smaller_anywhere_is_not_whole(name: str, size: int) -> None:
-    assert {field.name for field in fields(Scale)} == SMALLER.keys()
-    assert not replace(Scale(), **{name: size}).is_whole
-
-
 @pytest.mark.parametrize(
-    ("name", "size"),
-    [("rows", 0), ("rows", 99), ("months", 1), ("rounds", 0), ("tiny_months", 0), ("side_months", 1)],
+    ("name", "size"), [(name, size) for name in SCALES for size in SIZES if (name, size) != ("year", "rounds")]
 )
-def test_a_run_that_compares_nothing_is_refused(name: str, size: int) -> None:
-    with pytest.raises(ValueError, match=f"^{name.replace('_', ' ')}: found {size}, expected "):
-        replace(Scale(), **{name: size})
+def test_a_run_that_is_smaller_anywhere_is_not_whole(name: str, size: str) -> None:
+    assert not replace(SCALES[name], **{size: getattr(SCALES[name], size) - 1}).is_whole
 
 
-def test_only_a_whole_run_replaces_the_projects_own_results() -> None:
-    asked = Path("elsewhere.json")
+@pytest.mark.parametrize("size", SIZES)
+def test_a_run_that_compares_nothing_is_refused(size: str) -> None:
+    least = SIZES[size][0]
 
-    assert places(Scale(), None) == [LATEST, RESULTS]
-    assert places(Scale(rounds=1), None) == [LATEST]
-    assert places(Scale(), asked) == places(Scale(rounds=1), asked) == [asked]
+    assert getattr(replace(Scale(), **{size: least}), size) == least
+    with pytest.raises(ValueError, match=f"^{size.replace('_', '-')}: found {least - 1}, expected {least} or more"):
+        replace(Scale(), **{size: least - 1})
 
 
 def test_a_whole_run_has_room_for_its_months_and_the_log() -> None:
-    months_published = 24 * 1_000_000 * 220
+    for scale in SCALES.values():
+        assert scale.disk_bytes > scale.months * scale.rows * 220 + (4 << 30)
+    assert Scale(rows=300, months=3, rounds=1, transfer_mb=1).disk_bytes < 512 << 20
 
-    assert Scale().disk_bytes > months_published + (4 << 30)
-    assert Scale(rows=300, months=3, rounds=1, transfer_bytes=1_000_000).disk_bytes < 512 << 20
 
+@pytest.mark.parametrize("rows", [149, 150, 151, 1000])
+def test_one_row_of_a_hundred_is_corrected_and_none_is_a_duplicate(tmp_path: Path, yellow: Source, rows: int) -> None:
+    scale = Scale(rows=rows, months=2, rounds=1, tiny_months=1, side_months=2, transfer_mb=1)
+    write_months(tmp_path, yellow, scale)
 
-def test_a_disk_that_is_too_small_is_said(tmp_path: Path) -> None:
-    console = Console(record=True, width=300)
-
-    assert disk.is_enough(tmp_path / "new", 1, console)
-    assert not disk.is_enough(tmp_path / "new", 1 << 60, console)
-    assert "That is not enough" in console.export_text()
+    real, corrected = (
+        gzip.decompress((tmp_path / name / yellow.file_path(FIRST_MONTH)).read_bytes()).splitlines()
+        for name in (REAL, CORRECTED)
+    )
+    assert len(real) == len(corrected) == len(set(real)) == len(set(corrected)) == 1 + rows
+    assert len(set(real) - set(corrected)) == scale.corrected_rows == rows // 100 + (rows % 100 > 50)
