@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -35,15 +35,6 @@ WARM_UP = Scale(rows=300, months=2, rounds=1, tiny_months=1, side_months=2, tran
 GIB = 1 << 30
 
 
-class OneSentenceParser(argparse.ArgumentParser):
-    """A parser whose refusal is one sentence, without the usage before it: the caller has typed variables of make."""
-
-    def error(self, message: str) -> NoReturn:
-        """End the command with 2."""
-        print(f"{self.prog}: {message.removeprefix('argument --')}", file=sys.stderr)
-        sys.exit(EXIT_USAGE)
-
-
 def whole_number(text: str) -> int:
     """Read a size as it was typed."""
     try:
@@ -59,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: the exit code: 0 whatever the figures, because they are a measurement, not a test; 2 if it can't begin
     :raises SystemExit: it was told to stop; above 128
     """
-    parser = OneSentenceParser(prog="make bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, exit_on_error=False)
     parser.add_argument("--scale", choices=SCALES, default="budget", help="which whole run (default: %(default)s)")
     for name, (_, what, _) in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=whole_number, help=f"{what} (default: the scale's)")
     parser.add_argument("--results", type=Path, help="where the results go (default: .taxiway/benchmark.json)")
     parser.add_argument("--document", type=Path, help="where the tables go, between marks")
     parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to measure")
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         asked = {name: size for name in SIZES if (size := getattr(options, name)) is not None}
         scale = replace(SCALES[options.scale], **asked)
         document = options.document or (report.DOCUMENT if scale.is_whole else None)
@@ -75,8 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError("curl is not here, and the download is compared with it: install it")
         if document is not None:
             report.write_between(document, report.MARKS[scale.name])
-    except ValueError as error:
-        parser.error(str(error))
+    except (argparse.ArgumentError, ValueError) as error:
+        # In one sentence, without the usage: the caller has typed variables of make.
+        print(f"{parser.prog}: {str(error).removeprefix('argument --')}", file=sys.stderr)
+        return EXIT_USAGE
     places = report.places(scale, options.results)
     console, began, found = Console(highlight=False, width=120), time.monotonic(), None
 

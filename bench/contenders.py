@@ -31,10 +31,6 @@ Measures = Mapping[str, float]
 class Contenders:
     """Everything that is compared.
 
-    :param scale: how much
-    :param postgres: the server
-    :param source: yellow
-    :param airflow: the run's Airflow
     :param mirror: address of the run's mirror
     :param name: of the folder with the sets of months, below that address and in the mirror's folder
     """

@@ -133,7 +133,9 @@ def mirror(home: Home, folder: Path) -> Iterator[str]:
     """
     command = [sys.executable, "-m", "taxiway_local.mirror_server", "--folder", str(folder), "--quiet"]
     environment = airflow_environment(home)
-    with subprocess.Popen(command, env=environment, start_new_session=True, stdout=-1, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             if not process.stdout or not (address := process.stdout.readline().strip()):
                 raise RuntimeError(f"the mirror of {folder} did not start")
