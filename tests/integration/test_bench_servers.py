@@ -1,16 +1,23 @@
-"""The benchmark's databases: fresh, of the locale that is asked for, and gone afterwards."""
+"""The benchmark's servers: databases that are fresh and of the asked locale, and an Airflow that ends with its run."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.rivals import course_locale
 from bench.servers import Postgres
-from taxiway_local.own_home import own_home
+from taxiway.paths import ROOT
+from taxiway_local.own_home import clear_leftovers, own_home
+from tests.integration.airflow_environment import wait_until
 
 LOCALE_OF = "SELECT datlocprovider::text, datcollate FROM pg_database WHERE datname = 'contender'"
 
@@ -51,3 +58,46 @@ def test_without_a_locale_the_servers_own_compares_bytes(server: Postgres) -> No
     with server.fresh() as own:
         assert server.query("SELECT 'a' < 'B'", own.name) == [(False,)]
         assert server.query(LOCALE_OF) == server.query(LOCALE_OF.replace("contender", "template1"))
+
+
+BACKFILL = """
+import signal, sys
+from pathlib import Path
+from bench.scale import FIRST_MONTH, months_from
+from bench.servers import TRIVIAL_DAG, Airflow, Postgres
+from taxiway_local.own_home import own_home, stop_in_order
+
+stop_in_order(signal.SIGTERM)
+with own_home(Path(sys.argv[1]), "bench", print) as home:
+    airflow = Airflow(Postgres.start(home))
+    airflow.create()
+    airflow.backfill(TRIVIAL_DAG, months_from(FIRST_MONTH, 2), 2)
+"""
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Return the processes whose environment names a home."""
+    found = psutil.process_iter(["environ"])
+    return [process for process in found if (process.info["environ"] or {}).get("AIRFLOW_HOME") == str(home)]
+
+
+def test_a_run_that_is_stopped_during_a_backfill_leaves_no_process() -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    with (
+        tempfile.TemporaryDirectory(prefix="taxiway-bench-") as folder,
+        subprocess.Popen(
+            [sys.executable, "-c", BACKFILL, folder], cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT)}, text=True
+        ) as run,
+    ):
+        try:
+            tasks = "bench-*/logs/dag_id=trivial/**/*.log"
+            log = wait_until(lambda: next(Path(folder).resolve().glob(tasks), None), timeout=600, what="a task")
+            home = next(parent for parent in log.parents if parent.name.startswith("bench-"))
+            assert len(processes_of(home)) > 1
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(300) == 128 + signal.SIGTERM
+            assert processes_of(home) == []
+            assert list(Path(folder).iterdir()) == []
+        finally:
+            run.kill()
+            clear_leftovers(Path(folder), print)  # of a test that failed
