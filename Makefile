@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker bench lint format lock clean
+.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker mutants bench lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,9 @@ test-install: $(VENV)/.development ## Install on each supported Python, with its
 
 test-docker: $(VENV)/.development ## Run docker-compose.yaml on a Docker engine of its own (root on Debian; 4 GB of disk)
 	@PYTHONPATH=plugins $(BIN)/python -m tests.docker
+
+mutants: $(VENV)/.development ## Change sources, files and loads in small ways, and count what their tests notice (JOBS=1: one at a time)
+	@$(BIN)/python -m tests.mutants "$(JOBS)"
 
 bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas, dlt and a bare DAG (SCALE=year, ROWS, MONTHS, ROUNDS)
 	@$(BIN)/python -m bench $(if $(SCALE),--scale "$(SCALE)") $(if $(ROWS),--rows "$(ROWS)") \
