@@ -77,7 +77,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def disk() -> Iterator[Path]:
     # Not below pytest's own folder: the server's user must pass, and every pytest that starts forbids it again.
     with tempfile.TemporaryDirectory(prefix="taxiway-bench-") as folder:
-        yield Path(folder)
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,8 @@ def killed(disk: Path) -> Iterator[Killed]:
             process.kill()
     (folder,) = disk.iterdir()
     server = psutil.Process(int((folder / ".taxiway" / "postgres" / "postmaster.pid").read_text().split()[0]))
-    mirrors = [found for found in psutil.process_iter(["cmdline"]) if str(folder / "months") in found.info["cmdline"]]
+    running = psutil.process_iter(["cmdline"])
+    mirrors = [found for found in running if str(folder / "months") in (found.info["cmdline"] or [])]
     assert len(mirrors) == 1
     with subprocess.Popen(["sleep", "600"], env={**os.environ, "AIRFLOW_HOME": str(folder)}) as airflow:
         threading.Thread(target=airflow.wait, daemon=True).start()  # as init does with an orphan
