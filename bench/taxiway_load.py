@@ -17,19 +17,15 @@ from taxiway.download.cache import Cache
 from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, download_month
 from taxiway.download.mirror_client import Mirror
 from taxiway.download.transfer import Transfer
+from taxiway.loads import month as steps
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import stage
-from taxiway.warehouses.postgres.check import check_month
-from taxiway.warehouses.postgres.cleanup import drop_staging
-from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
-from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.main_table import ensure_tables
-from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.session import transaction
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 
 CACHE_BYTES = 1 << 40
 """Limit of a cache that is never full."""
@@ -44,20 +40,14 @@ def load(
     :param run_id: stands for Airflow's run id
     :return: what was published, and how long each step took, in seconds
     """
-    tables, seconds = LoadTables(source, month, run_id), dict[str, float]()
-
-    def timed(name: str, step: Callable[..., Any], *arguments: object) -> Any:
+    warehouse = PostgresWarehouse(connection, LoadTables(source, month, run_id))
+    outputs: dict[str, Any] = {"download_month": file.to_dict()}
+    seconds = dict[str, float]()
+    for step in (steps.stage_month, steps.hash_rows, steps.check_month, steps.merge_month, steps.drop_staging):
         began = time.perf_counter()
-        result = step(connection, tables, *arguments)
-        seconds[name] = time.perf_counter() - began
-        return result
-
-    staged = timed("stage", stage_month, file)
-    timed("hash", hash_rows, staged)
-    timed("check", check_month)
-    published = timed("merge", merge_month)
-    timed("drop", drop_staging)
-    return published, seconds
+        outputs[step.__name__] = step(warehouse, outputs)
+        seconds[step.__name__.partition("_")[0]] = time.perf_counter() - began
+    return Counts(**outputs["merge_month"]), seconds
 
 
 def trusting(rows: int) -> AbstractContextManager[object]:
@@ -75,9 +65,9 @@ def make_tables(connection: psycopg.Connection[Any], source: Source) -> None:
 
 def fetch(
     connection: psycopg.Connection[Any], source: Source, month: Month, run_id: str, download: Callable[[], Download]
-) -> Fetched:
+) -> steps.Downloaded:
     """Run the step that downloads a month and finds out whether there is anything to do."""
-    return fetch_month(connection, LoadTables(source, month, run_id), download, force=False)
+    return steps.download_month(PostgresWarehouse(connection, LoadTables(source, month, run_id)), download)
 
 
 def download(address: str, source: Source, month: Month, cache: Path) -> Download:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taxiway.loads import month as steps
 from taxiway.loads.load import Counts
+from taxiway.loads.month import Outputs
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery.check import check_month
-from taxiway.warehouses.bigquery.cleanup import drop_staging
-from taxiway.warehouses.bigquery.fetch import Fetched, fetch_month
-from taxiway.warehouses.bigquery.hash import finish_hashing, start_hashing
-from taxiway.warehouses.bigquery.ledger import Entry, find_loads
-from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.main_table import ensure_main_table
+from taxiway.warehouses.bigquery.bucket import Bucket
+from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.ledger import Entry, Ledger, find_loads
 from taxiway.warehouses.bigquery.places import Places
-from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
-from taxiway.warehouses.bigquery.send import send_month
 from taxiway.warehouses.bigquery.settings import GcpSettings
-from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.statements import Statement
 from taxiway.warehouses.bigquery.tables import CloudTables
-from taxiway.warehouses.bigquery.upload import Lake
-from taxiway.warehouses.bigquery.warehouse import Warehouse
+from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.loading import source_file
 
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)
@@ -63,58 +57,74 @@ class Cloud:
         places.ensure_dataset(self.bigquery)
         return self
 
-    def warehouse(self, where: str = "test") -> Warehouse:
-        return Warehouse(self.bigquery, self.settings, where, {"taxiway_step": "test"})
+    def jobs(self, where: str = "test") -> Jobs:
+        return Jobs(self.bigquery, self.settings, where, {"taxiway_step": "test"})
 
-    def lake(self) -> Lake:
-        return Lake(self.storage, self.settings, "test")
+    def bucket(self) -> Bucket:
+        return Bucket(self.storage, self.settings, "test")
 
-    def tables(self, source: Source, month: str, run_id: str = "manual__1") -> CloudTables:
-        return CloudTables(source, Month.parse(month), run_id, settings=self.settings)
+    def tables(self, source: Source, month: str, run_id: str = "manual__1", **more: Any) -> CloudTables:
+        return CloudTables(source, Month.parse(month), run_id, settings=self.settings, **more)
 
-    def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> Fetched:
+    def opened(self, tables: CloudTables, *, waits: bool = True) -> BigQueryWarehouse:
+        """Open BigQuery for a step of a load."""
+        return BigQueryWarehouse(self.jobs(), self.bucket, tables, waits=waits)
+
+    def attempt(self, tables: CloudTables) -> Entry:
+        """Return the last attempt of a load's run."""
+        found = Ledger(self.jobs(), tables).last_attempt()
+        assert found is not None
+        return found
+
+    def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> steps.Downloaded:
         file = source_file(path)
-        return fetch_month(self.warehouse(), self.lake, tables, lambda: file, lambda load: None, force=force)
+        return steps.download_month(self.opened(tables), lambda: file, force=force)
 
-    def upload(self, tables: CloudTables, load: Load) -> Load:
-        return send_month(self.warehouse(), self.lake(), tables, load, lambda load: None)[0]
+    def upload(self, tables: CloudTables, fetched: steps.Downloaded) -> dict[str, Any]:
+        """Upload a file that was fetched; return what the steps after it need."""
+        assert fetched.file is not None
+        outputs: dict[str, Any] = {"download_month": fetched.file.to_dict()}
+        return {**outputs, "upload_month": steps.upload_month(self.opened(tables), outputs)}
 
-    def stage(self, tables: CloudTables, load: Load) -> Load:
-        warehouse = self.warehouse()
-        ensure_main_table(warehouse, tables)
-        job = warehouse.wait(start_staging(warehouse, tables, load))
-        finish_staging(warehouse, self.lake(), tables, load, job)
-        return replace(load, staged_by=job.job_id)
+    def stage(self, tables: CloudTables, outputs: Outputs) -> dict[str, Any]:
+        steps.create_main_table(self.opened(tables), outputs)
+        return {**outputs, "stage_month": steps.stage_month(self.opened(tables), outputs)}
 
-    def hash(self, tables: CloudTables, load: Load) -> Load:
-        warehouse = self.warehouse()
-        job = warehouse.wait(start_hashing(warehouse, tables, load))
-        return replace(finish_hashing(warehouse, tables, load, job), hashed_by=job.job_id)
+    def hash(self, tables: CloudTables, outputs: Outputs) -> None:
+        steps.hash_rows(self.opened(tables), outputs)
 
-    def ready(self, tables: CloudTables, path: Path, *, force: bool = True) -> Load:
+    def ready(self, tables: CloudTables, path: Path, *, force: bool = True) -> dict[str, Any]:
         """Bring a month to where it can be published."""
-        load = self.upload(tables, self.fetch(tables, path, force=force).load)
-        return check_month(self.warehouse(), tables, self.hash(tables, self.stage(tables, load)))
+        return self.check(tables, self.upload(tables, self.fetch(tables, path, force=force)))
 
-    def publish(self, tables: CloudTables, load: Load) -> Counts:
-        warehouse = self.warehouse()
-        while not (found := start_publishing(warehouse, tables, load)).own:
-            warehouse.wait(found.job)
-        job = warehouse.wait(found.job)
-        return finish_publishing(warehouse, tables, load, job)
+    def check(self, tables: CloudTables, outputs: Outputs) -> dict[str, Any]:
+        """Run the steps from staging to checking."""
+        staged = self.stage(tables, outputs)
+        self.hash(tables, staged)
+        steps.check_month(self.opened(tables))
+        return staged
+
+    def publish(self, tables: CloudTables) -> Counts:
+        counts = steps.merge_month(self.opened(tables))
+        assert isinstance(counts, dict)
+        return Counts(**counts)
 
     def load(self, source: Source, month: str, path: Path, run_id: str = "manual__1") -> Counts:
         """Run all steps of a load, and drop the staging tables whatever happened."""
         tables = self.tables(source, month, run_id)
         try:
-            return self.publish(tables, self.ready(tables, path))
+            self.ready(tables, path)
+            return self.publish(tables)
         finally:
-            drop_staging(self.warehouse(), self.lake(), tables)
+            self.discard(tables)
+
+    def discard(self, tables: CloudTables) -> None:
+        steps.drop_staging(self.opened(tables))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask BigQuery; ``$taxi`` stands for the dataset."""
         statement = Statement("test", sql.replace("$taxi", self.settings.dataset_name))
-        return [tuple(row.values()) for row in self.warehouse().run(statement)]
+        return [tuple(row.values()) for row in self.jobs().run(statement)]
 
     def bytes_read_by(self, statement: Statement) -> int:
         """Say how many bytes a statement would read, by a dry run, which costs nothing."""
@@ -136,7 +146,7 @@ class Cloud:
 
     def loads(self, source: Source, month: str) -> list[Entry]:
         """Return the ledger's attempts of a month."""
-        return find_loads(self.warehouse(), self.tables(source, month))
+        return find_loads(self.jobs(), self.tables(source, month))
 
     def staging_tables(self) -> list[str]:
         """Return the names of tables that runs have left."""

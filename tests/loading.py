@@ -5,23 +5,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from taxiway.download.download import Download
+from taxiway.loads import month as steps
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.publish import merge_month
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 
 
 def source_file(path: Path) -> Download:
@@ -43,6 +41,44 @@ def unpacked_bytes(path: Path) -> int | None:
         return len(gzip.decompress(path.read_bytes()))
     except (EOFError, OSError, zlib.error):
         return None
+
+
+def fetch_month(
+    connection: psycopg.Connection[Any],
+    tables: LoadTables,
+    download: Callable[[], Download],
+    *,
+    force: bool = False,
+) -> steps.Downloaded:
+    """Begin a load into Postgres."""
+    return steps.download_month(PostgresWarehouse(connection, tables), download, force=force)
+
+
+def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, file: Download) -> dict[str, Any]:
+    """Stage a downloaded month; return what the steps after it need."""
+    outputs: dict[str, Any] = {"download_month": file.to_dict()}
+    outputs["stage_month"] = steps.stage_month(PostgresWarehouse(connection, tables), outputs)
+    return outputs
+
+
+def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, outputs: Mapping[str, Any]) -> None:
+    """Give staged rows their ids.
+
+    :param outputs: what :func:`stage_month` returned
+    """
+    steps.hash_rows(PostgresWarehouse(connection, tables), outputs)
+
+
+def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> None:
+    """Check a month."""
+    steps.check_month(PostgresWarehouse(connection, tables))
+
+
+def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Counts:
+    """Publish a month."""
+    counts = steps.merge_month(PostgresWarehouse(connection, tables))
+    assert isinstance(counts, dict)
+    return Counts(**counts)
 
 
 def load(

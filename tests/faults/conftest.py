@@ -52,14 +52,12 @@ def loading_on(
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
     from taxiway.orchestration import month_of_run
-    from taxiway.orchestration.operators import download_month
 
     sources = folder / "sources"
     sources.mkdir()
     lenient = (SOURCES_FOLDER / "green.yaml").read_text() + "max_rejected_share: 0.01\n"
     (sources / "green.yaml").write_text(lenient)
-    for module in (download_month, month_of_run):
-        monkeypatch.setattr(module, "SOURCES_FOLDER", sources)
+    monkeypatch.setattr(month_of_run, "SOURCES_FOLDER", sources)
     database = server.create_database()
     try:
         with FaultyMirror() as mirror, CuttingProxy(server.socket_folder / ".s.PGSQL.5432") as proxy:

@@ -32,6 +32,7 @@ class Loading:
     :param before_retry: called before a step is tried again
     :param tried_again: steps that were, and why
     :param served: the months on the mirror
+    :param left: what the tasks of a month's run have left in XCom, by their ids
     """
 
     server: PostgresServer
@@ -45,6 +46,7 @@ class Loading:
     before_retry: Callable[[], None] = lambda: None
     tried_again: list[tuple[str, Exception]] = field(default_factory=list)
     served: dict[str, ServedMonth] = field(default_factory=dict)
+    left: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     @property
     def expected(self) -> dict[str, str]:
@@ -72,30 +74,30 @@ class Loading:
 
     def load(self, month: Month, run_id: str) -> None:
         """Run the DAG's tasks one after another, the teardown as soon as there is something to tear down."""
-        staged = self.stage(month, run_id)
+        self.stage(month, run_id)
         try:
-            self.run("hash_rows", month, run_id, staged=staged)
+            self.run("hash_rows", month, run_id)
             self.publish(month, run_id)
         finally:
             self.run("drop_staging", month, run_id)
 
     def stage(self, month: Month, run_id: str) -> Any:
         """Run the tasks up to ``stage_month``, and return what it leaves in XCom."""
-        return self.run("stage_month", month, run_id, download=self.run("download_month", month, run_id))
+        self.run("download_month", month, run_id)
+        return self.run("stage_month", month, run_id)
 
     def publish(self, month: Month, run_id: str) -> None:
         """Run the tasks behind ``hash_rows`` that publish the month."""
         self.run("check_month", month, run_id)
         self.run("merge_month", month, run_id)
 
-    def run(self, task_id: str, month: Month, run_id: str, **values: Any) -> Any:
-        """Run a task, and try it again as Airflow would.
-
-        :param values: what the tasks before it have left in XCom
-        """
+    def run(self, task_id: str, month: Month, run_id: str) -> Any:
+        """Run a task, and try it again as Airflow would."""
+        left = self.left.setdefault((str(month), run_id), {})
         for try_number in range(1, RETRIES + 2):
             try:
-                return self.execute(task_id, self.source.name, str(month), run_id, try_number, values)
+                left[task_id] = self.execute(task_id, self.source.name, str(month), run_id, try_number, left)
+                return left[task_id]
             except (AirflowFailException, DownstreamTasksSkipped):
                 raise
             except Exception as error:

@@ -13,37 +13,30 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from taxiway.orchestration import month_of_run
-from taxiway.orchestration.operators import download_month
-from taxiway.orchestration.operators.check_month import CheckMonthOperator
-from taxiway.orchestration.operators.drop_staging import DropStagingOperator
-from taxiway.orchestration.operators.fetch_month import FetchMonthOperator
-from taxiway.orchestration.operators.hash_rows import HashRowsOperator
-from taxiway.orchestration.operators.merge_month import MergeMonthOperator
-from taxiway.orchestration.operators.stage_month import StageMonthOperator
-
-OPERATORS: dict[str, type[BaseOperator]] = {
-    "download_month": FetchMonthOperator,
-    "stage_month": StageMonthOperator,
-    "hash_rows": HashRowsOperator,
-    "check_month": CheckMonthOperator,
-    "merge_month": MergeMonthOperator,
-    "drop_staging": DropStagingOperator,
-}
+from taxiway.orchestration.load_tasks import OPERATORS
 
 
-def execute_task(task_id: str, source: str, month: str, run_id: str, try_number: int, values: dict[str, Any]) -> Any:
+def execute_task(task_id: str, source: str, month: str, run_id: str, try_number: int, outputs: dict[str, Any]) -> Any:
     """Run one task of the DAG in this process.
 
-    :param values: what the tasks before it have left in XCom
+    :param outputs: what the tasks before it have left in XCom, by their ids
     """
-    operator: Any = OPERATORS[task_id](task_id=task_id, source_name=source, month=month, **values)
+    operator: Any = OPERATORS[task_id](task_id=task_id, source_name=source, month=month)
+    return operator.execute(context_of(run_id, try_number, outputs))
+
+
+def context_of(run_id: str, try_number: int = 1, outputs: dict[str, Any] | None = None) -> Any:
+    """Return Airflow's context of a task, as far as the project's tasks look.
+
+    :param outputs: what the tasks before it have left in XCom, by their ids
+    """
     run = SimpleNamespace(run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc))
-    return operator.execute({"dag_run": run, "ti": SimpleNamespace(try_number=try_number)})
+    ti = SimpleNamespace(try_number=try_number, xcom_pull=lambda task_ids: (outputs or {}).get(task_ids))
+    return {"dag_run": run, "ti": ti}
 
 
 def _run_task(order: list[Any]) -> dict[str, Any]:
@@ -61,8 +54,7 @@ def _answer_order(settings: dict[str, str], sources: str, order: list[Any], answ
     if task == 0:
         os.close(reading)
         os.environ.update(settings)
-        for module in (download_month, month_of_run):
-            module.SOURCES_FOLDER = Path(sources)
+        month_of_run.SOURCES_FOLDER = Path(sources)
         with os.fdopen(writing, "w") as pipe:
             json.dump(_run_task(order), pipe)
         os._exit(0)

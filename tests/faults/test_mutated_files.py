@@ -20,19 +20,23 @@ from taxiway.loads.row_identity import digest
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
-from taxiway.warehouses.postgres.fetch import fetch_month
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.publish import merge_month
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.faults.aftermath import LEDGER
 from tests.faults.file_model import Expected, expect
 from tests.faults.mutations import PACKED, TEXT
-from tests.loading import query, staging_tables, table_digest
+from tests.loading import (
+    check_month,
+    fetch_month,
+    hash_rows,
+    merge_month,
+    query,
+    stage_month,
+    staging_tables,
+    table_digest,
+)
 from tests.mirror_faults import FaultyMirror
 
 CASES = 200

@@ -8,24 +8,24 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from taxiway.download.download import Download
 from taxiway.errors import RejectLimitError
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.cleanup import drop_staging
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.stage import Staged, stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.faults.aftermath import assert_rejected, assert_survived
 from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN
 from tests.faults.loading_by_operators import Loading
 from tests.faults.served_months import FIELDS, LINES, ServedMonth, Spoil, describe, write_text_month
-from tests.loading import query, source_file
+from tests.loading import hash_rows, query, source_file, stage_month
 
 MONTH = Month(2019, 1)
 ROWS = 800
@@ -45,20 +45,20 @@ LINES_KEPT = "SELECT DISTINCT line_number, raw_line FROM taxiway.rejected_rows O
 STEP = """
 import sys
 from pathlib import Path
+from typing import Any
 import psycopg
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
 from taxiway.warehouses.postgres.tables import LoadTables
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.stage import Staged, stage_month
-from tests.loading import source_file
+from tests.loading import hash_rows, source_file, stage_month
 port, user, password, database, source, month, run_id, path, step, rows_read = sys.argv[1:]
 connection = psycopg.connect(host="127.0.0.1", port=port, user=user, password=password, dbname=database)
 tables, file = LoadTables(load_source(Path(source)), Month.parse(month), run_id), source_file(Path(path))
 if step == "stage_month":
     stage_month(connection, tables, file)
 else:
-    hash_rows(connection, tables, Staged(int(rows_read), False, file))
+    staged = {"rows_read": int(rows_read), "plain": False}
+    hash_rows(connection, tables, {"download_month": file.to_dict(), "stage_month": staged})
 """
 
 
@@ -114,11 +114,12 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
     path = bad.path
     tables = LoadTables(source, MONTH, "run")
     rows_read = gzip.decompress(path.read_bytes()).count(b"\n") - 1
-    staged = Staged(rows_read, plain=False, file=source_file(path))
+    file = source_file(path)
+    outputs = {"download_month": file.to_dict(), "stage_month": {"rows_read": rows_read, "plain": False}}
     user, password = LOGIN
     with closing(loading.connect()) as connection:
         if step == "hash_rows":
-            assert stage_month(connection, tables, source_file(path)) == staged
+            assert stage_month(connection, tables, file) == outputs
         started = threading.Event()
 
         def kill() -> None:
@@ -128,7 +129,7 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
         loading.proxy.arm(COMMITTED, kill)
         at = (str(loading.proxy.port), user, password, loading.database, str(loading.sources / "green.yaml"))
         with subprocess.Popen(
-            [sys.executable, "-c", STEP, *at, str(MONTH), "run", str(path), step, str(staged.rows_read)],
+            [sys.executable, "-c", STEP, *at, str(MONTH), "run", str(path), step, str(rows_read)],
             cwd=ROOT,
             env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": ""},
         ) as worker:
@@ -136,7 +137,7 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
             assert worker.wait(60) == -9
 
         with pytest.raises(RejectLimitError, match=rf"green 2019-01: .*: {OVER_THE_LIMIT} of "):
-            _try_again(connection, tables, staged, step)
+            _try_again(connection, tables, outputs, step)
         drop_staging(connection, tables)
 
         assert_survived(connection, source, {}, last_states=["failed"])
@@ -145,8 +146,8 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
         assert query(connection, LINES_KEPT) == sorted(bad.rejects.items())
 
 
-def _try_again(connection: psycopg.Connection[object], tables: LoadTables, staged: Staged, step: str) -> None:
+def _try_again(connection: psycopg.Connection[Any], tables: LoadTables, outputs: dict[str, Any], step: str) -> None:
     if step == "stage_month":
-        stage_month(connection, tables, staged.file)
+        stage_month(connection, tables, Download.from_dict(outputs["download_month"]))
     else:
-        hash_rows(connection, tables, staged)
+        hash_rows(connection, tables, outputs)

@@ -50,7 +50,7 @@ def held(blocks):
         sys.stdin.read()
 
 stage.whole_lines = held
-execute_task("stage_month", "green", "2019-01", "manual__1", 1, {"download": json.loads(sys.argv[1])})
+execute_task("stage_month", "green", "2019-01", "manual__1", 1, {"download_month": json.loads(sys.argv[1])})
 """
 QUICK = {
     "tcp_keepalives_idle": "1",
@@ -133,13 +133,13 @@ def download(green: Source, tmp_path: Path) -> dict[str, Any]:
     return source_file(path).to_dict()
 
 
-def run(task_id: str, try_number: int = 2, **values: Any) -> Any:
-    return execute_task(task_id, "green", "2019-01", RUN_ID, try_number, values)
+def run(task_id: str, **outputs: Any) -> Any:
+    return execute_task(task_id, "green", "2019-01", RUN_ID, 2, outputs)
 
 
 def load(server: KillableServer, database: str, green: Source, download: dict[str, Any]) -> None:
     """Do what Airflow does when it notices that the worker is gone."""
-    run("hash_rows", staged=run("stage_month", download=download))
+    run("hash_rows", download_month=download, stage_month=run("stage_month", download_month=download))
     run("check_month")
     run("merge_month")
     with closing(server.connect(database)) as connection:
@@ -174,7 +174,7 @@ def test_who_waits_for_them_is_told_what_they_do_and_how_to_end_them(
             r"Sessions with such locks: taxiway green 2019-01 manual__1 \(role loader, server process \d+\) since 20.*"
             r", which waits for its worker; taxiway green .* ends one that hangs$",
         ) as told:
-            run("stage_month", download=download)
+            run("stage_month", download_month=download)
 
     with closing(server.connect(warehouse, autocommit=True)) as connection:
         for pid in re.findall(r"server process (\d+)", str(told.value)):

@@ -27,11 +27,10 @@ from taxiway.errors import (
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
-from tests.loading import lines_of, load
+from tests.loading import lines_of, load, stage_month
 from tests.mirror_faults import FaultyMirror, redirect
 
 MONTH = Month(2019, 3)

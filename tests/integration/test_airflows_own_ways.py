@@ -141,7 +141,7 @@ def test_a_month_that_the_command_line_names(taxi: TaxiAirflow) -> None:
         ("2021-08-01", "download_month", "skipped"),
     ], named
     months = "include/sources/green.yaml says that there are the months 2019-01 to 2021-07"
-    assert f"green 2021-08: not available: {months}. Nothing is loaded: this task and those behind it are " in absent
+    assert f"green 2021-08: not available: {months}. Nothing is loaded: this task and those after it are " in absent
     assert "AirflowFailException: green (no month): " in nameless
 
 

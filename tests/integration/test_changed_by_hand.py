@@ -13,18 +13,25 @@ import pytest
 from taxiway import errors
 from taxiway.download.download import Download
 from taxiway.loads.load import Counts
+from taxiway.loads.month import Downloaded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.check import check_month
 from taxiway.warehouses.postgres.cleanup import drop_staging
-from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.publish import merge_month
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
-from tests.loading import by_hand, load, query, source_file, write_gzip
+from tests.loading import (
+    by_hand,
+    check_month,
+    fetch_month,
+    hash_rows,
+    load,
+    merge_month,
+    query,
+    source_file,
+    stage_month,
+    write_gzip,
+)
 
 MONTH = Month(2019, 1)
 PARTITION = "public.green_tripdata_2019_01"
@@ -114,7 +121,7 @@ def tables(green: Source, run_id: str) -> LoadTables:
     return LoadTables(green, MONTH, run_id)
 
 
-def fetched(connection: psycopg.Connection[Any], green: Source, file: Download, run_id: str) -> Fetched:
+def fetched(connection: psycopg.Connection[Any], green: Source, file: Download, run_id: str) -> Downloaded:
     return fetch_month(connection, tables(green, run_id), lambda: file)
 
 

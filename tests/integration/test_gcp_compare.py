@@ -28,7 +28,7 @@ from taxiway.orchestration.assets import announce, announced, bigquery_asset, po
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
+from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.published_months import BigQueryMonth, BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
@@ -247,7 +247,7 @@ def test_a_load_that_publishes_while_months_are_compared_makes_no_difference(bot
         lambda: both.into_postgres("2019-01", 1),
     ]
     found = compare_months(
-        PostgresMonths(reading), Meanwhile(both.cloud.warehouse(), happens=happens), both.source, [january]
+        PostgresMonths(reading), Meanwhile(both.cloud.jobs(), happens=happens), both.source, [january]
     )
     assert (found.same, found.differences, found.unsettled) == ({"green 2019-01": corrected}, [], [])
     assert happens == []
@@ -262,16 +262,16 @@ def test_a_load_that_publishes_while_months_are_compared_makes_no_difference(bot
 
     # BigQuery's rows are published a moment before its ledger says so.
     tables = both.cloud.tables(both.source, "2019-01", next(RUNS))
-    ready = both.cloud.ready(tables, both.file("2019-01"))
-    warehouse = both.cloud.warehouse()
-    theirs = BigQueryMonths(warehouse)
+    both.cloud.ready(tables, both.file("2019-01"))
+    jobs = both.cloud.jobs()
+    theirs = BigQueryMonths(jobs)
     both.into_postgres("2019-01", 1)
-    job = warehouse.wait(start_publishing(warehouse, tables, ready).job)
+    jobs.wait(start_publishing(jobs, tables, both.cloud.attempt(tables)).job)
     found = compare_months(PostgresMonths(reading), theirs, both.source, [january])
     assert found.differences == []
     with pytest.raises(TransientWarehouseError, match=r"^green 2019-01: rows: .*into BigQuery is under way\. Expected"):
         require_agreement([found], asked_for=False)
-    finish_publishing(warehouse, tables, ready, job)
+    both.cloud.publish(tables)
     (difference,) = compare_months(PostgresMonths(reading), theirs, both.source, [january]).differences
     assert difference.startswith(f"green 2019-01: rows: {corrected} in Postgres, {ROWS} in BigQuery")
 

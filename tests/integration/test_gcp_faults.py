@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,22 +21,18 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import TransientWarehouseError
+from taxiway.loads.month import create_main_table
+from taxiway.loads.step_names import STEP_NAMES
+from taxiway.orchestration.load_tasks import OPERATORS
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
-from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
-from taxiway.orchestration.operators.gcp_check_month import GcpCheckMonthOperator
-from taxiway.orchestration.operators.gcp_drop_staging import GcpDropStagingOperator
-from taxiway.orchestration.operators.gcp_fetch_month import GcpFetchMonthOperator
-from taxiway.orchestration.operators.gcp_hash_rows import GcpHashRowsOperator
-from taxiway.orchestration.operators.gcp_merge_month import GcpMergeMonthOperator
-from taxiway.orchestration.operators.gcp_stage_month import GcpStageMonthOperator
-from taxiway.orchestration.operators.upload_month import UploadMonthOperator
+from taxiway.orchestration.operators.step_operator import StepOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery.cleanup import drop_staging
-from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.publish import finish_publishing, start_publishing
+from taxiway.warehouses.bigquery.publish import start_publishing
+from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
+from tests.faults.task_runner import context_of
 from tests.loading import specified_ids
 from tests.mirror_faults import FaultyMirror
 
@@ -45,15 +40,6 @@ ROWS = 40
 TIMEOUT = timedelta(hours=2)
 RETRIES = 3
 """As the DAG has it."""
-STEPS: list[tuple[str, type[Any]]] = [
-    ("download_month", GcpFetchMonthOperator),
-    ("upload_month", UploadMonthOperator),
-    ("create_main_table", CreateMainTableOperator),
-    ("stage_month", GcpStageMonthOperator),
-    ("hash_rows", GcpHashRowsOperator),
-    ("check_month", GcpCheckMonthOperator),
-    ("merge_month", GcpMergeMonthOperator),
-]
 YEARS = itertools.count(2022)
 
 
@@ -86,20 +72,22 @@ class Loading:
 
     def load(self, run_id: str, *, deferrable: bool = False) -> None:
         """Run the DAG's tasks one after another; the teardown runs whatever happened."""
-        of_month = {"source_name": self.source.name, "month": str(self.month)}
-        load: Any = None
+        outputs: dict[str, Any] = {}
         try:
-            for task_id, operator in STEPS:
-                options: dict[str, Any] = {} if load is None else {"load": load}
-                if operator in (GcpStageMonthOperator, GcpHashRowsOperator, GcpMergeMonthOperator):
-                    options |= {"deferrable": deferrable, "poll_interval": 0.01, "execution_timeout": TIMEOUT}
-                load = self._run(operator(task_id=task_id, **of_month, **options), run_id)
+            for task_id in STEP_NAMES:
+                outputs[task_id] = self._run(self.operator(task_id, deferrable=deferrable), run_id, outputs)
         finally:
-            self._run(GcpDropStagingOperator(task_id="drop_staging", **of_month), run_id)
+            self._run(self.operator("drop_staging"), run_id, outputs)
 
-    def _run(self, operator: Any, run_id: str) -> Any:
+    def operator(self, task_id: str, **options: Any) -> StepOperator:
+        """Return the operator of a step."""
+        waits = {"poll_interval": 0.01, "execution_timeout": TIMEOUT}
+        of_month = {"source_name": self.source.name, "month": str(self.month), "warehouse": "bigquery"}
+        return OPERATORS[task_id](task_id=task_id, **of_month, **waits, **options)
+
+    def _run(self, operator: Any, run_id: str, outputs: dict[str, Any]) -> Any:
         for try_number in range(1, RETRIES + 2):
-            context = context_of(run_id, try_number)
+            context = context_of(run_id, try_number, outputs)
             try:
                 try:
                     return operator.execute(context)
@@ -128,11 +116,6 @@ class Loading:
             row[0]
             for row in self.cloud.query(f"SELECT error FROM `$taxi.loads` WHERE month = {month} ORDER BY load_number")
         ]
-
-
-def context_of(run_id: str, try_number: int = 1) -> Any:
-    run = SimpleNamespace(run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc))
-    return {"dag_run": run, "ti": SimpleNamespace(try_number=try_number)}
 
 
 async def events(trigger: Any) -> list[Any]:
@@ -296,35 +279,28 @@ def test_once_the_month_is_published_whatever_goes_wrong_is_tried_again_and_says
     assert len(merge_jobs(loading)) == 2, "the second one found the first"
 
 
-def merging(loading: Loading, load: Load) -> GcpMergeMonthOperator:
-    return GcpMergeMonthOperator(
-        task_id="merge_month",
-        source_name=loading.source.name,
-        month=str(loading.month),
-        load=load.to_dict(),
-        deferrable=True,
-        poll_interval=0.01,
-    )
+def merging(loading: Loading, *, deferrable: bool = True) -> StepOperator:
+    return loading.operator("merge_month", deferrable=deferrable)
 
 
 @contextmanager
-def ready(loading: Loading, run_id: str) -> Iterator[Load]:
+def ready(loading: Loading, run_id: str) -> Iterator[CloudTables]:
     """The month's corrected file, ready to be published."""
     loading.serve(revision=1)
     tables = loading.cloud.tables(loading.source, str(loading.month), run_id)
     try:
-        yield loading.cloud.ready(tables, loading.folder / "1" / tables.filename)
+        loading.cloud.ready(tables, loading.folder / "1" / tables.filename)
+        yield tables
     finally:
-        drop_staging(loading.cloud.warehouse(), loading.cloud.lake(), tables)
+        loading.cloud.discard(tables)
 
 
 def test_another_runs_publication_is_waited_for_in_the_triggerer(loading: Loading) -> None:
     """No worker is held by it, and the month is published next."""
-    with ready(loading, "manual__first") as first, ready(loading, "manual__second") as second:
-        tables = loading.cloud.tables(loading.source, str(loading.month), "manual__first")
+    with ready(loading, "manual__first") as first, ready(loading, "manual__second"):
         held = loading.bigquery.faults.hold_next_job(containing="MERGE")
-        theirs = start_publishing(loading.cloud.warehouse(), tables, first).job
-        operator, context = merging(loading, second), context_of("manual__second")
+        theirs = start_publishing(loading.cloud.jobs(), first, loading.cloud.attempt(first)).job
+        operator, context = merging(loading), context_of("manual__second")
 
         with pytest.raises(TaskDeferred) as waits:
             operator.execute(context)
@@ -332,21 +308,20 @@ def test_another_runs_publication_is_waited_for_in_the_triggerer(loading: Loadin
         assert waits.value.trigger.cancel_on_kill is False, "the job is not ours to cancel"
         held.release()
         (event,) = asyncio.run(events(waits.value.trigger))
+        operator.deferrable = False
         counts = operator.start_again(context, event=event, **(waits.value.kwargs or {}))
 
         assert (counts["inserted"], counts["deleted"]) == (0, 0), "the first one has published the same file"
-        warehouse = loading.cloud.warehouse()
-        finish_publishing(warehouse, tables, first, warehouse.wait(theirs))
+        loading.cloud.publish(first)
     assert loading.states() == ["published", "published", "published"]
 
 
 def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loading: Loading) -> None:
     """Whatever another run has published meanwhile."""
-    with ready(loading, "manual__lost") as lost, ready(loading, "manual__second") as second:
-        operator = merging(loading, lost)
-        operator.deferrable = False
+    with ready(loading, "manual__lost"), ready(loading, "manual__second") as second:
+        operator = merging(loading, deferrable=False)
         counts = operator.execute(context_of("manual__lost"))
-        loading.cloud.publish(loading.cloud.tables(loading.source, str(loading.month), "manual__second"), second)
+        loading.cloud.publish(second)
         loading.bigquery.forget_requests()
 
         assert operator.execute(context_of("manual__lost", try_number=2)) == counts
@@ -356,22 +331,19 @@ def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loadin
 
 
 def test_a_try_that_was_lost_is_told_from_a_task_that_was_cleared(loading: Loading) -> None:
-    """Airflow counts the tries of a cleared task on: the first one behind that is no retry, and lost no worker."""
+    """Airflow counts the tries of a cleared task on: the first one after that is no retry, and lost no worker."""
     tables = loading.cloud.tables(loading.source, str(loading.month), "manual__cleared")
-    load = loading.cloud.fetch(tables, loading.folder / "0" / tables.filename, force=True).load
-    operator = CreateMainTableOperator(
-        task_id="create_main_table",
-        source_name=loading.source.name,
-        month=str(loading.month),
-        load=load.to_dict(),
-        retries=RETRIES,
-    )
-    context = context_of("manual__cleared", try_number=5)
+    loading.cloud.fetch(tables, loading.folder / "0" / tables.filename, force=True)
+    begun = loading.cloud.attempt(tables)
+    operator = loading.operator("create_main_table", retries=RETRIES)
+    context = context_of("manual__cleared", 5, {"upload_month": {}})
     context["ti"].max_tries = 4 + RETRIES
 
-    assert operator.execute(context)["load_id"] == load.load_id
+    operator.execute(context)
+    assert loading.cloud.attempt(tables).load_id == begun.load_id
     context["ti"].try_number = 6
-    assert operator.execute(context)["attempt"] == 2
+    operator.execute(context)
+    assert loading.cloud.attempt(tables).number == 2
 
     assert loading.states() == ["published", "abandoned", "running"]
 
@@ -380,17 +352,13 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
     """Airflow calls none of the task's methods then but the one that resumes it."""
     loading.serve(revision=1)
     cloud, tables = loading.cloud, loading.cloud.tables(loading.source, str(loading.month), "manual__late")
-    load = cloud.upload(tables, cloud.fetch(tables, loading.folder / "1" / tables.filename, force=True).load)
-    operators, context = dict(STEPS), context_of("manual__late")
-    steps: list[tuple[str, str, Callable[..., Load]]] = [
-        ("stage_month", '"load"', cloud.stage),
-        ("hash_rows", "Gives every staged row", cloud.hash),
-        ("merge_month", "MERGE", lambda tables, load: load),
-    ]
+    outputs = cloud.upload(tables, cloud.fetch(tables, loading.folder / "1" / tables.filename, force=True))
+    create_main_table(cloud.opened(tables), outputs)
+    steps = [("stage_month", '"load"'), ("hash_rows", "Gives every staged row"), ("merge_month", "MERGE")]
     try:
-        for task_id, containing, go_on in steps:
-            of_month = {"source_name": loading.source.name, "month": str(loading.month), "load": load.to_dict()}
-            operator = operators[task_id](task_id=task_id, deferrable=True, execution_timeout=TIMEOUT, **of_month)
+        for number, (task_id, containing) in enumerate(steps):
+            context = context_of("manual__late", outputs=outputs)
+            operator: Any = loading.operator(task_id, deferrable=True)
             held = loading.bigquery.faults.hold_next_job(containing=containing)
             with pytest.raises(TaskDeferred) as waits:
                 operator.execute(context)
@@ -402,21 +370,25 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
             ) as told:
                 operator.resume_execution("__fail__", {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, context)
 
-            warehouse = cloud.warehouse()
-            assert warehouse.wait(warehouse.find_job(job_id)).error_result["reason"] == "stopped"
-            assert loading.states() == ["published", "failed"]
+            jobs = cloud.jobs()
+            assert jobs.wait(jobs.find_job(job_id)).error_result["reason"] == "stopped"
+            assert loading.states() == ["published", *["failed"] * (number + 1)]
             assert loading.errors()[-1] == f"{task_id}: {told.value}"
-            load = go_on(tables, load)
+            if task_id == "stage_month":
+                outputs = cloud.stage(tables, outputs)
+            elif task_id == "hash_rows":
+                cloud.hash(tables, outputs)
     finally:
-        drop_staging(cloud.warehouse(), cloud.lake(), tables)
+        cloud.discard(tables)
     assert loading.ids() == loading.published
 
 
 def test_whoever_waits_again_after_the_triggerer_can_be_stopped(loading: Loading) -> None:
     """The triggerer gave up while the job went on; then the task is killed."""
-    with ready(loading, "manual__killed") as load:
+    with ready(loading, "manual__killed"):
         held = loading.bigquery.faults.hold_next_job(containing="MERGE")
-        operator, context = merging(loading, load), context_of("manual__killed")
+        operator: Any = merging(loading)
+        context = context_of("manual__killed")
         with pytest.raises(TaskDeferred) as waits:
             operator.execute(context)
         held.wait_until_running()
@@ -449,12 +421,13 @@ def test_what_is_no_month_is_refused_before_anything_is_asked(
 ) -> None:
     bigquery, *_ = services
     bigquery.forget_requests()
-    run = SimpleNamespace(dag_id="taxi_green_gcp", run_id="manual__1", run_type="manual", logical_date=None)
-    context: Any = {"dag_run": run, "ti": SimpleNamespace(try_number=1)}
+    context = context_of("manual__1")
+    context["dag_run"].dag_id = "taxi_green_gcp"
     said = "is not a month: write it as YYYY-MM" if month else "neither the parameter month nor a logical date"
-    for task_id, operator in STEPS:
+    for task_id in STEP_NAMES:
+        operator = OPERATORS[task_id](task_id=task_id, source_name="green", month=month, warehouse="bigquery")
         with pytest.raises(AirflowFailException, match=said):
-            operator(task_id=task_id, source_name="green", month=month).execute(context)
+            operator.execute(context)
     if month:
         comparison = CompareMonthsOperator(task_id="compare", source_names=["green"], month=month)
         with pytest.raises(AirflowFailException, match="is not a month"):
@@ -468,10 +441,11 @@ def test_what_is_no_source_is_refused_before_anything_is_asked(
 ) -> None:
     bigquery, *_ = services
     bigquery.forget_requests()
-    context: Any = {"dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", logical_date=None)}
-    context["ti"] = SimpleNamespace(try_number=1)
+    context = context_of("manual__1")
     with pytest.raises(AirflowFailException, match=r"source"):
-        GcpFetchMonthOperator(task_id="download_month", source_name=name, month="2019-01").execute(context)
+        OPERATORS["download_month"](
+            task_id="download_month", source_name=name, month="2019-01", warehouse="bigquery"
+        ).execute(context)
     if name:
         comparison = CompareMonthsOperator(task_id="compare", source_names=["green"], source_name=name)
         with pytest.raises(AirflowFailException, match="expected one of green"):

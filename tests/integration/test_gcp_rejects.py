@@ -13,10 +13,10 @@ import pytest
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import RejectLimitError
+from taxiway.loads.month import check_month
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
-from taxiway.warehouses.bigquery.check import check_month
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.loading import lines_of
@@ -92,10 +92,10 @@ def test_the_limit_is_found_again_before_the_month_is_published(
     """A worker may be lost between the commit of the rejects and the error."""
     path = written(tmp_path, tolerant, [line.encode() for line in [*lines, "1,2,3"]])
     tables = cloud.tables(tolerant, MONTH)
-    load = cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, cloud.fetch(tables, path).load)))
+    cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, cloud.fetch(tables, path))))
 
     with pytest.raises(RejectLimitError, match=f"1 of {ROWS + 1} rows can't be read") as caught:
-        check_month(cloud.warehouse(), replace(tables, source=green), load)
+        check_month(cloud.opened(replace(tables, source=green)))
 
     advised = re.search(
         r"Look at the lines: (SELECT .*?)\. If .* set 'max_rejected_share: ([\d.]+)' in that file, and clear the task "
@@ -104,7 +104,7 @@ def test_the_limit_is_found_again_before_the_month_is_published(
     )
     assert advised is not None
     assert [raw_line for _, _, raw_line in cloud.query(advised[1])] == ["1,2,3"]
-    check_month(cloud.warehouse(), replace(tables, source=replace(green, max_rejected_share=float(advised[2]))), load)
+    check_month(cloud.opened(replace(tables, source=replace(green, max_rejected_share=float(advised[2])))))
 
 
 def test_what_is_published_has_its_rejects_whatever_was_tried_again(
@@ -114,10 +114,10 @@ def test_what_is_published_has_its_rejects_whatever_was_tried_again(
     bad = [BAD["both"](lines[1], number) for number in range(2)]
     path = written(tmp_path, tolerant, [line.encode() for line in [*lines, *bad]])
     tables = cloud.tables(tolerant, MONTH)
-    load = cloud.ready(tables, path)
-    ledger.record(cloud.warehouse(), tables, load, "merge_month", "failed", error="a quota")
+    cloud.ready(tables, path)
+    ledger.record(cloud.jobs(), tables, cloud.attempt(tables), "merge_month", "failed", error="a quota")
 
-    cloud.publish(tables, ledger.resume(cloud.warehouse(), tables, load, "merge_month"))
+    cloud.publish(tables)
 
     found = cloud.query(
         "SELECT attempt, state, rows_rejected, COUNT(DISTINCT line_number) FROM `$taxi.loads` "

@@ -193,7 +193,7 @@ def test_a_dataset_that_deletes_its_tables_is_refused(limit: str, bigquery: Stan
 
     for made in (", created just now, ", " "):
         with pytest.raises(MainTableError, match=f"green_tripdata{made}(is deleted at|loses its months 60 days)"):
-            ensure_main_table(cloud.warehouse(), cloud.tables(green, "2019-01"))
+            ensure_main_table(cloud.jobs(), cloud.tables(green, "2019-01"))
 
 
 def test_a_sandbox_is_told(bigquery: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

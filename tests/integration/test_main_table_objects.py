@@ -15,10 +15,9 @@ from taxiway import errors
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.fetch import fetch_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect, PostgresServer
-from tests.loading import by_hand, lines_of, load, query, source_file, staging_tables, write_gzip
+from tests.loading import by_hand, fetch_month, lines_of, load, query, source_file, staging_tables, write_gzip
 
 MAIN = "public.green_tripdata"
 JANUARY, FEBRUARY = f"{MAIN}_2019_01", f"{MAIN}_2019_02"

@@ -10,17 +10,17 @@ import psycopg
 import pytest
 
 from taxiway.errors import MainTableError, TransientWarehouseError
+from taxiway.loads.month import Downloaded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import publish, session
-from taxiway.warehouses.postgres.fetch import Fetched, fetch_month
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway.warehouses.postgres.session import lock, table_users, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
-from tests.loading import by_hand, ids, load, query, source_file, staging_tables
+from tests.loading import by_hand, fetch_month, ids, load, query, source_file, staging_tables
 
 MONTH = Month(2019, 3)
 HOLDER = "taxiway green 2019-03 backfill__2019-03-01"
@@ -291,7 +291,7 @@ def test_a_file_is_not_said_to_be_published_while_another_one_is_being_published
     load(gate, green, "2019-03", path)
     corrected = tmp_path / "corrected" / path.name
     write_sample_month(green, MONTH, corrected, rows=200, revision=1)
-    found: list[Fetched] = []
+    found: list[Downloaded] = []
 
     def publish() -> None:
         load(publishing, green, "2019-03", corrected, run_id="manual__2")

@@ -13,22 +13,19 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
+from taxiway.orchestration.load_tasks import OPERATORS
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import ledger, session
-from taxiway.warehouses.postgres.check import check_month
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.session import transaction
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.faults.cutting_proxy import Cut, CuttingProxy
-from tests.faults.task_runner import OPERATORS, execute_task
-from tests.loading import query, source_file
+from tests.faults.task_runner import execute_task
+from tests.loading import check_month, hash_rows, merge_month, query, source_file, stage_month
 
 MONTH = Month(2019, 1)
 RUN_ID = "scheduled__1"
@@ -136,8 +133,9 @@ def test_a_lost_session_is_entered_whatever_became_of_airflows_connection(
     connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Losing(CheckMonthOperator):
-        def run_step(self, own: psycopg.Connection[Any], tables: LoadTables, context: Any) -> None:
-            with ledger.step(own, tables, "check_month"), transaction(own) as cursor:
+        def run_step(self, warehouse: Any, *values: Any) -> None:
+            own = warehouse.connection
+            with warehouse.step("check_month"), transaction(own) as cursor:
                 monkeypatch.delenv("AIRFLOW_CONN_TAXI_POSTGRES")
                 terminate(own, connection)
                 cursor.execute("SELECT 1")
@@ -159,8 +157,9 @@ def test_a_try_that_was_given_up_does_not_fail_the_next_one(
     """It ends only when the next try has begun."""
 
     class GivenUp(CheckMonthOperator):
-        def run_step(self, own: psycopg.Connection[Any], tables: LoadTables, context: Any) -> None:
-            with ledger.step(own, tables, "check_month"), transaction(own) as cursor:
+        def run_step(self, warehouse: Any, *values: Any) -> None:
+            own = warehouse.connection
+            with warehouse.step("check_month"), transaction(own) as cursor:
                 check_month(connection, tables)
                 terminate(own, connection)
                 cursor.execute("SELECT 1")
@@ -180,9 +179,10 @@ def test_a_teardown_that_fails_fails_no_attempt(
     connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Losing(DropStagingOperator):
-        def run_step(self, own: psycopg.Connection[Any], tables: LoadTables, context: Any) -> None:
+        def run_step(self, warehouse: Any, *values: Any) -> None:
+            own = warehouse.connection
             terminate(own, connection)
-            super().run_step(own, tables, context)
+            super().run_step(warehouse, *values)
 
     monkeypatch.setitem(OPERATORS, "drop_staging", Losing)
     with pytest.raises(
@@ -223,8 +223,9 @@ def test_a_failure_that_cannot_be_entered_leaves_the_error_as_it_is(
     accepts = f"ALTER DATABASE {connection.info.dbname} ALLOW_CONNECTIONS"
 
     class Losing(CheckMonthOperator):
-        def run_step(self, own: psycopg.Connection[Any], tables: LoadTables, context: Any) -> None:
-            with ledger.step(own, tables, "check_month"), transaction(own) as cursor:
+        def run_step(self, warehouse: Any, *values: Any) -> None:
+            own = warehouse.connection
+            with warehouse.step("check_month"), transaction(own) as cursor:
                 admin.execute(f"{accepts} false")
                 terminate(own, connection)
                 if timed_out:

@@ -8,12 +8,11 @@ from typing import Any
 
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 from tests.conftest import Connect
 from tests.integration.test_rejects import BAD, GOOD, lenient, month_file
-from tests.loading import source_file
+from tests.loading import source_file, stage_month
 
 
 def test_only_the_fields_of_unreadable_rows_are_looked_at_one_by_one(

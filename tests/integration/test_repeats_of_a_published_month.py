@@ -15,14 +15,10 @@ from taxiway.loads.row_identity import unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import partition, publish
-from taxiway.warehouses.postgres.check import check_month
-from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.partition import Partition, PartitionState
-from taxiway.warehouses.postgres.publish import merge_month
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
-from tests.loading import ids, load, query, source_file, write_gzip
+from tests.loading import check_month, hash_rows, ids, load, merge_month, query, source_file, stage_month, write_gzip
 
 ROW = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,{total},1,1,0"
 PARTITION = "public.green_tripdata_2019_01"

@@ -24,12 +24,11 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.session import transaction
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local import database
 from taxiway_local.home import Home
 from tests.integration.test_docker_init import Server, postgres_init, running_server
-from tests.loading import ids, load, query, source_file, write_gzip
+from tests.loading import ids, load, query, source_file, stage_month, write_gzip
 
 PASSWORD = "loader-T_1"
 ROWS = [

@@ -26,15 +26,11 @@ from taxiway.messages import LONGEST_MESSAGE
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery import ledger as gcp_ledger
 from taxiway.warehouses.postgres import ledger
-from taxiway.warehouses.postgres.fetch import fetch_month
-from taxiway.warehouses.postgres.hash import hash_rows
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect
-from tests.loading import query, source_file
+from tests.loading import fetch_month, hash_rows, query, source_file, stage_month
 from tests.mirror_faults import Answer, FaultyMirror, raw_server
 
 MONTH = Month(2019, 3)
@@ -229,9 +225,8 @@ def test_an_error_of_a_library_is_kept_in_short_in_either_ledger(
         raise ValueError(rubbish)
     cloud = Cloud.connect().set_up()
     tables = cloud.tables(green, str(MONTH))
-    gcp_ledger.ensure_ledger(cloud.warehouse())
-    load = gcp_ledger.begin(cloud.warehouse(), tables, [], "stage_month", None)
-    gcp_ledger.record(cloud.warehouse(), tables, load, "stage_month", "failed", error=rubbish)
+    with pytest.raises(ValueError, match="said"), cloud.opened(tables).step("stage_month"):
+        raise ValueError(rubbish)
 
     for found in (
         query(connection, "SELECT state, error FROM taxiway.loads"),

@@ -17,12 +17,11 @@ from taxiway.loads.row_identity import digest
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
-from taxiway.warehouses.postgres.stage import stage_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect
-from tests.loading import lines_of, load, query, source_file, specified_ids, table_digest
+from tests.loading import lines_of, load, query, source_file, specified_ids, stage_month, table_digest
 
 MONTH = "2019-01"
 ROWS = 1000
@@ -90,7 +89,7 @@ def test_they_load_with_the_ids_of_the_rows_without_them(
     connection = connect()
 
     staged = stage_month(connection, LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
-    assert (staged.rows_read, staged.plain) == (ROWS, shape != "quoted")
+    assert staged["stage_month"] == {"rows_read": ROWS, "plain": shape != "quoted"}
     assert load(connection, green, MONTH, path).inserted == ROWS
     assert cloud.load(green, MONTH, path).inserted == ROWS
 
@@ -169,7 +168,7 @@ def test_an_empty_line_sends_an_old_file_line_by_line(
 
     staged = stage_month(connect(), LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
 
-    assert (staged.rows_read, staged.plain) == (ROWS, False)
+    assert staged["stage_month"] == {"rows_read": ROWS, "plain": False}
 
 
 def test_an_empty_name_in_the_middle_is_no_column(connect: Connect, green: Source, plain: Path, tmp_path: Path) -> None:

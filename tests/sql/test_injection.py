@@ -186,7 +186,7 @@ def test_texts_of_a_source_are_descriptions_in_bigquery_as_they_stand(text: str,
     described = replace(GREEN.columns[0], description=text)
     source = replace(GREEN, title=text, columns=(described, *GREEN.columns[1:]))
 
-    ensure_bigquery_table(cloud.warehouse(), cloud.tables(source, "2019-01"))
+    ensure_bigquery_table(cloud.jobs(), cloud.tables(source, "2019-01"))
 
     table = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.{source.main_table}")
     assert (table.description, table.schema[3].description) == (text, text)

@@ -16,7 +16,7 @@ from google.oauth2 import service_account
 from stand_ins.bigquery import StandIn, service_account_key
 from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.warehouses.bigquery.errors import as_taxiway_error, failure
-from taxiway.warehouses.bigquery.warehouse import Warehouse
+from taxiway.warehouses.bigquery.jobs import Jobs
 from tests.cloud_loading import SETTINGS
 
 CONFLICTS = [
@@ -102,7 +102,7 @@ def test_what_a_library_says_of_a_key_is_in_no_traceback(
     client = bigquery.Client(project=SETTINGS.project, credentials=credentials)
 
     with pytest.raises(WarehouseError, match="the credentials of the connection taxi_gcp don't work") as found:
-        Warehouse(client, SETTINGS, "here", {}).find_table("p.d.t")
+        Jobs(client, SETTINGS, "here", {}).find_table("p.d.t")
 
     assert "a-secret-of-the-key" not in "".join(traceback.format_exception(found.value))
     assert "a-secret-of-the-key" in repr(found.value.__context__), "it is what the library says"

@@ -18,6 +18,7 @@ SELECT
     rows_inserted,
     rows_deleted,
     rows_unchanged,
+    warnings,
     started_at,
     finished_at
 FROM `{{ dataset }}.loads`

@@ -2,10 +2,11 @@
 -- Grain: one row of load_events.
 -- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, try_number,
 -- fetched_load_id, step, state, filename, url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version,
--- yaml_sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged, publication, warnings, started_at, error.
+-- yaml_sha256, rows_read, rows_rejected, rows_staged, rows_inserted, rows_deleted, rows_unchanged, publication, warnings,
+-- started_at (of an attempt that begins), error, earlier_load_ids (the attempt, and the one whose file it goes on with).
 -- Twice: safe, the view loads shows the last event of an attempt.
--- An attempt's number is one more than the greatest of its month when it is first entered: clocks may go back. Of its
--- file and its rows, what an earlier event of the attempt said holds where this one says nothing; its try is the first's.
+-- An attempt's number is one more than the greatest of its month when it is first recorded: clocks may go back. If this
+-- event says nothing of the file or the rows, an earlier one of the attempt does. Its try and its start are the first's.
 INSERT INTO `{{ dataset }}.load_events` (
     load_id, load_number, source, month, destination, run_id, attempt, try_number, fetched_load_id, step, state, filename,
     url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version, yaml_sha256, rows_read, rows_rejected,
@@ -24,12 +25,12 @@ SELECT
     @step AS step,
     @state AS state,
     @filename AS filename,
-    COALESCE(@url, MAX(IF(load_id = @load_id, url, NULL))) AS url,
-    COALESCE(@etag, MAX(IF(load_id = @load_id, etag, NULL))) AS etag,
-    COALESCE(@last_modified, MAX(IF(load_id = @load_id, last_modified, NULL))) AS last_modified,
-    COALESCE(@bytes, MAX(IF(load_id = @load_id, bytes, NULL))) AS bytes,
-    COALESCE(@sha256, MAX(IF(load_id = @load_id, sha256, NULL))) AS sha256,
-    COALESCE(@unpacked_bytes, MAX(IF(load_id = @load_id, unpacked_bytes, NULL))) AS unpacked_bytes,
+    COALESCE(@url, MAX(IF(load_id IN UNNEST(@earlier_load_ids), url, NULL))) AS url,
+    COALESCE(@etag, MAX(IF(load_id IN UNNEST(@earlier_load_ids), etag, NULL))) AS etag,
+    COALESCE(@last_modified, MAX(IF(load_id IN UNNEST(@earlier_load_ids), last_modified, NULL))) AS last_modified,
+    COALESCE(@bytes, MAX(IF(load_id IN UNNEST(@earlier_load_ids), bytes, NULL))) AS bytes,
+    COALESCE(@sha256, MAX(IF(load_id IN UNNEST(@earlier_load_ids), sha256, NULL))) AS sha256,
+    COALESCE(@unpacked_bytes, MAX(IF(load_id IN UNNEST(@earlier_load_ids), unpacked_bytes, NULL))) AS unpacked_bytes,
     COALESCE(@layout, MAX(IF(load_id = @load_id, layout, NULL))) AS layout,
     COALESCE(@row_id_version, MAX(IF(load_id = @load_id, row_id_version, NULL))) AS row_id_version,
     COALESCE(@yaml_sha256, MAX(IF(load_id = @load_id, yaml_sha256, NULL))) AS yaml_sha256,
@@ -41,7 +42,7 @@ SELECT
     @rows_unchanged AS rows_unchanged,
     @publication AS publication,
     @warnings AS warnings,
-    @started_at AS started_at,
+    COALESCE(MAX(IF(load_id = @load_id, started_at, NULL)), @started_at, CURRENT_TIMESTAMP()) AS started_at,
     IF(@state = 'running', NULL, CURRENT_TIMESTAMP()) AS finished_at,
     @error AS error,
     CURRENT_TIMESTAMP() AS recorded_at

@@ -6,11 +6,11 @@
 -- By key and not by time: a clock may go back between two loads. Only the last publication has a digest
 -- (forget_digests.sql): an attempt that began earlier may have been the last to publish the same file.
 SELECT
-    MAX(COALESCE(fetched_load_id, load_id)) OVER () AS fetched_load_id,
     sha256,
     rows_read,
     rows_rejected,
     rows_staged,
+    (MAX(COALESCE(fetched_load_id, load_id)) OVER ())::text AS fetched_load_id,
     partition_digest
 FROM taxiway.loads
 WHERE

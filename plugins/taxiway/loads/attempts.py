@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from taxiway.loads.steps import FETCH
+from taxiway.loads.load import Counts, Load
+from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 
 LONGEST_RUN = timedelta(hours=24)
 """Age at which an attempt that hasn't ended is over all the same: twice what Airflow gives a run."""
@@ -18,6 +20,64 @@ LONGEST_RUN = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(hours=8)
 """Time after a failure in which its run may come back: three more tries, each of two hours at the most, that don't get
 as far as the ledger, and the waits between."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to load a month, as the ledger has it.
+
+    :param load_id: its key
+    :param fetched_load_id: the attempt of the same run that fetched the file, this one or an earlier one
+    :param number: which attempt of the run it is, from 1
+    :param step: the last step that is known to have begun
+    :param state: running, published, unchanged, skipped, failed or abandoned
+    :param sha256: of the file, in hexadecimal, if that is known
+    :param rows_read: rows in the file, if that is known
+    :param rows_rejected: rows that could not be read, if that is known
+    :param rows_staged: rows that have an id and are ready to be published, if that is known
+    :param published: what publishing has changed, if the month is published
+    :param warnings: how the main table differed from the ledger, and what the checks have warned of
+    """
+
+    load_id: str
+    fetched_load_id: str
+    number: int
+    step: str
+    state: str
+    sha256: str | None = None
+    rows_read: int | None = None
+    rows_rejected: int | None = None
+    rows_staged: int | None = None
+    published: Counts | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Ledger(Protocol):
+    """What a warehouse stores of a load's attempts; what is done with them is decided here."""
+
+    @property
+    def load(self) -> Load:
+        """The load."""
+
+    def last_attempt(self) -> Attempt | None:
+        """Return the run's last attempt; None if it has none."""
+
+    def has_begun(self, attempt: Attempt, step: str) -> bool:
+        """Say whether a step, or a later one, has begun in an attempt already."""
+
+    def abandon(self, attempt: Attempt, step: str) -> None:
+        """Record that an attempt's worker ended without a word.
+
+        :param step: the step that begins now
+        """
+
+    def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
+        """Record another attempt, and mark those of other runs of the month that nobody works on any more.
+
+        :param step: the step that begins it
+        :param before: the run's last attempt
+        :param takes_over: whether it goes on with the file, the counts and the rejected rows of that one
+        """
 
 
 @dataclass(frozen=True)
@@ -43,7 +103,28 @@ def decide(last_state: str | None, step: str, *, begun: bool) -> Decision:
     """
     if last_state == "running" and not begun:
         return Decision(begins=False)
-    return Decision(begins=True, abandons=last_state == "running", takes_over=last_state is not None and step != FETCH)
+    if last_state == "published" and step == PUBLISH:
+        # The worker was lost after publishing, and before it could say so.
+        return Decision(begins=False)
+    takes_over = last_state is not None and step != DOWNLOAD
+    return Decision(begins=True, abandons=last_state == "running", takes_over=takes_over)
+
+
+def attempt_of(ledger: Ledger, step: str) -> Attempt:
+    """Return the attempt that a step works in: the run's last one, or another one that begins with it.
+
+    :param ledger: of the load
+    :param step: the step that begins
+    """
+    last = ledger.last_attempt()
+    if last is None:
+        return ledger.begin(step, None, takes_over=False)
+    decision = decide(last.state, step, begun=ledger.has_begun(last, step))
+    if not decision.begins:
+        return last
+    if decision.abandons:
+        ledger.abandon(last, step)
+    return ledger.begin(step, last, takes_over=decision.takes_over)
 
 
 def is_over(state: str, started_at: datetime, now: datetime) -> bool:

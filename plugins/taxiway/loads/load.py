@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
 
+from taxiway.errors import InvalidArgumentError
 from taxiway.loads import row_identity
+from taxiway.loads.step_names import STAGE, STEP_NAMES, UPLOAD
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+
+LoadT = TypeVar("LoadT", bound="Load")
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,27 @@ class Load:
     :param month: the month
     :param run_id: Airflow's run id
     :param try_number: Airflow's try of the task at work, from 1; for the ledger only
+    :param is_retry: whether an earlier try of the task has failed, or was lost
+    :param started_at: when the run began; None if that isn't known
+    :param steps: names of the load's steps, in their order
     """
 
     source: Source
     month: Month
     run_id: str
     try_number: int = 1
+    is_retry: bool = False
+    started_at: datetime | None = None
+    steps: tuple[str, ...] = STEP_NAMES
+
+    @classmethod
+    def of(cls: type[LoadT], load: Load, **more: Any) -> LoadT:
+        """Return the same load as another class has it.
+
+        :param load: the load
+        :param more: what that class knows besides
+        """
+        return cls(**{field.name: getattr(load, field.name) for field in fields(Load)}, **more)
 
     @property
     def where(self) -> str:
@@ -62,6 +82,29 @@ class Load:
     def run_key(self) -> str:
         """A short key of the run, of letters and digits."""
         return hashlib.sha256(self.run_id.encode()).hexdigest()[:12]
+
+    @property
+    def rejects_kept_in(self) -> str:
+        """The table of rejected lines, as a statement names it."""
+        return "rejected_rows"
+
+    @property
+    def first_step(self) -> str:
+        """The step that looks at the file's lines first."""
+        return UPLOAD if UPLOAD in self.steps else STAGE
+
+    def has_begun(self, step: str, last: str) -> bool:
+        """Say whether a step, or a later one, has begun already.
+
+        :param step: the step
+        :param last: the last step that is known to have begun; one that the DAG no longer has says nothing
+        :raises InvalidArgumentError: the load has no such step
+        """
+        if step not in self.steps:
+            raise InvalidArgumentError(
+                f"{self.where}: step {step!r}: expected one of {', '.join(self.steps)}: add it to loads/steps.py"
+            )
+        return last not in self.steps or self.steps.index(last) >= self.steps.index(step)
 
 
 @dataclass(frozen=True)

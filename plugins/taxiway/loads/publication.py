@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from taxiway.errors import BalanceError, CheckFailedError, SupersededError
+from taxiway.files.rejects import Reject, check_limit
 from taxiway.loads.load import Load
-from taxiway.sources.checks import Verdict
+from taxiway.sources.checks import Verdict, judge, rows_to_neighbours
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a month's published rows were loaded from.
+
+    :param sha256: of the file, in hexadecimal
+    :param rows_read: rows in the file
+    :param rows_rejected: rows that could not be read
+    :param rows_staged: rows that were published
+    :param fetched_load_id: the last attempt that fetched the file: to publish it, or to find it published already
+    :param digest: of the published rows, as the warehouse noted it; None if it noted none
+    """
+
+    sha256: str
+    rows_read: int
+    rows_rejected: int
+    rows_staged: int
+    fetched_load_id: str
+    digest: str | None = None
+
+    def is_from(self, sha256: str) -> bool:
+        """Say whether the month was published from a file with these bytes.
+
+        :param sha256: of the file, in hexadecimal
+        """
+        return self.sha256 == sha256
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the main table differs from what the ledger says of a month.
+
+    :param said: in words
+    :param must_change: whether loading the month's file again changes rows for sure
+    """
+
+    said: str
+    must_change: bool = True
 
 
 @dataclass(frozen=True)
@@ -25,6 +66,27 @@ class Counted:
     ready: int
     of_file: int
     distinct_ids: int | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a warehouse has measured of a month before it publishes it.
+
+    :param counted: its rows
+    :param shares: the measure of each check of a column, by the check's name; None without rows
+    :param neighbours: rows of the month before and the month after, as far as they are published
+    """
+
+    counted: Counted
+    shares: Mapping[str, float | None]
+    neighbours: Sequence[int]
+
+
+def judge_month(load: Load, measured: Measured) -> Verdict:
+    """Compare what was measured of a month with the checks of its source."""
+    to_neighbours = rows_to_neighbours(measured.counted.ready, measured.neighbours)
+    of_month = {check.name: to_neighbours for check in load.source.checks if check.column is None}
+    return judge(load.source.checks, {**measured.shares, **of_month})
 
 
 def require_balance(load: Load, counted: Counted) -> None:
@@ -56,6 +118,26 @@ def require_checks(load: Load, verdict: Verdict) -> None:
             f"right, change the check in include/sources/{load.source.name}.yaml and clear the task stage_month with "
             f"its downstream tasks"
         )
+
+
+def require_few_rejects(load: Load, rejected: int, read: int, named: Sequence[Reject] = ()) -> str | None:
+    """Make sure that no more lines of a file are rejected than its source allows.
+
+    :param rejected: how many are
+    :param read: rows of the file
+    :param named: rejected lines, the first of which the message names
+    :return: how many are left out and where they are seen, in words; None if there are none
+    :raises RejectLimitError: says how many, the first of them, and the limit
+    """
+    return check_limit(
+        load.source,
+        load.month,
+        rejected,
+        read,
+        named=named,
+        kept_in=load.rejects_kept_in,
+        first_step=load.first_step,
+    )
 
 
 def require_latest(load: Load, sha256: str, found: str | None, *, later: bool) -> None:

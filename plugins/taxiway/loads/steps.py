@@ -1,26 +1,56 @@
-"""The steps of a load, in their order. Tasks and the ledger call them by these names."""
+"""The steps of a load, in their order: one more is one line here, and its function.
+
+A DAG has one task for each, with its name. A step that is no part of every load can be added to one DAG alone:
+``load_dag(source, "postgres", steps=before_publishing(Step("check_sums", check_sums)))``.
+"""
 
 from __future__ import annotations
 
-from taxiway.errors import InvalidArgumentError
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-FETCH = "download_month"
-STAGE = "stage_month"
-PUBLISH = "merge_month"
-
-STEPS = (FETCH, "upload_month", "create_main_table", STAGE, "hash_rows", "check_month", PUBLISH)
-"""All steps that record what they do; a warehouse may do without some of them."""
+from taxiway.loads import month
+from taxiway.loads.step_names import CHECK, CREATE, DISCARD, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
 
 
-def comes_before(step: str, other: str) -> bool:
-    """Say whether a step comes before another one.
+@dataclass(frozen=True)
+class Step:
+    """One step of a load.
 
-    :raises InvalidArgumentError: one of them isn't a step
+    :param name: of its task, and in the ledger
+    :param run: does it; is given the warehouse, the outputs of the steps that it needs, and what it goes on with after
+        a wait. See :mod:`taxiway.loads.month`
+    :param needs: the steps before whose outputs it needs, the nearest first
+    :param leaves_tables: whether it leaves something that the load's end has to drop
+    :param may_wait: whether it may start a job of the warehouse, and wait for that
     """
-    return _position(step) < _position(other)
+
+    name: str
+    run: Callable[..., Any]
+    needs: tuple[str, ...] = ()
+    leaves_tables: bool = False
+    may_wait: bool = False
 
 
-def _position(step: str) -> int:
-    if step not in STEPS:
-        raise InvalidArgumentError(f"step {step!r}: expected one of {', '.join(STEPS)}: add it to loads/steps.py")
-    return STEPS.index(step)
+DOWNLOAD_MONTH = Step(DOWNLOAD, month.download_month)
+UPLOAD_MONTH = Step(UPLOAD, month.upload_month, needs=(DOWNLOAD,), leaves_tables=True)
+CREATE_MAIN_TABLE = Step(CREATE, month.create_main_table, needs=(UPLOAD,))
+STAGE_MONTH = Step(STAGE, month.stage_month, needs=(UPLOAD, DOWNLOAD), leaves_tables=True, may_wait=True)
+HASH_ROWS = Step(HASH, month.hash_rows, needs=(STAGE, DOWNLOAD), leaves_tables=True, may_wait=True)
+CHECK_MONTH = Step(CHECK, month.check_month)
+MERGE_MONTH = Step(PUBLISH, month.merge_month, may_wait=True)
+
+STEPS = (DOWNLOAD_MONTH, UPLOAD_MONTH, CREATE_MAIN_TABLE, STAGE_MONTH, HASH_ROWS, CHECK_MONTH, MERGE_MONTH)
+"""All of them; a warehouse may do without some."""
+
+DROP_STAGING = Step(DISCARD, month.drop_staging)
+"""What is done at a load's end, whatever became of it. The ledger says nothing of it."""
+
+
+def before_publishing(*added: Step) -> tuple[Step, ...]:
+    """Return the steps with others before the one that publishes.
+
+    :param added: the others
+    """
+    return (*STEPS[:-1], *added, STEPS[-1])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow.sdk import DAG
 
+from taxiway.loads.steps import STEPS, Step
 from taxiway.orchestration.assets import postgres_asset
-from taxiway.orchestration.dag_template import MONTH, USE_CACHE, month_dag, sources_to_build
-from taxiway.orchestration.operators.check_month import CheckMonthOperator
-from taxiway.orchestration.operators.drop_staging import DropStagingOperator
-from taxiway.orchestration.operators.fetch_month import FetchMonthOperator
-from taxiway.orchestration.operators.hash_rows import HashRowsOperator
-from taxiway.orchestration.operators.merge_month import MergeMonthOperator
-from taxiway.orchestration.operators.stage_month import StageMonthOperator
-from taxiway.orchestration.retry_after import RetryAfterPolicy
+from taxiway.orchestration.dag_template import month_dag, sources_to_build
+from taxiway.orchestration.load_tasks import add_tasks
 from taxiway.sources.source import Source
 
 _DOC = """\
@@ -47,10 +44,11 @@ def postgres_dags() -> tuple[DAG, ...]:
     return tuple(map(postgres_dag, sources_to_build(postgres_dag_id)))
 
 
-def postgres_dag(source: Source) -> DAG:
+def postgres_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
     """Build the DAG that loads a source into Postgres, one month a run.
 
     :param source: the source, from its YAML file
+    :param steps: the load's steps; see :func:`taxiway.loads.steps.before_publishing`
     """
     with month_dag(
         source,
@@ -59,18 +57,5 @@ def postgres_dag(source: Source) -> DAG:
         description=f"{source.title} into Postgres, month by month",
         doc=_DOC,
     ) as dag:
-        of_month = {"source_name": source.name, "month": MONTH}
-        download = FetchMonthOperator(
-            task_id="download_month",
-            use_cache=USE_CACHE,
-            force="{{ params.force }}",
-            retry_policy=RetryAfterPolicy(),
-            **of_month,
-        )
-        stage = StageMonthOperator(task_id="stage_month", download=download.output, **of_month)
-        hashed = HashRowsOperator(task_id="hash_rows", staged=stage.output, **of_month)
-        check = CheckMonthOperator(task_id="check_month", **of_month)
-        merge = MergeMonthOperator(task_id="merge_month", outlets=[postgres_asset(source)], **of_month)
-        drop = DropStagingOperator(task_id="drop_staging", **of_month)
-        download >> stage >> hashed >> check >> merge >> drop.as_teardown(setups=[stage, hashed])
+        add_tasks(source, "postgres", steps, postgres_asset(source))
     return dag

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from airflow.sdk import DAG, get_parsing_context
 
+from taxiway.loads.steps import STEPS, Step
 from taxiway.orchestration.assets import bigquery_asset
 from taxiway.orchestration.compare_dag import COMPARE_DAG_ID, compare_dag
-from taxiway.orchestration.dag_template import MONTH, USE_CACHE, default_args, month_dag, sources_to_build
-from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
-from taxiway.orchestration.operators.gcp_check_month import GcpCheckMonthOperator
+from taxiway.orchestration.dag_template import default_args, month_dag, sources_to_build
+from taxiway.orchestration.load_tasks import add_tasks
 from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
 from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
 from taxiway.orchestration.operators.gcp_create_ledger import GcpCreateLedgerOperator
-from taxiway.orchestration.operators.gcp_drop_staging import GcpDropStagingOperator
-from taxiway.orchestration.operators.gcp_fetch_month import GcpFetchMonthOperator
-from taxiway.orchestration.operators.gcp_hash_rows import GcpHashRowsOperator
-from taxiway.orchestration.operators.gcp_merge_month import GcpMergeMonthOperator
-from taxiway.orchestration.operators.gcp_stage_month import GcpStageMonthOperator
-from taxiway.orchestration.operators.upload_month import UploadMonthOperator
-from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.sources.source import Source
 
 _DOC = """\
@@ -76,10 +69,11 @@ def gcp_dags() -> tuple[DAG, ...]:
     return (*dags, setup_dag(), compare_dag(sources))
 
 
-def gcp_dag(source: Source) -> DAG:
+def gcp_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
     """Build the DAG that loads a source into BigQuery, one month a run.
 
     :param source: the source, from its YAML file
+    :param steps: the load's steps; see :func:`taxiway.loads.steps.before_publishing`
     """
     with month_dag(
         source,
@@ -88,24 +82,7 @@ def gcp_dag(source: Source) -> DAG:
         description=f"{source.title} into BigQuery, through Cloud Storage, month by month",
         doc=_DOC,
     ) as dag:
-        of_month: dict[str, Any] = {"source_name": source.name, "month": MONTH}
-        download = GcpFetchMonthOperator(
-            task_id="download_month",
-            use_cache=USE_CACHE,
-            force="{{ params.force }}",
-            retry_policy=RetryAfterPolicy(),
-            **of_month,
-        )
-        upload = UploadMonthOperator(task_id="upload_month", load=download.output, **of_month)
-        create = CreateMainTableOperator(task_id="create_main_table", load=upload.output, **of_month)
-        stage = GcpStageMonthOperator(task_id="stage_month", load=create.output, **of_month)
-        hashed = GcpHashRowsOperator(task_id="hash_rows", load=stage.output, **of_month)
-        check = GcpCheckMonthOperator(task_id="check_month", load=hashed.output, **of_month)
-        merge = GcpMergeMonthOperator(
-            task_id="merge_month", load=check.output, outlets=[bigquery_asset(source)], **of_month
-        )
-        drop = GcpDropStagingOperator(task_id="drop_staging", **of_month)
-        merge >> drop.as_teardown(setups=[upload, stage, hashed])
+        add_tasks(source, "bigquery", steps, bigquery_asset(source))
     return dag
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
+from taxiway.loads.load import Load
 from taxiway.messages import one_line
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
@@ -49,24 +51,43 @@ def try_number_of(context: Context) -> int:
     return max(1, context["ti"].try_number)
 
 
-def require_output(output: Any, operator: BaseOperator, source: Source, month: Month, context: Context) -> Any:
-    """Make sure that the step before has left what a step goes on with.
+def is_retry(context: Context, retries: int) -> bool:
+    """Say whether an earlier try of the task has failed, or was lost; one that was cleared begins anew.
 
-    :param output: what it left in XCom; None if that is nothing
-    :param operator: the step
-    :param source: the source, for the message
-    :param month: the month, for the message
-    :return: the output
-    :raises MissingInputError: it is nothing; says which task has to run first
+    Airflow adds up the tries of a task that is cleared, and lets as many retries follow.
+
+    :param retries: the task's
     """
-    if output is not None:
-        return output
-    before = ", ".join(sorted(set(operator.upstream_task_ids))) or "the task before"
-    day = str(month.first_day)
+    ti = context["ti"]
+    return bool(ti.try_number > max(1, getattr(ti, "max_tries", 0) - retries + 1))
+
+
+def outputs_of(steps: Sequence[str], operator: BaseOperator, load: Load, context: Context) -> dict[str, Any]:
+    """Return what the steps before have left in XCom, by their names.
+
+    :param steps: those that a step needs; a load that is without one of them has no output of it
+    :param operator: the step; its task and theirs may be in a task group
+    :param load: the load
+    :raises MissingInputError: one has left nothing; says which task has to run first
+    """
+    group = operator.task_id.rpartition(".")[0]
+    found = {}
+    for step in steps:
+        if step not in load.steps:
+            continue
+        task_id = f"{group}.{step}" if group else step
+        found[step] = context["ti"].xcom_pull(task_ids=task_id)
+        if found[step] is None:
+            raise _nothing_left(task_id, operator, load)
+    return found
+
+
+def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInputError:
+    day = str(load.month.first_day)
     again = ("-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", '{"force": true}')
-    raise MissingInputError(
-        f"{source.name} {month}: {operator.task_id}: found nothing that {before} left in the run "
-        f"{context['dag_run'].run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
+    return MissingInputError(
+        f"{load.where}: {operator.task_id}: found nothing that {before} left in the run "
+        f"{load.run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
         f"once more, run {airflow_command('dags', 'backfill', *again, operator.dag_id)}"

@@ -12,16 +12,17 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from taxiway.errors import BalanceError, SupersededError, TransientWarehouseError
+from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
+from taxiway.loads.month import download_month
 from taxiway.loads.row_identity import layout_key
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
-from taxiway.warehouses.bigquery.fetch import fetch_month
-from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.places import Places
-from taxiway.warehouses.bigquery.publish import merging, start_publishing, with_failed_publication
+from taxiway.warehouses.bigquery.publish import failed_publication, merging, start_publishing
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.upload import Uploaded
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, source_file, specified_ids, write_gzip
@@ -79,10 +80,10 @@ def test_a_ledger_that_was_left_half_made_is_completed(
     half = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="half_made"))
     Places(half.settings, "test").ensure_dataset(cloud.bigquery)
     bigquery.faults.hold_next_job("load_events", after=1)
-    job = half.warehouse().start_query(ledger.statement("create_ledger", dataset=half.settings.dataset_name), "half")
+    job = half.jobs().start_query(ledger.statement("create_ledger", dataset=half.settings.dataset_name), "half")
     half.bigquery.cancel_job("half", location=SETTINGS.location)
-    assert half.warehouse().wait(job.job).error_result["reason"] == "stopped"
-    assert half.warehouse().find_table(f"{half.settings.dataset_name}.load_events") is not None
+    assert half.jobs().wait(job.job).error_result["reason"] == "stopped"
+    assert half.jobs().find_table(f"{half.settings.dataset_name}.load_events") is not None
     with pytest.raises(TransientWarehouseError, match="run the DAG gcp_setup"):
         half.loads(green, january)
 
@@ -139,22 +140,21 @@ def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
 ) -> None:
     """Also where the earlier one is tried again: that makes its attempt the later one, not its file."""
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.ready(early, samples(january))
-    cloud.publish(late, cloud.ready(late, samples(january, revision=1)))
+    cloud.ready(early, samples(january))
+    cloud.ready(late, samples(january, revision=1))
+    cloud.publish(late)
 
     for number in range(2):
         with pytest.raises(SupersededError, match="a run that began later has published the month"):
-            cloud.publish(early, older)
-        ledger.record(cloud.warehouse(), early, older, "merge_month", "failed", error="a quota")
-        again = ledger.resume(cloud.warehouse(), early, older, "merge_month")
-        assert again.load_id != older.load_id
-        older = again
-        assert cloud.loads(green, january)[-1].load_number == 3 + number
+            cloud.publish(early)
+        entry = cloud.loads(green, january)[-1 if number else 0]
+        assert (entry.run_id, entry.state, entry.number) == ("manual__1", "failed", number + 1)
+    assert [entry.load_number for entry in cloud.loads(green, january)] == [1, 2, 3]
 
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
     # A new download of the same run is the later file again.
-    anew = cloud.ready(early, samples(january))
-    assert cloud.publish(early, anew).inserted > 0
+    cloud.ready(early, samples(january))
+    assert cloud.publish(early).inserted > 0
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january)))
 
 
@@ -162,12 +162,12 @@ def test_a_file_that_was_fetched_later_replaces_one_whose_publication_took_sever
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.ready(early, samples(january))
-    newer = cloud.ready(late, samples(january, revision=1))
-    ledger.record(cloud.warehouse(), early, older, "merge_month", "failed", error="a quota")
-    cloud.publish(early, ledger.resume(cloud.warehouse(), early, older, "merge_month"))
+    cloud.ready(early, samples(january))
+    cloud.ready(late, samples(january, revision=1))
+    ledger.record(cloud.jobs(), early, cloud.attempt(early), "merge_month", "failed", error="a quota")
+    cloud.publish(early)
 
-    cloud.publish(late, newer)
+    cloud.publish(late)
 
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
 
@@ -177,11 +177,11 @@ def test_an_older_file_does_not_come_back_into_the_lake(
     published: bool, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.fetch(early, samples(january), force=True).load
+    older = cloud.fetch(early, samples(january), force=True)
     if published:
         cloud.load(green, january, samples(january, revision=1), "manual__2")
     else:
-        cloud.upload(late, cloud.fetch(late, samples(january, revision=1), force=True).load)
+        cloud.upload(late, cloud.fetch(late, samples(january, revision=1), force=True))
 
     with pytest.raises(SupersededError, match="published the month" if published else "another file into gs://"):
         cloud.upload(early, older)
@@ -202,16 +202,17 @@ def test_a_file_that_was_found_published_later_stays(
     published, other = samples(january), samples(january, revision=1)
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.ready(early, other)
-    cloud.lake().upload(published, early.object_name, "nobody knows")
+    cloud.ready(early, other)
+    cloud.bucket().upload(published, early.object_name, "nobody knows")
     entries = cloud.loads(green, january)
-    assert cloud.fetch(late, published).unchanged is not None
+    assert cloud.fetch(late, published).nothing_to_do is not None
 
     with pytest.raises(SupersededError, match="published the month meanwhile, or found it published"):
-        cloud.publish(early, older)
-    monkeypatch.setattr(ledger, "find_loads", lambda warehouse, tables: entries)
+        cloud.publish(early)
+    attempt = cloud.attempt(early)
+    monkeypatch.setattr(ledger, "find_loads", lambda jobs, tables: entries)
     with pytest.raises(SupersededError, match="from another file"):
-        cloud.publish(early, older)
+        start_publishing(cloud.jobs(), early, attempt)
 
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
 
@@ -222,8 +223,8 @@ def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
     published, other = samples(january), samples(january, revision=1)
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.fetch(early, other).load
-    cloud.upload(late, cloud.fetch(late, published, force=True).load)
+    older = cloud.fetch(early, other)
+    cloud.upload(late, cloud.fetch(late, published, force=True))
 
     with pytest.raises(SupersededError, match="another file into gs://"):
         cloud.upload(early, older)
@@ -240,11 +241,11 @@ def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
     name = cloud.tables(green, january).object_name
 
     def confirmed_meanwhile(_: str) -> bool:
-        assert cloud.lake().confirm(published, name, "another attempt", lambda theirs: False)
+        assert cloud.bucket().confirm(published, name, "another attempt", lambda theirs: False)
         return False
 
     with pytest.raises(TransientWarehouseError, match="was changed by another run meanwhile"):
-        cloud.lake().upload(other, name, "an attempt", confirmed_meanwhile)
+        cloud.bucket().upload(other, name, "an attempt", confirmed_meanwhile)
 
     assert lake_holds(cloud, green, january, published)
 
@@ -255,12 +256,12 @@ def test_a_lake_with_another_file_than_the_table_is_mended_by_the_next_run(
     published, other = samples(january), samples(january, revision=1)
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    cloud.upload(early, cloud.fetch(early, other).load)
+    cloud.upload(early, cloud.fetch(early, other))
 
     fetched = cloud.fetch(late, published)
 
-    assert fetched.unchanged is None
-    cloud.upload(late, fetched.load)
+    assert fetched.nothing_to_do is None
+    cloud.upload(late, fetched)
     assert lake_holds(cloud, green, january, published)
 
 
@@ -276,14 +277,14 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
 
     def publish_another() -> None:
         tables = cloud.tables(green, january, "manual__1")
-        load = cloud.ready(tables, other)
+        cloud.ready(tables, other)
         if when == "before":
-            warehouse = cloud.warehouse()
-            warehouse.wait(start_publishing(warehouse, tables, load).job)
-            ledger.record(warehouse, tables, load, "merge_month", "failed", error="time was up")
+            jobs, attempt = cloud.jobs(), cloud.attempt(tables)
+            jobs.wait(start_publishing(jobs, tables, attempt).job)
+            ledger.record(jobs, tables, attempt, "merge_month", "failed", error="time was up")
         else:
-            cloud.publish(tables, load)
-        cloud.lake().upload(published, name, "nobody knows")  # so that the lake doesn't tell
+            cloud.publish(tables)
+        cloud.bucket().upload(published, name, "nobody knows")  # so that the lake doesn't tell
 
     def download() -> Any:
         if when == "meanwhile":
@@ -293,34 +294,37 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
     if when == "before":
         publish_another()
     tables = cloud.tables(green, january, "manual__2")
-    fetched = fetch_month(cloud.warehouse(), cloud.lake, tables, download, lambda load: None)
+    fetched = download_month(cloud.opened(tables), download)
 
-    assert fetched.unchanged is None
+    assert fetched.nothing_to_do is None
     if when == "before":
-        cloud.publish(tables, cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load))))
+        cloud.check(tables, cloud.upload(tables, fetched))
+        cloud.publish(tables)
         assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
-        assert cloud.fetch(cloud.tables(green, january, "manual__3"), published).unchanged is not None
+        assert cloud.fetch(cloud.tables(green, january, "manual__3"), published).nothing_to_do is not None
 
 
 # Two publications at once
 
 
-def two_runs(cloud: Cloud, source: Source, month: str, path: Path) -> tuple[list[CloudTables], list[Load]]:
+def two_runs(cloud: Cloud, source: Source, month: str, path: Path) -> list[CloudTables]:
     """Bring two runs of a month so far that only its publication is left."""
     runs = [cloud.tables(source, month, f"manual__{number}") for number in (1, 2)]
-    return runs, [cloud.ready(tables, path) for tables in runs]
+    for tables in runs:
+        cloud.ready(tables, path)
+    return runs
 
 
 def test_two_runs_that_publish_a_month_at_once_do_not_double_it(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     """The month is empty, so that both only add rows, which BigQuery lets them do at the same time."""
-    runs, loads = two_runs(cloud, green, january, samples(january))
+    runs = two_runs(cloud, green, january, samples(january))
     held = bigquery.faults.hold_next_job(containing="MERGE")
 
-    first = Thread(lambda: Cloud.connect().publish(runs[0], loads[0]))
+    first = Thread(lambda: Cloud.connect().publish(runs[0]))
     held.wait_until_running()
-    second = Thread(lambda: Cloud.connect().publish(runs[1], loads[1]))
+    second = Thread(lambda: Cloud.connect().publish(runs[1]))
     refused = bigquery.wait_until_answered(409, path_ending="/jobs")
     held.release()
 
@@ -337,11 +341,11 @@ def test_what_the_numbers_prevent(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     """Under an id of its own, a publication beside another one adds its rows, too: so the test above can fail."""
-    runs, loads = two_runs(cloud, green, january, samples(january))
+    runs = two_runs(cloud, green, january, samples(january))
     held = bigquery.faults.hold_next_job(containing="MERGE")
-    without_number = Thread(lambda: Cloud.connect().warehouse().run(merging(runs[0])))
+    without_number = Thread(lambda: Cloud.connect().jobs().run(merging(runs[0])))
     held.wait_until_running()
-    cloud.publish(runs[1], loads[1])
+    cloud.publish(runs[1])
     held.release()
     without_number.result()
 
@@ -352,13 +356,13 @@ def test_a_conflict_with_another_statement_is_tried_again(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     tables = cloud.tables(green, january)
-    load = cloud.ready(tables, samples(january))
+    cloud.ready(tables, samples(january))
     bigquery.faults.fail_next_job("invalidQuery", CONFLICT, containing="MERGE")
 
     with pytest.raises(TransientWarehouseError, match="another statement was changing the table"):
-        cloud.publish(tables, load)
+        cloud.publish(tables)
 
-    assert cloud.publish(tables, load) == Counts(ROWS, 0, 0)
+    assert cloud.publish(tables) == Counts(ROWS, 0, 0)
 
 
 def test_rows_that_change_under_a_merge_are_a_conflict(
@@ -366,9 +370,9 @@ def test_rows_that_change_under_a_merge_are_a_conflict(
 ) -> None:
     cloud.load(green, january, samples(january))
     tables = cloud.tables(green, january, "manual__2")
-    load = cloud.ready(tables, samples(january, revision=1))
+    cloud.ready(tables, samples(january, revision=1))
     held = bigquery.faults.hold_next_job(containing="MERGE")
-    publishing = Thread(lambda: Cloud.connect().publish(tables, load))
+    publishing = Thread(lambda: Cloud.connect().publish(tables))
     held.wait_until_running()
     cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{january}-01'")
     held.release()
@@ -376,7 +380,7 @@ def test_rows_that_change_under_a_merge_are_a_conflict(
     with pytest.raises(TransientWarehouseError, match="due to concurrent update"):
         publishing.result()
     assert cloud.ids(green, january) == []
-    cloud.publish(tables, load)
+    cloud.publish(tables)
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
 
 
@@ -388,31 +392,32 @@ def test_a_publication_that_failed_under_another_account_blocks_nobody(
 ) -> None:
     """Who may run jobs may not look at those of others: that one failed, the ledger says."""
     first, second = (cloud.tables(green, january, f"manual__{number}") for number in (1, 2))
-    load = cloud.ready(first, samples(january))
+    cloud.ready(first, samples(january))
     bigquery.faults.fail_next_job("quotaExceeded", containing="MERGE")
-    warehouse = cloud.warehouse()
-    failed = warehouse.wait(start_publishing(warehouse, first, load).job)
+    jobs, attempt = cloud.jobs(), cloud.attempt(first)
+    failed = jobs.wait(start_publishing(jobs, first, attempt).job)
     bigquery.jobs.give_to_another_account(failed.job_id)
-    other = cloud.ready(second, samples(january))
+    cloud.ready(second, samples(january))
     # Until the ledger knows, nobody can tell whether that job is at it still.
     with pytest.raises(TransientWarehouseError, match=r"is another account's.*bigquery\.jobs\.get"):
-        cloud.publish(second, other)
-    ledger.record(warehouse, first, with_failed_publication(load, failed), "merge_month", "failed", error="a quota")
+        cloud.publish(second)
+    number = failed_publication(failed)
+    ledger.record(jobs, first, attempt, "merge_month", "failed", error="a quota", publication=number)
 
-    assert cloud.publish(second, other) == Counts(ROWS, 0, 0)
-    assert [entry.publication for entry in cloud.loads(green, january)] == [1, 2]
+    assert cloud.publish(second) == Counts(ROWS, 0, 0)
+    assert [entry.publication for entry in cloud.loads(green, january)] == [1, None, 2]
 
 
 def test_a_publication_that_failed_does_not_excuse_wrong_rows(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     tables = cloud.tables(green, january)
-    load = cloud.ready(tables, samples(january))
-    warehouse = cloud.warehouse()
-    job = warehouse.wait(start_publishing(warehouse, tables, load).job)
+    cloud.ready(tables, samples(january))
+    jobs = cloud.jobs()
+    job = jobs.wait(start_publishing(jobs, tables, cloud.attempt(tables)).job)
     bigquery.faults.fail_next_job("quotaExceeded", containing="MERGE")
     name = job.job_id.rpartition("_")[0]
-    warehouse.wait(warehouse.start_query(merging(tables), f"{name}_2").job)
+    jobs.wait(jobs.start_query(merging(tables), f"{name}_2").job)
     cloud.query(
         "INSERT INTO `$taxi.green_tripdata` (unique_row_id, filename, source_month) "
         "SELECT unique_row_id, filename, source_month FROM `$taxi.green_tripdata` "
@@ -420,7 +425,7 @@ def test_a_publication_that_failed_does_not_excuse_wrong_rows(
     )
 
     with pytest.raises(BalanceError, match="something beside Taxiway has written there"):
-        cloud.publish(tables, load)
+        cloud.publish(tables)
 
 
 # A worker that is lost
@@ -452,34 +457,36 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
-    warehouse = cloud.warehouse()
+    outputs = cloud.upload(tables, cloud.fetch(tables, samples(january)))
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(outputs["upload_month"])
     held = bigquery.faults.hold_next_job(containing='"load"')
-    first = start_staging(warehouse, tables, load)
+    attempt = cloud.attempt(tables)
+    first = start_staging(jobs, tables, attempt, uploaded)
     held.wait_until_running()  # and the worker is gone
-    created = warehouse.find_table(tables.staging_table)
+    created = jobs.find_table(tables.staging_table)
 
-    cleared = ledger.resume(warehouse, tables, load, "stage_month", retried=False)
-    assert cleared == load, "no try of it was lost"
-    load = ledger.resume(warehouse, replace(tables, try_number=2), load, "stage_month")
-    again = start_staging(warehouse, tables, load)
+    cleared = attempt_of(ledger.Ledger(jobs, tables), "stage_month")
+    assert cleared == attempt, "no try of it was lost"
+    retried = replace(tables, try_number=2, is_retry=True)
+    attempt = attempt_of(ledger.Ledger(jobs, retried), "stage_month")
+    again = start_staging(jobs, tables, attempt, uploaded)
     held.release()
-    finish_staging(warehouse, cloud.lake(), tables, load, warehouse.wait(again))
+    finish_staging(jobs, cloud.bucket(), tables, attempt, uploaded, jobs.wait(again))
 
     assert again.job_id == first.job_id
     assert cloud.query(
         "SELECT attempt, try_number, step, state, error, sha256 IS NOT NULL, rows_read FROM `$taxi.loads` "
         f"WHERE month = DATE '{january}-01' ORDER BY attempt"
     ) == [
-        (1, 1, "stage_month", "abandoned", "stage_month: its worker ended without a word", True, ROWS),
+        (1, 1, "upload_month", "abandoned", "stage_month: its worker ended without a word", True, ROWS),
         (2, 2, "stage_month", "running", None, True, ROWS),
     ]
-    table = warehouse.find_table(tables.staging_table)
+    table = jobs.find_table(tables.staging_table)
     assert table is not None
     assert created is not None
     assert table.created == created.created, "the table is not replaced under the job"
     assert table.expires is not None
     assert table.num_rows == ROWS
-    # Where the job is done and its table gone, the month is staged anew.
+    # If the job is done and its table gone, the month is staged anew.
     cloud.query(f"DROP TABLE `{tables.staging_table}`")
-    assert start_staging(warehouse, tables, load).job_id != first.job_id
+    assert start_staging(jobs, tables, attempt, uploaded).job_id != first.job_id

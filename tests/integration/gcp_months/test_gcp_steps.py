@@ -27,15 +27,15 @@ from taxiway.errors import (
     TransientWarehouseError,
     WarehouseError,
 )
+from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, layout_key, unique_row_ids
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
-from taxiway.warehouses.bigquery.check import check_month
-from taxiway.warehouses.bigquery.cleanup import drop_staging
-from taxiway.warehouses.bigquery.publish import merging, published_before, start_publishing
-from taxiway.warehouses.bigquery.stage import file_columns, finish_staging, load_configuration
+from taxiway.warehouses.bigquery.publish import merging, start_publishing
+from taxiway.warehouses.bigquery.stage import finish_staging, load_configuration
 from taxiway.warehouses.bigquery.statements import Statement, statement
+from taxiway.warehouses.bigquery.upload import Uploaded
 from tests.cloud_loading import Cloud
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, specified_ids, write_gzip
@@ -90,7 +90,7 @@ def test_a_month_arrives_whole_typed_and_described(
     # And the ledger says so.
     (entry,) = cloud.loads(green, january)
     assert (entry.state, entry.rows_read, entry.rows_rejected, entry.rows_staged) == ("published", ROWS, 0, ROWS)
-    assert (entry.rows_inserted, entry.rows_deleted, entry.rows_unchanged, entry.attempt) == (ROWS, 0, 0, 1)
+    assert (entry.published, entry.number) == (Counts(ROWS, 0, 0), 1)
     assert entry.finished_at is not None
     (month,) = cloud.query(
         f"SELECT last_state, row_count, sha256 FROM `$taxi.months` WHERE month = DATE '{january}-01'"
@@ -114,8 +114,8 @@ def test_again_changes_nothing_and_uploads_nothing(
     # The bytes are published: the load ends with the download.
     tables = cloud.tables(green, january, "manual__2")
     fetched = cloud.fetch(tables, path)
-    assert fetched.unchanged is not None
-    assert "published with the same bytes" in fetched.unchanged
+    assert fetched.nothing_to_do is not None
+    assert "published with the same bytes" in fetched.nothing_to_do
     # Forced, it goes all the way, and nothing differs.
     assert cloud.load(green, january, path, "manual__3") == Counts(0, 0, ROWS)
 
@@ -137,7 +137,7 @@ def test_rows_that_repeat_and_values_that_are_null_raise_no_alarm(
     path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
     cloud.load(green, january, path)
 
-    assert cloud.fetch(cloud.tables(green, january, "manual__2"), path).unchanged is not None
+    assert cloud.fetch(cloud.tables(green, january, "manual__2"), path).nothing_to_do is not None
 
 
 ROW_BY_HAND = (
@@ -209,21 +209,20 @@ def test_what_somebody_has_changed_is_loaded_again_and_said(
     with caplog.at_level(logging.WARNING, logger="taxiway"):
         fetched = cloud.fetch(tables, path)
 
-    assert fetched.unchanged is None
+    assert fetched.nothing_to_do is None
     (logged,) = [text for text in caplog.messages if text.endswith("the month is loaded again")]
     assert said in logged
-    load = cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, fetched.load)))
-    load = check_month(cloud.warehouse(), tables, load)
-    assert cloud.publish(tables, load) == expected
-    assert published_before(cloud.warehouse(), tables, load) == expected
-    drop_staging(cloud.warehouse(), cloud.lake(), tables)
+    cloud.check(tables, cloud.upload(tables, fetched))
+    assert cloud.publish(tables) == expected
+    assert cloud.publish(tables) == expected, "and says so again"
+    cloud.discard(tables)
     assert sorted(cloud.query(every_value), key=str) == published
     of_month = f"state = 'published' AND month = DATE '{january}-01' AND run_id = 'manual__2'"
     ((warnings,),) = cloud.query(f"SELECT warnings FROM `$taxi.loads` WHERE {of_month}")
     assert len(warnings) == 1
     assert said in warnings[0]
     assert f"the ledger has {ALL}" in warnings[0]
-    assert cloud.fetch(cloud.tables(green, january, "manual__3"), path).unchanged is not None
+    assert cloud.fetch(cloud.tables(green, january, "manual__3"), path).nothing_to_do is not None
 
 
 def test_a_table_without_a_column_is_not_unchanged(
@@ -239,9 +238,13 @@ def test_a_table_without_a_column_is_not_unchanged(
     tables = cloud.tables(source, january, "manual__2")
     fetched = cloud.fetch(tables, path)
 
-    assert fetched.load.warnings[0].endswith(f"lacks the column extra NUMERIC, the ledger has {ROWS} rows of the month")
+    assert (
+        cloud.attempt(tables)
+        .warnings[0]
+        .endswith(f"lacks the column extra NUMERIC, the ledger has {ROWS} rows of the month")
+    )
     with pytest.raises(MainTableError, match="Rename it"):
-        cloud.stage(tables, cloud.upload(tables, fetched.load))
+        cloud.stage(tables, cloud.upload(tables, fetched))
 
 
 def test_a_corrected_file_replaces_its_month_and_no_other(
@@ -269,8 +272,8 @@ def test_publishing_reads_its_own_partition_only(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, february: str
 ) -> None:
     tables = cloud.tables(green, january, "manual__1")
-    load = cloud.ready(tables, samples(january))
-    cloud.publish(tables, load)
+    cloud.ready(tables, samples(january))
+    cloud.publish(tables)
     alone = cloud.bytes_read_by(merging(tables))
 
     cloud.load(green, february, samples(february))
@@ -285,7 +288,7 @@ def test_publishing_reads_its_own_partition_only(
     )
     assert everywhere.sql != merge.sql
     assert cloud.bytes_read_by(everywhere) > alone
-    drop_staging(cloud.warehouse(), cloud.lake(), tables)
+    cloud.discard(tables)
 
 
 def test_columns_are_matched_by_name_whatever_their_order_and_the_files_line_ends(
@@ -399,7 +402,7 @@ def test_a_bad_file_leaves_everything_as_it_was(
         tables = cloud.tables(green, january, f"manual__{number}")
 
         with pytest.raises(error, match=said):
-            cloud.upload(tables, cloud.fetch(tables, path).load)
+            cloud.upload(tables, cloud.fetch(tables, path))
 
     assert sorted(cloud.ids(green, january)) == before
     blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv.gz")
@@ -452,7 +455,7 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
 ) -> None:
     """Until the last one has succeeded, the table is as before."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
 
     def fails(containing: str, step: Callable[[], object]) -> None:
         bigquery.faults.fail_next_job("quotaExceeded", containing=containing)
@@ -464,12 +467,12 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
     fails('"load"', lambda: cloud.stage(tables, load))
     staged = cloud.stage(tables, load)
     fails("Gives every staged row", lambda: cloud.hash(tables, staged))
-    hashed = cloud.hash(tables, staged)
-    fails("MERGE", lambda: cloud.publish(tables, hashed))
+    cloud.hash(tables, staged)
+    fails("MERGE", lambda: cloud.publish(tables))
     assert cloud.ids(green, january) == []
-    fails("Counts the published rows", lambda: cloud.publish(tables, hashed))
+    fails("Counts the published rows", lambda: cloud.publish(tables))
 
-    assert published_before(cloud.warehouse(), tables, hashed) == Counts(ROWS, 0, 0)
+    assert cloud.publish(tables) == Counts(ROWS, 0, 0)
     assert len(cloud.ids(green, january)) == ROWS
 
 
@@ -477,14 +480,15 @@ def test_a_worker_that_is_lost_after_publishing_finds_its_job_again(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     tables = cloud.tables(green, january)
-    load = cloud.ready(tables, samples(january))
-    warehouse = cloud.warehouse()
-    first = warehouse.wait(start_publishing(warehouse, tables, load).job)  # and the worker is gone
+    outputs = cloud.ready(tables, samples(january))
+    jobs = cloud.jobs()
+    first = jobs.wait(start_publishing(jobs, tables, cloud.attempt(tables)).job)  # and the worker is gone
 
-    counts = cloud.publish(tables, load)
+    counts = cloud.publish(tables)
 
     assert counts == Counts(ROWS, 0, 0)
-    assert start_publishing(warehouse, tables, replace(load, hashed_by="another")).job.job_id != first.job_id
+    cloud.check(tables, outputs)  # which makes the rows anew
+    assert start_publishing(jobs, tables, cloud.attempt(tables)).job.job_id != first.job_id
 
 
 def test_a_lost_answer_runs_nothing_twice(
@@ -492,22 +496,23 @@ def test_a_lost_answer_runs_nothing_twice(
 ) -> None:
     """The request is repeated, by Google's client, and told that the job is there."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
     staged = cloud.stage(tables, load)
-    warehouse = cloud.warehouse()
-    columns = file_columns(tables, load)
-    warehouse.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"])
+    columns = uploaded.columns_of(green)
+    jobs.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 
     bigquery.faults.lose_insert_answer()
-    again = warehouse.start_load(load.uri, tables.staging_table, load_configuration(columns), f"taxiway_load_{january}")
+    uri = tables.uri(uploaded.object_name)
+    again = jobs.start_load(uri, tables.staging_table, load_configuration(columns), f"taxiway_load_{january}")
     assert again.found
-    finish_staging(warehouse, cloud.lake(), tables, load, warehouse.wait(again.job))
+    finish_staging(jobs, cloud.bucket(), tables, cloud.attempt(tables), uploaded, jobs.wait(again.job))
 
     cloud.hash(tables, staged)
     bigquery.faults.lose_insert_answer()
-    merged = warehouse.start_query(merging(tables), f"taxiway_merge_{january}")
+    merged = jobs.start_query(merging(tables), f"taxiway_merge_{january}")
     assert merged.found
-    job = warehouse.wait(merged.job)
+    job = jobs.wait(merged.job)
 
     assert (job.dml_stats.inserted_row_count, job.dml_stats.deleted_row_count) == (ROWS, 0)
     assert len(cloud.ids(green, january)) == ROWS
@@ -538,8 +543,8 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
 
     (published,) = cloud.query(f"SELECT sha256, last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
     assert published == (hashlib.sha256(corrected.read_bytes()).hexdigest(), "published")
-    assert cloud.fetch(cloud.tables(green, january, "manual__3"), corrected).unchanged is not None
-    assert cloud.fetch(cloud.tables(green, january, "manual__4"), first).unchanged is None
+    assert cloud.fetch(cloud.tables(green, january, "manual__3"), corrected).nothing_to_do is not None
+    assert cloud.fetch(cloud.tables(green, january, "manual__4"), first).nothing_to_do is None
     entries = cloud.loads(green, january)
     assert [(entry.load_number, entry.run_id, entry.state, entry.publication) for entry in entries] == [
         (1, "manual__1", "published", 1),
@@ -550,9 +555,10 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
     # The worker of that run is gone, and the clock goes back again: its next attempt is the last one all the same.
     clock_goes_back(cloud, january)
     tables = cloud.tables(green, january, "manual__4")
-    again = cloud.fetch(tables, first).load
-    assert again.attempt == 2
-    assert ledger.resume(cloud.warehouse(), tables, again, "upload_month", retried=False) == again
+    cloud.fetch(tables, first)
+    again = cloud.attempt(tables)
+    assert again.number == 2
+    assert attempt_of(ledger.Ledger(cloud.jobs(), tables), "upload_month") == again
     entries = cloud.loads(green, january)[3:]
     assert [(entry.load_number, entry.state) for entry in entries] == [(4, "abandoned"), (5, "running")]
     (month,) = cloud.query(f"SELECT last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
@@ -569,7 +575,7 @@ def test_a_missing_bucket_or_dataset_says_what_to_do(
     no_bucket = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, bucket="absent"))
     tables = no_bucket.tables(green, january)
     with pytest.raises(WarehouseError, match="run the DAG gcp_setup"):
-        no_bucket.upload(tables, no_bucket.fetch(tables, samples(january)).load)
+        no_bucket.upload(tables, no_bucket.fetch(tables, samples(january)))
 
 
 def test_a_query_that_would_bill_too_much_is_refused_and_costs_nothing(
@@ -588,13 +594,15 @@ def test_what_a_step_needs_and_is_gone_is_told(
     tables = cloud.tables(green, january)
     load = cloud.ready(tables, samples(january))
     bucket = cloud.storage.bucket(cloud.settings.bucket)
-    bucket.blob(load.object_name).upload_from_string(b"another run's", content_type="application/gzip")
+    uploaded = Uploaded.from_dict(load["upload_month"])
+    bucket.blob(uploaded.object_name).upload_from_string(b"another run's", content_type="application/gzip")
     with pytest.raises(MissingInputError, match="another run has changed it"):
-        cloud.lake().require_generation(load.object_name, load.generation)
-    drop_staging(cloud.warehouse(), cloud.lake(), tables)
-    for step in (cloud.hash, cloud.publish):
-        with pytest.raises(MissingInputError, match="clear the task stage_month"):
-            step(tables, load)
+        cloud.bucket().require_generation(uploaded.object_name, uploaded.generation)
+    cloud.discard(tables)
+    with pytest.raises(MissingInputError, match="clear the task stage_month"):
+        cloud.hash(tables, load)
+    with pytest.raises(MissingInputError, match="clear the task stage_month"):
+        cloud.publish(tables)
 
 
 def test_a_staging_table_that_was_emptied_is_filled_again(
@@ -602,17 +610,20 @@ def test_a_staging_table_that_was_emptied_is_filled_again(
 ) -> None:
     """Of two tries of a task at once, the one that comes late makes the table anew, behind the other one's job."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)).load)
+    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
     staged = cloud.stage(tables, load)
-    columns = file_columns(tables, load)
-    cloud.warehouse().run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"])
+    columns = uploaded.columns_of(green)
+    jobs.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 
+    job = jobs.find_job(staged["stage_month"]["staged_by"])
     with pytest.raises(TransientWarehouseError, match=f"holds 0 rows, expected the {ROWS} that the job"):
-        finish_staging(cloud.warehouse(), cloud.lake(), tables, load, cloud.warehouse().find_job(staged.staged_by))
+        finish_staging(jobs, cloud.bucket(), tables, cloud.attempt(tables), uploaded, job)
     with pytest.raises(BalanceError, match=f"{ROWS} staged rows can't be read, but 0 lines of the file"):
         cloud.hash(tables, staged)
 
-    assert cloud.publish(tables, cloud.hash(tables, cloud.stage(tables, load))) == Counts(ROWS, 0, 0)
+    cloud.hash(tables, cloud.stage(tables, load))
+    assert cloud.publish(tables) == Counts(ROWS, 0, 0)
 
 
 def test_rows_that_something_else_added_are_noticed(

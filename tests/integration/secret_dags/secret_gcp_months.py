@@ -22,7 +22,7 @@ for name, connection in CLOUD_CASES.items():
     dag.is_paused_upon_creation = False
     for task in dag.tasks:
         task.source_name = green.name
-        task.gcp_conn_id = connection
+        task.conn_id = connection
         task.http_conn_id = "mirror_good"
         task.retries = 0
     globals()[dag.dag_id] = dag

@@ -30,7 +30,7 @@ for name, (mirror, warehouse) in CASES.items():
     dag.is_paused_upon_creation = False
     for task in dag.tasks:
         task.source_name = green.name
-        task.postgres_conn_id = warehouse
+        task.conn_id = warehouse
         task.retries = 0
         if task.task_id == "download_month":
             task.http_conn_id = mirror

@@ -19,8 +19,8 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.plain_yaml import shown
 from taxiway.sources.source import find_source
+from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
-from taxiway.warehouses.bigquery.warehouse import Warehouse
 from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class CompareMonthsOperator(BaseOperator):
         sources = [find_source(SOURCES_FOLDER, name) for name in names if not changed or name in changed]
         settings = gcp_settings()
         client = bigquery_client(settings, self.gcp_conn_id)
-        cloud = BigQueryMonths(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+        cloud = BigQueryMonths(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         found = []
         with closing(self._connect(names)) as connection:
             ours = PostgresMonths(connection, self.postgres_conn_id)

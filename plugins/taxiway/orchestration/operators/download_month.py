@@ -1,75 +1,70 @@
-"""Operator: fetch a month's file, for a DAG of one's own."""
+"""Operator: begin a load, and download its file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from taxiway.loads.month import download_month
+from taxiway.loads.steps import DOWNLOAD_MONTH
+from taxiway.loads.warehouse import Resumed, Warehouse
 from taxiway.orchestration.downloads import download
-from taxiway.orchestration.failures import retry_or_fail
-from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import Month
-from taxiway.sources.source import find_source
+from taxiway.orchestration.month_of_run import nothing_for
+from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.settings import parse_flag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DownloadMonthOperator(BaseOperator):
-    """Fetch a month's file into the cache, verified, and return what :class:`taxiway.download.download.Download` holds.
+class DownloadMonthOperator(StepOperator):
+    """Record a load in the ledger, download its file, and go on only if there is something to do.
 
-    What trying again can't mend (no such month, a page instead of a file, a corrupt
-    file, a refusal, a setting) fails at once; for the rest the task's retries apply.
+    Downloads as :func:`taxiway.orchestration.downloads.download` does, and returns the same.
+    A month that the source doesn't have is skipped. If the month is published from the same bytes already,
+    the task succeeds and those after it are skipped.
 
-    :param source_name: name of the source's YAML file, without its ending (templated)
-    :param month: the month, ``YYYY-MM`` (templated)
     :param http_conn_id: HTTP connection whose address is the mirror's
-    :param use_cache: whether an unchanged file may be taken from the cache; None or an empty
-        text leaves it to the Variable ``taxiway_use_cache``, else true (templated)
-    :param cache_folder: where files are kept, relative to the repository's root; None or an
-        empty text leaves it to the Variable ``taxiway_cache_folder``, else ``.taxiway/cache`` (templated)
-    :param cache_limit: what they may take up, in bytes or as ``10 GiB``; None or an empty text
-        leaves it to the Variable ``taxiway_cache_limit``, else 10 GiB (templated)
+    :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
+        ``taxiway_use_cache`` (templated)
+    :param force: load the file even if its bytes are published already (templated)
     """
 
-    template_fields: Sequence[str] = ("source_name", "month", "use_cache", "cache_folder", "cache_limit")
+    template_fields: Sequence[str] = ("month", "use_cache", "force")
+    step = DOWNLOAD_MONTH
 
     def __init__(
-        self,
-        *,
-        source_name: str,
-        month: str,
-        http_conn_id: str = "tlc_mirror",
-        use_cache: bool | str | None = None,
-        cache_folder: str | None = None,
-        cache_limit: int | str | None = None,
-        **kwargs: Any,
+        self, *, http_conn_id: str = "tlc_mirror", use_cache: str = "", force: bool | str = False, **kwargs: Any
     ) -> None:
-        """Assign the parameters; all else waits for :meth:`execute`."""
+        """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)
-        self.source_name = source_name
-        self.month = month
         self.http_conn_id = http_conn_id
         self.use_cache = use_cache
-        self.cache_folder = cache_folder
-        self.cache_limit = cache_limit
+        self.force = force
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Fetch the file.
+    def nothing_for(self, logical_date: datetime) -> str | None:
+        """Tell ``airflow dags backfill`` why a logical date has nothing to load; None if it has."""
+        return nothing_for(self.source_name, logical_date)
 
-        :param context: Airflow's context of the task
-        :return: path, address, ETag, Last-Modified, size in bytes, SHA-256 and whether it came from the cache
-        :raises AirflowFailException: where trying again can't help; the context is Taxiway's own exception
-        :raises DownloadError: where it may
-        """
-        with retry_or_fail(context):
-            return download(
-                find_source(SOURCES_FOLDER, self.source_name),
-                Month.parse(self.month),
-                http_conn_id=self.http_conn_id,
-                use_cache=self.use_cache,
-                cache_folder=self.cache_folder,
-                cache_limit=self.cache_limit,
-            ).to_dict()
+    def run_step(
+        self, warehouse: Warehouse, outputs: Mapping[str, Any], resumed: Resumed | None, context: Context
+    ) -> dict[str, Any]:
+        """Download the file."""
+        load = warehouse.load
+        downloaded = download_month(
+            warehouse,
+            lambda: download(load.source, load.month, http_conn_id=self.http_conn_id, use_cache=self.use_cache),
+            force=parse_flag(self.force, "force"),
+        )
+        if downloaded.file is None:
+            self.log.warning(
+                "%s. Nothing is loaded: this task and those after it are skipped", downloaded.nothing_to_do
+            )
+            raise AirflowSkipException(downloaded.nothing_to_do)
+        if downloaded.nothing_to_do is not None:
+            self.log.info("%s: nothing to do", downloaded.nothing_to_do)
+            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+        return downloaded.file.to_dict()

@@ -8,8 +8,8 @@ from airflow.sdk import BaseOperator
 
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
+from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.ledger import create_ledger
-from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,5 +34,5 @@ class GcpCreateLedgerOperator(BaseOperator):
         with retry_or_fail(context):
             settings = gcp_settings()
             client = bigquery_client(settings, self.gcp_conn_id)
-            create_ledger(Warehouse(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+            create_ledger(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         self.log.info("the ledger of the dataset %s is there", settings.dataset_name)

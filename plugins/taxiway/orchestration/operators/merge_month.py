@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
+from taxiway.loads.steps import MERGE_MONTH
+from taxiway.loads.warehouse import Pending, Resumed, Warehouse
 from taxiway.orchestration.assets import announce
-from taxiway.orchestration.operators.month_operator import MonthOperator
-from taxiway.warehouses.postgres.publish import merge_month
-from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.orchestration.operators.step_operator import StepOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class MergeMonthOperator(MonthOperator):
-    """Publish a month in the main table, whole or not at all.
+class MergeMonthOperator(StepOperator):
+    """Publish a month in the main table, whole or not at all, and say with the task's Assets which month it was.
 
     Returns ``{"inserted": int, "deleted": int, "unchanged": int}``.
     """
 
-    so_far_unanswered = "The month may be published or not, which taxiway.loads says and the next try finds out"
+    step = MERGE_MONTH
 
-    def run_step(self, connection: psycopg.Connection[Any], tables: LoadTables, context: Context) -> dict[str, int]:
+    def run_step(
+        self, warehouse: Warehouse, outputs: Mapping[str, Any], resumed: Resumed | None, context: Context
+    ) -> Any:
         """Publish the month."""
-        counts = merge_month(connection, tables)
-        announce(self.outlets, context, tables.source.name, str(tables.month))
-        self.log.info(
-            "%s %s: published in %s: %d rows inserted, %d deleted, %d unchanged",
-            tables.source.name,
-            tables.month,
-            tables.source.main_table,
-            counts.inserted,
-            counts.deleted,
-            counts.unchanged,
-        )
-        return asdict(counts)
+        result = super().run_step(warehouse, outputs, resumed, context)
+        if not isinstance(result, Pending):
+            announce(self.outlets, context, warehouse.load.source.name, str(warehouse.load.month))
+        return result

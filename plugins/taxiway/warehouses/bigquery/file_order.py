@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from taxiway.errors import MissingInputError
 from taxiway.loads import publication
+from taxiway.loads.attempts import Attempt
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.ledger import Entry
-from taxiway.warehouses.bigquery.load import Load
 from taxiway.warehouses.bigquery.tables import CloudTables
 
 Rank = tuple[int, str]
@@ -22,35 +22,37 @@ Rank = tuple[int, str]
 attempt's key, for two that began at the same moment may share a number."""
 
 
-def require_latest(tables: CloudTables, load: Load, entries: Sequence[Entry]) -> Rank:
+def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entry]) -> Rank:
     """Make sure that no later file of the month is published.
 
+    :param attempt: the step's
     :param entries: the month's attempts
     :return: the rank of the load's file
     :raises SupersededError: one is, with other bytes
     :raises MissingInputError: the attempt that fetched the file is gone from the ledger
     """
-    own = rank(load.fetched_load_id, entries)
+    own = rank(attempt.fetched_load_id, entries)
     if own is None:
         raise MissingInputError(
-            f"{tables.where}: the attempt {load.fetched_load_id} is gone from {tables.dataset}.load_events, expected "
-            f"what download_month entered there: clear that task with its downstream tasks"
+            f"{tables.where}: the attempt {attempt.fetched_load_id} is gone from {tables.dataset}.load_events, "
+            f"expected what download_month entered there: clear that task with its downstream tasks"
         )
     before = ledger.published(entries)
     held = before[-1].sha256 if before else None
     same = [entry for entry in entries if entry.state in ("published", "unchanged") and entry.sha256 == held]
-    later = any((rank(entry.fetched_load_id or entry.load_id, entries) or own) > own for entry in same)
-    publication.require_latest(tables, load.download.sha256, held, later=later)
+    later = any((rank(entry.fetched_load_id, entries) or own) > own for entry in same)
+    publication.require_latest(tables, attempt.sha256 or "", held, later=later)
     return own
 
 
-def is_later(load: Load, fetched_load_id: str, entries: Sequence[Entry]) -> bool:
+def is_later(attempt: Attempt, fetched_load_id: str, entries: Sequence[Entry]) -> bool:
     """Say whether an attempt began later than the one that fetched a load's file; one that nobody knows did not.
 
-    :param fetched_load_id: the attempt
+    :param attempt: one of the load
+    :param fetched_load_id: the other attempt
     :param entries: the month's attempts
     """
-    own, theirs = rank(load.fetched_load_id, entries), rank(fetched_load_id, entries)
+    own, theirs = rank(attempt.fetched_load_id, entries), rank(fetched_load_id, entries)
     return own is not None and theirs is not None and theirs > own
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.sources.source import ADDED_COLUMNS, Source
+from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
-from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -22,17 +22,17 @@ TYPES = {"integer": "INT64", "numeric": "NUMERIC", "timestamp": "DATETIME", "tex
 _API_NAMES = {"INTEGER": "INT64"}
 
 
-def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
+def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
     """Create the source's main table where it is absent.
 
     :raises MainTableError: a table of that name exists and has other columns or partitions; or BigQuery deletes it, or
         its months, after a time
     """
     source = tables.source
-    found = warehouse.find_table(tables.main_table)
+    found = jobs.find_table(tables.main_table)
     created = found is None
     if found is None:
-        warehouse.run(
+        jobs.run(
             statement(
                 "create_main_table",
                 main_table=tables.main_table,
@@ -41,7 +41,7 @@ def ensure_main_table(warehouse: Warehouse, tables: CloudTables) -> None:
                 cluster_by=cluster_column(source),
             )
         )
-        found = warehouse.find_table(tables.main_table)
+        found = jobs.find_table(tables.main_table)
     if found is None:
         raise TransientWarehouseError(
             f"{source.name}: the table {tables.main_table} is gone again, expected what was created just now; the task "

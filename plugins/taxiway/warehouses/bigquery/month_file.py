@@ -33,7 +33,6 @@ class MonthFile:
     """What a downloaded file holds.
 
     :param columns: the source's columns in the order of the file
-    :param unnamed: how many fields a row has behind the last column
     :param rows_read: rows, without the header
     :param rows_rejected: how many lines are no row
     :param rejects: the first of them
@@ -41,7 +40,6 @@ class MonthFile:
     """
 
     columns: tuple[Column, ...]
-    unnamed: int
     rows_read: int
     rows_rejected: int
     rejects: tuple[Reject, ...]
@@ -85,7 +83,7 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         rows += len(lines)
         plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
         sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
-    return MonthFile(layout.columns, 0, rows, 0, (), sound=True) if sound else None
+    return MonthFile(layout.columns, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
@@ -110,7 +108,7 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     sound = not rejects.count and not changed
     if sound:
         clean_copy.unlink()
-    return MonthFile(layout.columns, layout.unnamed, rows_read, rejects.count, tuple(rejects.kept), sound)
+    return MonthFile(layout.columns, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
 def _plainly(line: bytes) -> bytes:

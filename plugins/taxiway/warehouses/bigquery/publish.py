@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.errors import BalanceError, MissingInputError, TransientWarehouseError, WarehouseError
+from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import superseded
-from taxiway.loads.steps import PUBLISH
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.file_order import require_latest
 from taxiway.warehouses.bigquery.hash import require_table
-from taxiway.warehouses.bigquery.load import Load
-from taxiway.warehouses.bigquery.publications import (
+from taxiway.warehouses.bigquery.jobs import MOST_NUMBERS, Jobs
+from taxiway.warehouses.bigquery.publication_jobs import (
     is_followed,
     name_and_number,
     open_numbers,
     publication_labels,
     publication_name,
+    rows_key,
 )
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
-from taxiway.warehouses.bigquery.warehouse import MOST_NUMBERS, Warehouse
 
 
 def merging(tables: CloudTables) -> Any:
@@ -50,27 +50,28 @@ class Publication:
     own: bool
 
 
-def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> Publication:
+def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publication:
     """Start the job that publishes the month, or find the one of another run that has to end first.
 
+    :param attempt: the step's
     :return: the load's own job; or another run's that isn't done: wait for it, and ask again
     :raises MissingInputError: the rows are not there
     :raises SupersededError: a run that began later has published the month from another file
     :raises TransientWarehouseError: a publication is another account's, and nothing says yet what became of it
     """
-    require_table(warehouse, tables, tables.rows_table, left_by="hash_rows")
-    main_table = warehouse.find_table(tables.main_table)
+    rows_table = require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
+    main_table = jobs.find_table(tables.main_table)
     if main_table is None:
         raise MissingInputError(
             f"{tables.where}: the table {tables.main_table} is gone, expected what create_main_table left there: clear "
             f"that task with its downstream tasks"
         )
-    entries = ledger.find_loads(warehouse, tables)
-    file_rank = require_latest(tables, load, entries)
+    entries = ledger.find_loads(jobs, tables)
+    file_rank = require_latest(tables, attempt, entries)
     name = publication_name(tables, main_table)
-    labels = publication_labels(load, file_rank)
+    labels = publication_labels(attempt, file_rank, rows_key(rows_table))
     for number in open_numbers(entries):
-        started = warehouse.start_query(merging(tables), f"{name}_{number}", labels)
+        started = jobs.start_query(merging(tables), f"{name}_{number}", labels)
         job = started.job
         if job is None:
             raise _of_another_account(tables, f"{name}_{number}")
@@ -86,82 +87,77 @@ def start_publishing(warehouse: Warehouse, tables: CloudTables, load: Load) -> P
             continue
         their_rank = (int(theirs.get("taxiway_load", 0)), theirs.get("taxiway_fetched_by", ""))
         if their_rank > file_rank and theirs.get("taxiway_file") != labels["taxiway_file"]:
-            raise superseded(tables, load.download.sha256, f"(SHA-256 {theirs.get('taxiway_file')}…)")
+            raise superseded(tables, attempt.sha256 or "", f"(SHA-256 {theirs.get('taxiway_file')}…)")
     raise TransientWarehouseError(
         f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number"
     )
 
 
-def with_failed_publication(load: Load, job: Any) -> Load:
-    """Note the number of a publication that failed, for the ledger: an account that may not look at the job reads it.
+def failed_publication(job: Any) -> int | None:
+    """Return the number of a publication that failed, for the ledger: an account that may not look at the job reads it.
 
     :param job: of the publication
     """
-    if job.state != "DONE" or not job.error_result:
-        return load
-    return replace(load, publication=name_and_number(job)[1])
+    return name_and_number(job)[1] if job.state == "DONE" and job.error_result else None
 
 
-def finish_publishing(warehouse: Warehouse, tables: CloudTables, load: Load, job: Any) -> Counts:
+def finish_publishing(
+    jobs: Jobs, tables: CloudTables, attempt: Attempt, job: Any, record: Callable[..., None]
+) -> Counts:
     """Enter in the ledger what the job changed, then compare the published month with what was staged.
 
     Once the job has succeeded, the month is published: what goes wrong behind it is tried again, whatever it is.
 
+    :param attempt: the step's
+    :param record: records in the ledger, over the client that it is given, that the month is published
     :raises TransientWarehouseError: the job failed; or the month is published, and that could not be recorded or
         counted
     :raises WarehouseError: the job failed, and would again
     :raises BalanceError: the month doesn't hold the rows of the file
     """
-    warehouse.require_success(job)
+    jobs.require_success(job)
     stats = job.dml_stats
     updated = int(stats.updated_row_count) if stats else 0
     inserted = updated + (int(stats.inserted_row_count) if stats else 0)
     deleted = updated + (int(stats.deleted_row_count) if stats else 0)
-    staged = load.rows_staged or 0
+    staged = attempt.rows_staged or 0
     counts = Counts(inserted, deleted, staged - inserted)
     name, number = name_and_number(job)
-    with _tried_again(warehouse, "The month is published, but not yet entered in the ledger") as behind:
-        ledger.record(
+    with _tried_again(jobs, "The month is published, but not yet entered in the ledger") as behind:
+        record(
             behind,
-            tables,
-            load,
-            PUBLISH,
-            "published",
             publication=number,
             rows_inserted=counts.inserted,
             rows_deleted=counts.deleted,
             rows_unchanged=counts.unchanged,
         )
-    _require_rows(warehouse, tables, staged, name, number)
+    _require_rows(jobs, tables, staged, name, number)
     return counts
 
 
-def published_before(warehouse: Warehouse, tables: CloudTables, load: Load) -> Counts | None:
-    """Return what publishing the load has changed, where the run has entered that; None where it hasn't.
+def require_published(jobs: Jobs, tables: CloudTables, entry: ledger.Entry, main_table: Any) -> None:
+    """Make sure that the month that an attempt has published is there still.
 
-    An answer may be lost behind the entry: then the task is tried again.
+    An answer may be lost after the ledger has it: then the task is tried again.
 
+    :param entry: the attempt
+    :param main_table: description of the main table
     :raises TransientWarehouseError: the month could not be counted
     :raises BalanceError: the month doesn't hold the rows of the file
     """
-    entry = ledger.published_by(ledger.find_loads(warehouse, tables), tables, load)
-    main_table = warehouse.find_table(tables.main_table)
-    if entry is None or main_table is None:
-        return None
     name = publication_name(tables, main_table)
-    _require_rows(warehouse, tables, entry.rows_staged or 0, name, entry.publication or 0)
-    return Counts(entry.rows_inserted or 0, entry.rows_deleted or 0, entry.rows_unchanged or 0)
+    _require_rows(jobs, tables, entry.rows_staged or 0, name, entry.publication or 0)
 
 
-def rows_held(warehouse: Warehouse, tables: CloudTables) -> int:
+def rows_held(jobs: Jobs, tables: CloudTables) -> int:
     """Count the month's rows in the main table."""
-    counted = warehouse.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
+    counted = jobs.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
     return int(counted[0]["row_count"])
 
 
-def _require_rows(warehouse: Warehouse, tables: CloudTables, staged: int, name: str, number: int) -> None:
+def _require_rows(jobs: Jobs, tables: CloudTables, staged: int, name: str, number: int) -> None:
     """Make sure that the month holds the rows that were published, unless another publication has followed."""
-    with _tried_again(warehouse, "The month is published, and entered in the ledger") as behind:
+    with _tried_again(jobs, "The month is published, and entered in the ledger") as behind:
         held = rows_held(behind, tables)
         if held == staged or is_followed(behind, name, number, ledger.find_loads(behind, tables)):
             return
@@ -173,10 +169,10 @@ def _require_rows(warehouse: Warehouse, tables: CloudTables, staged: int, name: 
 
 
 @contextmanager
-def _tried_again(warehouse: Warehouse, outcome: str) -> Iterator[Warehouse]:
+def _tried_again(jobs: Jobs, outcome: str) -> Iterator[Jobs]:
     """Let every error of what is done behind a publication be one that is tried again, and say what is published."""
     try:
-        yield replace(warehouse, outcome=outcome)
+        yield replace(jobs, outcome=outcome)
     except WarehouseError as error:
         raise TransientWarehouseError(str(error)) from error
 

@@ -12,8 +12,8 @@ from taxiway.loads.published_months import PublishedMonth, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
-from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class BigQueryMonths:
     :param warehouse: BigQuery
     """
 
-    warehouse: Warehouse
+    warehouse: Jobs
     name: str = "BigQuery"
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
@@ -59,7 +59,7 @@ class BigQueryMonths:
             attempts = warehouse.run(statement("find_loads", values, dataset=warehouse.settings.dataset_name))
         return any(attempt["state"] == "running" for attempt in attempts)
 
-    def _of(self, source: Source, month: Month) -> Warehouse:
+    def _of(self, source: Source, month: Month) -> Jobs:
         """Return BigQuery whose errors and jobs name a month."""
         labels = {**self.warehouse.labels, "taxiway_source": source.name, "taxiway_month": str(month)}
         return replace(self.warehouse, where=f"{source.name} {month}: compare", labels=labels)
@@ -74,7 +74,7 @@ class BigQueryMonth(PublishedMonth):
     :param month: the month
     """
 
-    warehouse: Warehouse
+    warehouse: Jobs
     source: Source
     month: Month
 
@@ -85,7 +85,7 @@ class BigQueryMonth(PublishedMonth):
 
 
 @contextmanager
-def _as_reader(warehouse: Warehouse) -> Iterator[None]:
+def _as_reader(warehouse: Jobs) -> Iterator[None]:
     """Name the roles that reading needs where Google refuses it: those of a load are others."""
     try:
         yield

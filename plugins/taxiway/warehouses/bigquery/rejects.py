@@ -11,9 +11,9 @@ from taxiway.files.csv_lines import numbered_lines, row_of
 from taxiway.files.rejects import MOST_KEPT, Reject, RejectedLines, reason_against_field
 from taxiway.sources.source import Column
 from taxiway.warehouses.bigquery.csv_fields import fields_of
+from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
-from taxiway.warehouses.bigquery.warehouse import Warehouse
 
 MOST_AT_ONCE = 500
 """Rejected lines that one statement keeps."""
@@ -28,13 +28,13 @@ EXPECTED = {
 """What a field of a type should be, in words that follow "expected"."""
 
 
-def keep(warehouse: Warehouse, tables: CloudTables, load_id: str, rejects: Sequence[Reject]) -> None:
+def keep(jobs: Jobs, tables: CloudTables, load_id: str, rejects: Sequence[Reject]) -> None:
     """Keep rejected lines, as far as the attempt has room for them.
 
     :param load_id: the attempt that rejects them
     """
     for chunk in _chunks(rejects):
-        warehouse.run(
+        jobs.run(
             statement(
                 "keep_rejects",
                 {
@@ -67,33 +67,13 @@ def _chunks(rejects: Sequence[Reject]) -> Iterator[list[Reject]]:
         yield chunk
 
 
-def check_limit(tables: CloudTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> str | None:
-    """Make sure that no more lines are rejected than the source allows.
-
-    :param rejected: how many lines of the file are
-    :param rows_read: rows of the file
-    :param named: rejected lines, the first of which the message names
-    :return: how many are left out and where they are seen, in words; None if there are none
-    :raises RejectLimitError: names the first of them, and the limit
-    """
-    return core_rejects.check_limit(
-        tables.source,
-        tables.month,
-        rejected,
-        rows_read,
-        named=named,
-        kept_in=f"`{tables.dataset}.rejected_rows`",
-        first_step="upload_month",
-    )
-
-
-def find_unreadable(warehouse: Warehouse, tables: CloudTables) -> dict[tuple[str, ...], str]:
+def find_unreadable(jobs: Jobs, tables: CloudTables) -> dict[tuple[str, ...], str]:
     """Find staged rows with a field that doesn't fit its column.
 
     :return: the reason, by the row's fields in the source's order; an empty text for NULL
     """
     source = tables.source
-    found = warehouse.run(
+    found = jobs.run(
         statement(
             "find_unreadable_rows",
             {"most": MOST_KEPT + 1},

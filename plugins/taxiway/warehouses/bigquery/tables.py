@@ -26,6 +26,11 @@ class CloudTables(Load):
         return self.settings.dataset_name
 
     @property
+    def rejects_kept_in(self) -> str:
+        """The table of rejected lines, as a statement names it."""
+        return f"`{self.dataset}.rejected_rows`"
+
+    @property
     def main_table(self) -> str:
         """The main table with its project and dataset."""
         return f"{self.dataset}.{self.source.main_table}"

@@ -1,198 +1,83 @@
-"""Brings a month's file to Cloud Storage, as it is: the lake keeps the raw, compressed file."""
+"""Brings a downloaded month to the bucket: looks through its lines first, and keeps those that are no rows."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from taxiway.errors import MissingInputError, SupersededError, TransientWarehouseError
-from taxiway.warehouses.bigquery.errors import explains
-from taxiway.warehouses.bigquery.settings import GcpSettings
-
-if TYPE_CHECKING:
-    from google.cloud import storage
-
-CONTENT_TYPE = "application/gzip"
-"""The objects are gzip files. Not ``Content-Encoding: gzip``, which would have them unpacked on the way out."""
-
-FETCHED_BY = "taxiway_fetched_load_id"
-"""Metadata of an object: the attempt that downloaded its bytes."""
-
-REQUEST_SECONDS = 120.0
-"""Longest wait for one answer."""
-
-_BLOCK = 1024 * 1024
+from taxiway.download.download import Download
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.publication import require_few_rejects
+from taxiway.sources.source import Column, Source
+from taxiway.warehouses.bigquery import ledger, rejects
+from taxiway.warehouses.bigquery.bucket import Bucket, Stored
+from taxiway.warehouses.bigquery.file_order import is_later, require_latest
+from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.month_file import examine
+from taxiway.warehouses.bigquery.tables import CloudTables
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """An object of the lake.
+    """The object that a month is loaded from.
 
-    :param name: its name in the bucket
+    :param object_name: its name in the bucket
     :param generation: which version it is
-    :param skipped: whether it was there already, with the same bytes
+    :param columns: names of the columns in the order of the file
     """
 
-    name: str
+    object_name: str
     generation: int
-    skipped: bool
+    columns: tuple[str, ...]
+
+    def columns_of(self, source: Source) -> list[Column]:
+        """Return the source's columns in the order of the file."""
+        columns = {column.name: column for column in source.columns}
+        return [columns[name] for name in self.columns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, as they travel between tasks."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Uploaded:
+        """Read back what :meth:`to_dict` gave."""
+        return cls(document["object_name"], document["generation"], tuple(document["columns"]))
 
 
-@dataclass(frozen=True)
-class Lake:
-    """The bucket.
+def upload_month(
+    jobs: Jobs,
+    bucket: Bucket,
+    tables: CloudTables,
+    attempt: Attempt,
+    file: Download,
+    record: Callable[..., None],
+) -> tuple[Uploaded, Stored]:
+    """Upload a month's file as it is; if BigQuery can't read it so, a copy that it can read beside the lake, too.
 
-    :param client: Google's client
-    :param settings: its name
-    :param where: source, month and task, for messages
-    :param outcome: what has been published so far, for messages; nothing is said of it without
+    :param attempt: the step's
+    :param file: the downloaded file
+    :param record: records in the ledger how many rows the file has
+    :return: the object that is loaded, and the file's own
+    :raises RejectLimitError: more lines are no rows than the source allows
+    :raises SupersededError: a later file of the month is published, or in the bucket
+    :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
     """
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        clean_copy = Path(folder) / tables.filename
+        found = examine(file, tables.source, tables.month, clean_copy)
+        record(rows_read=found.rows_read, rows_rejected=found.rows_rejected)
+        rejects.keep(jobs, tables, attempt.load_id, found.rejects)
+        require_few_rejects(tables, found.rows_rejected, found.rows_read, found.rejects)
+        require_latest(tables, attempt, ledger.find_loads(jobs, tables))
 
-    client: storage.Client
-    settings: GcpSettings
-    where: str
-    outcome: str = ""
+        def is_theirs_later(fetched_load_id: str) -> bool:
+            return is_later(attempt, fetched_load_id, ledger.find_loads(jobs, tables))
 
-    @explains
-    def upload(
-        self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool] = lambda _: False
-    ) -> Uploaded:
-        """Upload a file, unless the object is there with the same size and checksum.
-
-        A reader sees the object whole, or the one before. Nobody's newer version is overwritten unseen.
-
-        :param path: the file
-        :param name: the object's name
-        :param fetched_load_id: the attempt that downloaded the file
-        :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
-        :raises SupersededError: another file is there, a later one
-        :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
-        :raises MissingInputError: the file is gone
-        """
-        from google.api_core.exceptions import PreconditionFailed
-
-        size, md5 = self._known_by(path)
-        bucket = self.client.bucket(self.settings.bucket)
-        found = bucket.get_blob(name, timeout=REQUEST_SECONDS)
-        if found is not None and (found.size, found.md5_hash) == (size, md5):
-            self._renew(found, fetched_load_id, is_later)
-            return Uploaded(name, int(found.generation or 0), skipped=True)
-        if found is not None and is_later(_fetched_by(found)):
-            raise SupersededError(
-                f"{self.where}: a run that began later has put another file into {self.address(name)} meanwhile (MD5 "
-                f"{found.md5_hash}); expected to put the one with {md5} there. Nothing was changed: run the month "
-                f"again if this file is the right one"
-            )
-        blob = bucket.blob(name)
-        blob.metadata = {FETCHED_BY: fetched_load_id}
-        try:
-            blob.upload_from_filename(
-                str(path),
-                content_type=CONTENT_TYPE,
-                if_generation_match=int(found.generation or 0) if found is not None else 0,
-                # Whoever finds a later file's bytes there already says so in the metadata alone.
-                if_metageneration_match=int(found.metageneration or 0) if found is not None else None,
-                checksum="md5",
-                timeout=REQUEST_SECONDS,
-            )
-        except PreconditionFailed:
-            now = bucket.get_blob(name, timeout=REQUEST_SECONDS)
-            # The answer to an upload that worked may be lost, and the request repeated.
-            if now is not None and (now.size, now.md5_hash) == (size, md5):
-                return Uploaded(name, int(now.generation or 0), skipped=False)
-            raise self._changed(name) from None
-        return Uploaded(name, int(blob.generation or 0), skipped=False)
-
-    @explains
-    def confirm(self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool]) -> bool:
-        """Say whether the object has the bytes of a file; where it has, note that this attempt has fetched them, too.
-
-        A run with an older file then doesn't replace it.
-
-        :param path: the file
-        :param name: the object's name
-        :param fetched_load_id: the attempt that downloaded the file
-        :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
-        :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
-        :raises MissingInputError: the file is gone
-        """
-        found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
-        if found is None or (found.size, found.md5_hash) != self._known_by(path):
-            return False
-        self._renew(found, fetched_load_id, is_later)
-        return True
-
-    def _known_by(self, path: Path) -> tuple[int, str]:
-        """Size and checksum of a file."""
-        try:
-            return path.stat().st_size, _md5(path)
-        except FileNotFoundError:
-            raise MissingInputError(
-                f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
-                f"download_month with its downstream tasks to fetch it again, and raise "
-                f"taxiway_cache_limit if the cache is too small"
-            ) from None
-
-    def _renew(self, found: storage.Blob, fetched_load_id: str, is_later: Callable[[str], bool]) -> None:
-        """Note the attempt that fetched an object's bytes last."""
-        from google.api_core.exceptions import NotFound, PreconditionFailed
-
-        theirs = _fetched_by(found)
-        if theirs == fetched_load_id or is_later(theirs):
-            return
-        generation, metageneration = int(found.generation or 0), int(found.metageneration or 0)
-        found.metadata = {**(found.metadata or {}), FETCHED_BY: fetched_load_id}
-        try:
-            found.patch(if_generation_match=generation, if_metageneration_match=metageneration, timeout=REQUEST_SECONDS)
-        except (NotFound, PreconditionFailed):
-            raise self._changed(str(found.name)) from None
-
-    def _changed(self, name: str) -> TransientWarehouseError:
-        return TransientWarehouseError(
-            f"{self.where}: {self.address(name)} was changed by another run meanwhile; expected the version that was "
-            f"there before. The task is tried again"
-        )
-
-    @explains
-    def require_generation(self, name: str, generation: int) -> None:
-        """Make sure that an object is still the version that was uploaded: a load job reads whichever is there.
-
-        :raises MissingInputError: it is another one, or gone
-        """
-        found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
-        if found is None or int(found.generation or 0) != generation:
-            state = "is gone" if found is None else f"has the generation {found.generation}"
-            raise MissingInputError(
-                f"{self.where}: {self.address(name)} {state}, expected the generation {generation} that was uploaded: "
-                f"another run has changed it. Clear the task upload_month with its downstream tasks"
-            )
-
-    @explains
-    def delete(self, name: str) -> None:
-        """Delete an object; one that is absent stays absent."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            self.client.bucket(self.settings.bucket).delete_blob(name, timeout=REQUEST_SECONDS)
-        except NotFound:
-            return
-
-    def address(self, name: str) -> str:
-        """Return an object's address."""
-        return f"gs://{self.settings.bucket}/{name}"
-
-
-def _fetched_by(blob: storage.Blob) -> str:
-    return str((blob.metadata or {}).get(FETCHED_BY) or "")
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return base64.b64encode(digest.digest()).decode()
+        loaded = stored = bucket.upload(Path(file.path), tables.object_name, attempt.fetched_load_id, is_theirs_later)
+        if not found.sound:
+            loaded = bucket.upload(clean_copy, tables.clean_object_name, attempt.fetched_load_id)
+    return Uploaded(loaded.name, loaded.generation, tuple(column.name for column in found.columns)), stored

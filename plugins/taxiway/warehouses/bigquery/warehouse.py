@@ -1,259 +1,260 @@
-"""BigQuery as the steps use it: jobs in one project and location, each told from any other by its id."""
+"""BigQuery as a load's steps use it: :class:`taxiway.loads.warehouse.Warehouse` on Google's clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from taxiway.errors import TransientWarehouseError
-from taxiway.warehouses.bigquery.errors import explains, failure
-from taxiway.warehouses.bigquery.settings import GcpSettings
-from taxiway.warehouses.bigquery.statements import Statement
+from taxiway.download.download import Download
+from taxiway.loads.attempts import Attempt, attempt_of
+from taxiway.loads.load import Counts
+from taxiway.loads.publication import Difference, Measured, Published
+from taxiway.loads.step_names import HASH, PUBLISH, STAGE, UPLOAD
+from taxiway.loads.warehouse import Pending, Resumed
+from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.bucket import Bucket
+from taxiway.warehouses.bigquery.cleanup import drop_staging
+from taxiway.warehouses.bigquery.file_order import is_later
+from taxiway.warehouses.bigquery.hash import finish_hashing, hashing_job_name, start_hashing
+from taxiway.warehouses.bigquery.jobs import Jobs, last_job
+from taxiway.warehouses.bigquery.main_table import ensure_main_table
+from taxiway.warehouses.bigquery.measure import measure
+from taxiway.warehouses.bigquery.publication_jobs import confirm_publication, find_publication
+from taxiway.warehouses.bigquery.publish import (
+    failed_publication,
+    finish_publishing,
+    require_published,
+    start_publishing,
+)
+from taxiway.warehouses.bigquery.published import difference_to
+from taxiway.warehouses.bigquery.stage import finish_staging, staging_job_name, start_staging
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.upload import Uploaded, upload_month
 
-if TYPE_CHECKING:
-    from google.cloud import bigquery
-    from google.cloud.bigquery import LoadJob, QueryJob
-
-REQUEST_SECONDS = 60.0
-"""Longest wait for one answer."""
-
-RETRY_SECONDS = 120.0
-"""How long a request is repeated that got no answer, or one that says to repeat it."""
-
-MOST_NUMBERS = 1000
-"""Most numbers that are tried for the id of a job."""
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Started:
-    """A job that was started, or found under its id.
+class BigQueryWarehouse:
+    """BigQuery, for one step of one load.
 
-    :param job: as Google's client has it; None where it is another account's, which this one may not look at
-    :param found: whether it was there already
+    :param jobs: BigQuery
+    :param open_bucket: connects to the bucket, which few steps need
+    :param load: the load, with its tables
+    :param waits: whether a step waits for its job itself; else it returns the job
     """
 
-    job: Any | None
-    found: bool
+    restages = False
 
+    def __init__(self, jobs: Jobs, open_bucket: Callable[[], Bucket], load: CloudTables, *, waits: bool = True) -> None:
+        """Assign the parameters."""
+        self.jobs = jobs
+        self.load: CloudTables = load
+        self.waits = waits
+        self._open_bucket = open_bucket
+        self._step = ""
+        self._attempt: Attempt | None = None
+        self._publication: int | None = None
+        self._awaited: Any = None
 
-@dataclass(frozen=True)
-class Warehouse:
-    """BigQuery in one project and location.
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket."""
+        return self._open_bucket()
 
-    :param client: Google's client
-    :param settings: project, location, dataset, and what a query may bill
-    :param where: source, month and task, for messages
-    :param labels: of every job
-    :param outcome: what has been published so far, for messages; nothing is said of it without
-    """
-
-    client: bigquery.Client
-    settings: GcpSettings
-    where: str
-    labels: Mapping[str, str]
-    outcome: str = ""
-
-    @explains
-    def run(self, statement: Statement) -> list[dict[str, Any]]:
-        """Run a statement to its end.
-
-        :return: its rows, by column name
-        :raises TransientWarehouseError: trying again may help
-        :raises WarehouseError: it would not
-        """
-        job = self._start_query(statement, None)
-        return [dict(row.items()) for row in job.result(timeout=None, retry=self._retry)]
-
-    @explains
-    def start_query(self, statement: Statement, job_id: str, labels: Mapping[str, str] | None = None) -> Started:
-        """Start a statement under a job id of ours, or find the job that has it.
-
-        :param labels: of this job, beside those of all
-        """
-        return self._start_or_find(lambda: self._start_query(statement, job_id, labels), job_id)
-
-    @explains
-    def start_load(self, uri: str, table: str, configuration: Mapping[str, Any], job_id: str) -> Started:
-        """Start loading an object into a table under a job id of ours, or find the job that has it.
-
-        :param uri: the object's address
-        :param table: the table with its project and dataset
-        :param configuration: REST resource JobConfigurationLoad, without source and destination
-        """
-        from google.cloud.bigquery import LoadJobConfig
-
-        resource = {"load": dict(configuration), "labels": dict(self.labels)}
-
-        def start() -> LoadJob:
-            return self.client.load_table_from_uri(
-                uri,
-                table,
-                job_id=job_id,
-                location=self.settings.location,
-                project=self.settings.project,
-                job_config=cast("LoadJobConfig", LoadJobConfig.from_api_repr(resource)),
-                retry=self._retry,
-                timeout=REQUEST_SECONDS,
-            )
-
-        return self._start_or_find(start, job_id)
-
-    @explains
-    def find_job(self, job_id: str) -> Any:
-        """Ask for a job's state."""
-        return self.client.get_job(
-            job_id,
-            project=self.settings.project,
-            location=self.settings.location,
-            retry=self._retry,
-            timeout=REQUEST_SECONDS,
-        )
-
-    @explains
-    def look_up(self, job_id: str) -> Started | None:
-        """Return the job that has an id; None where the id is free."""
-        from google.api_core.exceptions import Forbidden, NotFound
-
+    @contextmanager
+    def step(self, name: str, *, resumed: bool = False) -> Iterator[Attempt]:
+        """Record a step while it runs: its attempt, and the error if it fails."""
+        self._step = name
+        ledger.ensure_ledger(self.jobs)
+        attempts = ledger.Ledger(self.jobs, self.load)
+        last = attempts.last_attempt() if resumed else None
+        self._attempt = last if last is not None else attempt_of(attempts, name)
         try:
-            job = self.client.get_job(
-                job_id,
-                project=self.settings.project,
-                location=self.settings.location,
-                retry=self._retry,
-                timeout=REQUEST_SECONDS,
-            )
-        except NotFound:
+            yield self._attempt
+        except BaseException as error:  # Airflow's own timeout is not an Exception
+            self._record_failure(self._attempt, error)
+            raise
+
+    def _record_failure(self, attempt: Attempt, error: BaseException) -> None:
+        said = f"{self._step}: {str(error) or type(error).__name__}"
+        try:
+            self.record(attempt, "failed", error=said, publication=self._publication)
+        except Exception as unrecorded:
+            # Whatever it is: the step's own error is the one to show.
+            log.warning("%s: the failure could not be entered in the ledger: %s", self.load.where, unrecorded)
+
+    def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
+        """Record what a step has found, or how the attempt ended."""
+        self._record(self.jobs, attempt, state, **values)
+
+    def _record(self, jobs: Jobs, attempt: Attempt, state: str, **values: Any) -> None:
+        known = self._attempt if self._attempt is not None and self._attempt.load_id == attempt.load_id else attempt
+        ledger.record(jobs, self.load, known, self._step, state, **values)
+        file = values.get("file")
+        found = {name: values[name] for name in ("rows_read", "rows_rejected", "rows_staged") if name in values}
+        warnings = tuple(values.get("warnings", known.warnings))
+        self._attempt = replace(known, sha256=file.sha256 if file else known.sha256, warnings=warnings, **found)
+
+    def prepare(self) -> None:
+        """Create the main table where it is absent; every step creates the ledger."""
+        ensure_main_table(self.jobs, self.load)
+
+    def require_no_obstacle(self, *, if_published: bool) -> bool:
+        """Nothing that users can define on a table keeps a month out."""
+        return True
+
+    def find_published(self) -> Published | None:
+        """Return what the published rows were loaded from; None if nothing is published."""
+        last = next(reversed(ledger.published(ledger.find_loads(self.jobs, self.load))), None)
+        if last is None:
             return None
-        except Forbidden as error:
-            if (error.errors or [{}])[0].get("reason") != "accessDenied":
-                raise
-            return Started(None, found=True)
-        return Started(job, found=True)
+        counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
+        return Published(last.sha256 or "", *counts, last.fetched_load_id)
 
-    @explains
-    def wait(self, job: Any) -> Any:
-        """Wait until a job is done, however it ends.
+    def month_held(self) -> AbstractContextManager[None]:
+        """Nothing keeps others away: :meth:`confirm` finds out whether somebody has published meanwhile."""
+        return nullcontext()
 
-        :return: the job as it is then
-        :raises TransientWarehouseError: its state could not be asked for
-        """
-        from google.api_core.exceptions import GoogleAPICallError
+    def difference_to(self, published: Published) -> Difference | None:
+        """Compare the main table's rows of the month with their ids."""
+        said = difference_to(self.jobs, self.load, published)
+        return Difference(said) if said else None
 
-        if job.state != "DONE":
-            try:
-                job.result(timeout=None, retry=self._retry)
-            except GoogleAPICallError:
-                ended = self.find_job(job.job_id)
-                if ended.state != "DONE":
-                    raise
-                return ended
-        return self.find_job(job.job_id)
-
-    @explains
-    def cancel(self, job: Any) -> None:
-        """Ask a job to end; it may go on for a while, or end well."""
-        job.cancel(retry=self._retry, timeout=REQUEST_SECONDS)
-
-    def require_success(self, job: Any) -> None:
-        """Make sure that a job that is done has done what it should.
-
-        :raises TransientWarehouseError: it failed, and may succeed another time
-        :raises WarehouseError: it failed
-        """
-        if job.state != "DONE":
-            raise TransientWarehouseError(
-                f"{self.where}: the job {job.job_id} is {job.state}, expected DONE; the task is tried again"
-            )
-        if job.error_result:
-            details = [str(error.get("message")) for error in job.errors or [] if error.get("message")]
-            message = "; ".join(dict.fromkeys([str(job.error_result.get("message")), *details[:3]]))
-            where = f"{self.where}, job {job.job_id}"
-            raise failure(where, str(job.error_result.get("reason")), message, self.settings, outcome=self.outcome)
-
-    @explains
-    def find_table(self, table: str) -> bigquery.Table | None:
-        """Return a table's description, or None where there is none.
-
-        :param table: its name with project and dataset
-        """
-        from google.api_core.exceptions import NotFound
-
-        try:
-            return self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
-        except NotFound:
-            return None
-
-    @property
-    def _retry(self) -> Any:
-        from google.cloud.bigquery import DEFAULT_RETRY
-
-        return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
-
-    def _start_query(
-        self, statement: Statement, job_id: str | None, labels: Mapping[str, str] | None = None
-    ) -> QueryJob:
-        from google.cloud.bigquery import QueryJobConfig
-
-        resource = statement.configuration(self.settings.maximum_bytes_billed, {**self.labels, **(labels or {})})
-        return self.client.query(
-            statement.sql,
-            job_config=cast("QueryJobConfig", QueryJobConfig.from_api_repr(resource)),
-            job_id=job_id,
-            location=self.settings.location,
-            project=self.settings.project,
-            retry=self._retry,
-            timeout=REQUEST_SECONDS,
-            job_retry=None,
+    def confirm(self, attempt: Attempt, file: Download) -> Mapping[str, Any] | None:
+        """Tell the bucket, and whoever is about to publish, that this file was fetched last."""
+        entries = ledger.find_loads(self.jobs, self.load)
+        is_there = self.bucket.confirm(
+            Path(file.path),
+            self.load.object_name,
+            attempt.fetched_load_id,
+            lambda theirs: is_later(attempt, theirs, entries),
         )
+        if not is_there:
+            return None
+        publication = confirm_publication(self.jobs, self.load, replace(attempt, sha256=file.sha256), entries)
+        return None if publication is None else {"publication": publication}
 
-    def _start_or_find(self, start: Callable[[], Any], job_id: str) -> Started:
-        """Start a job; where its id is taken, an answer was lost, or a worker: return the job that has it."""
-        from google.api_core.exceptions import Conflict
+    def upload(self, attempt: Attempt, file: Download) -> Mapping[str, Any]:
+        """Look through the file's lines, and upload it as it is, unless the bucket has it.
 
-        try:
-            return Started(start(), found=False)
-        except Conflict:
-            found = self.look_up(job_id)
-        if found is None:
-            raise TransientWarehouseError(
-                f"{self.where}: the job id {job_id} is taken, but there is no such job in {self.settings.location}, "
-                f"expected one; the task is tried again"
-            )
-        return found
+        If lines can't be read as rows, they are kept as rejects, and a copy without them is uploaded for the load,
+        in another folder, for as long as the run lasts.
+        """
 
+        def record(**values: Any) -> None:
+            self.record(attempt, **values)
 
-def first_usable_job(
-    warehouse: Warehouse, start: Callable[[str], Started], name: str, is_there: Callable[[Any], bool]
-) -> Any:
-    """Start a job under the first number that is free, or return the one that has done the work, or is at it.
+        uploaded, stored = upload_month(self.jobs, self.bucket, self.load, attempt, file, record)
+        known = self._attempt or attempt
+        log.info(
+            "%s: %s %s: %d rows, %d lines rejected",
+            self.load.where,
+            self.load.uri(stored.name),
+            "is there already" if stored.skipped else "uploaded",
+            known.rows_read,
+            known.rows_rejected,
+        )
+        return uploaded.to_dict()
 
-    A job id can be used once. Where the same work was begun before (a worker was lost, or the answer
-    to the request), its job is found again rather than started twice; one that failed is passed over, and one whose
-    table is gone or was made anew.
-
-    :param start: starts the job of an id, or finds it where it was begun this very moment
-    :param name: what the ids begin with
-    :param is_there: whether what the job has left is there still
-    :return: the job
-    """
-    for number in range(1, MOST_NUMBERS):
-        job_id = f"{name}_{number}"
-        started = warehouse.look_up(job_id) or start(job_id)
-        job = started.job
-        if not started.found:
+    def stage(
+        self, attempt: Attempt, file: Download, uploaded: Mapping[str, Any] | None, resumed: Resumed | None
+    ) -> Mapping[str, Any] | Pending:
+        """Load the object into a staging table of the run's own, which BigQuery deletes after a day."""
+        found = Uploaded.from_dict(uploaded or {})
+        job = self._done(resumed, lambda: start_staging(self.jobs, self.load, attempt, found))
+        if isinstance(job, Pending):
             return job
-        if job is not None and not (job.state == "DONE" and (job.error_result or not is_there(job))):
+        finish_staging(self.jobs, self.bucket, self.load, attempt, found, job)
+        return {"staged_by": job.job_id}
+
+    def hash(
+        self, attempt: Attempt, file: Download, staged: Mapping[str, Any], resumed: Resumed | None
+    ) -> int | Pending:
+        """Turn the staging table into typed rows with their ids."""
+        job = self._done(resumed, lambda: start_hashing(self.jobs, self.load, attempt, staged["staged_by"]))
+        if isinstance(job, Pending):
             return job
-    raise TransientWarehouseError(f"{name}: found {MOST_NUMBERS} failed jobs of that name, expected one that can run")
+        hashed, rejected = finish_hashing(self.jobs, self.load, attempt, file, job)
+        self.record(attempt, rows_staged=hashed, rows_rejected=rejected)
+        return hashed
 
+    def measure(self, attempt: Attempt) -> Measured:
+        """Count and measure the month's rows."""
+        return measure(self.jobs, self.load, attempt)
 
-def last_job(warehouse: Warehouse, name: str) -> Any | None:
-    """Return the job that :func:`first_usable_job` has started last under a name; None where there is none."""
-    last = None
-    for number in range(1, MOST_NUMBERS):
-        found = warehouse.look_up(f"{name}_{number}")
-        if found is None:
-            break
-        last = found.job
-    return last
+    def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
+        """Publish the month in one statement, once no other run is publishing it."""
+        main_table = self.jobs.find_table(self.load.main_table)
+        if isinstance(attempt, ledger.Entry) and attempt.published is not None and main_table is not None:
+            require_published(self.jobs, self.load, attempt, main_table)
+            log.info("%s: published before in this run", self.load.where)
+            return attempt.published
+        if resumed is not None and resumed.job_id:
+            job = self._done(resumed, lambda: None)
+        else:
+            found = start_publishing(self.jobs, self.load, attempt)
+            while not found.own:
+                log.info("%s: waits for the job %s of another run", self.load.where, found.job.job_id)
+                if not self.waits:
+                    return Pending(found.job.job_id, is_own=False)
+                self.jobs.wait(found.job)
+                found = start_publishing(self.jobs, self.load, attempt)
+            started = found.job
+            job = self._done(None, lambda: started)
+        if isinstance(job, Pending):
+            return job
+        self._publication = failed_publication(job)
+
+        def record(jobs: Jobs, **values: Any) -> None:
+            self._record(jobs, attempt, "published", **values)
+
+        return finish_publishing(self.jobs, self.load, attempt, job, record)
+
+    def discard(self) -> None:
+        """Drop the run's tables and its copy of the file."""
+        drop_staging(self.jobs, self.bucket, self.load)
+
+    def cancel(self) -> None:
+        """Ask the job that is waited for to end."""
+        if self._awaited is not None:
+            self._awaited.cancel()
+
+    def give_up(self, step: str, outputs: Mapping[str, Any]) -> str:
+        """Ask the step's job to end, because nobody waits for it any more; say what was found of it."""
+        job = self._job_of(step, outputs)
+        if job is None:
+            return "no job of this run has begun"
+        if job.state == "DONE":
+            return f"the job {job.job_id} is done, and the next try finds it"
+        self.jobs.cancel(job)
+        return f"the job {job.job_id} was {job.state}, and was asked to end"
+
+    def _job_of(self, step: str, outputs: Mapping[str, Any]) -> Any | None:
+        """Return the job that a step has started last."""
+        attempt = ledger.Ledger(self.jobs, self.load).last_attempt()
+        if attempt is None:
+            return None
+        if step == STAGE:
+            return last_job(self.jobs, staging_job_name(attempt, Uploaded.from_dict(outputs[UPLOAD])))
+        if step == HASH:
+            return last_job(self.jobs, hashing_job_name(attempt, outputs[STAGE]["staged_by"]))
+        return find_publication(self.jobs, self.load) if step == PUBLISH else None
+
+    def _done(self, resumed: Resumed | None, start: Callable[[], Any]) -> Any | Pending:
+        """Return a step's job when it is done; or the one to wait for, if the step isn't to wait itself."""
+        if resumed is None:
+            job = start()
+            log.info("%s: job %s is %s", self.load.where, job.job_id, job.state)
+            if not self.waits and job.state != "DONE":
+                return Pending(job.job_id)
+        else:
+            job = self.jobs.find_job(resumed.job_id)
+            if job.state != "DONE":
+                log.info("%s: the triggerer stopped waiting for the job %s", self.load.where, job.job_id)
+        self._awaited = job
+        return self.jobs.wait(job)

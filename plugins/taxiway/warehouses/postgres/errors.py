@@ -6,7 +6,10 @@ import re
 
 import psycopg
 
+from taxiway.errors import TaxiwayError, TransientWarehouseError, WarehouseError
+from taxiway.loads.step_names import DISCARD, PUBLISH
 from taxiway.messages import printable
+from taxiway.warehouses.postgres.tables import STAGING_SCHEMA
 
 _PASSING_STATES = ("08", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58", "XX000")
 # Classes of SQLSTATE, or single ones, that trying again may mend: connection, a transaction that took too long,
@@ -53,6 +56,17 @@ _ADVICE_BY_STATE = {
     "55P03": "look in pg_stat_activity which session holds the lock, and what it does",
 }
 """What mends an error, by its SQLSTATE or the beginning of it; of two that fit, the longer."""
+
+_NOTHING_PUBLISHED = "Nothing was published"
+
+_OUTCOME_IF_REFUSED = {DISCARD: f"Tables of this run may be left in the schema {STAGING_SCHEMA}"}
+"""What a step has come to that Postgres refused something, if that isn't nothing."""
+
+_OUTCOME_IF_UNKNOWN = {
+    **_OUTCOME_IF_REFUSED,
+    PUBLISH: "The month may be published or not, which taxiway.loads says and the next try finds out",
+}
+"""What a step has come to that got no answer, perhaps after it was done."""
 
 _CONNECTING = re.compile(r"connection (failed|is bad): ")
 # How psycopg begins what libpq says of a connection that isn't made. A session that was encrypted once fits the server.
@@ -144,6 +158,28 @@ def advice_on(
         else:
             advice = "look in the server's log what it says of that"
     return advice.format(connection=connection_id, variable=connection_id.upper())
+
+
+def explained(error: psycopg.Error, where: str, connection: str, step: str, *, connecting: bool) -> TaxiwayError:
+    """Say what an error means for a step of a load: what was found, what is published, and what to do.
+
+    :param error: the error
+    :param where: source, month, step and connection, for the message
+    :param connection: id of Airflow's connection
+    :param step: the step's name
+    :param connecting: whether the connection wasn't made yet
+    """
+    advice = advice_on(error, connection, connecting=connecting)
+    if is_transient(error, connecting=connecting):
+        outcome = _OUTCOME_IF_UNKNOWN.get(step, _NOTHING_PUBLISHED)
+        return TransientWarehouseError(
+            f"{where}: Postgres says: {said_by(error)}. {outcome}; the task is tried again. "
+            f"If that goes on failing, {advice}"
+        )
+    outcome = _OUTCOME_IF_REFUSED.get(step, _NOTHING_PUBLISHED)
+    return WarehouseError(
+        f"{where}: Postgres says: {said_by(error)}. {outcome}: {advice}, and clear the task with its downstream tasks"
+    )
 
 
 def is_unknown_host(error: psycopg.Error) -> bool:

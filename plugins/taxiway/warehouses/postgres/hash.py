@@ -6,12 +6,14 @@ from typing import Any
 
 import psycopg
 
+from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
 from taxiway.errors import MissingInputError
 from taxiway.files.rejects import EXPECTED, LONGEST_SHOWN, MOST_KEPT, RejectedLines, reason_against_field
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.publication import require_few_rejects
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.duplicates import make_unique
-from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.partition import find_partition
 from taxiway.warehouses.postgres.run_tables import count_rows, require_table
 from taxiway.warehouses.postgres.session import transaction
@@ -20,7 +22,9 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
 
-def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged) -> int:
+def hash_rows(
+    connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download, staged: Staged
+) -> int:
     """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
 
     The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
@@ -30,24 +34,25 @@ def hash_rows(connection: psycopg.Connection[Any], tables: LoadTables, staged: S
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
+    :param attempt: the step's
+    :param file: the downloaded file, in which the lines of rejected rows are found again
     :param staged: what the stage step returned
     :return: rows that now have an id
     :raises MissingInputError: the staging table is not there, or was emptied; or the file is needed again,
         for the lines that are rejected, and is not there or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
-    with ledger.step(connection, tables, "hash_rows") as attempt:
-        with transaction(connection) as cursor:
-            require_table(cursor, tables, tables.staging_table, left_by="stage_month")
-            rows = _count_staged(cursor, tables, attempt)
-        if not staged.plain:
-            rows -= _reject_unreadable(connection, tables, staged, attempt)
-        with transaction(connection) as cursor:
-            _hash(cursor, tables, staged)
-            if find_partition(cursor, tables) is None:
-                make_unique(cursor, tables)
-            attempt.record(cursor, rows_staged=rows)
-        return rows
+    with transaction(connection) as cursor:
+        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+        rows = _count_staged(cursor, tables, attempt)
+    if not staged.plain:
+        rows -= _reject_unreadable(connection, tables, attempt, file, staged)
+    with transaction(connection) as cursor:
+        _hash(cursor, tables, staged)
+        if find_partition(cursor, tables) is None:
+            make_unique(cursor, tables)
+        ledger.record(cursor, attempt, rows_staged=rows)
+    return rows
 
 
 def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
@@ -83,7 +88,7 @@ def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> No
 
 
 def _reject_unreadable(
-    connection: psycopg.Connection[Any], tables: LoadTables, staged: Staged, attempt: Attempt
+    connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download, staged: Staged
 ) -> int:
     """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them.
 
@@ -94,12 +99,12 @@ def _reject_unreadable(
     with transaction(connection) as cursor:
         addresses, reasons = _find_unreadable(cursor, tables)
         if reasons:
-            blocks = unpacked_month(tables.source, tables.month, staged.file)
+            blocks = unpacked_month(tables.source, tables.month, file)
             rejected = rejects.with_raw_lines(blocks, reasons)
             rejects.keep(cursor, tables, attempt, rejected.kept)
             dropped = _drop_unreadable(cursor, tables, addresses)
-            attempt.record(cursor, rows_rejected=before + dropped)
-    rejects.check_limit(tables, before + dropped, staged.rows_read, rejected.kept)
+            ledger.record(cursor, attempt, rows_rejected=before + dropped)
+    require_few_rejects(tables, before + dropped, staged.rows_read, rejected.kept)
     return dropped
 
 

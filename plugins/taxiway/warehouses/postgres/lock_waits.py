@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from taxiway.loads.steps import PUBLISH
+from taxiway.loads.step_names import PUBLISH
 from taxiway.warehouses.postgres.main_table import LEDGER
 from taxiway.warehouses.postgres.partition import find_partition
 from taxiway.warehouses.postgres.session import table_users

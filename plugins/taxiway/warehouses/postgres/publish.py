@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import BalanceError
+from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import require_latest
 from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
-from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.main_table import let_reader_read
 from taxiway.warehouses.postgres.main_table_objects import (
     firing,
@@ -25,7 +25,7 @@ from taxiway.warehouses.postgres.main_table_objects import (
     take_over,
 )
 from taxiway.warehouses.postgres.partition import Partition, PartitionState, find_partition, lock_partition, sum_up
-from taxiway.warehouses.postgres.published import difference_to, find_published
+from taxiway.warehouses.postgres.published import counts_alone_agree, difference_to, find_published
 from taxiway.warehouses.postgres.run_tables import require_table
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -42,7 +42,7 @@ _TURN_ADVICE = (
 log = logging.getLogger(__name__)
 
 
-def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Counts:
+def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> Counts:
     """Publish the month in one transaction: whole, or not at all.
 
     A month that the main table doesn't hold yet arrives as a new partition. One that it
@@ -52,6 +52,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
+    :param attempt: the step's
     :return: rows that came, went and stayed
     :raises MissingInputError: the rows are not there
     :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
@@ -63,7 +64,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
         or something that somebody has defined keeps the month out, or its rows from being changed
     """
     source, month = tables.source, tables.month
-    with ledger.step(connection, tables, "merge_month") as attempt, transaction(connection) as cursor:
+    with transaction(connection) as cursor:
         lock(cursor, "month", source.name, str(month), holder=tables.name)
         partition = lock_partition(cursor, tables)
         state = sum_up(cursor, partition) if partition else None
@@ -72,12 +73,12 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
         # A worker that was killed after publishing, and before it could say so, tries again.
         if attempt.published is not None:
             # Of one that an earlier version published, the counts are all that can be compared.
-            if published is None or not published.counts_alone_agree(state):
+            if published is None or not counts_alone_agree(published, state):
                 _require_unchanged(tables, difference)
             return attempt.published
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
         if published is not None:
-            later = published.fetched_load_id > attempt.fetched_load_id
+            later = int(published.fetched_load_id) > int(attempt.fetched_load_id)
             require_latest(tables, attempt.sha256 or "", published.sha256, later=later)
         if difference:
             log.warning("%s %s: %s: its rows are brought to the state of the file", source.name, month, difference)
@@ -94,7 +95,17 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Coun
         inserted = state.rows if inserted is None else inserted
         counts = Counts(inserted, deleted, unchanged=state.rows - inserted)
         cursor.execute(render("postgres/forget_digests.sql"), ledger.month_key(tables))
-        attempt.publish(cursor, counts, state.digest, difference)
+        ledger.record(
+            cursor,
+            attempt,
+            "published",
+            rows_inserted=counts.inserted,
+            rows_deleted=counts.deleted,
+            rows_unchanged=counts.unchanged,
+            partition_digest=state.digest,
+            warnings=[*attempt.warnings, *([difference] if difference and difference not in attempt.warnings else [])],
+            error=None,
+        )
     return counts
 
 

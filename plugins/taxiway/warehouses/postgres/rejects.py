@@ -7,15 +7,11 @@ from typing import Any
 
 import psycopg
 
-from taxiway.files import rejects
 from taxiway.files.csv_lines import numbered_lines
 from taxiway.files.rejects import MOST_KEPT, Reject, RejectedLines
-from taxiway.warehouses.postgres.ledger import Attempt
+from taxiway.loads.attempts import Attempt
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
-
-REJECTED_ROWS = "taxiway.rejected_rows"
-"""The table that they are kept in."""
 
 
 def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, lines: Sequence[Reject]) -> None:
@@ -38,26 +34,6 @@ def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, line
             }
             for reject in lines[:room]
         ],
-    )
-
-
-def check_limit(tables: LoadTables, rejected: int, rows_read: int, named: Sequence[Reject] = ()) -> str | None:
-    """Make sure that no more lines of a file are rejected than its source allows.
-
-    :param rejected: how many are
-    :param rows_read: rows of the file
-    :param named: rejected lines, the first of which the message names
-    :return: how many are left out and where they are seen, in words; None if there are none
-    :raises RejectLimitError: says how many, the first of them, and the limit
-    """
-    return rejects.check_limit(
-        tables.source,
-        tables.month,
-        rejected,
-        rows_read,
-        named=named,
-        kept_in=REJECTED_ROWS,
-        first_step="stage_month",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -17,10 +16,11 @@ from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import Layout, read_layout
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
 from taxiway.files.rejects import RejectedLines
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.publication import require_few_rejects
 from taxiway.sources.source import Column
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.cleanup import drop_staging, sweep_staging
-from taxiway.warehouses.postgres.ledger import Attempt
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.main_table_objects import require_no_obstacle
 from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel
@@ -41,12 +41,10 @@ class Staged:
     :param rows_read: rows in the file, without its header
     :param plain: whether the file is written plainly, so that its rows have their types and ids
         already; else the staging table holds text, and its fields need a closer look
-    :param file: the file that they come from
     """
 
     rows_read: int
     plain: bool
-    file: Download
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, as they travel between tasks."""
@@ -55,12 +53,10 @@ class Staged:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Staged:
         """Read back what :meth:`to_dict` gave."""
-        return cls(document["rows_read"], document["plain"], Download.from_dict(document["file"]))
+        return cls(document["rows_read"], document["plain"])
 
 
-def stage_month(
-    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, started_at: datetime | None = None
-) -> Staged:
+def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download) -> Staged:
     """Stream a downloaded month into its staging table.
 
     The quick way is tried first: the file goes into typed columns as it is, over two sessions at once,
@@ -69,8 +65,8 @@ def stage_month(
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
+    :param attempt: the step's
     :param file: the downloaded ``.csv.gz``
-    :param started_at: when the run began, where no step before this one has entered it in the ledger
     :return: what was staged
     :raises MissingInputError: the file is not there, or not the one that was downloaded
     :raises InvalidFileError: not gzip, cut off, or no CSV
@@ -80,21 +76,20 @@ def stage_month(
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises MainTableError: the main table is another one, or something keeps it from taking the month
     """
-    with ledger.step(connection, tables, "stage_month", started_at) as attempt:
-        with transaction(connection) as cursor:
-            ensure_tables(cursor, tables.source)
-            # What keeps a published month from being changed, merge_month finds if it has to be.
-            if find_partition(cursor, tables) is None:
-                require_no_obstacle(cursor, tables)
-            attempt.record_file(cursor, file)
-        sweep_staging(connection, tables)
-        try:
-            return _stage(connection, tables, file, attempt)
-        except BaseException:
-            # Airflow's teardown follows a step that succeeded: this one clears up behind itself.
-            with suppress(psycopg.Error):
-                drop_staging(connection, tables)
-            raise
+    with transaction(connection) as cursor:
+        ensure_tables(cursor, tables.source)
+        # What keeps a published month from being changed, merge_month finds if it has to be.
+        if find_partition(cursor, tables) is None:
+            require_no_obstacle(cursor, tables)
+        ledger.record(cursor, attempt, file=file)
+    sweep_staging(connection, tables)
+    try:
+        return _stage(connection, tables, file, attempt)
+    except BaseException:
+        # Airflow's teardown follows a step that succeeded: this one clears up behind itself.
+        with suppress(psycopg.Error):
+            drop_staging(connection, tables)
+        raise
 
 
 def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
@@ -141,8 +136,8 @@ def _stage_plain(
     if copied != rows.count:
         return None
     with transaction(connection) as cursor:
-        attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
-    return Staged(rows_read=rows.count, plain=True, file=file)
+        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
+    return Staged(rows_read=rows.count, plain=True)
 
 
 def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
@@ -185,10 +180,10 @@ def _stage_text(
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
-            attempt.record(cursor, rows_read=rows.count, rows_rejected=0)
+            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
     except _STUMBLED:
         return None
-    return Staged(rows_read=rows.count, plain=False, file=file)
+    return Staged(rows_read=rows.count, plain=False)
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
@@ -210,9 +205,9 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
                     rejected.add(number, line, reason)
     with transaction(connection) as cursor:
         rejects.keep(cursor, tables, attempt, rejected.kept)
-        attempt.record(cursor, rows_read=rows_read, rows_rejected=rejected.count)
-    rejects.check_limit(tables, rejected.count, rows_read, rejected.kept)
-    return Staged(rows_read=rows_read, plain=False, file=file)
+        ledger.record(cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count)
+    require_few_rejects(tables, rejected.count, rows_read, rejected.kept)
+    return Staged(rows_read=rows_read, plain=False)
 
 
 class _StumbledError(Exception):

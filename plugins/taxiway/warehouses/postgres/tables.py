@@ -5,14 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taxiway.loads.load import Load
+from taxiway.loads.step_names import CREATE, STEP_NAMES, UPLOAD
 
 STAGING_SCHEMA = "taxiway_staging"
 """Schema of the tables that live only as long as a run."""
+
+STEPS = tuple(name for name in STEP_NAMES if name not in (UPLOAD, CREATE))
+"""The steps of a load into Postgres: the first one creates the main table, and the file is read from the disk."""
 
 
 @dataclass(frozen=True)
 class LoadTables(Load):
     """The tables of one load."""
+
+    steps: tuple[str, ...] = STEPS
+
+    @property
+    def rejects_kept_in(self) -> str:
+        """The table of rejected lines."""
+        return "taxiway.rejected_rows"
 
     @property
     def month_prefix(self) -> str:

@@ -39,10 +39,10 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyMi
 
 def download(params: dict[str, object] | None = None, **options: Any) -> dict[str, Any]:
     """Render and execute the operator as a task does."""
-    from taxiway.orchestration.operators.download_month import DownloadMonthOperator
+    from taxiway.orchestration.operators.download_file import DownloadFileOperator
 
     options = {"source_name": "green", "month": "{{ params.month }}"} | options
-    operator = DownloadMonthOperator(task_id="download_month", **options)
+    operator = DownloadFileOperator(task_id="download_month", **options)
     operator.render_template_fields({"params": {"month": "2019-03"} | (params or {})})  # type: ignore[typeddict-item]
     return operator.execute({})
 
@@ -227,11 +227,11 @@ def test_address_that_is_none_is_named() -> None:
 
 def policy_decision(error: Exception, try_number: int, **options: Any) -> Any:
     """Ask the policy as a worker does."""
-    from taxiway.orchestration.operators.download_month import DownloadMonthOperator
+    from taxiway.orchestration.operators.download_file import DownloadFileOperator
     from taxiway.orchestration.retry_after import RetryAfterPolicy
 
     policy = RetryAfterPolicy()
-    task = DownloadMonthOperator(
+    task = DownloadFileOperator(
         task_id="download_month", source_name="green", month="2019-03", retry_policy=policy, **options
     )
     return policy.evaluate(error, try_number, 3, {"task": task})  # type: ignore[typeddict-item]

@@ -13,12 +13,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from taxiway.loads.attempts import Attempt
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.file_order import Rank, rank
-from taxiway.warehouses.bigquery.load import Load
+from taxiway.warehouses.bigquery.jobs import MOST_NUMBERS, Jobs
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
-from taxiway.warehouses.bigquery.warehouse import MOST_NUMBERS, Warehouse
 
 
 def publication_name(tables: CloudTables, main_table: Any) -> str:
@@ -44,66 +44,80 @@ def open_numbers(entries: Sequence[ledger.Entry]) -> Iterator[int]:
     return itertools.islice((number for number in numbers if number not in known), MOST_NUMBERS)
 
 
-def publication_labels(load: Load, file_rank: Rank) -> dict[str, str]:
-    """Return the labels of a publication's job, by which another run knows what it publishes."""
+def publication_labels(attempt: Attempt, file_rank: Rank, rows: str) -> dict[str, str]:
+    """Return the labels of a publication's job, by which another run knows what it publishes.
+
+    :param attempt: of the load
+    :param file_rank: of its file
+    :param rows: key of its rows, from :func:`rows_key`
+    """
     number, fetched_by = file_rank
     return {
-        "taxiway_rows": _rows_label(load),
-        "taxiway_file": load.download.sha256[:60],
+        "taxiway_rows": rows,
+        "taxiway_file": (attempt.sha256 or "")[:60],
         "taxiway_load": str(number),
         "taxiway_fetched_by": fetched_by,
     }
 
 
-def _rows_label(load: Load) -> str:
-    return hashlib.sha256((load.hashed_by or load.load_id).encode()).hexdigest()[:32]
+def rows_key(rows_table: Any) -> str:
+    """Return a key of what a publication publishes, which a step that is tried again finds, too.
+
+    :param rows_table: description of the table of typed rows; one that was made anew has other rows
+    """
+    return _key(f"{rows_table.full_table_id} {rows_table.created.timestamp()}")
 
 
-def find_publication(warehouse: Warehouse, tables: CloudTables, load: Load) -> Any | None:
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def find_publication(jobs: Jobs, tables: CloudTables) -> Any | None:
     """Return the job that publishes the load, where one was started that isn't entered in the ledger; else None."""
-    main_table = warehouse.find_table(tables.main_table)
-    if main_table is None:
+    main_table, rows_table = jobs.find_table(tables.main_table), jobs.find_table(tables.rows_table)
+    if main_table is None or rows_table is None:
         return None
-    name = publication_name(tables, main_table)
-    for number in open_numbers(ledger.find_loads(warehouse, tables)):
-        found = warehouse.look_up(f"{name}_{number}")
+    name, rows = publication_name(tables, main_table), rows_key(rows_table)
+    for number in open_numbers(ledger.find_loads(jobs, tables)):
+        found = jobs.look_up(f"{name}_{number}")
         if found is None:
             return None
-        if found.job is not None and (found.job.labels or {}).get("taxiway_rows") == _rows_label(load):
+        if found.job is not None and (found.job.labels or {}).get("taxiway_rows") == rows:
             return found.job
     return None
 
 
 def confirm_publication(
-    warehouse: Warehouse, tables: CloudTables, load: Load, entries: Sequence[ledger.Entry]
+    jobs: Jobs, tables: CloudTables, attempt: Attempt, entries: Sequence[ledger.Entry]
 ) -> int | None:
     """Take the number of the month's next publication for a load whose file the table holds already.
 
     A run with an earlier file, which may be about to publish it, finds the number taken, and sees by whom.
 
+    :param attempt: the step's
     :param entries: the month's attempts
     :return: the number; None where a publication has begun that the ledger doesn't know: the rows may be of that one
     :raises TransientWarehouseError: trying again may help
     """
-    main_table = warehouse.find_table(tables.main_table)
-    own = rank(load.fetched_load_id, entries)
+    main_table = jobs.find_table(tables.main_table)
+    own = rank(attempt.fetched_load_id, entries)
     if main_table is None or own is None:
         return None
-    name, labels = publication_name(tables, main_table), publication_labels(load, own)
+    name, labels = publication_name(tables, main_table), publication_labels(attempt, own, _key(attempt.load_id))
     for number in open_numbers(entries):
-        started = warehouse.start_query(statement("confirm_month"), f"{name}_{number}", labels)
+        started = jobs.start_query(statement("confirm_month"), f"{name}_{number}", labels)
         job = started.job
         if job is None:
             return None
         if not started.found or (job.labels or {}).get("taxiway_rows") == labels["taxiway_rows"]:
-            warehouse.require_success(warehouse.wait(job))
+            jobs.require_success(jobs.wait(job))
             return number
         if job.state != "DONE" or not job.error_result:
             return None
     return None
 
 
-def is_followed(warehouse: Warehouse, name: str, number: int, entries: Sequence[ledger.Entry]) -> bool:
+def is_followed(jobs: Jobs, name: str, number: int, entries: Sequence[ledger.Entry]) -> bool:
     """Whether another publication of the month has begun since, and hasn't failed: the rows may be of that one.
 
     :param name: what the ids of the month's publications begin with
@@ -113,7 +127,7 @@ def is_followed(warehouse: Warehouse, name: str, number: int, entries: Sequence[
     if any((entry.publication or 0) > number for entry in ledger.published(entries)):
         return True
     for following in open_numbers(entries):
-        found = warehouse.look_up(f"{name}_{following}")
+        found = jobs.look_up(f"{name}_{following}")
         if found is None:
             return False
         if found.job is None or found.job.state != "DONE" or not found.job.error_result:

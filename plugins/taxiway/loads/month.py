@@ -1,0 +1,192 @@
+"""What the steps of a load do, with any warehouse.
+
+Each function is one step: it is given the warehouse, what the steps before have returned, and, after a wait, what it
+goes on with. It returns plain values, which travel to the next step's task, or a job to wait for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from taxiway.download.download import Download
+from taxiway.errors import MissingInputError
+from taxiway.loads.load import Counts
+from taxiway.loads.publication import judge_month, require_balance, require_checks, require_few_rejects
+from taxiway.loads.step_names import CHECK, CREATE, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
+from taxiway.loads.warehouse import LakeWarehouse, Pending, Resumed, Warehouse
+
+log = logging.getLogger(__name__)
+
+Outputs = Mapping[str, Any]
+"""What the steps before have returned, by their names."""
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What a load begins with.
+
+    :param file: the downloaded file; None if the month is not available
+    :param nothing_to_do: why the load ends here, in words; None if it goes on
+    """
+
+    file: Download | None
+    nothing_to_do: str | None = None
+
+
+def download_month(warehouse: Warehouse, download: Callable[[], Download], *, force: bool = False) -> Downloaded:
+    """Begin a load: record it, download its file, and compare that with what is published.
+
+    A month that the source doesn't have is skipped. A file whose bytes are published already is unchanged, and the
+    load ends with that, unless it is forced, or the main table no longer holds what was published.
+
+    :param warehouse: of the load
+    :param download: fetches the file
+    :param force: load the file even if its bytes are published already
+    :raises MainTableError: the main table is another one, or something keeps it from taking the month
+    :raises TaxiwayError: what the download raises
+    """
+    load = warehouse.load
+    with warehouse.step(DOWNLOAD) as attempt:
+        if CREATE not in load.steps:
+            warehouse.prepare()
+        if reason := load.source.why_unavailable(load.month):
+            warehouse.record(attempt, "skipped", error=reason)
+            return Downloaded(None, reason)
+        # A published month may prove unchanged: then nothing that people have defined matters.
+        has_looked = warehouse.require_no_obstacle(if_published=force)
+        file = download()
+        warehouse.record(attempt, file=file)
+        must_change = True
+        # The download may have taken long: what counts is what is published now.
+        published = None if force else warehouse.find_published()
+        if published is not None and published.is_from(file.sha256):
+            # Who publishes the month looks, under the same lock, for what is recorded here: a run with an earlier file
+            # has either published it by now, or finds that it came too late.
+            with warehouse.month_held():
+                published = warehouse.find_published()
+                if published is not None and published.is_from(file.sha256):
+                    difference = warehouse.difference_to(published)
+                    confirmed = None if difference else warehouse.confirm(attempt, file)
+                    if difference:
+                        log.warning("%s: %s: the month is loaded again", load.where, difference.said)
+                        warehouse.record(attempt, warnings=[difference.said])
+                        must_change = difference.must_change
+                    elif confirmed is not None:
+                        warehouse.record(
+                            attempt,
+                            "unchanged",
+                            **confirmed,
+                            rows_read=published.rows_read,
+                            rows_rejected=published.rows_rejected,
+                            rows_staged=published.rows_staged,
+                            rows_inserted=0,
+                            rows_deleted=0,
+                            rows_unchanged=published.rows_staged,
+                        )
+                        return Downloaded(file, f"{load.where}: {load.filename} is published with the same bytes")
+        if must_change and not has_looked:
+            warehouse.require_no_obstacle(if_published=True)
+        return Downloaded(file)
+
+
+def upload_month(warehouse: LakeWarehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any]:
+    """Bring a downloaded file to where the warehouse reads it."""
+    with warehouse.step(UPLOAD) as attempt:
+        return warehouse.upload(attempt, Download.from_dict(outputs[DOWNLOAD]))
+
+
+def create_main_table(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> None:
+    """Create the main table where it is absent, and compare it with the source where it is there."""
+    with warehouse.step(CREATE):
+        warehouse.prepare()
+
+
+def stage_month(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any] | Pending:
+    """Bring a file's rows into a table of this run.
+
+    :raises EmptyMonthError: no rows, for a source that doesn't allow it
+    :raises RejectLimitError: more lines that can't be read than the source allows
+    """
+    with warehouse.step(STAGE, resumed=resumed is not None) as attempt:
+        return warehouse.stage(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs.get(UPLOAD), resumed)
+
+
+def hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> Pending | None:
+    """Give the staged rows their types and ids.
+
+    :raises RejectLimitError: more rows that can't be read than the source allows
+    """
+    try:
+        hashed = _hash_rows(warehouse, outputs, resumed)
+    except MissingInputError as error:
+        if not warehouse.restages:
+            raise
+        log.warning("%s: staging it again first", error)
+        hashed = _hash_rows(warehouse, {**outputs, STAGE: stage_month(warehouse, outputs)}, resumed)
+    if isinstance(hashed, Pending):
+        return hashed
+    log.info("%s: %d rows have an id", warehouse.load.where, hashed)
+    return None
+
+
+def _hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None) -> int | Pending:
+    with warehouse.step(HASH, resumed=resumed is not None) as attempt:
+        return warehouse.hash(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs[STAGE], resumed)
+
+
+def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None) -> None:
+    """Check that every row of the file is accounted for, and what the source wants checked.
+
+    :raises BalanceError: the counts disagree
+    :raises RejectLimitError: more rows were rejected than the source allows
+    :raises CheckFailedError: names every check that fails the month
+    """
+    load = warehouse.load
+    with warehouse.step(CHECK) as attempt:
+        measured = warehouse.measure(attempt)
+        counted = measured.counted
+        require_balance(load, counted)
+        # A step that failed on the limit, and was tried again, finds its rejected rows gone.
+        if left_out := require_few_rejects(load, counted.rejected, counted.read):
+            log.warning("%s", left_out)
+        verdict = judge_month(load, measured)
+        if verdict.warnings:
+            warehouse.record(attempt, warnings=[*attempt.warnings, *verdict.warnings])
+        require_checks(load, verdict)
+    log.info("%s: %d rows ready to be published, all of the file accounted for", load.where, counted.ready)
+    for warning in verdict.warnings:
+        log.warning("%s: %s", load.where, warning)
+    for name in verdict.skipped:
+        log.info("%s: check %s not measured: nothing to compare with yet", load.where, name)
+
+
+def merge_month(
+    warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None
+) -> dict[str, int] | Pending:
+    """Publish the month in the main table, whole or not at all.
+
+    :return: rows that were inserted and deleted, and that stayed unchanged
+    :raises SupersededError: a run that began later has published the month from another file, or found it published
+    """
+    load = warehouse.load
+    with warehouse.step(PUBLISH, resumed=resumed is not None) as attempt:
+        counts: Counts | Pending = warehouse.merge(attempt, resumed)
+    if isinstance(counts, Pending):
+        return counts
+    log.info(
+        "%s: published in %s: %d rows inserted, %d deleted, %d unchanged",
+        load.where,
+        load.source.main_table,
+        counts.inserted,
+        counts.deleted,
+        counts.unchanged,
+    )
+    return asdict(counts)
+
+
+def drop_staging(warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None) -> None:
+    """Drop the staging tables of this run, whatever became of it."""
+    warehouse.discard()

@@ -1,0 +1,144 @@
+"""What the steps of a load ask of a warehouse. It measures and stores; what that means is decided in this package.
+
+``tests/conformance`` runs the same tests against every warehouse: one that passes them can be loaded into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from taxiway.download.download import Download
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.load import Counts, Load
+from taxiway.loads.publication import Difference, Measured, Published
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A job that the warehouse is at, and that a step waits for.
+
+    :param job_id: its key
+    :param is_own: whether the step has started it; else it is another run's, and the step begins again after it
+    """
+
+    job_id: str
+    is_own: bool = True
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a step goes on with that has waited.
+
+    :param job_id: the step's own job, which is done; empty if it waited for another run's
+    """
+
+    job_id: str = ""
+
+
+class Warehouse(Protocol):
+    """A warehouse, opened for one step of one load.
+
+    A step that starts a job returns it as :class:`Pending` if the warehouse was told not to wait; the step is called
+    again with it as :class:`Resumed` when the job is done.
+    """
+
+    @property
+    def load(self) -> Load:
+        """The load."""
+
+    @property
+    def restages(self) -> bool:
+        """Whether :meth:`stage` never waits for a job, so that the next step can call it if the rows are gone."""
+
+    def step(self, name: str, *, resumed: bool = False) -> AbstractContextManager[Attempt]:
+        """Record a step while it runs: its attempt, and the error if it fails.
+
+        :param name: of the step
+        :param resumed: whether it goes on after waiting
+        """
+
+    def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
+        """Record what a step has found, or how the attempt ended.
+
+        :param values: ``file`` (a :class:`~taxiway.download.download.Download`), ``rows_read``, ``rows_rejected``,
+            ``rows_staged``, ``rows_inserted``, ``rows_deleted``, ``rows_unchanged``, ``warnings``, ``error`` and what
+            :meth:`confirm` has returned
+        """
+
+    def prepare(self) -> None:
+        """Create the main table where it is absent. The ledger is created by :meth:`step`.
+
+        :raises MainTableError: another table has the main table's name
+        """
+
+    def require_no_obstacle(self, *, if_published: bool) -> bool:
+        """Make sure that nothing that users have defined on the main table keeps the month out.
+
+        :param if_published: look also if the month is published, so that perhaps no row has to change
+        :return: whether it has looked
+        :raises MainTableError: names it, and what to do
+        """
+
+    def find_published(self) -> Published | None:
+        """Return what the published rows were loaded from; None if nothing is published."""
+
+    def month_held(self) -> AbstractContextManager[None]:
+        """Keep other runs from publishing the month, if the warehouse can."""
+
+    def difference_to(self, published: Published) -> Difference | None:
+        """Say how the main table differs from what the ledger says of the month; None if it doesn't."""
+
+    def confirm(self, attempt: Attempt, file: Download) -> Mapping[str, Any] | None:
+        """Note that the published rows are those of a file that was fetched again.
+
+        :return: what the ledger keeps of it; None if another run may be about to publish other rows
+        """
+
+    def stage(
+        self, attempt: Attempt, file: Download, uploaded: Mapping[str, Any] | None, resumed: Resumed | None
+    ) -> Mapping[str, Any] | Pending:
+        """Bring the file's rows into a table of this run, and record how many it has.
+
+        :param uploaded: what :meth:`LakeWarehouse.upload` returned, if the load has that step
+        :return: plain values that :meth:`hash` goes on with
+        """
+
+    def hash(
+        self, attempt: Attempt, file: Download, staged: Mapping[str, Any], resumed: Resumed | None
+    ) -> int | Pending:
+        """Give the staged rows types and ids, reject those that can't be read, and record how many are left.
+
+        :return: rows that have an id
+        """
+
+    def measure(self, attempt: Attempt) -> Measured:
+        """Count the rows that are ready to be published, and measure what the source's checks are about."""
+
+    def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
+        """Publish the month, whole or not at all, and record it.
+
+        Finds out, so that nobody else publishes meanwhile, whether a later file is published:
+        :func:`taxiway.loads.publication.require_latest` decides.
+        """
+
+    def discard(self) -> None:
+        """Drop what the run has left beside the main table; nothing there is fine."""
+
+    def cancel(self) -> None:
+        """Ask the job that is waited for to end, because the task is being ended."""
+
+    def give_up(self, step: str, outputs: Mapping[str, Any]) -> str:
+        """Ask the step's job to end, because nobody waits for it any more; say what was found of it."""
+
+
+class LakeWarehouse(Warehouse, Protocol):
+    """A warehouse that reads files from a place of its own, to which a step brings them first."""
+
+    def upload(self, attempt: Attempt, file: Download) -> Mapping[str, Any]:
+        """Bring the file to where the warehouse reads it.
+
+        :return: plain values that :meth:`~Warehouse.stage` goes on with
+        """

@@ -1,0 +1,67 @@
+"""Makes the tasks of a load: one for each of its steps, in their order, and one that clears up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Asset
+from airflow.sdk.bases.operator import chain
+
+from taxiway.loads.step_names import DOWNLOAD, PUBLISH
+from taxiway.loads.steps import DROP_STAGING, Step
+from taxiway.orchestration.dag_template import MONTH, USE_CACHE
+from taxiway.orchestration.operators.check_month import CheckMonthOperator
+from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
+from taxiway.orchestration.operators.download_month import DownloadMonthOperator
+from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from taxiway.orchestration.operators.hash_rows import HashRowsOperator
+from taxiway.orchestration.operators.merge_month import MergeMonthOperator
+from taxiway.orchestration.operators.stage_month import StageMonthOperator
+from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.orchestration.operators.upload_month import UploadMonthOperator
+from taxiway.orchestration.retry_after import RetryAfterPolicy
+from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.sources.source import Source
+
+OPERATORS: dict[str, type[StepOperator]] = {
+    operator.step.name: operator
+    for operator in (
+        DownloadMonthOperator,
+        UploadMonthOperator,
+        CreateMainTableOperator,
+        StageMonthOperator,
+        HashRowsOperator,
+        CheckMonthOperator,
+        MergeMonthOperator,
+        DropStagingOperator,
+    )
+}
+"""The operators by the names of their steps; any other step's is :class:`StepOperator`."""
+
+
+def add_tasks(source: Source, warehouse: str, steps: Sequence[Step], asset: Asset) -> None:
+    """Make the tasks of a load in the DAG that is being built.
+
+    :param source: what is loaded
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
+    :param steps: the load's steps, in their order
+    :param asset: what publishing a month updates
+    """
+    steps = [step for step in steps if step.name not in WAREHOUSES[warehouse].without]
+    of_load: dict[str, Any] = {
+        "source_name": source.name,
+        "month": MONTH,
+        "warehouse": warehouse,
+        "steps": [step.name for step in steps],
+    }
+    of_step: dict[str, dict[str, Any]] = {
+        DOWNLOAD: {"use_cache": USE_CACHE, "force": "{{ params.force }}", "retry_policy": RetryAfterPolicy()},
+        PUBLISH: {"outlets": [asset]},
+    }
+    tasks = [
+        OPERATORS.get(step.name, StepOperator)(task_id=step.name, step=step, **of_load, **of_step.get(step.name, {}))
+        for step in steps
+    ]
+    drop = DropStagingOperator(task_id=DROP_STAGING.name, **of_load)
+    chain(*tasks, drop.as_teardown(setups=[task for task in tasks if task.step.leaves_tables]))

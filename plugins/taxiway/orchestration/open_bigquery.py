@@ -1,0 +1,63 @@
+"""Opens BigQuery for a step, over Airflow's connection and Variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from taxiway.errors import SettingError
+from taxiway.loads.load import Load
+from taxiway.loads.step_names import DISCARD
+from taxiway.loads.warehouse import Pending
+from taxiway.orchestration.hooks.gcp_hooks import bigquery_client, gcp_settings, storage_client
+from taxiway.warehouses.bigquery.bucket import Bucket
+from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
+
+
+@contextmanager
+def open_bigquery(load: Load, conn_id: str, step: str, *, waits: bool = True) -> Iterator[BigQueryWarehouse]:
+    """Open BigQuery for a step; the bucket is opened when the step needs it.
+
+    :param load: the load
+    :param conn_id: Airflow's connection
+    :param step: the step's name, for messages
+    :param waits: whether the step waits for its job itself
+    :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
+    """
+    try:
+        settings = gcp_settings()
+        client = bigquery_client(settings, conn_id)
+    except SettingError as error:
+        raise SettingError(f"{load.where}: {error}") from error.__cause__
+    where = f"{load.where}: {step}"
+    outcome = "" if step == DISCARD else "Nothing was published"
+    labels = {"taxiway_source": load.source.name, "taxiway_month": str(load.month), "taxiway_step": step}
+    yield BigQueryWarehouse(
+        Jobs(client, settings, where, labels, outcome),
+        lambda: Bucket(storage_client(settings, conn_id), settings, where, outcome),
+        CloudTables.of(load, settings=settings),
+        waits=waits,
+    )
+
+
+def trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:
+    """Return what waits for a job in the triggerer.
+
+    :param pending: the job; one that is another run's goes on if the task is killed
+    :param conn_id: Airflow's connection
+    :param poll_interval: seconds between two looks at the job
+    """
+    from airflow.providers.google.cloud.triggers.bigquery import BigQueryInsertJobTrigger
+
+    settings = gcp_settings()
+    return BigQueryInsertJobTrigger(
+        conn_id=conn_id,
+        job_id=pending.job_id,
+        project_id=settings.project,
+        location=settings.location,
+        poll_interval=poll_interval,
+        cancel_on_kill=pending.is_own,
+    )

@@ -1,0 +1,46 @@
+"""Opens Postgres for a step, over Airflow's connection, and says what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+
+from taxiway.errors import SettingError
+from taxiway.loads.load import Load
+from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.warehouses.postgres.errors import explained
+from taxiway.warehouses.postgres.session import require_server
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
+
+
+@contextmanager
+def open_postgres(load: Load, conn_id: str, step: str) -> Iterator[PostgresWarehouse]:
+    """Open Postgres for a step.
+
+    :param load: the load
+    :param conn_id: Airflow's connection
+    :param step: the step's name, for messages
+    :raises SettingError: the connection is missing, can't be read, or is of another type
+    :raises WarehouseError: Postgres refuses something, and would refuse it again; or the server is too old
+    :raises TransientWarehouseError: another try may help
+    """
+    where = f"{load.where}: {step}, connection {conn_id}"
+    connecting = True
+    try:
+        with closing(_connect(f"{load.where}: {step}", conn_id)) as connection:
+            require_server(connection, where)
+            connecting = False
+            yield PostgresWarehouse(connection, LoadTables.of(load))
+    except psycopg.Error as error:
+        raise explained(error, where, conn_id, step, connecting=connecting) from error
+
+
+def _connect(where: str, conn_id: str) -> psycopg.Connection[Any]:
+    try:
+        return WarehouseHook(postgres_conn_id=conn_id).get_conn()
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error

@@ -1,0 +1,60 @@
+"""The warehouses that months can be loaded into: one more is one entry here, besides its folder.
+
+What a warehouse needs is imported when a step opens it: each task imports its DAG's file, and needs one warehouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from taxiway.loads.load import Load
+from taxiway.loads.step_names import CREATE, UPLOAD
+from taxiway.loads.warehouse import Pending, Warehouse
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of warehouse.
+
+    :param conn_id: Airflow's connection, unless an operator is given another one
+    :param color: of its tasks in the web UI
+    :param open: opens it for one step: given the load, the connection's id, the step's name and whether the step
+        waits for its job itself
+    :param trigger: makes what waits for a job in the triggerer: given the job, the connection's id and the seconds
+        between two looks; None if there are no jobs to wait for
+    :param without: names of the steps that it does without
+    """
+
+    conn_id: str
+    color: str
+    open: Callable[[Load, str, str, bool], AbstractContextManager[Warehouse]]
+    trigger: Callable[[Pending, str, float], Any] | None = None
+    without: tuple[str, ...] = ()
+
+
+def _open_postgres(load: Load, conn_id: str, step: str, waits: bool) -> AbstractContextManager[Warehouse]:
+    from taxiway.orchestration.open_postgres import open_postgres
+
+    return open_postgres(load, conn_id, step)
+
+
+def _open_bigquery(load: Load, conn_id: str, step: str, waits: bool) -> AbstractContextManager[Warehouse]:
+    from taxiway.orchestration.open_bigquery import open_bigquery
+
+    return open_bigquery(load, conn_id, step, waits=waits)
+
+
+def _bigquery_trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:
+    from taxiway.orchestration.open_bigquery import trigger
+
+    return trigger(pending, conn_id, poll_interval)
+
+
+WAREHOUSES = {
+    "postgres": Kind("taxi_postgres", "#f6d55c", _open_postgres, without=(UPLOAD, CREATE)),
+    "bigquery": Kind("taxi_gcp", "#8ab4f8", _open_bigquery, _bigquery_trigger),
+}
+"""All of them, by the names that DAGs and the ledger have."""
