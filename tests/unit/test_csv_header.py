@@ -155,6 +155,10 @@ def test_a_page_in_the_place_of_a_header_is_looked_at_in_a_browser(lime: Source)
         split_header(lime, MONTH, iter([b"<html>".ljust(MAX_HEADER + 1)]))
 
 
+def test_a_file_has_no_fields_without_a_name_unless_it_says_so(lime: Source) -> None:
+    assert Layout(lime.columns) == Layout(lime.columns, 0)
+
+
 @pytest.mark.parametrize("size", [1, 7, 10**6])
 def test_the_layout_is_the_same_whatever_the_blocks(size: int, lime: Source) -> None:
     data = HEADER + b"1,2 3,4,,\r\n" * 1000

@@ -9,7 +9,7 @@ from taxiway.errors import InvalidMonthError
 from taxiway.sources.months import Month
 
 
-@pytest.mark.parametrize("text", ["2019-01", "2019-12", "2021-07"])
+@pytest.mark.parametrize("text", ["2019-01", "2019-12", "2021-07", "1000-01", "2999-12"])
 def test_a_month_reads_and_writes_the_same(text: str) -> None:
     assert str(Month.parse(text)) == text
 
@@ -19,6 +19,8 @@ def test_a_month_reads_and_writes_the_same(text: str) -> None:
     [
         "",
         "2019",
+        "0999-12",
+        "3000-01",
         "2019-13",
         "2019-00",
         "2019-1",

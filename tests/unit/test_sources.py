@@ -141,6 +141,26 @@ def test_a_source_may_have_so_many_columns(tmp_path: Path) -> None:
     assert len(load_source(write(tmp_path, columns=columns)).columns) == MAX_COLUMNS
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("schedule", "0 0 1 * *"),
+        ("schedule", "59 23 28 * *"),
+        ("schedule", "07 19 10 * *"),
+        ("main_table", "l" + "9_" * 15 + "a"),
+        ("owner", "A.b-c_9" + "x" * 33),
+    ],
+)
+def test_a_value_may_go_as_far_as_its_limits(key: str, value: str, tmp_path: Path) -> None:
+    assert getattr(load_source(write(tmp_path, **{key: value})), key) == value
+
+
+def test_a_column_s_name_may_have_32_characters(tmp_path: Path) -> None:
+    (read,) = load_source(write(tmp_path, columns=column(name="C" + "9_" * 15 + "a"))).columns
+
+    assert (read.header, read.name) == ("C" + "9_" * 15 + "a", "c" + "9_" * 15 + "a")
+
+
 A_MONTH = "to be a month (YYYY-MM)"
 A_TEXT = "to be a text of at most 1000 characters that isn't empty"
 A_CRON = "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"
@@ -181,9 +201,13 @@ BAD = [
         "to end in the name under 'file', lime_{month}.csv.gz",
         ["lime/other_{month}.csv.gz", "lime//lime_{month}.csv.gz", "./lime_{month}.csv.gz"],
     ),
-    ("schedule", A_CRON, ["every month", "0 9 * * *", "0 99 1 * *", "0 9 31 * *"]),
+    (
+        "schedule",
+        A_CRON,
+        ["every month", "0 9 * * *", "60 9 1 * *", "0 24 1 * *", "0 9 29 * *", "0 9 0 * *", "0 9 1 * 1"],
+    ),
     ("title", A_TEXT, ["", " ", 1, "x" * 1001]),
-    ("owner", "to be a plain word", ["a b"]),
+    ("owner", "to be a plain word", ["a b", "x" * 41]),
     ("tags", "to be a list of plain words", ["taxi", [], ["a b"], ["a", 1]]),
     ("allow_empty", "to be true or false", ["no", 1, None]),
     ("max_rejected_share", "to be a share between 0 and 1, such as 0.001", [2, 1.001, -0.001, True, "0.1", None]),
@@ -216,6 +240,7 @@ def test_a_value_that_does_not_fit_is_named(key: str, expected: str, value: obje
         ([*column(), *column(unit="m")], "[1]", column(unit="m")[0], COLUMN),
         (column(type="float"), "[0].type", "float", "to be one of integer, numeric, timestamp, text"),
         (column(name='a"'), "[0].name", 'a"', NAME),
+        (column(name="c" * 33), "[0].name", "c" * 33, NAME),
         (column(name=1), "[0].name", 1, NAME),
         (column(name="filename"), "[0].name", "filename", NAME),
         (column(name="Source_Month"), "[0].name", "Source_Month", NAME),
