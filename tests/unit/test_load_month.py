@@ -1,0 +1,315 @@
+"""What the steps of a load do, with a warehouse that only says what it was asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from taxiway.download.download import Download
+from taxiway.errors import BalanceError, CheckFailedError, MissingInputError, RejectLimitError
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.load import Counts, Load
+from taxiway.loads.month import (
+    Downloaded,
+    check_month,
+    create_main_table,
+    download_month,
+    drop_staging,
+    hash_rows,
+    merge_month,
+    stage_month,
+    upload_month,
+)
+from taxiway.loads.publication import Counted, Difference, Measured, Published
+from taxiway.loads.warehouse import Pending, Resumed
+from taxiway.sources.checks import Check
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+
+FILE = Download("/cache/lime.csv.gz", "http://mirror.test/lime.csv.gz", None, None, 10, "aa", from_cache=False)
+OUTPUTS = {"download_month": FILE.to_dict(), "upload_month": {"object": "x"}, "stage_month": {"plain": True}}
+ATTEMPT = Attempt("1", "1", 1, "download_month", "running", warnings=("before",))
+PUBLISHED = Published("aa", rows_read=10, rows_rejected=1, rows_staged=9, fetched_load_id="0")
+UNCHANGED = {
+    "digest": "d",
+    "rows_read": 10,
+    "rows_rejected": 1,
+    "rows_staged": 9,
+    "rows_inserted": 0,
+    "rows_deleted": 0,
+    "rows_unchanged": 9,
+}
+JOB = Pending("job")
+
+
+@dataclass
+class Answers:
+    """A warehouse that answers as it is told, and notes what it is asked for."""
+
+    load: Load
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[Any] = field(default_factory=list)
+    restages: bool = False
+
+    @contextmanager
+    def step(self, name: str, *, resumed: bool = False) -> Iterator[Attempt]:
+        self.asked.append((f"{name} goes on" if resumed else name, "{"))
+        yield ATTEMPT
+        self.asked.append("}")
+
+    @contextmanager
+    def month_held(self) -> Iterator[None]:
+        self.asked.append(("month_held", "{"))
+        yield
+        self.asked.append("}")
+
+    def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
+        assert attempt is ATTEMPT
+        self.asked.append((state, values))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Any other question: the answer may be an error, or one for each time."""
+
+        def ask(*given: Any, **named: Any) -> Any:
+            self.asked.append((name, *given, *named.values()))
+            answer = self.answers.get(name)
+            if isinstance(answer, list):
+                answer = answer.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return ask
+
+
+@pytest.fixture
+def load(green: Source) -> Load:
+    check = Check("few_rows", "rows_to_neighbours", None, 0.5, None, "warn", "look")
+    other = Check("nulls", "share_null", "vendorid", None, 0.1, "fail", "look")
+    lime = replace(
+        green,
+        name="lime",
+        file="lime_{month}.csv.gz",
+        main_table="lime_trips",
+        last_month=Month(2019, 1),
+        max_rejected_share=0.1,
+        checks=(check, other),
+    )
+    return Load(lime, Month(2019, 1), "manual__1")
+
+
+def begun(load: Load, *, force: bool = False, **answers: Any) -> tuple[Downloaded, list[Any]]:
+    """What downloading returns, and what it asked for within its step."""
+    warehouse = Answers(load, answers)
+
+    def download() -> Download:
+        warehouse.asked.append("download")
+        return FILE
+
+    downloaded = download_month(warehouse, download, **({"force": True} if force else {}))
+    first, *asked, last = warehouse.asked
+    assert (first, last) == (("download_month", "{"), "}")
+    return downloaded, asked
+
+
+def test_a_load_begins_with_its_file(load: Load) -> None:
+    beginning = [("require_no_obstacle", False), "download", ("running", {"file": FILE}), ("find_published",)]
+    for published in (None, replace(PUBLISHED, sha256="bb")):
+        assert begun(load, find_published=published) == (
+            Downloaded(FILE),
+            [*beginning, ("require_no_obstacle", True)],
+        )
+        assert begun(load, find_published=published, require_no_obstacle=True) == (Downloaded(FILE), beginning)
+
+
+def test_a_load_without_a_step_for_the_main_table_prepares_it_first(load: Load) -> None:
+    steps = tuple(step for step in load.steps if step != "create_main_table")
+
+    assert begun(replace(load, steps=steps))[1][:2] == [("prepare",), ("require_no_obstacle", False)]
+
+
+def test_a_month_that_there_is_not_is_skipped(load: Load) -> None:
+    later = replace(load, month=Month(2019, 2))
+    reason = later.source.why_unavailable(later.month)
+
+    assert reason is not None
+    assert begun(later) == (Downloaded(None, reason), [("skipped", {"error": reason})])
+
+
+def test_a_forced_load_looks_at_nothing_that_is_published(load: Load) -> None:
+    assert begun(load, force=True, find_published=PUBLISHED, require_no_obstacle=True) == (
+        Downloaded(FILE),
+        [("require_no_obstacle", True), "download", ("running", {"file": FILE})],
+    )
+
+
+BEGINNING = [("require_no_obstacle", False), "download", ("running", {"file": FILE}), ("find_published",)]
+HELD = [*BEGINNING, ("month_held", "{"), ("find_published",)]
+
+
+def test_the_same_bytes_are_not_published_again(load: Load) -> None:
+    assert begun(load, find_published=PUBLISHED, confirm={"digest": "d"}) == (
+        Downloaded(FILE, "lime 2019-01: lime_2019-01.csv.gz is published with the same bytes"),
+        [*HELD, ("difference_to", PUBLISHED), ("confirm", ATTEMPT, FILE), ("unchanged", UNCHANGED), "}"],
+    )
+
+
+def test_what_is_published_counts_when_nobody_else_publishes(load: Load) -> None:
+    """Before, another run may have published another file, or somebody have removed the month."""
+    for meanwhile in (None, replace(PUBLISHED, sha256="bb")):
+        assert begun(load, find_published=[PUBLISHED, meanwhile]) == (
+            Downloaded(FILE),
+            [*HELD, "}", ("require_no_obstacle", True)],
+        )
+
+
+def test_a_load_goes_on_if_another_run_may_be_about_to_publish(load: Load) -> None:
+    assert begun(load, find_published=PUBLISHED, confirm=None) == (
+        Downloaded(FILE),
+        [*HELD, ("difference_to", PUBLISHED), ("confirm", ATTEMPT, FILE), "}", ("require_no_obstacle", True)],
+    )
+
+
+@pytest.mark.parametrize(("must_change", "last"), [(True, [("require_no_obstacle", True)]), (False, [])])
+def test_a_month_that_was_changed_is_loaded_again(
+    must_change: bool, last: list[Any], load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    difference = Difference("a row is missing", must_change)
+
+    assert begun(load, find_published=PUBLISHED, difference_to=difference) == (
+        Downloaded(FILE),
+        [*HELD, ("difference_to", PUBLISHED), ("running", {"warnings": ["a row is missing"]}), "}", *last],
+    )
+    assert caplog.messages == ["lime 2019-01: a row is missing: the month is loaded again"]
+
+
+def inside(warehouse: Answers, step: str) -> list[Any]:
+    """What was asked for within the only step."""
+    first, *asked, last = warehouse.asked
+    assert (first, last) == ((step, "{"), "}")
+    return asked
+
+
+def test_a_file_is_uploaded_and_the_main_table_prepared(load: Load) -> None:
+    warehouse = Answers(load, {"upload": {"object": "x"}})
+    assert upload_month(warehouse, OUTPUTS) == {"object": "x"}
+    assert inside(warehouse, "upload_month") == [("upload", ATTEMPT, FILE)]
+
+    warehouse = Answers(load)
+    create_main_table(warehouse, {})
+    assert inside(warehouse, "create_main_table") == [("prepare",)]
+
+
+@pytest.mark.parametrize(("resumed", "step"), [(None, "stage_month"), (Resumed("job"), "stage_month goes on")])
+def test_a_month_is_staged_with_what_was_uploaded(resumed: Resumed | None, step: str, load: Load) -> None:
+    warehouse = Answers(load, {"stage": [JOB, {"plain": True}]})
+    outputs = {"download_month": FILE.to_dict()}
+
+    assert stage_month(warehouse, OUTPUTS, resumed) == JOB
+    assert inside(warehouse, step) == [("stage", ATTEMPT, FILE, {"object": "x"}, resumed)]
+    assert stage_month(warehouse, outputs, resumed) == {"plain": True}
+    assert warehouse.asked[-2] == ("stage", ATTEMPT, FILE, None, resumed)
+
+
+@pytest.mark.parametrize(("resumed", "step"), [(None, "hash_rows"), (Resumed("job"), "hash_rows goes on")])
+def test_staged_rows_get_their_ids(
+    resumed: Resumed | None, step: str, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    warehouse = Answers(load, {"hash": [JOB, 9]})
+
+    assert hash_rows(warehouse, OUTPUTS, resumed) == JOB
+    assert inside(warehouse, step) == [("hash", ATTEMPT, FILE, {"plain": True}, resumed)]
+    assert caplog.messages == []
+    assert hash_rows(warehouse, OUTPUTS, resumed) is None
+    assert caplog.messages == ["lime 2019-01: 9 rows have an id"]
+
+
+@pytest.mark.parametrize("resumed", [None, Resumed("job")])
+def test_rows_that_are_gone_are_staged_again_if_that_needs_no_wait(
+    resumed: Resumed | None, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse = Answers(load, {"hash": [MissingInputError("no rows"), 9], "stage": {"plain": False}}, restages=True)
+
+    assert hash_rows(warehouse, OUTPUTS, resumed) is None
+
+    assert [asked for asked in warehouse.asked if asked[0] in ("stage", "hash")] == [
+        ("hash", ATTEMPT, FILE, {"plain": True}, resumed),
+        ("stage", ATTEMPT, FILE, {"object": "x"}, None),
+        ("hash", ATTEMPT, FILE, {"plain": False}, resumed),
+    ]
+    assert caplog.messages == ["no rows: staging it again first"]
+    with pytest.raises(MissingInputError, match="no rows"):
+        hash_rows(Answers(load, {"hash": MissingInputError("no rows")}), OUTPUTS, resumed)
+
+
+COUNTED = Counted(read=10, rejected=1, ready=9, of_file=9)
+
+
+def test_a_month_is_checked(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    warehouse = Answers(load, {"measure": Measured(COUNTED, {"nulls": None}, [90])})
+
+    check_month(warehouse)
+
+    warning = "few_rows: rows to neighbours is 0.1, expected at least 0.5: look"
+    assert inside(warehouse, "check_month") == [("measure", ATTEMPT), ("running", {"warnings": ["before", warning]})]
+    left_out, ready, warned, skipped = caplog.records
+    assert left_out.levelno == warned.levelno == logging.WARNING
+    assert left_out.getMessage().startswith(
+        "lime 2019-01: lime_2019-01.csv.gz: 1 of 10 rows can't be read, and are left"
+    )
+    assert ready.getMessage() == "lime 2019-01: 9 rows ready to be published, all of the file accounted for"
+    assert warned.getMessage() == f"lime 2019-01: {warning}"
+    assert skipped.getMessage() == "lime 2019-01: check nulls not measured: nothing to compare with yet"
+
+
+def test_a_month_without_anything_odd_is_checked_without_a_word(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    warehouse = Answers(load, {"measure": Measured(Counted(9, 0, 9, 9), {"nulls": 0.1}, [9])})
+
+    check_month(warehouse)
+
+    assert inside(warehouse, "check_month") == [("measure", ATTEMPT)]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("counted", "nulls", "error"),
+    [
+        (replace(COUNTED, read=11), 0.0, BalanceError),
+        (Counted(10, 2, 8, 8), 0.0, RejectLimitError),
+        (COUNTED, 0.2, CheckFailedError),
+    ],
+)
+def test_a_month_that_must_not_be_published_is_refused(
+    counted: Counted, nulls: float, error: type[Exception], load: Load
+) -> None:
+    measured = Measured(counted, {"nulls": nulls}, [9])
+
+    with pytest.raises(error, match=r"^lime 2019-01: "):
+        check_month(Answers(load, {"measure": measured}))
+
+
+@pytest.mark.parametrize(("resumed", "step"), [(None, "merge_month"), (Resumed(), "merge_month goes on")])
+def test_a_month_is_published(resumed: Resumed | None, step: str, load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    warehouse = Answers(load, {"merge": [JOB, Counts(3, 2, 1)]})
+
+    assert merge_month(warehouse, None, resumed) == JOB
+    assert inside(warehouse, step) == [("merge", ATTEMPT, resumed)]
+    assert caplog.messages == []
+    assert merge_month(warehouse, None, resumed) == {"inserted": 3, "deleted": 2, "unchanged": 1}
+    assert caplog.messages == ["lime 2019-01: published in lime_trips: 3 rows inserted, 2 deleted, 1 unchanged"]
+
+
+def test_what_a_run_has_left_is_dropped(load: Load) -> None:
+    warehouse = Answers(load)
+
+    drop_staging(warehouse)
+
+    assert warehouse.asked == [("discard",)]
