@@ -114,8 +114,9 @@ def test_what_is_published_has_its_rejects_whatever_was_tried_again(
     bad = [BAD["both"](lines[1], number) for number in range(2)]
     path = written(tmp_path, tolerant, [line.encode() for line in [*lines, *bad]])
     tables = cloud.tables(tolerant, MONTH)
-    cloud.ready(tables, path)
+    outputs = cloud.ready(tables, path)
     ledger.record(cloud.jobs(), tables, cloud.attempt(tables), "merge_month", "failed", error="a quota")
+    cloud.check(tables, outputs)  # cleared from the staging on: that rejects what it had rejected before
 
     cloud.publish(tables)
 

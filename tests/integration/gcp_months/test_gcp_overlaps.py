@@ -471,7 +471,7 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     attempt = attempt_of(ledger.Ledger(jobs, retried), "stage_month")
     again = start_staging(jobs, tables, attempt, uploaded)
     held.release()
-    finish_staging(jobs, cloud.bucket(), tables, attempt, uploaded, jobs.wait(again))
+    finish_staging(jobs, cloud.bucket(), tables, uploaded, jobs.wait(again))
 
     assert again.job_id == first.job_id
     assert cloud.query(

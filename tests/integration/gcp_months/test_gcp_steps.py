@@ -506,7 +506,7 @@ def test_a_lost_answer_runs_nothing_twice(
     uri = tables.uri(uploaded.object_name)
     again = jobs.start_load(uri, tables.staging_table, load_configuration(columns), f"taxiway_load_{january}")
     assert again.found
-    finish_staging(jobs, cloud.bucket(), tables, cloud.attempt(tables), uploaded, jobs.wait(again.job))
+    finish_staging(jobs, cloud.bucket(), tables, uploaded, jobs.wait(again.job))
 
     cloud.hash(tables, staged)
     bigquery.faults.lose_insert_answer()
@@ -618,7 +618,7 @@ def test_a_staging_table_that_was_emptied_is_filled_again(
 
     job = jobs.find_job(staged["stage_month"]["staged_by"])
     with pytest.raises(TransientWarehouseError, match=f"holds 0 rows, expected the {ROWS} that the job"):
-        finish_staging(jobs, cloud.bucket(), tables, cloud.attempt(tables), uploaded, job)
+        finish_staging(jobs, cloud.bucket(), tables, uploaded, job)
     with pytest.raises(BalanceError, match=f"{ROWS} staged rows can't be read, but 0 lines of the file"):
         cloud.hash(tables, staged)
 

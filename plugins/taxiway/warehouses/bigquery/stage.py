@@ -65,9 +65,7 @@ def staging_job_name(attempt: Attempt, uploaded: Uploaded) -> str:
     return f"taxiway_{attempt.fetched_load_id}_stage_month_{uploaded.generation}"
 
 
-def finish_staging(
-    jobs: Jobs, bucket: Bucket, tables: CloudTables, attempt: Attempt, uploaded: Uploaded, job: Any
-) -> None:
+def finish_staging(jobs: Jobs, bucket: Bucket, tables: CloudTables, uploaded: Uploaded, job: Any) -> None:
     """Make sure that the staging table holds every row of the file that was uploaded.
 
     :raises BalanceError: it holds more or fewer
@@ -76,13 +74,12 @@ def finish_staging(
     """
     jobs.require_success(job)
     bucket.require_generation(uploaded.object_name, uploaded.generation)
-    expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
     staged = int(job.output_rows or 0)
-    if staged != expected:
+    if staged != uploaded.rows:
         raise BalanceError(
-            f"{tables.where}: BigQuery has staged {staged} rows of {uploaded.object_name}, expected the {expected} "
-            f"that the file has. Nothing was published: clear the task stage_month with its downstream tasks to "
-            f"stage the file again"
+            f"{tables.where}: BigQuery has staged {staged} rows of {uploaded.object_name}, expected the "
+            f"{uploaded.rows} that it has. Nothing was published: clear the task stage_month with its downstream "
+            f"tasks to stage the file again"
         )
     there = _rows_there(jobs, tables)
     if there != staged:

@@ -27,11 +27,13 @@ class Uploaded:
     :param object_name: its name in the bucket
     :param generation: which version it is
     :param columns: names of the columns in the order of the file
+    :param rows: how many it has
     """
 
     object_name: str
     generation: int
     columns: tuple[str, ...]
+    rows: int
 
     def columns_of(self, source: Source) -> list[Column]:
         """Return the source's columns in the order of the file."""
@@ -45,7 +47,7 @@ class Uploaded:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Uploaded:
         """Read back what :meth:`to_dict` gave."""
-        return cls(document["object_name"], document["generation"], tuple(document["columns"]))
+        return cls(document["object_name"], document["generation"], tuple(document["columns"]), document["rows"])
 
 
 def upload_month(
@@ -80,4 +82,5 @@ def upload_month(
         loaded = stored = bucket.upload(Path(file.path), tables.object_name, attempt.fetched_load_id, is_theirs_later)
         if not found.sound:
             loaded = bucket.upload(clean_copy, tables.clean_object_name, attempt.fetched_load_id)
-    return Uploaded(loaded.name, loaded.generation, tuple(column.name for column in found.columns)), stored
+    columns = tuple(column.name for column in found.columns)
+    return Uploaded(loaded.name, loaded.generation, columns, found.rows_read - found.rows_rejected), stored

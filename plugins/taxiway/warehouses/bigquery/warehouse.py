@@ -169,7 +169,7 @@ class BigQueryWarehouse:
         job = self._done(resumed, lambda: start_staging(self.jobs, self.load, attempt, found))
         if isinstance(job, Pending):
             return job
-        finish_staging(self.jobs, self.bucket, self.load, attempt, found, job)
+        finish_staging(self.jobs, self.bucket, self.load, found, job)
         return {"staged_by": job.job_id}
 
     def hash(
