@@ -372,4 +372,4 @@ def test_a_month_that_the_ledger_does_not_know_is_compared_value_by_value(
 
     assert contents(connection, green) == before
     ((warnings,),) = query(connection, "SELECT warnings FROM taxiway.loads")
-    assert warnings == [f"{PARTITION} holds 60 rows that the ledger knows nothing of"]
+    assert warnings == [f"before this load, {PARTITION} holds 60 rows that the ledger knows nothing of"]

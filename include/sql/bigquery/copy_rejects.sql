@@ -1,8 +1,8 @@
--- Gives an attempt the rejected lines that it goes on with: those of earlier attempts of its run at the same file.
+-- Gives an attempt the rejected lines that it goes on with: those of the attempt before it.
 -- Grain: one row per line of the file.
--- Parameters: dataset (with its project); bound: load_id, earlier_load_ids (attempts).
+-- Parameters: dataset (with its project); bound: load_id, earlier_load_id (the attempt before).
 -- Twice: safe, a line that the attempt has already is not copied again.
--- The earlier attempts keep theirs: rows are only added here, and one of them may be what is published.
+-- The earlier attempt keeps its own: rows are only added here, and it may be what is published.
 INSERT INTO `{{ dataset }}.rejected_rows` (load_id, source, month, line_number, raw_line, reason)
 SELECT
     @load_id AS load_id,
@@ -13,7 +13,7 @@ SELECT
     ANY_VALUE(reason) AS reason
 FROM `{{ dataset }}.rejected_rows`
 WHERE
-    load_id IN UNNEST(@earlier_load_ids)
+    load_id = @earlier_load_id
     AND line_number NOT IN (
         SELECT kept.line_number FROM `{{ dataset }}.rejected_rows` AS kept
         WHERE kept.load_id = @load_id

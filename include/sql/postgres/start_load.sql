@@ -36,7 +36,7 @@ SET
     rows_read = CASE WHEN entered.step <> 'stage_month' THEN earlier.rows_read END,
     rows_rejected = CASE WHEN entered.step <> 'stage_month' THEN earlier.rows_rejected END,
     rows_staged = CASE WHEN entered.step <> 'stage_month' THEN earlier.rows_staged END,
-    warnings = CASE WHEN entered.step <> 'stage_month' THEN earlier.warnings ELSE entered.warnings END
+    warnings = earlier.warnings
 FROM taxiway.loads AS earlier
 WHERE
     earlier.load_id = %(before)s

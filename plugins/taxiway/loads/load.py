@@ -97,12 +97,13 @@ class Load:
         """Say whether a step, or a later one, has begun already.
 
         :param step: the step
-        :param last: the last step that is known to have begun; one that the DAG no longer has says nothing
+        :param last: the last step that is known to have begun; of one that the DAG no longer has, it counts as begun
         :raises InvalidArgumentError: the load has no such step
         """
         if step not in self.steps:
             raise InvalidArgumentError(
-                f"{self.where}: step {step!r}: expected one of {', '.join(self.steps)}: add it to loads/steps.py"
+                f"{self.where}: step {step!r}: expected one of {', '.join(self.steps)}, "
+                f"the steps that the DAG was built of"
             )
         return last not in self.steps or self.steps.index(last) >= self.steps.index(step)
 

@@ -14,7 +14,7 @@ from typing import Any
 from taxiway.download.download import Download
 from taxiway.errors import MissingInputError
 from taxiway.loads.load import Counts
-from taxiway.loads.publication import judge_month, require_balance, require_checks, require_few_rejects
+from taxiway.loads.publication import judge_month, require_balance, require_checks, require_few_rejects, warnings_of
 from taxiway.loads.step_names import CHECK, CREATE, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
 from taxiway.loads.warehouse import LakeWarehouse, Pending, Resumed, Warehouse
 
@@ -72,7 +72,7 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
                     confirmed = None if difference else warehouse.confirm(attempt, file)
                     if difference:
                         log.warning("%s: %s: the month is loaded again", load.where, difference.said)
-                        warehouse.record(attempt, warnings=[difference.said])
+                        warehouse.record(attempt, warnings=[difference.warning])
                         must_change = difference.must_change
                     elif confirmed is not None:
                         warehouse.record(
@@ -110,7 +110,7 @@ def stage_month(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None 
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises RejectLimitError: more lines that can't be read than the source allows
     """
-    with warehouse.step(STAGE, resumed=resumed is not None) as attempt:
+    with warehouse.step(STAGE, resumed) as attempt:
         return warehouse.stage(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs.get(UPLOAD), resumed)
 
 
@@ -133,7 +133,7 @@ def hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = 
 
 
 def _hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None) -> int | Pending:
-    with warehouse.step(HASH, resumed=resumed is not None) as attempt:
+    with warehouse.step(HASH, resumed) as attempt:
         return warehouse.hash(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs[STAGE], resumed)
 
 
@@ -152,9 +152,12 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
         # A step that failed on the limit, and was tried again, finds its rejected rows gone.
         if left_out := require_few_rejects(load, counted.rejected, counted.read):
             log.warning("%s", left_out)
+        if measured.refused is not None:
+            raise measured.refused
         verdict = judge_month(load, measured)
-        if verdict.warnings:
-            warehouse.record(attempt, warnings=[*attempt.warnings, *verdict.warnings])
+        warnings = warnings_of(attempt.warnings, verdict)
+        if warnings != list(attempt.warnings):
+            warehouse.record(attempt, warnings=warnings)
         require_checks(load, verdict)
     log.info("%s: %d rows ready to be published, all of the file accounted for", load.where, counted.ready)
     for warning in verdict.warnings:
@@ -172,7 +175,7 @@ def merge_month(
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     """
     load = warehouse.load
-    with warehouse.step(PUBLISH, resumed=resumed is not None) as attempt:
+    with warehouse.step(PUBLISH, resumed) as attempt:
         counts: Counts | Pending = warehouse.merge(attempt, resumed)
     if isinstance(counts, Pending):
         return counts

@@ -38,6 +38,10 @@ class Published:
         return self.sha256 == sha256
 
 
+BEFORE = "before this load, "
+"""What a warning begins with that is about the main table, and not of a check."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """How the main table differs from what the ledger says of a month.
@@ -48,6 +52,11 @@ class Difference:
 
     said: str
     must_change: bool = True
+
+    @property
+    def warning(self) -> str:
+        """What the ledger keeps of it."""
+        return f"{BEFORE}{self.said}"
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,13 @@ class Measured:
     :param counted: its rows
     :param shares: the measure of each check of a column, by the check's name; None without rows
     :param neighbours: rows of the month before and the month after, as far as they are published
+    :param refused: why the main table would refuse rows; None if it wouldn't
     """
 
     counted: Counted
     shares: Mapping[str, float | None]
     neighbours: Sequence[int]
+    refused: CheckFailedError | None = None
 
 
 def judge_month(load: Load, measured: Measured) -> Verdict:
@@ -87,6 +98,14 @@ def judge_month(load: Load, measured: Measured) -> Verdict:
     to_neighbours = rows_to_neighbours(measured.counted.ready, measured.neighbours)
     of_month = {check.name: to_neighbours for check in load.source.checks if check.column is None}
     return judge(load.source.checks, {**measured.shares, **of_month})
+
+
+def warnings_of(before: Sequence[str], verdict: Verdict) -> list[str]:
+    """Return the warnings of a month that was checked: those about the main table, and the checks' new ones.
+
+    :param before: what the attempt has; a check's earlier word counts no more
+    """
+    return [*(text for text in before if text.startswith(BEFORE)), *verdict.warnings]
 
 
 def require_balance(load: Load, counted: Counted) -> None:

@@ -1,7 +1,7 @@
-"""The steps of a load, in their order: one more is one line here, and its function.
+"""The steps of a load, in their order.
 
-A DAG has one task for each, with its name. A step that is no part of every load can be added to one DAG alone:
-``load_dag(source, "postgres", steps=before_publishing(Step("check_sums", check_sums)))``.
+A DAG has one task for each, with its name. One more before the month is published is one line and its function:
+``postgres_dag(source, steps=before_publishing(Step("check_sums", check_sums)))``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.loads import month
-from taxiway.loads.step_names import CHECK, CREATE, DISCARD, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
+from taxiway.loads.step_names import CHECK, CREATE, DISCARD, DOWNLOAD, HASH, PUBLISH, STAGE, STEP_NAMES, UPLOAD
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,13 @@ HASH_ROWS = Step(HASH, month.hash_rows, needs=(STAGE, DOWNLOAD), leaves_tables=T
 CHECK_MONTH = Step(CHECK, month.check_month)
 MERGE_MONTH = Step(PUBLISH, month.merge_month, may_wait=True)
 
-STEPS = (DOWNLOAD_MONTH, UPLOAD_MONTH, CREATE_MAIN_TABLE, STAGE_MONTH, HASH_ROWS, CHECK_MONTH, MERGE_MONTH)
-"""All of them; a warehouse may do without some."""
+_BY_NAME = {
+    step.name: step
+    for step in (DOWNLOAD_MONTH, UPLOAD_MONTH, CREATE_MAIN_TABLE, STAGE_MONTH, HASH_ROWS, CHECK_MONTH, MERGE_MONTH)
+}
+
+STEPS = tuple(_BY_NAME[name] for name in STEP_NAMES)
+"""All of them, in their order; a warehouse may do without some."""
 
 DROP_STAGING = Step(DISCARD, month.drop_staging)
 """What is done at a load's end, whatever became of it. The ledger says nothing of it."""

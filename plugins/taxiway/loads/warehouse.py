@@ -1,6 +1,6 @@
 """What the steps of a load ask of a warehouse. It measures and stores; what that means is decided in this package.
 
-``tests/conformance`` runs the same tests against every warehouse: one that passes them can be loaded into.
+A warehouse is a class with the methods of :class:`Warehouse`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ class Pending:
     """A job that the warehouse is at, and that a step waits for.
 
     :param job_id: its key
+    :param load_id: the attempt that waits
     :param is_own: whether the step has started it; else it is another run's, and the step begins again after it
     """
 
     job_id: str
+    load_id: str
     is_own: bool = True
 
 
@@ -33,9 +35,11 @@ class Resumed:
     """What a step goes on with that has waited.
 
     :param job_id: the step's own job, which is done; empty if it waited for another run's
+    :param load_id: the attempt that has waited; empty if nobody knows, for the run's last one
     """
 
     job_id: str = ""
+    load_id: str = ""
 
 
 class Warehouse(Protocol):
@@ -53,11 +57,11 @@ class Warehouse(Protocol):
     def restages(self) -> bool:
         """Whether :meth:`stage` never waits for a job, so that the next step can call it if the rows are gone."""
 
-    def step(self, name: str, *, resumed: bool = False) -> AbstractContextManager[Attempt]:
+    def step(self, name: str, resumed: Resumed | None = None) -> AbstractContextManager[Attempt]:
         """Record a step while it runs: its attempt, and the error if it fails.
 
         :param name: of the step
-        :param resumed: whether it goes on after waiting
+        :param resumed: what it goes on with after waiting
         """
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.loads.load import Load
-from taxiway.loads.step_names import CREATE, UPLOAD
 from taxiway.loads.warehouse import Pending, Warehouse
+from taxiway.warehouses.postgres.tables import WITHOUT
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _bigquery_trigger(pending: Pending, conn_id: str, poll_interval: float) -> A
 
 
 WAREHOUSES = {
-    "postgres": Kind("taxi_postgres", "#f6d55c", _open_postgres, without=(UPLOAD, CREATE)),
+    "postgres": Kind("taxi_postgres", "#f6d55c", _open_postgres, without=WITHOUT),
     "bigquery": Kind("taxi_gcp", "#8ab4f8", _open_bigquery, _bigquery_trigger),
 }
 """All of them, by the names that DAGs and the ledger have."""

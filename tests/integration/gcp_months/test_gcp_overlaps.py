@@ -14,7 +14,8 @@ from stand_ins.bigquery import StandIn
 from taxiway.errors import BalanceError, SupersededError, TransientWarehouseError
 from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
-from taxiway.loads.month import download_month
+from taxiway.loads.month import create_main_table, download_month
+from taxiway.loads.publication import Difference, Published
 from taxiway.loads.row_identity import layout_key
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -23,6 +24,7 @@ from taxiway.warehouses.bigquery.publish import failed_publication, merging, sta
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.upload import Uploaded
+from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, source_file, specified_ids, write_gzip
@@ -458,7 +460,7 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
 ) -> None:
     tables = cloud.tables(green, january)
     outputs = cloud.upload(tables, cloud.fetch(tables, samples(january)))
-    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(outputs["upload_month"])
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(outputs["upload_month"], tables.where)
     held = bigquery.faults.hold_next_job(containing='"load"')
     attempt = cloud.attempt(tables)
     first = start_staging(jobs, tables, attempt, uploaded)
@@ -490,3 +492,72 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     # If the job is done and its table gone, the month is staged anew.
     cloud.query(f"DROP TABLE `{tables.staging_table}`")
     assert start_staging(jobs, tables, attempt, uploaded).job_id != first.job_id
+
+
+def test_a_month_that_is_published_during_the_comparison_is_not_unchanged(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """And the bucket has the first file again, so that it doesn't tell."""
+    published, other = samples(january), samples(january, revision=1)
+    cloud.load(green, january, published, "manual__0")
+    name = cloud.tables(green, january).object_name
+
+    class Overtaken(BigQueryWarehouse):
+        def difference_to(self, found: Published) -> Difference | None:
+            difference = super().difference_to(found)
+            cloud.load(green, january, other, "manual__1")
+            cloud.bucket().upload(published, name, "nobody knows")
+            return difference
+
+    tables = cloud.tables(green, january, "manual__2")
+    file = source_file(published)
+    fetched = download_month(Overtaken(cloud.jobs(), cloud.bucket, tables), lambda: file)
+
+    assert fetched.nothing_to_do is None
+
+
+def test_an_attempt_goes_on_with_the_rejects_of_its_own_file(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
+) -> None:
+    """The run was cleared after its first file, and a step of the second one is tried again."""
+    tolerant = replace(green, max_rejected_share=0.5)
+    lines = lines_of(samples(january))
+    first, second = (
+        write_gzip(tmp_path / f"{bad}.csv.gz", [*lines[: len(lines) - bad], *["1,2,3"] * bad]) for bad in (2, 1)
+    )
+    tables = cloud.tables(tolerant, january)
+    cloud.upload(tables, cloud.fetch(tables, first))
+    outputs = cloud.upload(tables, cloud.fetch(tables, second))
+
+    for _ in range(2):
+        create_main_table(cloud.opened(replace(tables, is_retry=True)), outputs)
+
+    found = cloud.query(
+        "SELECT attempt, rows_rejected, COUNT(DISTINCT line_number) FROM `$taxi.loads` AS loads "
+        "JOIN `$taxi.rejected_rows` AS rejected_rows USING (load_id) "
+        f"WHERE loads.month = DATE '{january}-01' GROUP BY attempt, rows_rejected ORDER BY attempt"
+    )
+    assert found == [(1, 2, 2), (2, 1, 1), (3, 1, 1), (4, 1, 1)]
+
+
+def test_warnings_are_said_once_whatever_is_tried_again(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
+) -> None:
+    february = january.replace("-01", "-02")
+    short = write_gzip(tmp_path / samples(february).name, lines_of(samples(february))[:11])
+    cloud.load(green, january, samples(january))
+    cloud.load(green, february, short)
+    cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{february}-01'")
+
+    tables = cloud.tables(green, february, "manual__2")
+    fetched = cloud.fetch(tables, short)
+    ledger.record(cloud.jobs(), tables, cloud.attempt(tables), "upload_month", "failed", error="a quota")
+    outputs = cloud.upload(tables, fetched)
+    cloud.check(tables, outputs)
+    cloud.check(tables, outputs)
+    cloud.publish(tables)
+
+    first, second = cloud.attempt(tables).warnings
+    assert first.startswith("before this load, ")
+    assert "holds 0 rows of the month" in first
+    assert second.startswith("rows_like_neighbours: ")

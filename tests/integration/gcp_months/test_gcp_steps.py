@@ -498,7 +498,7 @@ def test_a_lost_answer_runs_nothing_twice(
     tables = cloud.tables(green, january)
     load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
     staged = cloud.stage(tables, load)
-    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"])
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"], tables.where)
     columns = uploaded.columns_of(green)
     jobs.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 
@@ -594,7 +594,7 @@ def test_what_a_step_needs_and_is_gone_is_told(
     tables = cloud.tables(green, january)
     load = cloud.ready(tables, samples(january))
     bucket = cloud.storage.bucket(cloud.settings.bucket)
-    uploaded = Uploaded.from_dict(load["upload_month"])
+    uploaded = Uploaded.from_dict(load["upload_month"], tables.where)
     bucket.blob(uploaded.object_name).upload_from_string(b"another run's", content_type="application/gzip")
     with pytest.raises(MissingInputError, match="another run has changed it"):
         cloud.bucket().require_generation(uploaded.object_name, uploaded.generation)
@@ -612,7 +612,7 @@ def test_a_staging_table_that_was_emptied_is_filled_again(
     tables = cloud.tables(green, january)
     load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
     staged = cloud.stage(tables, load)
-    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"])
+    jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"], tables.where)
     columns = uploaded.columns_of(green)
     jobs.run(statement("create_staging_table", staging_table=tables.staging_table, file_columns=columns))
 

@@ -15,7 +15,7 @@ from taxiway.loads.load import Load
 from taxiway.loads.step_names import STEP_NAMES
 from taxiway.loads.steps import Step
 from taxiway.loads.warehouse import Pending, Resumed, Warehouse
-from taxiway.orchestration.failures import last_try_of, message_of, retry_or_fail
+from taxiway.orchestration.failures import message_of, retry_or_fail
 from taxiway.orchestration.month_of_run import is_retry, outputs_of, source_and_month, try_number_of
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.months import Month
@@ -78,7 +78,7 @@ class StepOperator(BaseOperator):
         """
         return self._run(context)
 
-    def resume(self, context: Context, event: dict[str, Any], job_id: str = "") -> Any:
+    def resume(self, context: Context, event: dict[str, Any], job_id: str = "", load_id: str = "") -> Any:
         """Go on after the triggerer has seen the end of the step's job.
 
         What the job did is asked for here, not taken from the event: a triggerer that got no answer
@@ -86,23 +86,23 @@ class StepOperator(BaseOperator):
 
         :param event: the trigger's
         :param job_id: the job; ``airflow dags test`` hands over nothing but the event
+        :param load_id: the attempt; likewise
         """
         job_id = job_id or str(event.get("job_id") or "")
         if not job_id:
-            raise TransientWarehouseError(
-                f"{self.source_name} {self.month}: {self.task_id}: the triggerer stopped waiting for a job, and "
-                f"doesn't say for which: {event.get('message')}; the task is tried again"
-            )
+            found = f"the triggerer stopped waiting for a job, and doesn't say for which: {event.get('message')}"
+            self._give_up(context, lambda *_: found)
         if event.get("status") != "success":
             self.log.info("%s: the triggerer stopped waiting: %s", self.task_id, event.get("message"))
-        return self._run(context, Resumed(job_id))
+        return self._run(context, Resumed(job_id, load_id))
 
-    def start_again(self, context: Context, event: dict[str, Any]) -> Any:
+    def start_again(self, context: Context, event: dict[str, Any], load_id: str = "") -> Any:
         """Begin again after the triggerer has seen the end of another run's job.
 
         :param event: the trigger's; what became of the job is asked for
+        :param load_id: the attempt
         """
-        return self._run(context, Resumed())
+        return self._run(context, Resumed(load_id=load_id))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after waiting in the triggerer; if that has failed, or time is up, no other method is called.
@@ -115,15 +115,27 @@ class StepOperator(BaseOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
             ended = str(error) or type(error).__name__
-        with last_try_of(context):
+        return self._give_up(
+            context,
+            lambda warehouse, outputs: (
+                f"found that waiting in the triggerer ended ({ended}), expected the end of the job within "
+                f"{self.execution_timeout}: {warehouse.give_up(self.step.name, outputs)}"
+            ),
+        )
+
+    def _give_up(self, context: Context, found: Callable[[Warehouse, Mapping[str, Any]], str]) -> NoReturn:
+        """Fail the step after a wait.
+
+        :param found: says why
+        """
+        with retry_or_fail(context, lambda error: message_of(error, self, Month.parse(self.month), context)):
             load = self._load(context)
             outputs = outputs_of(self.step.needs, self, load, context)
-            with self._open(load) as warehouse, warehouse.step(self.step.name, resumed=True):
+            with self._open(load) as warehouse, warehouse.step(self.step.name, Resumed()):
                 raise TransientWarehouseError(
-                    f"{load.where}: {self.task_id}: found that waiting in the triggerer ended ({ended}), expected the "
-                    f"end of the job within {self.execution_timeout}: {warehouse.give_up(self.step.name, outputs)}. "
-                    f"The task is tried again"
+                    f"{load.where}: {self.task_id}: {found(warehouse, outputs)}. The task is tried again"
                 )
+        raise AssertionError("unreachable")
 
     def on_kill(self) -> None:
         """Ask the job to end: nobody waits for it any more."""
@@ -149,8 +161,8 @@ class StepOperator(BaseOperator):
             with self._open(load) as warehouse:
                 self._cancel = warehouse.cancel
                 result = self.run_step(warehouse, outputs, resumed, context)
-        if isinstance(result, Pending):
-            self._defer(result)
+            if isinstance(result, Pending):
+                self._defer(result)
         return result
 
     def _open(self, load: Load) -> AbstractContextManager[Warehouse]:
@@ -177,7 +189,7 @@ class StepOperator(BaseOperator):
         self.defer(
             trigger=make_trigger(pending, self.conn_id, self.poll_interval),
             method_name="resume" if pending.is_own else "start_again",
-            kwargs={"job_id": pending.job_id} if pending.is_own else {},
+            kwargs={"load_id": pending.load_id, **({"job_id": pending.job_id} if pending.is_own else {})},
             # Airflow bounds what runs on a worker only: without this, a try could wait for ever.
             timeout=self.execution_timeout,
         )

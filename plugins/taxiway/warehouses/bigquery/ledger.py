@@ -120,6 +120,10 @@ class Ledger:
         """The attempts of the load's run."""
         return [entry for entry in self.entries if entry.run_id == self.load.run_id]
 
+    def find(self, load_id: str) -> Entry | None:
+        """Return one of the run's attempts, the last one if nobody knows which; None if there is none."""
+        return next((entry for entry in self.own if entry.load_id == load_id), self.last_attempt())
+
     def last_attempt(self) -> Entry | None:
         """Return the run's last attempt; None if it has none."""
         own = self.own
@@ -149,16 +153,18 @@ class Ledger:
         load_id = f"{load.month_name}_{now:%Y%m%dt%H%M%S%f}_{load.run_key}_{number}"
         begun = Attempt(load_id, load_id, number, step, "running")
         if before is not None and takes_over:
-            begun = replace(begun, fetched_load_id=before.fetched_load_id, sha256=before.sha256)
+            begun = replace(
+                begun, fetched_load_id=before.fetched_load_id, sha256=before.sha256, warnings=before.warnings
+            )
             if step != UPLOAD:  # which counts and rejects anew
                 counts = {name: getattr(before, name) for name in ("rows_read", "rows_rejected", "rows_staged")}
-                begun = replace(begun, **counts, warnings=before.warnings)
+                begun = replace(begun, **counts)
+        if before is not None and begun.rows_rejected:
+            # First: an attempt that the ledger knows has all that it goes on with.
+            values = {"load_id": load_id, "earlier_load_id": before.load_id}
+            self.jobs.run(statement("copy_rejects", values, dataset=load.dataset))
         began = now if before else load.started_at or now
         record(self.jobs, load, begun, step, started_at=began, goes_on_with=before if takes_over else None)
-        if begun.rows_rejected:
-            # An attempt that was lost before it had taken them all has some; the others are earlier ones'.
-            values = {"load_id": load_id, "earlier_load_ids": [entry.load_id for entry in self.own]}
-            self.jobs.run(statement("copy_rejects", values, dataset=load.dataset))
         return begun
 
 

@@ -60,12 +60,7 @@ def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publi
     :raises TransientWarehouseError: a publication is another account's, and nothing says yet what became of it
     """
     rows_table = require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
-    main_table = jobs.find_table(tables.main_table)
-    if main_table is None:
-        raise MissingInputError(
-            f"{tables.where}: the table {tables.main_table} is gone, expected what create_main_table left there: clear "
-            f"that task with its downstream tasks"
-        )
+    main_table = require_main_table(jobs, tables)
     entries = ledger.find_loads(jobs, tables)
     file_rank = require_latest(tables, attempt, entries)
     name = publication_name(tables, main_table)
@@ -91,6 +86,20 @@ def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publi
     raise TransientWarehouseError(
         f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number"
     )
+
+
+def require_main_table(jobs: Jobs, tables: CloudTables) -> Any:
+    """Return the main table's description.
+
+    :raises MissingInputError: it is gone
+    """
+    main_table = jobs.find_table(tables.main_table)
+    if main_table is None:
+        raise MissingInputError(
+            f"{tables.where}: the table {tables.main_table} is gone, expected what create_main_table left there: clear "
+            f"that task with its downstream tasks"
+        )
+    return main_table
 
 
 def failed_publication(job: Any) -> int | None:
@@ -135,17 +144,16 @@ def finish_publishing(
     return counts
 
 
-def require_published(jobs: Jobs, tables: CloudTables, entry: ledger.Entry, main_table: Any) -> None:
+def require_published(jobs: Jobs, tables: CloudTables, entry: ledger.Entry) -> None:
     """Make sure that the month that an attempt has published is there still.
 
     An answer may be lost after the ledger has it: then the task is tried again.
 
     :param entry: the attempt
-    :param main_table: description of the main table
     :raises TransientWarehouseError: the month could not be counted
     :raises BalanceError: the month doesn't hold the rows of the file
     """
-    name = publication_name(tables, main_table)
+    name = publication_name(tables, require_main_table(jobs, tables))
     _require_rows(jobs, tables, entry.rows_staged or 0, name, entry.publication or 0)
 
 

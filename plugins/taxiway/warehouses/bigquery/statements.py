@@ -15,6 +15,7 @@ PARAMETER_TYPES = {
     "before": "DATE",
     "bytes": "INT64",
     "destination": "STRING",
+    "earlier_load_id": "STRING",
     "earlier_load_ids": "ARRAY<STRING>",
     "error": "STRING",
     "etag": "STRING",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from taxiway.download.download import Download
+from taxiway.errors import MissingInputError
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
 from taxiway.sources.source import Column, Source
@@ -28,12 +29,14 @@ class Uploaded:
     :param generation: which version it is
     :param columns: names of the columns in the order of the file
     :param rows: how many it has
+    :param rejected: how many lines of the file are no rows, and left out of it
     """
 
     object_name: str
     generation: int
     columns: tuple[str, ...]
     rows: int
+    rejected: int
 
     def columns_of(self, source: Source) -> list[Column]:
         """Return the source's columns in the order of the file."""
@@ -45,9 +48,20 @@ class Uploaded:
         return {**asdict(self), "columns": list(self.columns)}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Uploaded:
-        """Read back what :meth:`to_dict` gave."""
-        return cls(document["object_name"], document["generation"], tuple(document["columns"]), document["rows"])
+    def from_dict(cls, document: Mapping[str, Any], where: str) -> Uploaded:
+        """Read back what :meth:`to_dict` gave.
+
+        :param where: source and month, for the message
+        :raises MissingInputError: another version of Taxiway gave it
+        """
+        try:
+            return cls(**{**document, "columns": tuple(document["columns"])})
+        except (KeyError, TypeError):
+            raise MissingInputError(
+                f"{where}: what upload_month left is of another version of Taxiway: found {', '.join(document)}, "
+                f"expected {', '.join(field.name for field in fields(cls))}. Nothing was published: clear the task "
+                f"download_month with its downstream tasks"
+            ) from None
 
 
 def upload_month(
@@ -83,4 +97,5 @@ def upload_month(
         if not found.sound:
             loaded = bucket.upload(clean_copy, tables.clean_object_name, attempt.fetched_load_id)
     columns = tuple(column.name for column in found.columns)
-    return Uploaded(loaded.name, loaded.generation, columns, found.rows_read - found.rows_rejected), stored
+    rows = found.rows_read - found.rows_rejected
+    return Uploaded(loaded.name, loaded.generation, columns, rows, found.rows_rejected), stored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -59,6 +59,7 @@ class BigQueryWarehouse:
         self._step = ""
         self._attempt: Attempt | None = None
         self._publication: int | None = None
+        self._entries: Sequence[ledger.Entry] = ()
         self._awaited: Any = None
 
     @cached_property
@@ -67,13 +68,13 @@ class BigQueryWarehouse:
         return self._open_bucket()
 
     @contextmanager
-    def step(self, name: str, *, resumed: bool = False) -> Iterator[Attempt]:
+    def step(self, name: str, resumed: Resumed | None = None) -> Iterator[Attempt]:
         """Record a step while it runs: its attempt, and the error if it fails."""
         self._step = name
         ledger.ensure_ledger(self.jobs)
         attempts = ledger.Ledger(self.jobs, self.load)
-        last = attempts.last_attempt() if resumed else None
-        self._attempt = last if last is not None else attempt_of(attempts, name)
+        waited = attempts.find(resumed.load_id) if resumed is not None else None
+        self._attempt = waited if waited is not None else attempt_of(attempts, name)
         try:
             yield self._attempt
         except BaseException as error:  # Airflow's own timeout is not an Exception
@@ -110,7 +111,8 @@ class BigQueryWarehouse:
 
     def find_published(self) -> Published | None:
         """Return what the published rows were loaded from; None if nothing is published."""
-        last = next(reversed(ledger.published(ledger.find_loads(self.jobs, self.load))), None)
+        self._entries = ledger.find_loads(self.jobs, self.load)
+        last = next(reversed(ledger.published(self._entries)), None)
         if last is None:
             return None
         counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
@@ -126,8 +128,11 @@ class BigQueryWarehouse:
         return Difference(said) if said else None
 
     def confirm(self, attempt: Attempt, file: Download) -> Mapping[str, Any] | None:
-        """Tell the bucket, and whoever is about to publish, that this file was fetched last."""
-        entries = ledger.find_loads(self.jobs, self.load)
+        """Tell the bucket, and runs that are about to publish, that this file was fetched last.
+
+        The attempts are those from before the comparison with the main table: what was published since is not known.
+        """
+        entries = self._entries
         is_there = self.bucket.confirm(
             Path(file.path),
             self.load.object_name,
@@ -165,7 +170,10 @@ class BigQueryWarehouse:
         self, attempt: Attempt, file: Download, uploaded: Mapping[str, Any] | None, resumed: Resumed | None
     ) -> Mapping[str, Any] | Pending:
         """Load the object into a staging table of the run's own, which BigQuery deletes after a day."""
-        found = Uploaded.from_dict(uploaded or {})
+        found = Uploaded.from_dict(uploaded or {}, self.load.where)
+        if (attempt.rows_rejected or 0) != found.rejected:
+            # hash_rows has rejected more, and rejects them anew.
+            self.record(attempt, rows_rejected=found.rejected)
         job = self._done(resumed, lambda: start_staging(self.jobs, self.load, attempt, found))
         if isinstance(job, Pending):
             return job
@@ -189,9 +197,8 @@ class BigQueryWarehouse:
 
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
         """Publish the month in one statement, once no other run is publishing it."""
-        main_table = self.jobs.find_table(self.load.main_table)
-        if isinstance(attempt, ledger.Entry) and attempt.published is not None and main_table is not None:
-            require_published(self.jobs, self.load, attempt, main_table)
+        if isinstance(attempt, ledger.Entry) and attempt.published is not None:
+            require_published(self.jobs, self.load, attempt)
             log.info("%s: published before in this run", self.load.where)
             return attempt.published
         if resumed is not None and resumed.job_id:
@@ -201,7 +208,7 @@ class BigQueryWarehouse:
             while not found.own:
                 log.info("%s: waits for the job %s of another run", self.load.where, found.job.job_id)
                 if not self.waits:
-                    return Pending(found.job.job_id, is_own=False)
+                    return Pending(found.job.job_id, attempt.load_id, is_own=False)
                 self.jobs.wait(found.job)
                 found = start_publishing(self.jobs, self.load, attempt)
             started = found.job
@@ -240,7 +247,7 @@ class BigQueryWarehouse:
         if attempt is None:
             return None
         if step == STAGE:
-            return last_job(self.jobs, staging_job_name(attempt, Uploaded.from_dict(outputs[UPLOAD])))
+            return last_job(self.jobs, staging_job_name(attempt, Uploaded.from_dict(outputs[UPLOAD], self.load.where)))
         if step == HASH:
             return last_job(self.jobs, hashing_job_name(attempt, outputs[STAGE]["staged_by"]))
         return find_publication(self.jobs, self.load) if step == PUBLISH else None
@@ -251,7 +258,7 @@ class BigQueryWarehouse:
             job = start()
             log.info("%s: job %s is %s", self.load.where, job.job_id, job.state)
             if not self.waits and job.state != "DONE":
-                return Pending(job.job_id)
+                return Pending(job.job_id, self._attempt.load_id if self._attempt is not None else "")
         else:
             job = self.jobs.find_job(resumed.job_id)
             if job.state != "DONE":

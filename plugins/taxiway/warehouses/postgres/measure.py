@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from taxiway.errors import CheckFailedError
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import Counted, Measured
 from taxiway.warehouses.postgres.main_table_objects import find_constraints, measured, require_kept
@@ -15,20 +16,24 @@ from taxiway.warehouses.postgres.tables import LoadTables
 
 
 def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> Measured:
-    """Count and measure in one scan of the rows, which must keep the constraints that users gave the main table.
+    """Count and measure in one scan of the rows, also whether they keep the constraints that users gave the main table.
 
     :param attempt: the step's
     :raises MissingInputError: the rows are not there
-    :raises CheckFailedError: names every constraint that rows break
     """
     require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
     of_columns = [check for check in tables.source.checks if check.column is not None]
     constraints = find_constraints(cursor, tables)
     ready, of_file, *measures = measured(cursor, tables, constraints, of_columns)
     shares, broken = measures[: len(of_columns)], measures[len(of_columns) :]
-    require_kept(cursor, tables, constraints, broken)
+    refused = None
+    try:
+        require_kept(cursor, tables, constraints, broken)
+    except CheckFailedError as error:
+        refused = error
     return Measured(
         Counted(attempt.rows_read or 0, attempt.rows_rejected or 0, ready, of_file),
         dict(zip((check.name for check in of_columns), shares, strict=True)),
         rows_of_neighbours(cursor, tables),
+        refused,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import psycopg
 from taxiway.errors import BalanceError
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
-from taxiway.loads.publication import require_latest
+from taxiway.loads.publication import BEFORE, Difference, require_latest
 from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
 from taxiway.warehouses.postgres.main_table import let_reader_read
@@ -103,10 +104,17 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
             rows_deleted=counts.deleted,
             rows_unchanged=counts.unchanged,
             partition_digest=state.digest,
-            warnings=[*attempt.warnings, *([difference] if difference and difference not in attempt.warnings else [])],
+            warnings=with_difference(attempt.warnings, difference),
             error=None,
         )
     return counts
+
+
+def with_difference(warnings: Sequence[str], difference: str | None) -> list[str]:
+    """Add how the main table differed from the ledger, unless download_month has said it."""
+    if difference is None or any(text.startswith(BEFORE) for text in warnings):
+        return list(warnings)
+    return [*warnings, Difference(difference).warning]
 
 
 def _require_unchanged(tables: LoadTables, difference: str | None) -> None:

@@ -10,8 +10,11 @@ from taxiway.loads.step_names import CREATE, STEP_NAMES, UPLOAD
 STAGING_SCHEMA = "taxiway_staging"
 """Schema of the tables that live only as long as a run."""
 
-STEPS = tuple(name for name in STEP_NAMES if name not in (UPLOAD, CREATE))
-"""The steps of a load into Postgres: the first one creates the main table, and the file is read from the disk."""
+WITHOUT = (UPLOAD, CREATE)
+"""Steps that Postgres does without: the first one creates the main table, and the file is read from the disk."""
+
+STEPS = tuple(name for name in STEP_NAMES if name not in WITHOUT)
+"""The steps of a load into Postgres."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class PostgresWarehouse:
         self.connection = connection
         self.load: LoadTables = load
 
-    def step(self, name: str, *, resumed: bool = False) -> AbstractContextManager[Attempt]:
+    def step(self, name: str, resumed: Resumed | None = None) -> AbstractContextManager[Attempt]:
         """Record a step while it runs; none ever waits outside of the worker."""
         return ledger.step(self.connection, self.load, name)
 
