@@ -138,7 +138,7 @@ def test_an_unknown_step_is_named_with_the_known_ones() -> None:
         LOAD.has_begun("x", last="hash_rows")
 
     assert str(caught.value) == (
-        f"green 2019-01: step 'x': expected one of {', '.join(STEPS)}: add it to loads/steps.py"
+        f"green 2019-01: step 'x': expected one of {', '.join(STEPS)}, the steps that the DAG was built of"
     )
 
 

@@ -33,7 +33,7 @@ from taxiway.sources.source import Source
 
 FILE = Download("/cache/lime.csv.gz", "http://mirror.test/lime.csv.gz", None, None, 10, "aa", from_cache=False)
 OUTPUTS = {"download_month": FILE.to_dict(), "upload_month": {"object": "x"}, "stage_month": {"plain": True}}
-ATTEMPT = Attempt("1", "1", 1, "download_month", "running", warnings=("before",))
+ATTEMPT = Attempt("1", "1", 1, "download_month", "running", warnings=("before this load, x", "an earlier word"))
 PUBLISHED = Published("aa", rows_read=10, rows_rejected=1, rows_staged=9, fetched_load_id="0")
 UNCHANGED = {
     "digest": "d",
@@ -44,7 +44,8 @@ UNCHANGED = {
     "rows_deleted": 0,
     "rows_unchanged": 9,
 }
-JOB = Pending("job")
+JOB = Pending("job", "1")
+WAITED = Resumed("job", "1")
 
 
 @dataclass
@@ -55,11 +56,12 @@ class Answers:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[Any] = field(default_factory=list)
     restages: bool = False
+    attempt: Attempt = ATTEMPT
 
     @contextmanager
-    def step(self, name: str, *, resumed: bool = False) -> Iterator[Attempt]:
-        self.asked.append((f"{name} goes on" if resumed else name, "{"))
-        yield ATTEMPT
+    def step(self, name: str, resumed: Resumed | None = None) -> Iterator[Attempt]:
+        self.asked.append((f"{name} after {resumed}" if resumed else name, "{"))
+        yield self.attempt
         self.asked.append("}")
 
     @contextmanager
@@ -69,7 +71,7 @@ class Answers:
         self.asked.append("}")
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
-        assert attempt is ATTEMPT
+        assert attempt is self.attempt
         self.asked.append((state, values))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -183,7 +185,13 @@ def test_a_month_that_was_changed_is_loaded_again(
 
     assert begun(load, find_published=PUBLISHED, difference_to=difference) == (
         Downloaded(FILE),
-        [*HELD, ("difference_to", PUBLISHED), ("running", {"warnings": ["a row is missing"]}), "}", *last],
+        [
+            *HELD,
+            ("difference_to", PUBLISHED),
+            ("running", {"warnings": ["before this load, a row is missing"]}),
+            "}",
+            *last,
+        ],
     )
     assert caplog.messages == ["lime 2019-01: a row is missing: the month is loaded again"]
 
@@ -205,7 +213,7 @@ def test_a_file_is_uploaded_and_the_main_table_prepared(load: Load) -> None:
     assert inside(warehouse, "create_main_table") == [("prepare",)]
 
 
-@pytest.mark.parametrize(("resumed", "step"), [(None, "stage_month"), (Resumed("job"), "stage_month goes on")])
+@pytest.mark.parametrize(("resumed", "step"), [(None, "stage_month"), (WAITED, f"stage_month after {WAITED}")])
 def test_a_month_is_staged_with_what_was_uploaded(resumed: Resumed | None, step: str, load: Load) -> None:
     warehouse = Answers(load, {"stage": [JOB, {"plain": True}]})
     outputs = {"download_month": FILE.to_dict()}
@@ -216,7 +224,7 @@ def test_a_month_is_staged_with_what_was_uploaded(resumed: Resumed | None, step:
     assert warehouse.asked[-2] == ("stage", ATTEMPT, FILE, None, resumed)
 
 
-@pytest.mark.parametrize(("resumed", "step"), [(None, "hash_rows"), (Resumed("job"), "hash_rows goes on")])
+@pytest.mark.parametrize(("resumed", "step"), [(None, "hash_rows"), (WAITED, f"hash_rows after {WAITED}")])
 def test_staged_rows_get_their_ids(
     resumed: Resumed | None, step: str, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,7 +238,7 @@ def test_staged_rows_get_their_ids(
     assert caplog.messages == ["lime 2019-01: 9 rows have an id"]
 
 
-@pytest.mark.parametrize("resumed", [None, Resumed("job")])
+@pytest.mark.parametrize("resumed", [None, WAITED])
 def test_rows_that_are_gone_are_staged_again_if_that_needs_no_wait(
     resumed: Resumed | None, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -258,7 +266,10 @@ def test_a_month_is_checked(load: Load, caplog: pytest.LogCaptureFixture) -> Non
     check_month(warehouse)
 
     warning = "few_rows: rows to neighbours is 0.1, expected at least 0.5: look"
-    assert inside(warehouse, "check_month") == [("measure", ATTEMPT), ("running", {"warnings": ["before", warning]})]
+    assert inside(warehouse, "check_month") == [
+        ("measure", ATTEMPT),
+        ("running", {"warnings": ["before this load, x", warning]}),
+    ]
     left_out, ready, warned, skipped = caplog.records
     assert left_out.levelno == warned.levelno == logging.WARNING
     assert left_out.getMessage().startswith(
@@ -270,12 +281,23 @@ def test_a_month_is_checked(load: Load, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_month_without_anything_odd_is_checked_without_a_word(load: Load, caplog: pytest.LogCaptureFixture) -> None:
-    warehouse = Answers(load, {"measure": Measured(Counted(9, 0, 9, 9), {"nulls": 0.1}, [9])})
+    before = replace(ATTEMPT, warnings=ATTEMPT.warnings[:1])
+    for attempt, noted in ((before, []), (ATTEMPT, [("running", {"warnings": ["before this load, x"]})])):
+        measured = Measured(Counted(9, 0, 9, 9), {"nulls": 0.1}, [9])
+        warehouse = Answers(load, {"measure": measured}, attempt=attempt)
 
-    check_month(warehouse)
+        check_month(warehouse)
 
-    assert inside(warehouse, "check_month") == [("measure", ATTEMPT)]
+        assert inside(warehouse, "check_month") == [("measure", attempt), *noted]
     assert caplog.messages == []
+
+
+def test_a_month_that_the_main_table_would_refuse_is_not_published(load: Load) -> None:
+    refused = CheckFailedError("lime 2019-01: the main table wants a positive total")
+    measured = Measured(COUNTED, {"nulls": 0.0}, [9], refused=refused)
+
+    with pytest.raises(CheckFailedError, match="wants a positive total"):
+        check_month(Answers(load, {"measure": measured}))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +317,7 @@ def test_a_month_that_must_not_be_published_is_refused(
         check_month(Answers(load, {"measure": measured}))
 
 
-@pytest.mark.parametrize(("resumed", "step"), [(None, "merge_month"), (Resumed(), "merge_month goes on")])
+@pytest.mark.parametrize(("resumed", "step"), [(None, "merge_month"), (WAITED, f"merge_month after {WAITED}")])
 def test_a_month_is_published(resumed: Resumed | None, step: str, load: Load, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     warehouse = Answers(load, {"merge": [JOB, Counts(3, 2, 1)]})
