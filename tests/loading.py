@@ -115,13 +115,14 @@ def specified_ids(source: Source, *paths: Path) -> list[str]:
 
 
 def table_digest(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> str:
-    """Sum up the ids of the main table, or of one of its files."""
+    """Sum up the ids of the main table, or of one of its files, by the name of the downloaded or the unpacked file."""
     return digest(ids(connection, source, filename))
 
 
 def ids(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> list[str]:
     if query(connection, f"SELECT to_regclass('public.{source.main_table}')") == [(None,)]:
         return []
+    filename = filename and filename.removesuffix(".gz")
     rows = query(
         connection,
         f"SELECT unique_row_id::text FROM public.{source.main_table} WHERE %s::text IS NULL OR filename = %s",

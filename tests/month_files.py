@@ -52,7 +52,7 @@ def fetch(
 
 def files_below(folder: Path) -> set[str]:
     """The endings of what lies in a cache: ``""`` is the file itself; lock files are left out."""
-    name = GREEN.filename(MONTH)
+    name = GREEN.download_name(MONTH)
     return {
         path.name.removeprefix(name) for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")
     }

@@ -78,7 +78,7 @@ class ServedMonths:
 
     def get(self, source: Source, month: Month, kind: str, *, rows: int, revision: int) -> ServedMonth:
         """Return a month's file, as :func:`write_month` writes it."""
-        path = self._folder / kind / str(rows) / str(revision) / source.filename(month)
+        path = self._folder / kind / str(rows) / str(revision) / source.download_name(month)
         if path not in self._written:
             write_month(source, month, path, kind, rows=rows, revision=revision)
             self._written[path] = describe(source, month, path)

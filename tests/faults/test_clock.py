@@ -167,7 +167,7 @@ def test_files_of_the_cache_are_of_a_time_to_come(loading: Loading, clock: Faked
 
     def cached(month: Month) -> datetime | None:
         """When a file was used last."""
-        found = list((tmp_path / "cache").rglob(loading.source.filename(month)))
+        found = list((tmp_path / "cache").rglob(loading.source.download_name(month)))
         return datetime.fromtimestamp(found[0].stat().st_mtime, clock.now.tzinfo) if found else None
 
     load(used_again)

@@ -62,7 +62,7 @@ class Running:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, green: Source) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("months")
-    paths = {month: folder / green.filename(Month.parse(month)) for month in MONTHS}
+    paths = {month: folder / green.download_name(Month.parse(month)) for month in MONTHS}
     for month, path in paths.items():
         write_sample_month(green, Month.parse(month), path, rows=ROWS)
     return paths

@@ -205,7 +205,7 @@ class Loading:
 
     def filenames(self, *, loaded: bool) -> set[str]:
         """Return the names of the files that are loaded, or not, where the mirror isn't well."""
-        return {self.source.filename(month) for case, month in MONTHS.items() if case.final is not loaded}
+        return {self.source.download_name(month) for case, month in MONTHS.items() if case.final is not loaded}
 
 
 def make_checkout(home: Path) -> None:
@@ -224,7 +224,7 @@ def make_files(source: Source, folder: Path) -> dict[Month, File]:
     """Make the months' files; as they are in the end, they lie in the folder."""
     found = {}
     for month in MONTHS.values():
-        path = folder / source.filename(month)
+        path = folder / source.download_name(month)
         bodies = []
         for revision in (0, 1):
             path.unlink(missing_ok=True)
@@ -240,7 +240,7 @@ def loading(
 ) -> Iterator[Loading]:
     home, folder = tmp_path_factory.mktemp("taxi") / "home", tmp_path_factory.mktemp("files")
     files = make_files(green, folder)
-    clean = clean_ids(postgres_server, green, [(str(month), folder / green.filename(month)) for month in files])
+    clean = clean_ids(postgres_server, green, [(str(month), folder / green.download_name(month)) for month in files])
     assert len(set(clean.values())) == len(CASES)
     with FaultyMirror() as mirror:
         taxi = TaxiAirflow.create(postgres_server, home, mirror.url)

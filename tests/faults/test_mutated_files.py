@@ -64,7 +64,7 @@ def original(source: Source, folder: Path) -> bytes:
     """Rows of the beginning and the end of the real month, which differ; of a sample month in a plain clone."""
     path = ROOT.parent / "shared" / "tlc" / "months" / source.file_path(MONTH)
     if not path.is_file():
-        path = folder / source.filename(MONTH)
+        path = folder / source.download_name(MONTH)
         write_sample_month(source, MONTH, path, rows=5_000)
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     return b"".join([*lines[: ROWS // 2], *lines[-ROWS // 2 :]])

@@ -64,7 +64,7 @@ else:
 
 def write_file(loading: Loading, step: str, folder: Path, *, bad_lines: int) -> ServedMonth:
     """Put a corrected month on the mirror, with lines that the step rejects."""
-    path = folder / loading.source.filename(MONTH)
+    path = folder / loading.source.download_name(MONTH)
     bad = SPOILS[step] * (bad_lines // len(SPOILS[step]))
     write_text_month(loading.source, MONTH, path, bad, rows=ROWS, revision=1)
     file = describe(loading.source, MONTH, path)
@@ -103,7 +103,7 @@ def test_connection_cut_over_the_limit(step: str, loading: Loading, tmp_path: Pa
     with closing(loading.connect()) as connection:
         assert_survived(connection, loading.source, loading.expected, last_states=["failed"])
         assert query(connection, ENDED)[1:] == [("failed", step, OVER_THE_LIMIT)] * 2
-        assert query(connection, LAST) == [("failed", published.path.name, published.rows)]
+        assert query(connection, LAST) == [("failed", published.path.name.removesuffix(".gz"), published.rows)]
         assert query(connection, LINES_KEPT) == sorted(bad.rejects.items())
 
 

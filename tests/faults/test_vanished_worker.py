@@ -128,7 +128,7 @@ def let_worker_vanish(
 
 @pytest.fixture
 def download(green: Source, tmp_path: Path) -> dict[str, Any]:
-    path = tmp_path / green.filename(Month(2019, 1))
+    path = tmp_path / green.download_name(Month(2019, 1))
     write_sample_month(green, Month(2019, 1), path, rows=ROWS)
     return source_file(path).to_dict()
 

@@ -89,7 +89,7 @@ def test_the_dags_set_up_load_three_months_and_agree_with_postgres(
 
 
 def sample(folder: Path, source: Source, month: str, revision: int = 0) -> Path:
-    path = folder / source.filename(Month.parse(month))
+    path = folder / source.download_name(Month.parse(month))
     write_sample_month(source, Month.parse(month), path, rows=ROWS, revision=revision)
     return path
 

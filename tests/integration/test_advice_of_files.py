@@ -39,7 +39,7 @@ ROWS = 500
 
 @pytest.fixture
 def month(green: Source, tmp_path: Path) -> bytes:
-    path = tmp_path / "sample" / green.filename(MONTH)
+    path = tmp_path / "sample" / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=ROWS)
     return path.read_bytes()
 
@@ -117,7 +117,7 @@ def test_a_host_that_is_added_may_be_redirected_to(month: bytes, green: Source, 
 def test_columns_that_are_changed_in_the_yaml_file_and_the_table_load(
     month: bytes, green: Source, connect: Connect, tmp_path: Path
 ) -> None:
-    old = tmp_path / green.filename(MONTH)
+    old = tmp_path / green.download_name(MONTH)
     old.write_bytes(month)
     header, *rows = lines_of(old)
     new = tmp_path / "new.csv.gz"

@@ -117,8 +117,8 @@ def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
         *in_tasks_test("taxi_green", tried_twice, "2019-02-01"),
     )
     assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
-        ("green_tripdata_2019-01.csv.gz", ROWS),
-        ("green_tripdata_2019-02.csv.gz", ROWS),
+        ("green_tripdata_2019-01.csv", ROWS),
+        ("green_tripdata_2019-02.csv", ROWS),
     ], said
     assert [entry[1:] for entry in taxi.query(LEDGER) if entry[0] == "by_hand"][-1] == (
         "merge_month",
@@ -262,6 +262,6 @@ def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:
         assert wait_for("by_conf", "success") == "success"
         assert [entry[1:] for entry in taxi.query(LEDGER)[attempts:]][-1] == ("merge_month", "published", None)
     assert taxi.query("SELECT filename, count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1") == [
-        ("green_tripdata_2019-01.csv.gz", ROWS),
-        ("green_tripdata_2019-03.csv.gz", ROWS),
+        ("green_tripdata_2019-01.csv", ROWS),
+        ("green_tripdata_2019-03.csv", ROWS),
     ]

@@ -46,7 +46,8 @@ CHANGES: dict[str, tuple[str, str, Counts]] = {
         Counts(3, 0, 57),
     ),
     "rows added": (
-        f"INSERT INTO {PARTITION} (unique_row_id, filename) VALUES (gen_random_uuid(), '{{filename}}')",
+        f"INSERT INTO {PARTITION} (unique_row_id, filename, source_month) "
+        "VALUES (gen_random_uuid(), '{filename}', '2019-01-01')",
         r"holds 61 rows, the ledger has 60",
         Counts(0, 1, 60),
     ),
@@ -87,9 +88,10 @@ CHANGES: dict[str, tuple[str, str, Counts]] = {
     ),
     "another table in the partition's place": (
         f"CREATE TABLE public.mine AS SELECT * FROM {PARTITION}; UPDATE public.mine SET fare_amount = 1; "
-        f"ALTER TABLE public.mine ALTER unique_row_id SET NOT NULL, ALTER filename SET NOT NULL; "
+        f"ALTER TABLE public.mine ALTER unique_row_id SET NOT NULL, ALTER filename SET NOT NULL, "
+        "ALTER source_month SET NOT NULL; "
         f"DROP TABLE {PARTITION}; "
-        f"ALTER TABLE public.green_tripdata ATTACH PARTITION public.mine FOR VALUES IN ('{{filename}}')",
+        f"ALTER TABLE public.green_tripdata ATTACH PARTITION public.mine FOR VALUES IN ('2019-01-01')",
         r"public\.mine was changed since",
         Counts(60, 60, 0),
     ),
@@ -106,13 +108,13 @@ HARMLESS = {
     "a change rolled back": f"BEGIN; DELETE FROM {PARTITION}; ROLLBACK",
     "renamed": f"ALTER TABLE {PARTITION} RENAME TO january",
     "detached and attached": f"ALTER TABLE public.green_tripdata DETACH PARTITION {PARTITION}; "
-    f"ALTER TABLE public.green_tripdata ATTACH PARTITION {PARTITION} FOR VALUES IN ('{{filename}}')",
+    f"ALTER TABLE public.green_tripdata ATTACH PARTITION {PARTITION} FOR VALUES IN ('2019-01-01')",
 }
 
 
 @pytest.fixture
 def file(tmp_path: Path, green: Source) -> Download:
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=60)
     return source_file(path)
 
@@ -175,7 +177,7 @@ def test_what_leaves_the_rows_alone_is_no_reason_to_load_again(
 def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green: Source, tmp_path: Path) -> None:
     row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
     path = write_gzip(
-        tmp_path / green.filename(MONTH), [",".join(column.header for column in green.columns), *[row] * 4]
+        tmp_path / green.download_name(MONTH), [",".join(column.header for column in green.columns), *[row] * 4]
     )
     connection = connect()
     load(connection, green, str(MONTH), path, "manual__1")
@@ -188,10 +190,10 @@ def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green
 
 
 REFERRING = (
-    "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, filename); "
-    "CREATE TABLE public.notes (id uuid, file text, "
-    "FOREIGN KEY (id, file) REFERENCES public.green_tripdata ON DELETE {}); "
-    "INSERT INTO public.notes SELECT unique_row_id, filename FROM public.green_tripdata"
+    "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, source_month); "
+    "CREATE TABLE public.notes (id uuid, month date, "
+    "FOREIGN KEY (id, month) REFERENCES public.green_tripdata ON DELETE {}); "
+    "INSERT INTO public.notes SELECT unique_row_id, source_month FROM public.green_tripdata"
 )
 
 
@@ -231,7 +233,7 @@ def test_rows_that_a_trigger_keeps_from_being_restored_are_no_publication(
 
 def test_a_corrected_file_restores_what_it_did_not_correct(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
-    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    first, second = tmp_path / "1" / green.download_name(MONTH), tmp_path / "2" / green.download_name(MONTH)
     write_sample_month(green, MONTH, first, rows=60)
     write_sample_month(green, MONTH, second, rows=60, revision=1)
     load(connection, green, str(MONTH), first, "manual__1")
@@ -352,7 +354,7 @@ def test_what_is_in_the_way_matters_only_if_a_published_month_has_to_change(
     with pytest.raises(errors.MainTableError, match="can't take the month: found the "):
         load(connection, green, str(MONTH), Path(file.path), "manual__5")
     # A corrected file is refused before it is staged, and a load by force before anything is downloaded.
-    corrected = tmp_path / "corrected" / green.filename(MONTH)
+    corrected = tmp_path / "corrected" / green.download_name(MONTH)
     write_sample_month(green, MONTH, corrected, rows=60, revision=1)
     with pytest.raises(errors.MainTableError, match="can't take the month: found the "):
         fetched(connection, green, source_file(corrected), "manual__6")

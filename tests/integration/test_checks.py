@@ -18,7 +18,7 @@ WARNINGS = "SELECT state, warnings FROM taxiway.loads ORDER BY load_id"
 
 
 def sample(source: Source, month: Month, folder: Path, rows: int = 400) -> Path:
-    path = folder / source.filename(month)
+    path = folder / source.download_name(month)
     write_sample_month(source, month, path, rows=rows)
     return path
 

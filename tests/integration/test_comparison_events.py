@@ -68,7 +68,7 @@ class Comparing:
     asset_ids: dict[str, int]
 
     def file(self, month: str, revision: int) -> Path:
-        path = self.folder / str(revision) / self.source.filename(Month.parse(month))
+        path = self.folder / str(revision) / self.source.download_name(Month.parse(month))
         if not path.exists():
             write_sample_month(self.source, Month.parse(month), path, rows=ROWS, revision=revision)
         return path

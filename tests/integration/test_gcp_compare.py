@@ -89,7 +89,7 @@ class Both:
     folder: Path
 
     def file(self, name: str, revision: int = 0) -> Path:
-        path = self.folder / str(revision) / self.source.filename(Month.parse(name))
+        path = self.folder / str(revision) / self.source.download_name(Month.parse(name))
         if not path.exists():
             write_sample_month(self.source, Month.parse(name), path, rows=ROWS, revision=revision)
         return path

@@ -65,7 +65,7 @@ class Loading:
 
     def serve(self, revision: int) -> list[str]:
         """Put the month on the mirror; return the ids that it must come to."""
-        path = self.folder / str(revision) / self.source.filename(self.month)
+        path = self.folder / str(revision) / self.source.download_name(self.month)
         write_sample_month(self.source, self.month, path, rows=ROWS, revision=revision)
         self.mirror.put(f"/{self.source.file_path(self.month)}", path.read_bytes())
         return sorted(specified_ids(self.source, path))
@@ -289,7 +289,7 @@ def ready(loading: Loading, run_id: str) -> Iterator[CloudTables]:
     loading.serve(revision=1)
     tables = loading.cloud.tables(loading.source, str(loading.month), run_id)
     try:
-        loading.cloud.ready(tables, loading.folder / "1" / tables.filename)
+        loading.cloud.ready(tables, loading.folder / "1" / tables.download_name)
         yield tables
     finally:
         loading.cloud.discard(tables)
@@ -333,7 +333,7 @@ def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loadin
 def test_a_try_that_was_lost_is_told_from_a_task_that_was_cleared(loading: Loading) -> None:
     """Airflow counts the tries of a cleared task on: the first one after that is no retry, and lost no worker."""
     tables = loading.cloud.tables(loading.source, str(loading.month), "manual__cleared")
-    loading.cloud.fetch(tables, loading.folder / "0" / tables.filename, force=True)
+    loading.cloud.fetch(tables, loading.folder / "0" / tables.download_name, force=True)
     begun = loading.cloud.attempt(tables)
     operator = loading.operator("create_main_table", retries=RETRIES)
     context = context_of("manual__cleared", 5, {"upload_month": {}})
@@ -352,7 +352,7 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
     """Airflow calls none of the task's methods then but the one that resumes it."""
     loading.serve(revision=1)
     cloud, tables = loading.cloud, loading.cloud.tables(loading.source, str(loading.month), "manual__late")
-    outputs = cloud.upload(tables, cloud.fetch(tables, loading.folder / "1" / tables.filename, force=True))
+    outputs = cloud.upload(tables, cloud.fetch(tables, loading.folder / "1" / tables.download_name, force=True))
     create_main_table(cloud.opened(tables), outputs)
     steps = [("stage_month", '"load"'), ("hash_rows", "Gives every staged row"), ("merge_month", "MERGE")]
     try:

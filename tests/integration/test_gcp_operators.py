@@ -212,7 +212,7 @@ def test_months_are_compared_and_differences_named(
     assert compare() == {}, "nothing is published anywhere"
     cloud = Cloud.connect()
     for month in ("2019-01", "2019-02"):
-        path = tmp_path / green.filename(Month.parse(month))
+        path = tmp_path / green.download_name(Month.parse(month))
         write_sample_month(green, Month.parse(month), path, rows=ROWS)
         load(postgres, green, month, path)
         if month == "2019-01":

@@ -40,13 +40,13 @@ def tolerant(green: Source) -> Source:
 
 @pytest.fixture
 def lines(tmp_path: Path, green: Source) -> list[str]:
-    path = tmp_path / "sample" / green.filename(Month.parse(MONTH))
+    path = tmp_path / "sample" / green.download_name(Month.parse(MONTH))
     write_sample_month(green, Month.parse(MONTH), path, rows=ROWS)
     return lines_of(path)
 
 
 def written(folder: Path, source: Source, lines: list[bytes]) -> Path:
-    path = folder / source.filename(Month.parse(MONTH))
+    path = folder / source.download_name(Month.parse(MONTH))
     path.write_bytes(gzip.compress(b"\n".join(lines) + b"\n", 1))
     return path
 

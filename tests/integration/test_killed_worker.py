@@ -65,7 +65,7 @@ def wait_until_gone(connection: psycopg.Connection[Any]) -> None:
 
 @pytest.fixture
 def month_file(green: Source, tmp_path: Path) -> Path:
-    path = tmp_path / green.filename(Month(2019, 1))
+    path = tmp_path / green.download_name(Month(2019, 1))
     write_sample_month(green, Month(2019, 1), path, rows=ROWS)
     return path
 

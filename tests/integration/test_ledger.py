@@ -54,7 +54,7 @@ ENTRIES = "SELECT attempt, step, state, error, finished_at IS NOT NULL FROM taxi
 
 @pytest.fixture
 def file(green: Source, tmp_path: Path) -> Download:
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=40)
     return source_file(path)
 
@@ -253,7 +253,7 @@ def test_the_view_shows_the_state_of_every_month(connect: Connect, green: Source
 
 
 def file_name(file: Download) -> str:
-    return Path(file.path).name
+    return Path(file.path).name.removesuffix(".gz")
 
 
 WITHOUT_RULES = (
@@ -275,7 +275,7 @@ def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
     name: str, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
     connection = connect()
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=60)
     load(connection, green, str(MONTH), path)
     with connection.transaction():

@@ -45,7 +45,7 @@ MONTH = Month(2019, 1)
 
 @pytest.fixture
 def path(green: Source, tmp_path: Path) -> Path:
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=60)
     return path
 
@@ -119,7 +119,7 @@ def test_of_two_runs_the_file_of_the_later_one_stays(
     old = tables(green, "scheduled__1")
     hash_rows(first, old, stage_month(first, old, file))
     check_month(first, old)
-    corrected = tmp_path / "corrected" / green.filename(MONTH)
+    corrected = tmp_path / "corrected" / green.download_name(MONTH)
     write_sample_month(green, MONTH, corrected, rows=60, revision=1)
     load(second, green, "2019-01", corrected, run_id="manual__2")
     published = table_digest(second, green)
@@ -132,7 +132,7 @@ def test_of_two_runs_the_file_of_the_later_one_stays(
 
 @pytest.fixture
 def corrected(green: Source, tmp_path: Path) -> Path:
-    path = tmp_path / "corrected" / green.filename(MONTH)
+    path = tmp_path / "corrected" / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=60, revision=1)
     return path
 
@@ -294,7 +294,7 @@ def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source,
     writer, reader = connect(), connect()
     paths = []
     for revision in (0, 1):
-        path = tmp_path / str(revision) / green.filename(MONTH)
+        path = tmp_path / str(revision) / green.download_name(MONTH)
         write_sample_month(green, MONTH, path, rows=20_000, revision=revision)
         paths.append(path)
     load(writer, green, "2019-01", paths[0])
@@ -331,7 +331,7 @@ def test_a_partition_that_was_emptied_is_filled_again_in_seconds(
 ) -> None:
     """Its statistics say that it is empty: with a loop over both tables this takes minutes."""
     connection = connect()
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=30_000)
     load(connection, green, "2019-01", path)
     connection.autocommit = True
@@ -345,7 +345,7 @@ def test_a_partition_that_was_emptied_is_filled_again_in_seconds(
 
 def test_an_insert_that_fails_leaves_the_deleted_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
-    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    first, second = tmp_path / "1" / green.download_name(MONTH), tmp_path / "2" / green.download_name(MONTH)
     write_sample_month(green, MONTH, first, rows=60)
     write_sample_month(green, MONTH, second, rows=60, revision=1)
     load(connection, green, "2019-01", first)
@@ -516,7 +516,7 @@ def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, 
 
 def test_rows_that_a_trigger_keeps_out_are_missed(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
-    first, second = tmp_path / "1" / green.filename(MONTH), tmp_path / "2" / green.filename(MONTH)
+    first, second = tmp_path / "1" / green.download_name(MONTH), tmp_path / "2" / green.download_name(MONTH)
     write_sample_month(green, MONTH, first, rows=60)
     write_sample_month(green, MONTH, second, rows=60, revision=1)
     load(connection, green, "2019-01", first)

@@ -78,12 +78,12 @@ HOLDS = {
         f"ALTER TABLE {MAIN} ALTER total_amount SET NOT NULL", refused=f"UPDATE {FEBRUARY} SET total_amount = NULL"
     ),
     "a primary key": Object(
-        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename)",
+        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, source_month)",
         f"SELECT true FROM pg_constraint WHERE conrelid = '{FEBRUARY}'::regclass AND contype = 'p'",
         refused=f"INSERT INTO {FEBRUARY} SELECT * FROM {FEBRUARY} LIMIT 1",
     ),
     "a unique index": Object(
-        f"CREATE UNIQUE INDEX ON {MAIN} (filename, passenger_count)",
+        f"CREATE UNIQUE INDEX ON {MAIN} (source_month, passenger_count)",
         refused=f"UPDATE {FEBRUARY} SET passenger_count = 1",
     ),
     "an index": Object(
@@ -96,8 +96,8 @@ HOLDS = {
     ),
     "a default": Object(
         f"ALTER TABLE {MAIN} ALTER extra SET DEFAULT 0.25",
-        f"WITH made AS (INSERT INTO {FEBRUARY} (unique_row_id, filename) VALUES (gen_random_uuid(), "
-        "'green_tripdata_2019-02.csv.gz') RETURNING extra) SELECT extra = 0.25 FROM made",
+        f"WITH made AS (INSERT INTO {FEBRUARY} (unique_row_id, filename, source_month) VALUES (gen_random_uuid(), "
+        "'green_tripdata_2019-02.csv', '2019-02-01') RETURNING extra) SELECT extra = 0.25 FROM made",
     ),
     "a foreign key": Object(
         "CREATE TABLE public.vendors (id integer PRIMARY KEY); INSERT INTO public.vendors VALUES (1), (2); "
@@ -105,9 +105,9 @@ HOLDS = {
         refused=f"UPDATE {FEBRUARY} SET vendorid = 99",
     ),
     "a foreign key to it": Object(
-        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); CREATE TABLE public.remarks (id uuid, "
-        f"file text, FOREIGN KEY (id, file) REFERENCES {MAIN})",
-        "WITH made AS (INSERT INTO public.remarks SELECT unique_row_id, filename "
+        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, source_month); CREATE TABLE public.remarks (id uuid, "
+        f"month date, FOREIGN KEY (id, month) REFERENCES {MAIN})",
+        "WITH made AS (INSERT INTO public.remarks SELECT unique_row_id, source_month "
         f"FROM {FEBRUARY} RETURNING 1) SELECT count(*) = 3 FROM made",
     ),
     "a trigger after each row": Object(
@@ -212,18 +212,16 @@ OBSTACLES = {
         "the rule note",
     ),
     "rows in the default partition": Obstacle(
-        f"CREATE TABLE public.rest PARTITION OF {MAIN} DEFAULT; INSERT INTO {MAIN} (unique_row_id, filename) "
-        "VALUES (gen_random_uuid(), 'green_tripdata_2019-02.csv.gz')",
-        "1 rows of green_tripdata_2019-02.csv.gz in the default partition public.rest",
+        f"CREATE TABLE public.rest PARTITION OF {MAIN} DEFAULT; INSERT INTO {MAIN} (unique_row_id, filename, "
+        "source_month) VALUES (gen_random_uuid(), 'green_tripdata_2019-02.csv', '2019-02-01')",
+        "1 rows of 2019-02 in the default partition public.rest",
     ),
     "a partition of several months": Obstacle(
-        f"CREATE TABLE public.several PARTITION OF {MAIN} "
-        "FOR VALUES IN ('green_tripdata_2019-02.csv.gz', 'green_tripdata_2019-03.csv.gz')",
+        f"CREATE TABLE public.several PARTITION OF {MAIN} FOR VALUES IN ('2019-02-01', '2019-03-01')",
         "the partition public.several, which holds the month beside other values",
     ),
     "a partition that is partitioned itself": Obstacle(
-        f"CREATE TABLE public.deep PARTITION OF {MAIN} FOR VALUES IN ('green_tripdata_2019-02.csv.gz') "
-        "PARTITION BY HASH (vendorid)",
+        f"CREATE TABLE public.deep PARTITION OF {MAIN} FOR VALUES IN ('2019-02-01') PARTITION BY HASH (vendorid)",
         "the partition public.deep of the month, which is partitioned itself",
     ),
     "a partition that can't be published": Obstacle(
@@ -267,7 +265,7 @@ def path_of(folder: Path, green: Source, month: str, totals: tuple[str, ...] = (
     number = int(month[-2:])
     rows = [ROW.format(month=number, n=n, total=total) for n, total in enumerate(totals, start=1)]
     return write_gzip(
-        folder / green.filename(Month.parse(month)), [",".join(column.header for column in green.columns), *rows]
+        folder / green.download_name(Month.parse(month)), [",".join(column.header for column in green.columns), *rows]
     )
 
 
@@ -387,7 +385,7 @@ def test_a_column_of_ones_own_is_kept_for_no_file_holds_it(connect: Connect, gre
         f'ALTER TABLE {MAIN} ADD COLUMN "my note" text; UPDATE {MAIN} SET "my note" = \'seen \' || passenger_count; '
         "CREATE TABLE public.green_tripdata_columns_1 (mine text)",
     )
-    noted = query(connection, f'SELECT unique_row_id, filename, "my note" FROM {MAIN} ORDER BY 1')
+    noted = query(connection, f'SELECT unique_row_id, filename, source_month, "my note" FROM {MAIN} ORDER BY 1')
 
     with pytest.raises(errors.MainTableError, match="of no other column, which the new table keeps") as caught:
         load(connection, green, "2019-01", january, "manual__2")
@@ -470,9 +468,7 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
         load(connection, green, month, path, "manual__2")
 
     said = str(caught.value)
-    assert said.startswith(
-        f"green {month}: green_tripdata_{month}.csv.gz: expected rows that public.green_tripdata takes"
-    )
+    assert said.startswith(f"green {month}: green_tripdata_{month}.csv: expected rows that public.green_tripdata takes")
     assert re.search(r'2 rows break "all sane" \(CHECK \(.*100.*\)\), for example \(.*[12]00\.5.*\)\. Nothing', said)
     assert "kept" not in said
     assert query(connection, "SELECT state, step FROM taxiway.loads ORDER BY load_id DESC LIMIT 1") == [
@@ -509,7 +505,7 @@ def test_a_constraint_that_raises_is_named(name: str, connect: Connect, green: S
     made, said = RAISING[name]
     connection = connect()
     header, *rows = lines_of(path_of(tmp_path, green, "2019-01"))
-    load(connection, green, "2019-01", write_gzip(tmp_path / green.filename(Month(2019, 1)), [header, rows[1]]))
+    load(connection, green, "2019-01", write_gzip(tmp_path / green.download_name(Month(2019, 1)), [header, rows[1]]))
     by_hand(connection, made)
     path = path_of(tmp_path, green, "2019-02")
 
@@ -581,8 +577,8 @@ BROKEN_KEYS = {
         "INSERT INTO public.vendors VALUES (2)",
     ),
     "a unique constraint": (
-        f"ALTER TABLE {MAIN} ADD CONSTRAINT once UNIQUE (filename, total_amount)",
-        r"Key \(filename, total_amount\)=\(green_tripdata_2019-02\.csv\.gz, 5\) is duplicated",
+        f"ALTER TABLE {MAIN} ADD CONSTRAINT once UNIQUE (source_month, total_amount)",
+        r"Key \(source_month, total_amount\)=\(2019-02-01, 5\) is duplicated",
         f"ALTER TABLE {MAIN} DROP CONSTRAINT once",
     ),
 }
@@ -604,10 +600,10 @@ def test_rows_that_break_a_key_are_named(name: str, connect: Connect, green: Sou
 
 
 REFERRING = (
-    f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); "
-    'CREATE TABLE public."My notes" (id uuid, file text, '
-    f'CONSTRAINT "of a trip" FOREIGN KEY (id, file) REFERENCES {MAIN}){{}}; '
-    'INSERT INTO public."My notes" SELECT unique_row_id, filename '
+    f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, source_month); "
+    'CREATE TABLE public."My notes" (id uuid, month date, '
+    f'CONSTRAINT "of a trip" FOREIGN KEY (id, month) REFERENCES {MAIN}){{}}; '
+    'INSERT INTO public."My notes" SELECT unique_row_id, source_month '
 )
 
 
@@ -640,22 +636,22 @@ def test_rows_that_another_table_refers_to_are_named_with_that_table(
 
 AUDIT = (
     "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN INSERT INTO public.audit VALUES (NEW.vendorid, NEW.unique_row_id, NEW.filename); RETURN NEW; END $$; "
+    "$$ BEGIN INSERT INTO public.audit VALUES (NEW.vendorid, NEW.unique_row_id, NEW.source_month); RETURN NEW; END $$; "
     f"CREATE TRIGGER keep BEFORE INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.keep(); "
 )
 FAILING = {
     "a foreign key to another table": (
         "CREATE TABLE public.vendors (id integer PRIMARY KEY); "
-        f"CREATE TABLE public.audit (id integer REFERENCES public.vendors, trip uuid, file text); {AUDIT}",
+        f"CREATE TABLE public.audit (id integer REFERENCES public.vendors, trip uuid, month date); {AUDIT}",
         r" on public\.audit",
     ),
     "a foreign key to the main table": (
-        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); CREATE TABLE public.audit (id integer, "
-        f"trip uuid, file text, FOREIGN KEY (trip, file) REFERENCES {MAIN}); {AUDIT}",
+        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, source_month); CREATE TABLE public.audit (id integer, "
+        f"trip uuid, month date, FOREIGN KEY (trip, month) REFERENCES {MAIN}); {AUDIT}",
         r" on public\.audit",
     ),
     "a unique constraint": (
-        f"CREATE TABLE public.audit (id integer UNIQUE, trip uuid, file text); {AUDIT}",
+        f"CREATE TABLE public.audit (id integer UNIQUE, trip uuid, month date); {AUDIT}",
         r" on public\.audit",
     ),
     "an error of the trigger's own": (
@@ -716,7 +712,9 @@ def test_a_key_that_waits_for_the_commit_is_named_too(connect: Connect, green: S
         "DEFERRABLE INITIALLY DEFERRED",
     )
     header, *rows = lines_of(path_of(tmp_path, green, "2019-01"))
-    path = write_gzip(tmp_path / green.filename(Month(2019, 1)), [header, *(row.replace(",N,", ",Y,") for row in rows)])
+    path = write_gzip(
+        tmp_path / green.download_name(Month(2019, 1)), [header, *(row.replace(",N,", ",Y,") for row in rows)]
+    )
 
     with pytest.raises(errors.CheckFailedError, match=r"Key \(store_and_fwd_flag\)=\(Y\) is not present"):
         load(connection, green, "2019-01", path, "manual__2")

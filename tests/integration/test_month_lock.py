@@ -29,7 +29,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT gra
 
 @pytest.fixture
 def path(green: Source, tmp_path: Path) -> Path:
-    path = tmp_path / green.filename(MONTH)
+    path = tmp_path / green.download_name(MONTH)
     write_sample_month(green, MONTH, path, rows=200)
     return path
 
@@ -65,9 +65,9 @@ KEEPERS = {
         "UPDATE public.vendors SET id = id WHERE id = 9",
     ),
     "a table whose foreign key refers to ours": (
-        "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, filename); "
-        "CREATE TABLE public.notes (id uuid, file text, "
-        "FOREIGN KEY (id, file) REFERENCES public.green_tripdata)",
+        "ALTER TABLE public.green_tripdata ADD PRIMARY KEY (unique_row_id, source_month); "
+        "CREATE TABLE public.notes (id uuid, month date, "
+        "FOREIGN KEY (id, month) REFERENCES public.green_tripdata)",
         "LOCK TABLE public.notes IN ACCESS EXCLUSIVE MODE",
     ),
     "the default partition": (
@@ -84,7 +84,7 @@ def test_who_keeps_a_table_that_belongs_to_ours_is_named(
     name: str, connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, kept = KEEPERS[name]
-    january = path.parent / green.filename(Month(2019, 1))
+    january = path.parent / green.download_name(Month(2019, 1))
     write_sample_month(green, Month(2019, 1), january, rows=5)
     holder, other = connect(), connect()
     load(other, green, "2019-01", january, run_id="manual__1")
@@ -189,7 +189,7 @@ GATE = 42
 def test_months_with_a_slow_trigger_are_attached_one_after_another(
     longest: str, connect: Connect, green: Source, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    months = {"2019-04": path.parent / green.filename(Month(2019, 4)), "2019-05": path.parent / "5.csv.gz"}
+    months = {"2019-04": path.parent / green.download_name(Month(2019, 4)), "2019-05": path.parent / "5.csv.gz"}
     for month, each in months.items():
         write_sample_month(green, Month.parse(month), each, rows=20)
     gate, watcher = connect(), connect()
@@ -255,7 +255,7 @@ def test_what_is_defined_while_a_month_waits_for_its_turn_holds_for_it(
     name: str, connect: Connect, green: Source, path: Path
 ) -> None:
     made, holds = CAME_MEANWHILE[name]
-    january = path.parent / green.filename(Month(2019, 1))
+    january = path.parent / green.download_name(Month(2019, 1))
     write_sample_month(green, Month(2019, 1), january, rows=5)
     gate, watcher, other = connect(), connect(), connect()
     load(gate, green, "2019-01", january)

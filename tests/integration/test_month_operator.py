@@ -58,7 +58,7 @@ def give_airflow(monkeypatch: pytest.MonkeyPatch, made: psycopg.Connection[Any],
 @pytest.fixture
 def hashed(connection: psycopg.Connection[Any], tables: LoadTables, tmp_path: Path) -> None:
     """The month is staged, and its rows have their ids."""
-    path = tmp_path / tables.source.filename(MONTH)
+    path = tmp_path / tables.source.download_name(MONTH)
     write_sample_month(tables.source, MONTH, path, rows=40)
     hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
 

@@ -91,7 +91,7 @@ def test_kinds_of_bad_rows_together(
         assert reason in said
     # A warning says it once, with a statement that shows the lines.
     (left_out,) = [message for message in caplog.messages if "can't be read, and are left out" in message]
-    assert left_out.startswith(f"green 2019-01: {path.name}: {len(BAD)} of {2 * len(BAD)} rows")
+    assert left_out.startswith(f"green 2019-01: {path.name.removesuffix('.gz')}: {len(BAD)} of {2 * len(BAD)} rows")
     looked_at = query(connection, left_out.partition("Look at the lines: ")[2] + " ORDER BY 1")
     assert [(line, said, raw) for line, raw, said in kept] == looked_at
 

@@ -146,7 +146,7 @@ def _load(
     connection: psycopg.Connection[Any], source: Source, month: str, folder: Path, rows: Sequence[str], run: str = ""
 ) -> None:
     header = ",".join(column.header for column in source.columns)
-    path = write_gzip(folder / source.filename(Month.parse(month)), [header, *rows])
+    path = write_gzip(folder / source.download_name(Month.parse(month)), [header, *rows])
     load(connection, source, month, path, run_id=f"manual__{month}{run}")
 
 

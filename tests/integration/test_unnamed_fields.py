@@ -53,7 +53,7 @@ COLUMNS_2015 = {
 @pytest.fixture
 def plain(tmp_path: Path, green: Source) -> Path:
     """A month without such commas."""
-    path = tmp_path / "plain" / green.filename(Month.parse(MONTH))
+    path = tmp_path / "plain" / green.download_name(Month.parse(MONTH))
     write_sample_month(green, Month.parse(MONTH), path, rows=ROWS)
     return path
 

@@ -115,9 +115,7 @@ def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirfl
     expect(
         page.get_by_text(f"green 2021-07: published in green_tripdata: {ROWS} rows inserted, 0 deleted, 0 unchanged")
     ).to_be_visible()
-    assert taxi.query("SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2021-07.csv.gz'") == [
-        (ROWS,)
-    ]
+    assert taxi.query("SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2021-07.csv'") == [(ROWS,)]
 
 
 def wait_for_success(taxi: TaxiAirflow) -> None:

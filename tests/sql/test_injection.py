@@ -64,6 +64,7 @@ NAMES_OF_CODE = {
     "postgres/find_broken_row.sql": {"is_broken"},
     "bigquery/check_month.sql": {"loop.index"},
     "bigquery/merge_month.sql": {"month"},
+    "bigquery/rename_file.sql": {"month"},
 }
 """What the code itself gives: columns of the ledger, numbers, the first day of a month; and conditions that Postgres
 itself writes out, of constraints that are in force."""
@@ -218,7 +219,7 @@ def test_texts_of_a_source_become_comments_as_they_stand(connect: Connect) -> No
             ensure_tables(cursor, source)
         assert query(
             connection,
-            "SELECT obj_description(c), col_description(c, 3) FROM to_regclass(%s) AS c",
+            "SELECT obj_description(c), col_description(c, 4) FROM to_regclass(%s) AS c",
             [f"public.trips_{number}"],
         ) == [(text, text)]
 

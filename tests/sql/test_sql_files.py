@@ -91,6 +91,8 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
     with transaction(connection) as cursor:
         if name.endswith("/index_rows.sql"):
             cursor.execute(rendered("postgres/hash_rows.sql"), VALUES)
+        if name.endswith("/bring_over_partition.sql"):
+            cursor.execute(f"CREATE TABLE {RUN['partition']} (filename text)")
         if name.endswith("/adopt_plain_rows.sql"):
             cursor.execute(rendered("postgres/create_plain_staging_table.sql"), VALUES)
         if name.endswith(("/publish_month.sql", "/insert_rows.sql")):
@@ -138,6 +140,9 @@ VALUES: dict[str, Any] = {
     "attempt": 2,
     "step": "hash_rows",
     **TABLES.rules,
+    "digest": "0" * 32,
+    "earlier_digest": "1" * 32,
+    "partition": f"public.{TABLES.partition_name}",
     "before": None,
     "line_number": 3,
     "raw_line": "x",

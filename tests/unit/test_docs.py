@@ -57,8 +57,9 @@ def test_the_readme_names_every_command() -> None:
 def test_decisions_have_numbers_of_their_own_and_one_head() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert [page.name[:5] for page in pages] == [f"{number:04d}-" for number in range(1, len(pages) + 1)]
+    status = r"- Status: (accepted|superseded by \[\d+\]\(\d{4}-\S+\.md\))"
     for page in pages:
-        head = rf"# {int(page.name[:4])}\. .+\n\n- Date: \d{{4}}-\d\d-\d\d\n- Status: accepted\n\n"
+        head = rf"# {int(page.name[:4])}\. .+\n\n- Date: \d{{4}}-\d\d-\d\d\n{status}\n\n"
         assert re.match(head, page.read_text(encoding="utf-8")), page.name
 
 

@@ -28,6 +28,7 @@ def test_a_load_is_named_by_source_month_and_run(green: Source) -> None:
     assert load.name == "taxiway green 2019-03 manual__1"
     assert load.month_name == "green_2019_03"
     assert load.filename == green.filename(Month(2019, 3))
+    assert load.download_name == green.download_name(Month(2019, 3)) == f"{load.filename}.gz"
     assert load.run_key == hashlib.sha256(b"manual__1").hexdigest()[:12]
     assert load.rules == {"layout": layout_key(green.columns), "row_id_version": 1, "yaml_sha256": "ab"}
 

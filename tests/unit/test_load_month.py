@@ -156,7 +156,7 @@ HELD = [*BEGINNING, ("month_held", "{"), ("find_published",)]
 
 def test_the_same_bytes_are_not_published_again(load: Load) -> None:
     assert begun(load, find_published=PUBLISHED, confirm={"digest": "d"}) == (
-        Downloaded(FILE, "lime 2019-01: lime_2019-01.csv.gz is published with the same bytes"),
+        Downloaded(FILE, "lime 2019-01: lime_2019-01.csv is published with the same bytes"),
         [*HELD, ("difference_to", PUBLISHED), ("confirm", ATTEMPT, FILE), ("unchanged", UNCHANGED), "}"],
     )
 
@@ -272,9 +272,7 @@ def test_a_month_is_checked(load: Load, caplog: pytest.LogCaptureFixture) -> Non
     ]
     left_out, ready, warned, skipped = caplog.records
     assert left_out.levelno == warned.levelno == logging.WARNING
-    assert left_out.getMessage().startswith(
-        "lime 2019-01: lime_2019-01.csv.gz: 1 of 10 rows can't be read, and are left"
-    )
+    assert left_out.getMessage().startswith("lime 2019-01: lime_2019-01.csv: 1 of 10 rows can't be read, and are left")
     assert ready.getMessage() == "lime 2019-01: 9 rows ready to be published, all of the file accounted for"
     assert warned.getMessage() == f"lime 2019-01: {warning}"
     assert skipped.getMessage() == "lime 2019-01: check nulls not measured: nothing to compare with yet"

@@ -25,7 +25,8 @@ def test_green_is_laid_out_as_the_mirror_has_it(green: Source) -> None:
     month = Month(2019, 3)
 
     assert green.file_path(month) == "green/green_tripdata_2019-03.csv.gz"
-    assert green.filename(month) == "green_tripdata_2019-03.csv.gz"
+    assert green.download_name(month) == "green_tripdata_2019-03.csv.gz"
+    assert green.filename(month) == "green_tripdata_2019-03.csv"
     assert [column.name for column in green.columns][:3] == [
         "vendorid",
         "lpep_pickup_datetime",

@@ -6,7 +6,8 @@ DROP TABLE IF EXISTS {{ rows_table }};
 
 ALTER TABLE {{ staging_table }}
 ALTER COLUMN unique_row_id DROP EXPRESSION,
-ALTER COLUMN filename DROP DEFAULT;
+ALTER COLUMN filename DROP DEFAULT,
+ALTER COLUMN source_month DROP DEFAULT;
 
 DROP FUNCTION {{ staging_table }};
 {% for column in columns if column.type == 'text' %}

@@ -1,7 +1,8 @@
 -- Finds what a new partition takes over from the main table, so that it can be attached, and is like one that the
 -- main table would have made itself: CHECK and NOT NULL, defaults, statistics, storage, tablespace, replica identity.
 -- Grain: one row with the clauses of ALTER TABLE, in one text.
--- Parameters: bound: table_name (the main table with its schema), partition_index (its unique index, without a schema).
+-- Parameters: bound: table_name (the main table with its schema), partition_index (its unique index, without a schema; NULL for a
+-- table that gets none).
 -- Twice: safe, it only reads.
 -- Indexes, keys and triggers for each row come with ATTACH PARTITION. A publication can't tell which row is deleted
 -- unless an index names the rows.
@@ -87,7 +88,8 @@ clauses AS (
                     WHERE of_main.indrelid = main.oid AND of_main.indisprimary
                 )
                 THEN 'REPLICA IDENTITY DEFAULT'
-            ELSE FORMAT('REPLICA IDENTITY USING INDEX %%I', %(partition_index)s::text)
+            WHEN %(partition_index)s::text IS NOT NULL
+                THEN FORMAT('REPLICA IDENTITY USING INDEX %%I', %(partition_index)s::text)
         END
     FROM main
 )

@@ -2,12 +2,12 @@
 -- the rows that break a constraint of the main table.
 -- Grain: one row.
 -- Parameters: rows_table, checks (those that are measured on a column), broken (conditions, each true of a row that
--- breaks a constraint); bound: filename, first_day, next_first_day.
+-- breaks a constraint); bound: filename, first_day (of the month), next_first_day.
 -- Twice: safe, it only reads.
 -- A share is of all rows: a row whose field is empty counts as one that is neither negative nor outside the month.
 SELECT
     COUNT(*) AS row_count,
-    COUNT(*) FILTER (WHERE filename = %(filename)s) AS file_row_count
+    COUNT(*) FILTER (WHERE filename = %(filename)s AND source_month = %(first_day)s::date) AS file_row_count
 {%- for check in checks %},
     COUNT(*) FILTER (
         WHERE

@@ -1,6 +1,6 @@
 -- Sums up a published month, to compare it with the other warehouse's.
 -- Grain: one row: rows, and the exact sum of every numeric column.
--- Parameters: main_table, columns; bound: filename.
+-- Parameters: main_table, columns; bound: month.
 -- Twice: safe, it only reads.
 SELECT
     COUNT(*)::text AS row_count
@@ -8,4 +8,4 @@ SELECT
     TRIM_SCALE(SUM({{ column.name | identifier }}))::text AS {{ column.name | identifier }}
 {%- endfor %}
 FROM public.{{ main_table }}
-WHERE filename = %(filename)s
+WHERE source_month = %(month)s

@@ -1,8 +1,8 @@
 {%- from "postgres/_row_text.sql" import row_text -%}
 -- Creates the staging table of one run for a file that is written plainly: COPY gives its rows their types, their
--- unique_row_id and their filename, and the table can become a partition. Rows lie in any order.
+-- unique_row_id, their filename and their month, and the table can become a partition. Rows lie in any order.
 -- Grain: one row per row of the file; rows that repeat within the file still share an id (number_duplicate_rows).
--- Parameters: staging_table, columns; bound: filename.
+-- Parameters: staging_table, columns; bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
 -- A text is shorter than a timestamp here, so that none can pass for one (CanonicalRows); adopt_plain_rows lifts that.
 DROP TABLE IF EXISTS {{ staging_table }};
@@ -23,10 +23,12 @@ CREATE TABLE {{ staging_table }} (
         {{ column.name | identifier }}{{ "," if not loop.last }}
 {%- endfor %}
     )) STORED,
-    filename text NOT NULL DEFAULT %(filename)s CONSTRAINT of_one_file CHECK (filename = %(filename)s)
+    filename text NOT NULL DEFAULT %(filename)s,
+    source_month date NOT NULL DEFAULT %(month)s::date
 {%- for column in columns %},
     {{ column.name | identifier }} {{ 'varchar(18)' if column.type == 'text' else column.type }}
-{%- endfor %}
+{%- endfor %},
+    CONSTRAINT of_one_file CHECK (filename = %(filename)s AND source_month = %(month)s::date)
 );
 
 CREATE OR REPLACE FUNCTION {{ staging_table }}(

@@ -1,13 +1,13 @@
 -- Sums up the ids of a published month, in up to 256 parts: those that begin with the same two digits.
 -- Grain: one row per part: how many ids it has, and their digest (MD5 of the ids, sorted, joined with line feeds).
--- Parameters: main_table; bound: filename.
+-- Parameters: main_table; bound: month.
 -- Twice: safe, it only reads.
 WITH ids AS (
     SELECT
         unique_row_id,
         REPLACE(unique_row_id::text, '-', '') AS id
     FROM public.{{ main_table }}
-    WHERE filename = %(filename)s
+    WHERE source_month = %(month)s
 )
 
 SELECT

@@ -3,7 +3,7 @@
 -- drops it.
 -- Parameters: bound: table_name (the main table with its schema).
 -- Twice: safe, it only reads.
--- Of unique_row_id and filename, NOT NULL is Taxiway's own.
+-- Of unique_row_id, filename and source_month, NOT NULL is Taxiway's own.
 SELECT
     FORMAT('%%I (%%s)', definition.conname, PG_GET_CONSTRAINTDEF(definition.oid)) AS constraint_name,
     FORMAT('NOT (%%s)', PG_GET_EXPR(definition.conbin, definition.conrelid)) AS is_broken,
@@ -26,5 +26,5 @@ WHERE
     AND attribute.attnum > 0
     AND NOT attribute.attisdropped
     AND attribute.attnotnull
-    AND attribute.attname NOT IN ('unique_row_id', 'filename')
+    AND attribute.attname NOT IN ('unique_row_id', 'filename', 'source_month')
 ORDER BY constraint_name

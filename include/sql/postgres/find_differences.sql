@@ -18,6 +18,7 @@ WHERE
     published.ctid IS NULL
     OR incoming.ctid IS NULL
 {%- if compare_values %}
+    OR published.filename IS DISTINCT FROM incoming.filename
 {%- for column in columns %}
     OR published.{{ column.name | identifier }} IS DISTINCT FROM incoming.{{ column.name | identifier }}
 {%- endfor %}

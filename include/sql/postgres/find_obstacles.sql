@@ -1,7 +1,7 @@
 -- Finds what somebody has made of the main table, or of a month's partition, that keeps the month from being published,
 -- or that would not hold for its rows.
 -- Grain: one row per obstacle: what it is, and the statement that removes it.
--- Parameters: bound: table_name (the main table with its schema), filename.
+-- Parameters: bound: table_name (the main table with its schema), month (its first day).
 -- Twice: safe, it only reads.
 -- Rows reach a partition, not the main table: what is defined for rows follows them there; what is defined for
 -- statements, and a rule, doesn't.
@@ -36,7 +36,7 @@ of_month AS (
         relkind,
         relreplident
     FROM partitions
-    WHERE bound = FORMAT('FOR VALUES IN (%%L)', %(filename)s::text)
+    WHERE bound = FORMAT('FOR VALUES IN (%%L)', %(month)s::date)
 )
 
 SELECT
@@ -99,7 +99,7 @@ SELECT
 FROM main
 INNER JOIN partitions ON main.oid <> partitions.oid
 WHERE
-    POSITION(QUOTE_LITERAL(%(filename)s::text) IN partitions.bound) > 0
+    POSITION(QUOTE_LITERAL(%(month)s::date) IN partitions.bound) > 0
     AND NOT EXISTS (SELECT 1 FROM of_month)
 
 UNION ALL

@@ -11,7 +11,8 @@ SELECT
     rows_rejected,
     rows_staged,
     (MAX(COALESCE(fetched_load_id, load_id)) OVER ())::text AS fetched_load_id,
-    partition_digest
+    partition_digest,
+    filename
 FROM taxiway.loads
 WHERE
     source = %(source)s

@@ -1,15 +1,16 @@
 {%- from "postgres/_row_text.sql" import as_type, row_text -%}
--- Gives rows that were staged as text their types, their unique_row_id and their filename, in parallel, and makes them
--- fit to become a partition: NOT NULL, and the proof that every row is of this file, so that attaching needs no scan.
+-- Gives rows that were staged as text their types, their unique_row_id, their filename and their month, in parallel, and
+-- makes them fit to become a partition: NOT NULL, and the proof that every row is of this file, so that attaching needs no scan.
 -- Grain: one row per row of the file; rows that repeat within the file still share an id (number_duplicate_rows).
--- Parameters: rows_table, staging_table, columns; bound: filename.
+-- Parameters: rows_table, staging_table, columns; bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
 DROP TABLE IF EXISTS {{ rows_table }};
 
 CREATE TABLE {{ rows_table }} AS
 SELECT
     MD5({{ row_text(columns) }})::uuid AS unique_row_id,
-    %(filename)s::text AS filename
+    %(filename)s::text AS filename,
+    %(month)s::date AS source_month
 {%- for column in columns %},
     {{ column.name | identifier }}
 {%- endfor %}
@@ -26,4 +27,5 @@ FROM (
 ALTER TABLE {{ rows_table }}
 ALTER COLUMN unique_row_id SET NOT NULL,
 ALTER COLUMN filename SET NOT NULL,
-ADD CONSTRAINT of_one_file CHECK (filename = %(filename)s);
+ALTER COLUMN source_month SET NOT NULL,
+ADD CONSTRAINT of_one_file CHECK (filename = %(filename)s AND source_month = %(month)s::date);

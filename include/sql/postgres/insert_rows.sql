@@ -4,14 +4,16 @@
 -- Twice: runs once, in the transaction that attached the partition.
 INSERT INTO public.{{ partition_name }} (
     unique_row_id,
-    filename
+    filename,
+    source_month
 {%- for column in columns %},
     {{ column.name | identifier }}
 {%- endfor %}
 )
 SELECT
     unique_row_id,
-    filename
+    filename,
+    source_month
 {%- for column in columns %},
     {{ column.name | identifier }}
 {%- endfor %}

@@ -20,8 +20,9 @@ WITH deleted AS (
 updated AS (
     UPDATE {{ partition }} AS published
     SET
-{%- for column in columns %}
-        {{ column.name | identifier }} = incoming.{{ column.name | identifier }}{{ "," if not loop.last }}
+        filename = incoming.filename
+{%- for column in columns %},
+        {{ column.name | identifier }} = incoming.{{ column.name | identifier }}
 {%- endfor %}
     FROM {{ differences_table }} AS changed
     INNER JOIN {{ rows_table }} AS incoming ON changed.incoming_address = incoming.ctid
@@ -47,14 +48,16 @@ updated AS (
 inserted AS (
     INSERT INTO {{ partition }} (
         unique_row_id,
-        filename
+        filename,
+        source_month
 {%- for column in columns %},
         {{ column.name | identifier }}
 {%- endfor %}
     )
     SELECT
         incoming.unique_row_id,
-        incoming.filename
+        incoming.filename,
+        incoming.source_month
 {%- for column in columns %},
         incoming.{{ column.name | identifier }}
 {%- endfor %}

@@ -26,7 +26,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
     """
-    where = f"{source.name} {month}: {source.filename(month)}"
+    where = f"{source.name} {month}: {source.download_name(month)}"
     found = hashlib.sha256()
     try:
         yield from unpacked_blocks(Path(file.path), found, limit=source.max_unpacked_size)

@@ -60,8 +60,13 @@ class Load:
         return f"taxiway {self.where} {self.run_id}"
 
     @property
+    def download_name(self) -> str:
+        """Name of the file as it is downloaded, and as the lake keeps it."""
+        return self.source.download_name(self.month)
+
+    @property
     def filename(self) -> str:
-        """The file's name, as the column ``filename`` has it."""
+        """Name of the unpacked file, as the column ``filename`` has it."""
         return self.source.filename(self.month)
 
     @property

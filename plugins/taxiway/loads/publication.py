@@ -21,6 +21,7 @@ class Published:
     :param rows_staged: rows that were published
     :param fetched_load_id: the last attempt that fetched the file: to publish it, or to find it published already
     :param digest: of the published rows, as the warehouse noted it; None if it noted none
+    :param filename: of the unpacked file; None if the warehouse compares the rows' own
     """
 
     sha256: str
@@ -29,6 +30,7 @@ class Published:
     rows_staged: int
     fetched_load_id: str
     digest: str | None = None
+    filename: str | None = None
 
     def is_from(self, sha256: str) -> bool:
         """Say whether the month was published from a file with these bytes.

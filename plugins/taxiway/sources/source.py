@@ -22,12 +22,14 @@ from taxiway.sources.plain_yaml import TEXT, read_plain_yaml, shown
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 """Types that a source's column can have: exact ones only, for ids must not depend on rounding."""
 
-ADDED_COLUMNS = ("unique_row_id", "filename")
+MONTH_COLUMN = "source_month"
+"""The column that main tables are partitioned by: the first day of the source month."""
+
+ADDED_COLUMNS = ("unique_row_id", "filename", MONTH_COLUMN)
 """Columns that Taxiway puts in front of the source's own."""
 
 TAKEN_NAMES = (
     *ADDED_COLUMNS,
-    "source_month",
     "line_number",
     "row_count",
     "unreadable_column",
@@ -102,7 +104,7 @@ class Source:
     :param first_month: first month that is loaded
     :param last_month: last month that there is; None where months go on
     :param schedule: five-field cron expression, UTC
-    :param file: the file's name, ``{month}`` standing for ``YYYY-MM``
+    :param file: name of the file that is downloaded, ``{month}`` standing for ``YYYY-MM``
     :param path: the file's path below the mirror's address, ``{month}`` as above
     :param main_table: name of the main table
     :param owner: owner of its DAGs
@@ -137,9 +139,13 @@ class Source:
     checks: tuple[Check, ...] = ()
     yaml_sha256: str = ""
 
-    def filename(self, month: Month) -> str:
-        """Return the name of a month's file, as it stands in the column ``filename``."""
+    def download_name(self, month: Month) -> str:
+        """Return the name of a month's file as it is downloaded: ``green_tripdata_2019-01.csv.gz``."""
         return self.file.replace("{month}", str(month))
+
+    def filename(self, month: Month) -> str:
+        """Return the name of a month's unpacked file, as the column ``filename`` has it: without ``.gz``."""
+        return self.download_name(month).removesuffix(".gz")
 
     def why_unavailable(self, month: Month) -> str | None:
         """Say why there is no file of a month, or None where there should be one."""

@@ -59,7 +59,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Callable
     folder = tmp_path_factory.mktemp("samples")
 
     def sample(month: str, revision: int = 0) -> Path:
-        path = folder / str(revision) / green.filename(Month.parse(month))
+        path = folder / str(revision) / green.download_name(Month.parse(month))
         write_sample_month(green, Month.parse(month), path, rows=ROWS, revision=revision)
         return path
 

@@ -171,7 +171,7 @@ BY_HAND: dict[str, tuple[str, str, Counts]] = {
             ("no value", "trip_distance = NULL", "{id}", 1),
             ("last of equal rows updated", "fare_amount = fare_amount + 1", "{last}", 1),
             ("first of equal rows updated", "fare_amount = fare_amount + 1", "{repeated}", 3),
-            ("filename updated", "filename = 'other.csv.gz'", "{id}", 1),
+            ("filename updated", "filename = 'other.csv'", "{id}", 1),
             ("id made up", "unique_row_id = 'made up'", "{id}", 1),
         )
     },

@@ -7,7 +7,7 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 
 
 class HashRowsOperator(StepOperator):
-    """Turn a staged month into typed rows with ``unique_row_id`` and ``filename``.
+    """Turn a staged month into typed rows with ``unique_row_id``, ``filename`` and ``source_month``.
 
     The number of rows is in the ledger; an XCom would say it twice, and cost a request to the API server.
     """

@@ -184,6 +184,12 @@ class Jobs:
         except NotFound:
             return None
 
+    @explains
+    def add_labels(self, table: bigquery.Table, labels: Mapping[str, str]) -> None:
+        """Give a table labels beside those that it has."""
+        table.labels = {**table.labels, **labels}
+        self.client.update_table(table, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
+
     @property
     def _retry(self) -> Any:
         from google.cloud.bigquery import DEFAULT_RETRY

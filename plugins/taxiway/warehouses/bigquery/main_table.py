@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from taxiway.errors import MainTableError, TransientWarehouseError
-from taxiway.sources.source import ADDED_COLUMNS, Source
+from taxiway.sources.source import ADDED_COLUMNS, MONTH_COLUMN, Source
 from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.ledger import DESTINATION
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-MONTH_COLUMN = "source_month"
-"""The column that the table is partitioned by."""
+FILENAME_LABEL = "taxiway_filename"
+UNPACKED = "unpacked"
+"""Label of a main table whose column ``filename`` has the unpacked file's name."""
 
 TYPES = {"integer": "INT64", "numeric": "NUMERIC", "timestamp": "DATETIME", "text": "STRING"}
 """BigQuery's types for those of a source."""
+
+log = logging.getLogger(__name__)
 
 _API_NAMES = {"INTEGER": "INT64"}
 
 
 def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
-    """Create the source's main table where it is absent.
+    """Create the source's main table where it is absent; bring one of an earlier version over.
 
     :raises MainTableError: a table of that name exists and has other columns or partitions; or BigQuery deletes it, or
         its months, after a time
     """
     source = tables.source
+    bring_over(jobs, tables)
     found = jobs.find_table(tables.main_table)
     created = found is None
     if found is None:
@@ -62,6 +68,28 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         )
 
 
+def bring_over(jobs: Jobs, tables: CloudTables) -> None:
+    """Give the rows of an earlier version's main table, and its attempts in the ledger, the unpacked file's name.
+
+    The table's label says that this is done, and comes last: a task that is cut off goes on at its next try.
+    """
+    found = jobs.find_table(tables.main_table)
+    if found is None or found.labels.get(FILENAME_LABEL) == UNPACKED or not _has_earlier_columns(found):
+        return
+    log.info("%s: %s is an earlier version's: its rows get the names of unpacked files", tables.where, found.table_id)
+    for row in jobs.run(statement("find_earlier_names", main_table=tables.main_table)):
+        month = row["source_month"].isoformat()
+        jobs.run(statement("rename_file", main_table=tables.main_table, month=month))
+        log.info("%s: %s: the rows of %s have it", tables.where, found.table_id, month)
+    values = {"source": tables.source.name, "destination": DESTINATION}
+    jobs.run(statement("rename_files", values, dataset=tables.dataset))
+    jobs.add_labels(found, {FILENAME_LABEL: UNPACKED})
+
+
+def _has_earlier_columns(table: bigquery.Table) -> bool:
+    return {name for name, _ in found_columns(table)}.issuperset(ADDED_COLUMNS)
+
+
 def _require_permanence(tables: CloudTables, table: bigquery.Table, *, created: bool) -> None:
     """Make sure that BigQuery doesn't delete what is loaded: a dataset's defaults go over to its new tables."""
     partitions = table.time_partitioning.expiration_ms if table.time_partitioning is not None else None
@@ -82,7 +110,7 @@ def _require_permanence(tables: CloudTables, table: bigquery.Table, *, created: 
 
 def main_columns(source: Source) -> list[tuple[str, str]]:
     """Return the main table's columns with their types, in their order."""
-    added = [*((name, "STRING") for name in ADDED_COLUMNS), (MONTH_COLUMN, "DATE")]
+    added = [(name, "DATE" if name == MONTH_COLUMN else "STRING") for name in ADDED_COLUMNS]
     return added + [(column.name, TYPES[column.type]) for column in source.columns]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taxiway.loads.publication import Published
 from taxiway.warehouses.bigquery.jobs import Jobs
-from taxiway.warehouses.bigquery.main_table import found_columns, main_columns
+from taxiway.warehouses.bigquery.main_table import bring_over, found_columns, main_columns
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 
@@ -12,6 +12,7 @@ from taxiway.warehouses.bigquery.tables import CloudTables
 def difference_to(jobs: Jobs, tables: CloudTables, published: Published) -> str | None:
     """Say how the main table differs from what the ledger says of the month; None if it is as it was published."""
     source, main_table, expected = tables.source, tables.main_table, published.rows_staged
+    bring_over(jobs, tables)
     found = jobs.find_table(main_table)
     if found is None:
         return f"there is no table {main_table}, the ledger has {expected} rows of the month"

@@ -48,12 +48,12 @@ class CloudTables(Load):
     @property
     def object_name(self) -> str:
         """The file's object in the bucket, below which the lake keeps it as it is."""
-        return f"{self.source.name}/{self.filename}"
+        return f"{self.source.name}/{self.download_name}"
 
     @property
     def clean_object_name(self) -> str:
         """The object that stands in for a file with lines that can't be read."""
-        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/{self.filename}"
+        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/{self.download_name}"
 
     def uri(self, object_name: str) -> str:
         """Return an object's address, as jobs name it."""

@@ -83,7 +83,7 @@ def upload_month(
     :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
     """
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
-        clean_copy = Path(folder) / tables.filename
+        clean_copy = Path(folder) / tables.download_name
         found = examine(file, tables.source, tables.month, clean_copy)
         record(rows_read=found.rows_read, rows_rejected=found.rows_rejected)
         rejects.keep(jobs, tables, attempt.load_id, found.rejects)

@@ -25,7 +25,7 @@ from taxiway.warehouses.sql import render
 def hash_rows(
     connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download, staged: Staged
 ) -> int:
-    """Turn the staging table into typed rows with ``unique_row_id`` and ``filename``.
+    """Turn the staging table into typed rows with ``unique_row_id``, ``filename`` and ``source_month``.
 
     The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
     rejected, the others hashed. Where the month isn't published, rows that repeat within the file get ids of their
@@ -43,7 +43,7 @@ def hash_rows(
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     with transaction(connection) as cursor:
-        require_table(cursor, tables, tables.staging_table, left_by="stage_month")
+        require_table(cursor, tables, tables.staging_table, left_by="stage_month", typed=staged.plain)
         rows = _count_staged(cursor, tables, attempt)
     if not staged.plain:
         rows -= _reject_unreadable(connection, tables, attempt, file, staged)
@@ -83,7 +83,7 @@ def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> No
             staging_table=tables.staging_table,
             columns=tables.source.columns,
         ),
-        {"filename": tables.source.filename(tables.month)},
+        {"filename": tables.filename, "month": tables.month.first_day},
     )
 
 

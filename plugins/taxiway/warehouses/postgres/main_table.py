@@ -10,7 +10,8 @@ import psycopg
 
 from taxiway.errors import MainTableError
 from taxiway.messages import fitting
-from taxiway.sources.source import ADDED_COLUMNS, Source
+from taxiway.sources.source import ADDED_COLUMNS, MONTH_COLUMN, Source
+from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over
 from taxiway.warehouses.postgres.session import lock, require_server
 from taxiway.warehouses.sql import identifier, render
 
@@ -19,7 +20,7 @@ LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
 
 _TYPE_NAMES = {"timestamp": "timestamp without time zone"}
 
-_PARTITION_KEY = "LIST (filename)"
+_PARTITION_KEY = "LIST (source_month)"
 
 _KINDS = {
     "r": ("an ordinary table", "TABLE"),
@@ -51,18 +52,30 @@ def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
 
 
 def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
-    """Create the ledger and the source's main table where they are absent.
+    """Create the ledger and the source's main table where they are absent; bring over what an earlier version made.
 
     The role ``taxiway_reader``, where there is one, can read them from then on.
 
     :raises WarehouseError: the server is too old, or not UTF-8
-    :raises MainTableError: something of that name exists and has other columns, or isn't a table partitioned by file
+    :raises MainTableError: something of that name exists and has other columns, or isn't a table partitioned by month;
+        or something keeps an earlier version's table from being brought over
     """
     require_server(cursor.connection, source.name)
     ensure_ledger(cursor, source)
     lock(cursor, "definitions")
     _ensure_main_table(cursor, source)
     let_reader_read(cursor, *LEDGER, f"public.{source.main_table}")
+
+
+def require_current(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Bring the main table over if it is an earlier version's: Taxiway may be upgraded in the middle of a run.
+
+    :raises MainTableError: as :func:`ensure_tables`
+    """
+    found = _described(cursor, source)
+    if found is not None and found[2] == EARLIER_PARTITION_KEY:
+        lock(cursor, "definitions")
+        _ensure_main_table(cursor, source)
 
 
 def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
@@ -95,11 +108,16 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
         return
     kind, columns, partition_key = found
     types = dict(columns)
-    expected = dict(zip(ADDED_COLUMNS, ("uuid", "text"), strict=True))
+    expected = dict(zip(ADDED_COLUMNS, ("uuid", "text", "date"), strict=True))
     expected.update((column.name, _TYPE_NAMES.get(column.type, column.type)) for column in source.columns)
     # In any order: one that was dropped and added again is the last one.
     if kind == "p" and partition_key == _PARTITION_KEY and types == expected:
         return
+    if kind == "p" and partition_key == EARLIER_PARTITION_KEY:
+        del expected[MONTH_COLUMN]
+        if types == expected:
+            bring_over(cursor, source)
+            return
     raise MainTableError(
         f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: "
         f"{_what_differs(cursor, source, kind, types, partition_key, expected)}"
@@ -131,7 +149,7 @@ def _what_differs(
             f"found {title}{having}; expected a partitioned table with "
             f"{_listed(expected)}. Rename it (ALTER {statement} {table} RENAME TO …), or {elsewhere}"
         )
-    if partition_key != _PARTITION_KEY:
+    if partition_key not in (_PARTITION_KEY, EARLIER_PARTITION_KEY):
         return f"found one partitioned by {partition_key}, expected one partitioned by {_PARTITION_KEY}: {elsewhere}"
     found = [
         (f"no {name} {needed}", f"ADD COLUMN {identifier(name)} {needed}", "")

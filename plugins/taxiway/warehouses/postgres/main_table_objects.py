@@ -272,11 +272,11 @@ def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTabl
     if row is None or find_partition(cursor, tables) is not None:
         return []
     (name,) = row
-    filename = tables.source.filename(tables.month)
     # Asked of the main table, for a default partition may be another role's.
-    rows_of_month = f"FROM public.{tables.source.main_table} WHERE filename = '{filename}'"  # checked configuration
+    rows_of_month = f"FROM public.{tables.source.main_table} WHERE source_month = '{tables.month.first_day}'"
     (rows,) = cursor.execute(f"SELECT count(*) {rows_of_month}").fetchone() or (0,)
-    return [(f"{rows} rows of {filename} in the default partition {name}", f"DELETE {rows_of_month}")] if rows else []
+    found = f"{rows} rows of {tables.month} in the default partition {name}"
+    return [(found, f"DELETE {rows_of_month}")] if rows else []
 
 
 def _broken_row(cursor: psycopg.Cursor[Any], tables: LoadTables, constraint: Constraint) -> str:
@@ -286,8 +286,8 @@ def _broken_row(cursor: psycopg.Cursor[Any], tables: LoadTables, constraint: Con
     return one_line(row, _LONGEST_ROW)
 
 
-def _names(tables: LoadTables) -> dict[str, str]:
+def _names(tables: LoadTables) -> dict[str, Any]:
     return {
         "table_name": f"public.{tables.source.main_table}",
-        "filename": tables.source.filename(tables.month),
+        "month": tables.month.first_day,
     }

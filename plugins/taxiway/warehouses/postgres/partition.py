@@ -43,7 +43,7 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
         render("postgres/find_partition.sql"),
         {
             "table_name": f"public.{tables.source.main_table}",
-            "filename": tables.source.filename(tables.month),
+            "month": tables.month.first_day,
         },
     ).fetchone()
     return Partition(*row) if row else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from taxiway.loads.load import Counts
 from taxiway.loads.publication import BEFORE, Difference, require_latest
 from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
-from taxiway.warehouses.postgres.main_table import let_reader_read
+from taxiway.warehouses.postgres.main_table import let_reader_read, require_current
 from taxiway.warehouses.postgres.main_table_objects import (
     firing,
     lock_main_table,
@@ -61,11 +62,13 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :raises TransientWarehouseError: another session has the month's lock, or goes on writing to its partition
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
-    :raises MainTableError: a table that isn't the month's partition has its name, or one's index that of its index;
+    :raises MainTableError: the main table is an earlier version's, and can't be brought over;
+        or a table that isn't the month's partition has its name, or one's index that of its index;
         or something that somebody has defined keeps the month out, or its rows from being changed
     """
     source, month = tables.source, tables.month
     with transaction(connection) as cursor:
+        require_current(cursor, source)
         lock(cursor, "month", source.name, str(month), holder=tables.name)
         partition = lock_partition(cursor, tables)
         state = sum_up(cursor, partition) if partition else None
@@ -167,9 +170,7 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     cursor.execute(render(f"postgres/{'create_empty_partition' if by_inserts else 'move_rows'}.sql", **names))
     take_over(cursor, tables)
     with login_search_path(cursor):
-        cursor.execute(
-            render("postgres/publish_month.sql", **names), {"filename": tables.source.filename(tables.month)}
-        )
+        cursor.execute(render("postgres/publish_month.sql", **names), {"month": tables.month.first_day})
     if by_inserts:
         with firing(cursor):
             cursor.execute(render("postgres/insert_rows.sql", **names))
@@ -215,7 +216,7 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
     if found.rows == 0:
         return 0, 0
     require_no_obstacle(cursor, both.tables)
-    with firing(cursor):
+    with _of_another_file(cursor, both), firing(cursor):
         row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
     inserted, deleted, updated, changed = row or (0, 0, 0, 0)
     if updated != changed:
@@ -226,6 +227,23 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
             f"stage_month with its downstream tasks"
         )
     return inserted + updated, deleted + updated
+
+
+@contextmanager
+def _of_another_file(cursor: psycopg.Cursor[Any], both: _Both) -> Iterator[None]:
+    """Let rows that an earlier file of another name had get the name of the file."""
+    values = {"filename": both.tables.filename, "month": both.tables.month.first_day}
+    statement = f"SELECT EXISTS(SELECT FROM {both.partition.name} WHERE filename <> %s)"  # noqa: S608 our name
+    if not both.compare_values or cursor.execute(statement, [both.tables.filename]).fetchone() == (False,):
+        yield
+        return
+    cursor.execute(f"ALTER TABLE {both.partition.name} DROP CONSTRAINT IF EXISTS of_one_file")
+    yield
+    cursor.execute(
+        f"ALTER TABLE {both.partition.name} ADD CONSTRAINT of_one_file "
+        f"CHECK (filename = %(filename)s AND source_month = %(month)s::date)",
+        values,
+    )
 
 
 def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:

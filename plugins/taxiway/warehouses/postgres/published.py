@@ -39,6 +39,8 @@ def difference_to(
         return f"{partition.name} holds {state.rows} rows that the ledger knows nothing of"
     if state.rows != published.rows_staged:
         return f"{partition.name} holds {state.rows} rows, the ledger has {published.rows_staged}"
+    if published.filename != tables.filename:
+        return f"{partition.name} was published from {published.filename}, a month's file is {tables.filename} now"
     if published.digest is None:
         return f"an earlier version published {partition.name}, and noted no digest of its rows: they may be changed"
     if state.digest != published.digest:

@@ -80,7 +80,7 @@ class PostgresMonth(PublishedMonth):
     def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
         found = self.cursor.execute(
             render(f"postgres/{name}.sql", main_table=self.source.main_table, **names),
-            {"filename": self.source.filename(self.month), **(values or {})},
+            {"month": self.month.first_day, **(values or {})},
         )
         titles = [column.name for column in found.description or ()]
         return [dict(zip(titles, row, strict=True)) for row in found.fetchall()]

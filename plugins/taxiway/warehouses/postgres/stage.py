@@ -124,7 +124,7 @@ def _stage_plain(
             render(
                 "postgres/create_plain_staging_table.sql", staging_table=tables.staging_table, columns=source.columns
             ),
-            {"filename": source.filename(tables.month)},
+            {"filename": tables.filename, "month": tables.month.first_day},
         )
     rows = CanonicalRows(layout.columns)
     try:

@@ -1,0 +1,7 @@
+-- Gives the attempts of a source the unpacked file's name, where an earlier version entered the downloaded file's.
+-- Grain: the rows of load_events of one source.
+-- Parameters: dataset (with its project); bound: source, destination.
+-- Twice: safe, a name without .gz stays as it is.
+UPDATE `{{ dataset }}.load_events`
+SET filename = SUBSTR(filename, 1, LENGTH(filename) - 3)
+WHERE source = @source AND destination = @destination AND ENDS_WITH(filename, '.csv.gz')

@@ -1,0 +1,7 @@
+-- Gives the attempts of a source the unpacked file's name, where an earlier version entered the downloaded file's.
+-- Grain: the rows of the ledger of one source.
+-- Parameters: bound: source, destination.
+-- Twice: safe, a name without .gz stays as it is.
+UPDATE taxiway.loads
+SET filename = LEFT(filename, -3)
+WHERE source = %(source)s AND destination = %(destination)s AND filename LIKE '%%.csv.gz'

@@ -1,0 +1,198 @@
+"""Brings over a main table that version 0.1.0 made: partitioned by ``filename``, the downloaded file's name.
+
+Input: such a table, with its partitions and the ledger. Output: a table of the same name that is partitioned by
+``source_month``, with the same partitions, rows and ids; ``filename`` is the unpacked file's name, in the ledger too.
+One transaction, which holds the lock on definitions and keeps everybody from the main table. The second time there is
+nothing to do. No row is written: a partition stays the table that it was, and gets two columns whose value is a
+constant. A table's partition key can't be changed, so the main table itself is another one afterwards. What people
+have made of the earlier one goes over to it, or is named before anything is changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, NamedTuple
+
+import psycopg
+
+from taxiway.errors import MainTableError
+from taxiway.messages import fitting
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.errors import is_transient, said_by
+from taxiway.warehouses.postgres.main_table_objects import login_search_path
+from taxiway.warehouses.postgres.partition import Partition, sum_up
+from taxiway.warehouses.sql import identifier, render
+
+EARLIER_PARTITION_KEY = "LIST (filename)"
+"""What the main table of an earlier version is partitioned by."""
+
+DESTINATION = "postgres"
+
+_BOUND = re.compile(r"FOR VALUES IN \('((?:[^']|'')*)'\)")
+
+log = logging.getLogger(__name__)
+
+
+class _Month(NamedTuple):
+    """A partition of the earlier main table.
+
+    :param partition: its name, quoted and with its schema
+    """
+
+    partition: str
+    month: Month
+
+
+def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Bring the source's main table over; the caller has found that it is an earlier version's with the right columns.
+
+    :param cursor: of a transaction that holds the lock on definitions
+    :raises MainTableError: names everything that can't be brought over, and the statements before and after
+    """
+    table = f"public.{source.main_table}"
+    names = {"table_name": table}
+    _months_to_bring_over(cursor, source)
+    try:
+        with cursor.connection.transaction():
+            # Readers go on while the rows are counted.
+            cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            # Somebody may have made something of it before it was locked.
+            months = _months_to_bring_over(cursor, source)
+            log.info("%s: %s is an earlier version's: %d months are brought over", source.name, table, len(months))
+            digests = {each: sum_up(cursor, Partition(each.partition, True)).digest for each in months}
+            _move(cursor, source, names, months)
+            for each, digest in digests.items():
+                _renew_digest(cursor, source, each, digest)
+            cursor.execute(render("postgres/rename_files.sql"), {"source": source.name, "destination": DESTINATION})
+    except psycopg.Error as error:
+        if is_transient(error):
+            raise
+        detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
+        raise MainTableError(
+            f"{source.name}: {table} is an earlier version's and can't be brought over: expected that all that was "
+            f"made of it goes over, found that Postgres says: {said_by(error)}.{detail} Nothing was changed: drop "
+            f"what it names, load a month again, and make it again afterwards"
+        ) from error
+    log.info("%s: %s is partitioned by source_month now, with every row and id", source.name, table)
+
+
+def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_Month]:
+    """Return the partitions, if each holds a month of the source and nothing is in the way.
+
+    :raises MainTableError: names what is in the way
+    """
+    before, after = source.file.split("{month}")
+    file = re.compile(f"{re.escape(before)}([0-9]{{4}}-[0-9]{{2}}){re.escape(after)}")
+    months, strangers = list[_Month](), list[str]()
+    found = cursor.execute(
+        render("postgres/find_earlier_partitions.sql"), {"table_name": f"public.{source.main_table}"}
+    ).fetchall()
+    for partition, bound in found:
+        value = _BOUND.fullmatch(bound)
+        name = file.fullmatch(value[1].replace("''", "'")) if value else None
+        if name is None:
+            strangers.append(partition)
+        else:
+            months.append(_Month(partition, Month.parse(name[1])))
+    _require_no_obstacle(cursor, source, strangers)
+    return months
+
+
+def _require_no_obstacle(cursor: psycopg.Cursor[Any], source: Source, strangers: list[str]) -> None:
+    """Make sure that everything can be brought over.
+
+    :param strangers: partitions that hold no month of the source
+    :raises MainTableError: names what can't
+    """
+    table = f"public.{source.main_table}"
+    found: list[tuple[str, str, str | None]] = [
+        (
+            f"the partition {name}, which isn't that of one file {source.file}",
+            f"ALTER TABLE {table} DETACH PARTITION {name}",
+            None,
+        )
+        for name in strangers
+    ]
+    rows = cursor.execute(render("postgres/find_bring_over_obstacles.sql"), {"table_name": table})
+    found += [(what, remedy, restored) for _, what, remedy, restored in rows if remedy not in {f[1] for f in found}]
+    if not found:
+        return
+    named = found[: fitting(f"{what}; {remedy}; {restored or ''}; " for what, remedy, restored in found)]
+    more = len(found) - len(named)
+    restored = " ".join(f"{' '.join(each[2].split())};" for each in named if each[2])
+    raise MainTableError(
+        f"{source.name}: {table} is an earlier version's, partitioned by filename, and can't be brought over: found "
+        f"{'; '.join(each[0] for each in named)}{f' and {more} more' if more else ''}; expected only what goes over to "
+        f"a table that is partitioned by source_month (docs/main-table.md). Nothing was changed: run as its owner, or "
+        f"as the superuser (make psql AS=postgres), {' '.join(f'{each[1]};' for each in named)} and load a month again"
+        f"{f', which names the other {more}' if more else ''}"
+        f"{f'. Afterwards, run {restored}' if restored else ''}"
+    )
+
+
+def _move(cursor: psycopg.Cursor[Any], source: Source, names: dict[str, str], months: list[_Month]) -> None:
+    """Put a new main table in the earlier one's place, and its partitions below it."""
+    table = names["table_name"]
+    plan = cursor.execute(render("postgres/plan_bring_over.sql"), names).fetchall()
+    settings = cursor.execute(render("postgres/carry_over.sql"), {**names, "partition_index": None}).fetchone()
+    indexes = [
+        definition
+        for each in months
+        for (definition,) in cursor.execute(render("postgres/find_filename_indexes.sql"), {"partition": each.partition})
+    ]
+    (earlier,) = cursor.execute("SELECT 'earlier_' || to_regclass(%s)::oid", [table]).fetchone() or ("",)
+    for each in months:
+        cursor.execute(f"ALTER TABLE {table} DETACH PARTITION {each.partition}")
+    cursor.execute(f"ALTER TABLE {table} RENAME TO {identifier(earlier)}")
+    cursor.execute(
+        render(
+            "postgres/create_main_table.sql", main_table=source.main_table, columns=source.columns, title=source.title
+        )
+    )
+    _revoke_default_privileges(cursor, table)
+    for is_before, statement in plan:
+        if is_before:
+            cursor.execute(statement)
+    # Refused by Postgres where anything refers to it still.
+    cursor.execute(f"DROP TABLE public.{identifier(earlier)}")
+    if settings and settings[0]:
+        cursor.execute(f"ALTER TABLE {table} {settings[0]}")
+    for is_before, statement in plan:
+        if not is_before:
+            cursor.execute(statement)
+    for each in months:
+        values = {"filename": source.filename(each.month), "month": each.month.first_day}
+        cursor.execute(render("postgres/bring_over_partition.sql", partition=each.partition.replace("%", "%%")), values)
+    # An index may need functions of somebody's.
+    with login_search_path(cursor):
+        for definition in indexes:
+            cursor.execute(definition)
+        for each in months:
+            cursor.execute(
+                f"ALTER TABLE {table} ATTACH PARTITION {each.partition} FOR VALUES IN ('{each.month.first_day}')"
+            )
+
+
+def _revoke_default_privileges(cursor: psycopg.Cursor[Any], table: str) -> None:
+    """Take rights from the new main table that ALTER DEFAULT PRIVILEGES gave it: it gets the earlier one's."""
+    statement = (
+        "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END "
+        "FROM pg_class CROSS JOIN LATERAL aclexplode(relacl) WHERE oid = to_regclass(%s) AND grantee <> relowner"
+    )
+    for (grantee,) in cursor.execute(statement, [table]).fetchall():
+        cursor.execute(f"REVOKE ALL ON {table} FROM {grantee}")
+
+
+def _renew_digest(cursor: psycopg.Cursor[Any], source: Source, each: _Month, earlier_digest: str) -> None:
+    cursor.execute(
+        render("postgres/renew_digest.sql"),
+        {
+            "source": source.name,
+            "month": each.month.first_day,
+            "destination": DESTINATION,
+            "earlier_digest": earlier_digest,
+            "digest": sum_up(cursor, Partition(each.partition, True)).digest,
+        },
+    )
