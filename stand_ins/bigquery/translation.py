@@ -59,7 +59,7 @@ def _typed(node: exp.Expression, sql_type: str) -> exp.Expression:
 
 
 def _make_literal(node: exp.Literal) -> exp.Expression:
-    if node.is_string or not node.this.isdigit() or isinstance(node.parent, (exp.Limit, exp.Offset)):
+    if node.is_string or not node.this.isdigit() or isinstance(node.parent, (exp.Limit, exp.Offset, exp.Ordered)):
         return node
     return _typed(node.copy(), "INT64")
 
@@ -166,7 +166,8 @@ _MAKERS: dict[type, Callable[[Any], exp.Expression]] = {
     exp.GroupConcat: _make_group_concat,
     exp.Chr: lambda node: _call("chr", exp.Cast(this=node.expressions[0], to=exp.DataType.build("INT"))),
     exp.RegexpLike: lambda node: _call("regexp_matches", node.this, node.expression),
-    exp.CountIf: lambda node: _call("count_if", node.this),
+    # DuckDB's gives NULL if there are no rows.
+    exp.CountIf: lambda node: _call("coalesce", _call("count_if", node.this), exp.Literal.number(0)),
     exp.SafeFunc: lambda node: _call("bq_parse_datetime_or_null", *node.this.expressions),
     exp.Length: lambda node: _call("bq_length", node.this),
     exp.Trim: lambda node: _call("bq_trim", node.this),

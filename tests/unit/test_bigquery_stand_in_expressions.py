@@ -203,6 +203,8 @@ def test_fails_where_google_fails(catalog: Catalog, expression: str) -> None:
     "query",
     [
         "SELECT COUNT(*), COUNT(n), COUNT(DISTINCT n), COUNTIF(n > 1), SUM(n), MIN(n), MAX(n) FROM source",
+        "SELECT COUNT(*), COUNTIF(n > 1), SUM(n) FROM source WHERE FALSE",
+        "SELECT s, n FROM source WHERE n > 0 ORDER BY 2 DESC, 1",
         "SELECT SUM(m), CAST(SUM(m) AS STRING) FROM source",
         "SELECT STRING_AGG(s, '\\n' ORDER BY s), STRING_AGG(s ORDER BY s DESC) FROM source",
         "SELECT n, SUM(m) FROM source GROUP BY n HAVING COUNT(*) > 1 ORDER BY n",
