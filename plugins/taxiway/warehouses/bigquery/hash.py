@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
 from taxiway.errors import MissingInputError
 from taxiway.files.csv_header import read_layout
+from taxiway.files.rejects import Reject
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import require_few_rejects
 from taxiway.warehouses.bigquery import rejects
 from taxiway.warehouses.bigquery.jobs import Jobs, Started, first_usable_job
 from taxiway.warehouses.bigquery.statements import statement
@@ -52,14 +53,15 @@ def hashing_job_name(attempt: Attempt, staged_by: str) -> str:
     return f"taxiway_{attempt.fetched_load_id}_hash_rows_{key}"
 
 
-def finish_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, file: Download, job: Any) -> tuple[int, int]:
+def finish_hashing(
+    jobs: Jobs, tables: CloudTables, attempt: Attempt, file: Download, job: Any
+) -> tuple[int, int, Sequence[Reject]]:
     """Count the rows that have an id; where some have none, find out which, and keep their lines.
 
     :param attempt: the step's
     :param file: the downloaded file
-    :return: rows that have an id, and rows of the file that are rejected
+    :return: rows that have an id, rows of the file that are rejected, and the first of those that are rejected here
     :raises MissingInputError: the rows are not there
-    :raises RejectLimitError: more rows that can't be read than the source allows
     :raises BalanceError: the lines that can't be read aren't those that have no id
     """
     jobs.require_success(job)
@@ -67,7 +69,7 @@ def finish_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, file: Down
     before = attempt.rows_rejected or 0
     missing = (attempt.rows_read or 0) - before - hashed
     if missing == 0:
-        return hashed, before
+        return hashed, before, []
     reasons = rejects.find_unreadable(jobs, tables)
     header, layout, blocks = read_layout(tables.source, tables.month, unpacked_month(tables.source, tables.month, file))
     found = rejects.with_line_numbers(
@@ -76,8 +78,7 @@ def finish_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, file: Down
     rejects.keep(jobs, tables, attempt.load_id, found.kept)
     # First: what isn't there because the table was emptied is no rejected row.
     rejects.require_all_found(tables, found.count, missing, kinds=len(reasons))
-    require_few_rejects(tables, before + missing, attempt.rows_read or 0, found.kept)
-    return hashed, before + missing
+    return hashed, before + missing, found.kept
 
 
 def require_table(jobs: Jobs, tables: CloudTables, table: str, left_by: str) -> bigquery.Table:

@@ -13,7 +13,7 @@ from typing import Any
 from taxiway.download.download import Download
 from taxiway.loads.attempts import Attempt, attempt_of
 from taxiway.loads.load import Counts
-from taxiway.loads.publication import Difference, Measured, Published
+from taxiway.loads.publication import Difference, Measured, Published, require_few_rejects
 from taxiway.loads.step_names import HASH, PUBLISH, STAGE, UPLOAD
 from taxiway.loads.warehouse import Pending, Resumed
 from taxiway.warehouses.bigquery import ledger
@@ -187,7 +187,7 @@ class BigQueryWarehouse:
         job = self._done(resumed, lambda: start_hashing(self.jobs, self.load, attempt, staged["staged_by"]))
         if isinstance(job, Pending):
             return job
-        hashed, rejected = finish_hashing(self.jobs, self.load, attempt, file, job)
+        hashed, rejected, named = finish_hashing(self.jobs, self.load, attempt, file, job)
         self.record(attempt, rows_staged=hashed, rows_rejected=rejected)
         return hashed
 
