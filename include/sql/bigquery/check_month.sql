@@ -1,23 +1,17 @@
+{%- import "bigquery/_measures.sql" as measures -%}
 -- Counts what is about to be published, for the month's balance, and measures what the source's checks ask for.
 -- Grain: one row; check_1 is the measure of the first check, and so on.
 -- Parameters: rows_table (with its project and dataset), checks (those that are measured on a column); bound: filename,
 -- month, first_moment, next_first_moment (of the month, as DATETIME).
 -- Twice: safe, it only reads.
--- Shares are counted here and divided by the caller. They are of all rows: a row whose field is empty counts as one
--- that is neither negative nor outside the month.
+-- Shares are counted here and divided by the caller. They are of all rows.
 SELECT
     COUNT(*) AS row_count,
     COUNTIF(filename = @filename AND source_month = @month) AS file_row_count,
     COUNT(DISTINCT unique_row_id) AS distinct_ids
 {%- for check in checks %},
     COUNTIF(
-{%- if check.measure == 'share_null' -%}
-        `{{ check.column }}` IS NULL
-{%- elif check.measure == 'share_negative' -%}
-        `{{ check.column }}` < 0
-{%- elif check.measure == 'share_outside_month' -%}
-        `{{ check.column }}` < @first_moment OR `{{ check.column }}` >= @next_first_moment
-{%- endif -%}
+        {{ measures[check.measure](check) }}
     ) AS check_{{ loop.index }}
 {%- endfor %}
 FROM `{{ rows_table }}`

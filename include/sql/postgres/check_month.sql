@@ -1,23 +1,18 @@
+{%- import "postgres/_measures.sql" as measures -%}
 -- Counts what is about to be published, for the month's balance, measures what the source's checks ask for, and counts
 -- the rows that break a constraint of the main table.
 -- Grain: one row.
 -- Parameters: rows_table, checks (those that are measured on a column), broken (conditions, each true of a row that
 -- breaks a constraint); bound: filename, first_day (of the month), next_first_day.
 -- Twice: safe, it only reads.
--- A share is of all rows: a row whose field is empty counts as one that is neither negative nor outside the month.
+-- A share is of all rows.
 SELECT
     COUNT(*) AS row_count,
     COUNT(*) FILTER (WHERE filename = %(filename)s AND source_month = %(first_day)s::date) AS file_row_count
 {%- for check in checks %},
     COUNT(*) FILTER (
         WHERE
-{%- if check.measure == 'share_null' %}
-        {{ check.column | identifier }} IS NULL
-{%- elif check.measure == 'share_negative' %}
-        {{ check.column | identifier }} < 0
-{%- elif check.measure == 'share_outside_month' %}
-        {{ check.column | identifier }} < %(first_day)s::date OR {{ check.column | identifier }} >= %(next_first_day)s::date
-{%- endif %}
+        {{ measures[check.measure](check) }}
     )::double precision / NULLIF(COUNT(*), 0) AS {{ check.name | identifier }}
 {%- endfor %}
 {%- for is_broken in broken %},
