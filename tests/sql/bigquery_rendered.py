@@ -20,6 +20,7 @@ TABLES = CloudTables(GREEN, Month(2019, 1), "manual__1", settings=SETTINGS)
 
 OWN: dict[str, dict[str, Any]] = {
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
+    "evaluate": {"expression": "SUM(fare_amount)"},
     "merge_month": {"month": "2019-01-01"},
     "rename_file": {"month": "2019-01-01"},
 }

@@ -30,6 +30,7 @@ RUN: dict[str, Any] = {
 
 OWN: dict[str, dict[str, Any]] = {
     "create_main_table": {"title": GREEN.title},
+    "evaluate": {"expression": "SUM(fare_amount)"},
     "number_duplicate_rows": {"named": True},
     "drop_unreadable_rows": {"named": False},
     "find_differences": {"compare_values": True},

@@ -61,8 +61,10 @@ MACROS = {"as_type", "row_id", "row_text", "field", "is_readable", "typed_text",
 NAMES_OF_CODE = {
     "postgres/record_step.sql": {"column"},
     "postgres/check_month.sql": {"is_broken", "loop.index"},
+    "postgres/evaluate.sql": {"expression"},
     "postgres/find_broken_row.sql": {"is_broken"},
     "bigquery/check_month.sql": {"loop.index"},
+    "bigquery/evaluate.sql": {"expression"},
     "bigquery/merge_month.sql": {"month"},
     "bigquery/rename_file.sql": {"month"},
 }

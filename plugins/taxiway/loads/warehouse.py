@@ -121,6 +121,15 @@ class Warehouse(Protocol):
     def measure(self, attempt: Attempt) -> Measured:
         """Count the rows that are ready to be published, and measure what the source's checks are about."""
 
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an SQL expression over the rows that are ready to be published.
+
+        A step before publishing asks for what it decides on, for example ``sum(fare_amount)``.
+
+        :param expression: an aggregate that every warehouse understands; comes from code, never from users
+        :raises MissingInputError: no rows are ready
+        """
+
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
         """Publish the month, whole or not at all, and record it.
 

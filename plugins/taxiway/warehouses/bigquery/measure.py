@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import Counted, Measured
@@ -43,3 +44,14 @@ def measure(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Measured:
         {check.name: found[f"check_{number}"] / ready if ready else None for number, check in enumerate(of_columns, 1)},
         ledger.rows_of_neighbours(jobs, tables) if len(of_columns) < len(source.checks) else [],
     )
+
+
+def evaluate(jobs: Jobs, tables: CloudTables, expression: str) -> Any:
+    """Return the value of an expression over the rows that are ready to be published.
+
+    :param expression: an aggregate; comes from code, never from users
+    :raises MissingInputError: the rows are not there
+    """
+    require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
+    (row,) = jobs.run(statement("evaluate", rows_table=tables.rows_table, expression=expression))
+    return row["value"]

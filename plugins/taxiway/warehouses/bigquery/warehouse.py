@@ -23,7 +23,7 @@ from taxiway.warehouses.bigquery.file_order import is_later
 from taxiway.warehouses.bigquery.hash import finish_hashing, hashing_job_name, start_hashing
 from taxiway.warehouses.bigquery.jobs import Jobs, last_job
 from taxiway.warehouses.bigquery.main_table import ensure_main_table
-from taxiway.warehouses.bigquery.measure import measure
+from taxiway.warehouses.bigquery.measure import evaluate, measure
 from taxiway.warehouses.bigquery.publication_jobs import confirm_publication, find_publication
 from taxiway.warehouses.bigquery.publish import (
     failed_publication,
@@ -189,11 +189,17 @@ class BigQueryWarehouse:
             return job
         hashed, rejected, named = finish_hashing(self.jobs, self.load, attempt, file, job)
         self.record(attempt, rows_staged=hashed, rows_rejected=rejected)
+        # Also on another try, which finds these rows rejected already.
+        require_few_rejects(self.load, rejected, attempt.rows_read or 0, named)
         return hashed
 
     def measure(self, attempt: Attempt) -> Measured:
         """Count and measure the month's rows."""
         return measure(self.jobs, self.load, attempt)
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an SQL expression over the rows that are ready to be published."""
+        return evaluate(self.jobs, self.load, expression)
 
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
         """Publish the month in one statement, once no other run is publishing it."""

@@ -13,6 +13,7 @@ from taxiway.warehouses.postgres.main_table_objects import find_constraints, mea
 from taxiway.warehouses.postgres.published import rows_of_neighbours
 from taxiway.warehouses.postgres.run_tables import require_table
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
 
 
 def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> Measured:
@@ -37,3 +38,15 @@ def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -
         rows_of_neighbours(cursor, tables),
         refused,
     )
+
+
+def evaluate(cursor: psycopg.Cursor[Any], tables: LoadTables, expression: str) -> Any:
+    """Return the value of an expression over the rows that are ready to be published.
+
+    :param expression: an aggregate; comes from code, never from users
+    :raises MissingInputError: the rows are not there
+    """
+    require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
+    found = cursor.execute(render("postgres/evaluate.sql", rows_table=tables.rows_table, expression=expression))
+    row = found.fetchone()
+    return row[0] if row else None

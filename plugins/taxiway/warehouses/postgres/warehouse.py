@@ -18,7 +18,7 @@ from taxiway.warehouses.postgres import cleanup, ledger
 from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.main_table_objects import require_no_obstacle
-from taxiway.warehouses.postgres.measure import measure
+from taxiway.warehouses.postgres.measure import evaluate, measure
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
 from taxiway.warehouses.postgres.publish import merge_month
 from taxiway.warehouses.postgres.published import counts_alone_agree, difference_to, find_published
@@ -106,6 +106,11 @@ class PostgresWarehouse:
         """Count and measure the month's rows."""
         with transaction(self.connection) as cursor:
             return measure(cursor, self.load, attempt)
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an SQL expression over the rows that are ready to be published."""
+        with transaction(self.connection) as cursor:
+            return evaluate(cursor, self.load, expression)
 
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts:
         """Publish the month in one transaction."""
