@@ -12,7 +12,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
-from tests.loading import lines_of, load, query, staging_tables, table_digest, write_gzip
+from tests.loading import lines_of, load, query, write_gzip
 
 WARNINGS = "SELECT state, warnings FROM taxiway.loads ORDER BY load_id"
 
@@ -39,21 +39,6 @@ def test_a_sample_month_passes_every_check(connect: Connect, green: Source, yell
         load(connection, source, "2019-03", sample(source, Month(2019, 3), tmp_path, rows=2000))
 
     assert query(connection, WARNINGS) == [("published", []), ("published", [])]
-
-
-def test_the_file_of_another_month_is_not_published(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    right = sample(green, Month(2019, 3), tmp_path)
-    load(connection, green, "2019-03", right)
-    before = table_digest(connection, green)
-
-    with pytest.raises(CheckFailedError, match=r"green 2019-03: .*another_month: share outside .* is 1, expected"):
-        load(connection, green, "2019-03", sample(green, Month(2019, 4), tmp_path), run_id="manual__2")
-
-    assert table_digest(connection, green) == before
-    assert staging_tables(connection) == []
-    state, error = query(connection, "SELECT state, error FROM taxiway.loads ORDER BY load_id DESC LIMIT 1")[0]
-    assert (state, "another_month" in error) == ("failed", True)
 
 
 @pytest.mark.parametrize(
@@ -83,20 +68,6 @@ def test_trips_without_a_pickup_are_not_published(connect: Connect, green: Sourc
 
     with pytest.raises(CheckFailedError, match=r"missing_pickups: share null of lpep_pickup_datetime is 0\.0125"):
         load(connect(), green, "2019-03", path)
-
-
-def test_rows_are_compared_with_the_months_around(connect: Connect, green: Source, tmp_path: Path) -> None:
-    """The first month has no neighbour yet, the second one has one, the third has two."""
-    connection = connect()
-    load(connection, green, "2019-01", sample(green, Month(2019, 1), tmp_path, rows=400))
-    load(connection, green, "2019-03", sample(green, Month(2019, 3), tmp_path, rows=400))
-    load(connection, green, "2019-02", sample(green, Month(2019, 2), tmp_path, rows=100))
-
-    *others, (state, [warning]) = query(connection, WARNINGS)
-
-    assert others == [("published", []), ("published", [])]
-    assert state == "published"
-    assert warning.startswith("rows_like_neighbours: rows to neighbours is 0.25, expected at least 0.5 and at most 2")
 
 
 def test_a_warning_made_a_failure_stops_the_month(connect: Connect, green: Source, tmp_path: Path) -> None:

@@ -124,29 +124,6 @@ def test_a_step_that_reads_another_yaml_file_says_so_and_the_next_attempt_keeps_
     ]
 
 
-def test_a_run_whose_bytes_are_published_ends_at_once(connect: Connect, green: Source, file: Download) -> None:
-    connection = connect()
-    load_all(connection, tables(green), file)
-
-    fetched = load_all(connection, tables(green, "manual__2"), file)
-
-    assert fetched.nothing_to_do is not None
-    assert "is published with the same bytes" in fetched.nothing_to_do
-    assert query(connection, ENTRIES)[1:] == [(1, "download_month", "unchanged", None, True)]
-    counts = (
-        "SELECT rows_read, rows_inserted, rows_deleted, rows_unchanged FROM taxiway.loads WHERE state = 'unchanged'"
-    )
-    assert query(connection, counts) == [(40, 0, 0, 40)]
-
-
-def test_force_loads_the_same_bytes_again(connect: Connect, green: Source, file: Download) -> None:
-    connection = connect()
-    load_all(connection, tables(green), file)
-
-    assert load_all(connection, tables(green, "manual__2"), file, force=True).nothing_to_do is None
-    assert query(connection, ENTRIES)[1:] == [(1, "merge_month", "published", None, True)]
-
-
 def test_a_month_whose_partition_was_dropped_is_loaded_again(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     load_all(connection, tables(green), file)
@@ -155,44 +132,6 @@ def test_a_month_whose_partition_was_dropped_is_loaded_again(connect: Connect, g
 
     assert load_all(connection, tables(green, "manual__2"), file).nothing_to_do is None
     assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(40,)]
-
-
-def test_a_failed_download_is_an_entry_and_the_next_try_another(
-    connect: Connect, green: Source, file: Download
-) -> None:
-    connection = connect()
-
-    def broken() -> Download:
-        raise errors.DownloadError("green 2019-01: the mirror is down")
-
-    with pytest.raises(errors.DownloadError):
-        fetch_month(connection, tables(green), broken)
-    load_all(connection, tables(green), file)
-
-    assert query(connection, ENTRIES) == [
-        (1, "download_month", "failed", "download_month: green 2019-01: the mirror is down", True),
-        (2, "merge_month", "published", None, True),
-    ]
-
-
-def test_a_worker_that_was_killed_leaves_an_abandoned_attempt(connect: Connect, green: Source, file: Download) -> None:
-    """The step is begun again although nobody ended it: the attempt before it is nobody's."""
-    connection = connect()
-    load = tables(green)
-    fetch_month(connection, load, lambda: file)
-    killed = ledger.step(connection, load, "stage_month")
-    killed.__enter__()
-
-    staged = stage_month(connection, load, file)
-    hash_rows(connection, load, staged)
-    check_month(connection, load)
-    merge_month(connection, load)
-
-    assert query(connection, ENTRIES) == [
-        (1, "stage_month", "abandoned", "stage_month: its worker ended without a word", True),
-        (2, "merge_month", "published", None, True),
-    ]
-    assert query(connection, "SELECT url, rows_read FROM taxiway.loads WHERE attempt = 2") == [(file.url, 40)]
 
 
 def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
@@ -211,22 +150,6 @@ def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
     assert merge_month(connection, load) == Counts(40, 0, 0)
     found = query(connection, ENTRIES)
     assert [entry[:3] for entry in found] == [(1, "hash_rows", "failed"), (2, "merge_month", "published")]
-
-
-def test_a_month_that_is_not_available_is_skipped(connect: Connect, green: Source) -> None:
-    connection = connect()
-    load = LoadTables(green, Month(2021, 8), "scheduled__1")
-
-    def never() -> Download:
-        raise AssertionError("a month that isn't there is not asked for")
-
-    fetched = fetch_month(connection, load, never)
-
-    assert fetched.file is None
-    assert fetched.nothing_to_do == (
-        "green 2021-08: not available: include/sources/green.yaml says that there are the months 2019-01 to 2021-07"
-    )
-    assert query(connection, ENTRIES) == [(1, "download_month", "skipped", fetched.nothing_to_do, True)]
 
 
 def test_a_source_without_a_last_month_goes_on(green: Source) -> None:
@@ -420,31 +343,6 @@ def test_attempts_at_work_and_between_two_steps_are_left_alone(connect: Connect,
     assert query(connection, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
-def test_an_attempt_that_is_open_for_a_day_is_marked_and_may_go_on(
-    connect: Connect, green: Source, file: Download
-) -> None:
-    """Nobody has begun its next step. Whoever does begins another attempt."""
-    connection = connect()
-    slow = tables(green, "slow")
-    staged = stage_month(connection, slow, file)
-    with connection.transaction():
-        connection.execute("UPDATE taxiway.loads SET started_at = now() - interval '25 hours'")
-
-    fetch_month(connection, tables(green, "manual__2"), lambda: file)
-    assert query(connection, STATES) == [
-        ("slow", "abandoned", "stage_month"),
-        ("manual__2", "running", "download_month"),
-    ]
-
-    hash_rows(connection, slow, staged)
-    check_month(connection, slow)
-    assert merge_month(connection, slow) == Counts(40, 0, 0)
-    assert query(connection, "SELECT state, rows_read FROM taxiway.loads WHERE run_id = 'slow' ORDER BY load_id") == [
-        ("abandoned", 40),
-        ("published", 40),
-    ]
-
-
 def test_a_step_that_goes_on_does_not_bring_its_ended_attempt_back(
     connect: Connect, green: Source, file: Download
 ) -> None:
@@ -460,24 +358,6 @@ def test_a_step_that_goes_on_does_not_bring_its_ended_attempt_back(
         (1, "abandoned"),
         (2, "running"),
     ]
-
-
-def test_a_main_table_of_somebody_elses_is_entered(connect: Connect, green: Source, file: Download) -> None:
-    connection = connect()
-    with connection.transaction():
-        connection.execute("CREATE TABLE public.green_tripdata (a integer)")
-
-    with pytest.raises(errors.MainTableError):
-        fetch_month(connection, tables(green), lambda: file)
-    with pytest.raises(errors.MainTableError):
-        stage_month(connection, tables(green, "manual__2"), file)
-
-    found = query(connection, "SELECT run_id, step, state, error FROM taxiway.loads ORDER BY load_id")
-    assert [entry[:3] for entry in found] == [
-        ("scheduled__1", "download_month", "failed"),
-        ("manual__2", "stage_month", "failed"),
-    ]
-    assert all("the table public.green_tripdata is there" in entry[3] for entry in found)
 
 
 def test_rejected_rows_belong_to_the_attempt_that_publishes(connect: Connect, green: Source, tmp_path: Path) -> None:

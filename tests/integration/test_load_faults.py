@@ -25,7 +25,6 @@ from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.loading import (
     check_month,
-    fetch_month,
     hash_rows,
     ids,
     lines_of,
@@ -33,7 +32,6 @@ from tests.loading import (
     merge_month,
     query,
     source_file,
-    specified_ids,
     stage_month,
     staging_tables,
     table_digest,
@@ -79,26 +77,6 @@ def test_a_staging_table_that_a_crash_has_emptied_is_not_taken_for_an_empty_mont
     assert merge_month(connection, run) == Counts(0, 0, 60)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    ["DELETE FROM {rows} WHERE ctid = '(0,1)'", "UPDATE taxiway.loads SET rows_read = rows_read + 1"],
-    ids=["a row is lost", "a row too few was hashed"],
-)
-def test_a_month_that_does_not_balance_is_not_published(
-    spoil: str, connect: Connect, green: Source, file: Download
-) -> None:
-    connection = connect()
-    run = tables(green, "manual__1")
-    hash_rows(connection, run, stage_month(connection, run, file))
-    with connection.transaction():
-        connection.execute(spoil.format(rows=run.rows_table))
-
-    with pytest.raises(errors.BalanceError, match=r"green 2019-01: the month doesn't balance: 6[01] rows read"):
-        check_month(connection, run)
-
-    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(0,)]
-
-
 def test_a_month_with_rows_of_another_file_is_not_published(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     run = tables(green, "manual__1")
@@ -111,120 +89,10 @@ def test_a_month_with_rows_of_another_file_is_not_published(connect: Connect, gr
         check_month(connection, run)
 
 
-def test_of_two_runs_the_file_of_the_later_one_stays(
-    connect: Connect, green: Source, tmp_path: Path, file: Download
-) -> None:
-    """The first run has staged the old file; before it publishes, a second one has published the corrected file."""
-    first, second = connect(), connect()
-    old = tables(green, "scheduled__1")
-    hash_rows(first, old, stage_month(first, old, file))
-    check_month(first, old)
-    corrected = tmp_path / "corrected" / green.download_name(MONTH)
-    write_sample_month(green, MONTH, corrected, rows=60, revision=1)
-    load(second, green, "2019-01", corrected, run_id="manual__2")
-    published = table_digest(second, green)
-
-    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
-        merge_month(first, old)
-
-    assert table_digest(second, green) == published
-
-
-@pytest.fixture
-def corrected(green: Source, tmp_path: Path) -> Path:
-    path = tmp_path / "corrected" / green.download_name(MONTH)
-    write_sample_month(green, MONTH, path, rows=60, revision=1)
-    return path
-
-
 def fail(connection: psycopg.Connection[Any], run: LoadTables, step: str) -> None:
     """Begin a step and let it fail for a reason that passes."""
     with pytest.raises(errors.TransientWarehouseError), ledger.step(connection, run, step):
         raise errors.TransientWarehouseError("green 2019-01: the server is shutting down")
-
-
-def test_of_two_runs_the_file_of_the_later_one_stays_when_the_earlier_one_is_tried_again(
-    connect: Connect, green: Source, file: Download, corrected: Path
-) -> None:
-    """Another try is another attempt, with a higher number; its file is as old as it was."""
-    connection = connect()
-    old = tables(green, "scheduled__1")
-    fetch_month(connection, old, lambda: file)
-    staged = stage_month(connection, old, file)
-    hash_rows(connection, old, staged)
-    check_month(connection, old)
-    load(connection, green, "2019-01", corrected, run_id="manual__2")
-    published = table_digest(connection, green)
-    fail(connection, old, "merge_month")
-
-    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
-        merge_month(connection, old)
-    # Staging it again changes nothing about that.
-    hash_rows(connection, old, stage_month(connection, old, file))
-    check_month(connection, old)
-    with pytest.raises(errors.SupersededError, match="green 2019-01: a run that began later"):
-        merge_month(connection, old)
-
-    assert table_digest(connection, green) == published
-
-
-def test_a_file_that_is_fetched_again_is_a_new_one(
-    connect: Connect, green: Source, file: Download, corrected: Path
-) -> None:
-    connection = connect()
-    first = tables(green, "scheduled__1")
-    fetch_month(connection, first, lambda: file)
-    load(connection, green, "2019-01", corrected, run_id="manual__2")
-
-    fetch_month(connection, first, lambda: file)
-    hash_rows(connection, first, stage_month(connection, first, file))
-    check_month(connection, first)
-    merge_month(connection, first)
-
-    expected = specified_ids(green, Path(file.path))
-    assert table_digest(connection, green) == digest(expected)
-
-
-def test_what_is_published_is_the_later_file_whatever_its_attempts_number(
-    connect: Connect, green: Source, file: Download, corrected: Path
-) -> None:
-    """The earlier run publishes on its second try, and the later one behind it on its first."""
-    connection = connect()
-    earlier, later = tables(green, "scheduled__1"), tables(green, "manual__2")
-    for run, its_file in ((earlier, file), (later, source_file(corrected))):
-        fetch_month(connection, run, lambda: its_file)  # noqa: B023
-        hash_rows(connection, run, stage_month(connection, run, its_file))
-        check_month(connection, run)
-    fail(connection, earlier, "merge_month")
-    merge_month(connection, earlier)
-    merge_month(connection, later)
-
-    assert query(connection, "SELECT sha256 FROM taxiway.months") == [(source_file(corrected).sha256,)]
-    again = fetch_month(connection, tables(green, "manual__3"), lambda: source_file(corrected))
-    assert again.nothing_to_do is not None
-
-
-def test_a_later_run_that_finds_its_file_published_keeps_an_earlier_file_out(
-    connect: Connect, green: Source, file: Download, corrected: Path
-) -> None:
-    """Its publisher took the corrected file back, and the mirror has the first one again."""
-    connection = connect()
-    load(connection, green, "2019-01", Path(file.path))
-    earlier = tables(green, "scheduled__1")
-    fetch_month(connection, earlier, lambda: source_file(corrected))
-    hash_rows(connection, earlier, stage_month(connection, earlier, source_file(corrected)))
-    check_month(connection, earlier)
-    assert fetch_month(connection, tables(green, "manual__3"), lambda: file).nothing_to_do is not None
-    published = table_digest(connection, green)
-
-    with pytest.raises(errors.SupersededError, match=r"green 2019-01: a run that began later .* found it published"):
-        merge_month(connection, earlier)
-
-    assert table_digest(connection, green) == published
-    assert query(connection, "SELECT last_state, sha256 FROM taxiway.months") == [("unchanged", file.sha256)]
-    # What is fetched from now on is the newest file, whichever it is.
-    load(connection, green, "2019-01", corrected, run_id="manual__4")
-    assert query(connection, "SELECT sha256 FROM taxiway.months") == [(source_file(corrected).sha256,)]
 
 
 def test_publishing_is_not_believed_without_looking(connect: Connect, green: Source, file: Download) -> None:

@@ -19,12 +19,9 @@ from taxiway.sources.source import Column, Source
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import (
-    check_month,
-    hash_rows,
     ids,
     lines_of,
     load,
-    merge_month,
     query,
     source_file,
     stage_month,
@@ -136,73 +133,8 @@ def test_loading_again_during_another_months_load_changes_nothing(connect: Conne
     assert query(first, "SELECT count(*) FROM public.green_tripdata") == [(600,)]
 
 
-def test_one_month_loaded_twice_at_once_is_there_once(connect: Connect, green: Source, tlc: Path) -> None:
-    path = tlc / "heads/green/green_tripdata_2019-01.csv.gz"
-    results: list[object] = []
-
-    def load_one(number: int) -> None:
-        try:
-            results.append(load(connections[number], green, "2019-01", path, run_id=f"run__{number}"))
-        except BaseException as error:
-            results.append(error)
-
-    connections = [connect() for _ in range(4)]
-    threads = [threading.Thread(target=load_one, args=[number]) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-
-    assert sorted(map(str, results)) == sorted(
-        map(str, [Counts(100, 0, 0), Counts(0, 0, 100), Counts(0, 0, 100), Counts(0, 0, 100)])
-    )
-    connection = connect()
-    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(100,)]
-    assert staging_tables(connection) == []
-
-
-def test_a_corrected_file_replaces_its_month(connect: Connect, green: Source, tmp_path: Path, tlc: Path) -> None:
-    connection = connect()
-    original = tlc / "heads/green/green_tripdata_2019-01.csv.gz"
-    load(connection, green, "2019-01", original)
-    load(connection, green, "2019-02", tlc / "heads/green/green_tripdata_2019-02.csv.gz", "other")
-    head, *rows = lines_of(original)
-    changed = [*rows[3:90], rows[90].replace("2019", "2018", 1), *rows[91:], ROW, ROW.replace("9.3", "9.4")]
-    corrected = write_gzip(tmp_path / original.name, [head, *changed])
-
-    counts = load(connection, green, "2019-01", corrected, run_id="manual__2")
-
-    # Three rows dropped, one changed (went and came), two added.
-    assert counts == Counts(inserted=3, deleted=4, unchanged=96)
-    fresh = connect_fresh(connect, green, corrected)
-    assert ids_of(connection, green, original.name) == fresh
-    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(199,)]
-
-
-def connect_fresh(connect: Connect, green: Source, path: Path) -> list[str]:
-    """Ids as the specification gives them, computed outside the database."""
-    _, *rows = [line.split(",") for line in lines_of(path)]
-    return sorted(unique_row_ids(green.columns, rows))
-
-
 def ids_of(connection: object, source: Source, filename: str) -> list[str]:
     return sorted(row_id.replace("-", "") for row_id in ids(connection, source, filename))  # type: ignore[arg-type]
-
-
-def test_identical_rows_all_stay_and_keep_their_ids(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    other = ROW.replace("9.3", "10.3")
-    path = green_file(tmp_path, green, [ROW, other, ROW, ROW.replace(",8,", ",8.00,"), other, ROW + ""])
-
-    counts = load(connection, green, "2019-01", path)
-    first = ids(connection, green)
-    again = load(connection, green, "2019-01", path, run_id="manual__2")
-
-    assert counts == Counts(inserted=6, deleted=0, unchanged=0)
-    assert len(set(first)) == 6
-    assert ids_of(connection, green, path.name) == connect_fresh(connect, green, path)
-    assert again == Counts(inserted=0, deleted=0, unchanged=6)
-    assert sorted(ids(connection, green)) == sorted(first)
 
 
 @pytest.mark.parametrize("most_named", [0, 2, 10_000])
@@ -400,16 +332,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(connect: Connect, green:
     assert load(connect(), green, "2019-01", path).inserted == 1
 
 
-def test_a_header_only_is_an_error_unless_the_source_allows_it(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    path = green_file(tmp_path, green, [])
-
-    with pytest.raises(errors.EmptyMonthError, match="allow_empty: true"):
-        load(connection, green, "2019-01", path)
-    assert load(connection, replace(green, allow_empty=True), "2019-01", path, "manual__2") == Counts(0, 0, 0)
-    assert query(connection, "SELECT count(*) FROM public.green_tripdata") == [(0,)]
-
-
 BAD_ROWS = {
     "word in a number": (ROW.replace("1.68", "far"), "line 3: trip_distance is 'far'"),
     "fraction in an integer": (ROW.replace(",42,", ",42.5,"), "line 3: PULocationID is '42.5'"),
@@ -503,20 +425,6 @@ def test_a_reader_sees_the_month_whole_or_not_at_all(connect: Connect, green: So
     assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(1,)]
     reader.rollback()
     assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(50,)]
-
-
-def test_publishing_again_after_a_worker_died_returns_the_same_counts(
-    connect: Connect, green: Source, tmp_path: Path
-) -> None:
-    connection = connect()
-    tables = LoadTables(green, Month.parse("2019-01"), "manual__1")
-    path = green_file(tmp_path, green, [ROW, ROW])
-    hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
-    check_month(connection, tables)
-
-    first = merge_month(connection, tables)
-
-    assert first == merge_month(connection, tables) == Counts(inserted=2, deleted=0, unchanged=0)
 
 
 def test_the_ledger_tells_what_was_loaded_from_where(connect: Connect, green: Source, tmp_path: Path) -> None:

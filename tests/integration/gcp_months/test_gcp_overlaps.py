@@ -139,43 +139,6 @@ def test_what_nobody_ended_keeps_the_rules_that_it_began_under(
 # Which file is the later one
 
 
-def test_of_two_runs_the_file_of_the_one_that_began_later_stays(
-    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
-) -> None:
-    """Also where the earlier one is tried again: that makes its attempt the later one, not its file."""
-    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    cloud.ready(early, samples(january))
-    cloud.ready(late, samples(january, revision=1))
-    cloud.publish(late)
-
-    for number in range(2):
-        with pytest.raises(SupersededError, match="a run that began later has published the month"):
-            cloud.publish(early)
-        entry = cloud.loads(green, january)[-1 if number else 0]
-        assert (entry.run_id, entry.state, entry.number) == ("manual__1", "failed", number + 1)
-    assert [entry.load_number for entry in cloud.loads(green, january)] == [1, 2, 3]
-
-    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
-    # A new download of the same run is the later file again.
-    cloud.ready(early, samples(january))
-    assert cloud.publish(early).inserted > 0
-    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january)))
-
-
-def test_a_file_that_was_fetched_later_replaces_one_whose_publication_took_several_tries(
-    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
-) -> None:
-    early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    cloud.ready(early, samples(january))
-    cloud.ready(late, samples(january, revision=1))
-    ledger.record(cloud.jobs(), early, cloud.attempt(early), "merge_month", "failed", error="a quota")
-    cloud.publish(early)
-
-    cloud.publish(late)
-
-    assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, samples(january, revision=1)))
-
-
 @pytest.mark.parametrize("published", [True, False])
 def test_an_older_file_does_not_come_back_into_the_lake(
     published: bool, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
@@ -433,28 +396,6 @@ def test_a_publication_that_failed_does_not_excuse_wrong_rows(
 
 
 # A worker that is lost
-
-
-def test_attempts_of_other_runs_that_cannot_be_at_work_any_more_are_marked_abandoned(
-    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
-) -> None:
-    for run in ("manual__lost", "manual__at_work"):
-        cloud.fetch(cloud.tables(green, january, run), samples(january))
-    cloud.query(
-        "UPDATE `$taxi.load_events` SET started_at = TIMESTAMP_ADD(started_at, INTERVAL -25 HOUR) "
-        f"WHERE month = DATE '{january}-01' AND run_id = 'manual__lost'"
-    )
-
-    cloud.fetch(cloud.tables(green, january, "manual__next"), samples(january))
-
-    found = cloud.query(
-        f"SELECT run_id, state, error FROM `$taxi.loads` WHERE month = DATE '{january}-01' ORDER BY load_number"
-    )
-    assert found == [
-        ("manual__lost", "abandoned", "download_month or a later step: its worker ended without a word"),
-        ("manual__at_work", "running", None),
-        ("manual__next", "running", None),
-    ]
 
 
 def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(

@@ -1,0 +1,212 @@
+"""What is not published: rows that can't be read, a month that doesn't balance, one that fails a check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from taxiway.errors import (
+    BalanceError,
+    CheckFailedError,
+    MainTableError,
+    MissingInputError,
+    RejectLimitError,
+)
+from taxiway.loads.load import Counts
+from taxiway.loads.step_names import CHECK, HASH, PUBLISH, STAGE
+from taxiway.loads.steps import Step, before_publishing
+from taxiway.loads.warehouse import Warehouse
+from taxiway.sources.checks import MEASURES, Check
+from tests.conformance.conftest import Months
+from tests.conformance.harness import Harness
+from tests.conformance.run import Run
+from tests.loading import specified_ids
+
+
+def test_rows_that_cannot_be_read_are_kept_and_the_others_load(harness: Harness, months: Months) -> None:
+    first, second, third, *others = months.rows()
+    field, line = second.replace(",1,", ",1.5,"), "1,2"
+    run = months.run(source=replace(months.source, max_rejected_share=0.5))
+
+    counts = run.complete(months.file([first, field, third, line, *others]))
+
+    assert counts == Counts(5, 0, 0)
+    good = months.file([first, third, *others], "good")
+    assert harness.ids(run.load) == sorted(specified_ids(months.source, good))
+    (first_kept, second_kept) = harness.rejects(run.load)
+    assert first_kept[:2] == (3, field)
+    assert "PULocationID is '1.5', expected a whole number" in first_kept[2]
+    assert second_kept == (5, line, "2 fields, expected 4")
+    (entry,) = harness.attempts(run.load)
+    assert entry.counts == (7, 2, 5)
+
+
+@pytest.mark.parametrize("bad", ["1,2", "x"], ids=["line", "field"])
+def test_more_rejected_rows_than_the_source_allows_publish_nothing(bad: str, harness: Harness, months: Months) -> None:
+    good, *rows = months.rows()
+    bad = good.replace("0.50", "x") if bad == "x" else bad
+    run = months.run()
+
+    with pytest.raises(RejectLimitError, match=r"1 of 6 rows can't be read, expected at most 0\.10%") as caught:
+        run.complete(months.file([*rows, bad]))
+
+    assert "line 7: " in str(caught.value)
+    assert harness.ids(run.load) == []
+    assert [kept[:2] for kept in harness.rejects(run.load)] == [(7, bad)]
+    (entry,) = harness.attempts(run.load)
+    assert (entry.stands, entry.counts[:2]) == (("manual__1", 1, "failed"), (6, 1))
+    assert harness.left_behind(run.load) == []
+
+
+def test_a_month_that_does_not_balance_is_not_published(harness: Harness, months: Months) -> None:
+    """A row is lost, then added, after the rows have their ids."""
+    file = months.file(months.rows())
+    run = months.run()
+    run.download(file)
+    run.go_on(before=CHECK)
+    lost, copied, *_ = specified_ids(months.source, file)
+
+    harness.lose_ready_row(run.load, lost)
+    with pytest.raises(BalanceError, match="the month doesn't balance: 6 rows read, 5 ready to be published"):
+        run.do(CHECK)
+    for number in range(2):
+        harness.add_ready_row(run.load, copied, f"{number:032d}")
+    with pytest.raises(BalanceError, match="the month doesn't balance: 6 rows read, 7 ready to be published"):
+        run.do(CHECK, again=True)
+
+    assert harness.ids(run.load) == []
+    assert [entry.state for entry in harness.attempts(run.load)] == ["failed", "failed"]
+
+
+def test_a_check_that_fails_publishes_nothing(harness: Harness, months: Months) -> None:
+    """The file of the next month under this one's name."""
+    run = months.run()
+
+    with pytest.raises(CheckFailedError, match=r"another_month: share outside month of .* is 1, expected"):
+        run.complete(months.file(months.rows(month=months.month.next())))
+
+    assert harness.ids(run.load) == []
+    (entry,) = harness.attempts(run.load)
+    assert (entry.step, entry.state) == (CHECK, "failed")
+    assert "another_month" in str(entry.error)
+    assert harness.left_behind(run.load) == []
+
+
+def test_a_check_that_warns_publishes_and_the_ledger_has_the_warning(harness: Harness, months: Months) -> None:
+    """Its rows are compared with each other, and their number with that of the month before."""
+    neighbours = Check("rows_like_neighbours", "rows_to_neighbours", None, 0.5, 2.0, "warn", "cut off")
+    source, next_month = replace(months.source, checks=(*months.source.checks, neighbours)), months.month.next()
+    before, run = months.run(source=source), months.run(source=source, month=next_month)
+    assert before.complete(months.file(months.rows())) == Counts(6, 0, 0)
+    first, second = months.rows(2, next_month)
+
+    assert run.complete(months.file([first.replace("0.50", "-0.50"), second], "next")) == Counts(2, 0, 0)
+
+    assert [entry.warnings for entry in harness.attempts(before.load)] == [()]
+    (entry,) = harness.attempts(run.load)
+    assert entry.state == "published"
+    assert entry.warnings == (
+        "negative_fares: share negative of fare_amount is 0.5, expected at most 0.15: more refunds than usual",
+        "rows_like_neighbours: rows to neighbours is 0.3333, expected at least 0.5 and at most 2: cut off",
+    )
+
+
+def test_every_measure_is_measured_on_every_type_of_column(harness: Harness, months: Months) -> None:
+    """Each warehouse has a macro for it, in its own ``_measures.sql``."""
+    checks = tuple(
+        Check(f"check_{measure}_{column.name}", measure, column.name, None, 1.0, "fail", "x")
+        for measure, types in MEASURES.items()
+        for column in months.source.columns
+        if column.type in types
+    )
+    run = months.run(source=replace(months.source, checks=checks))
+    first, second, *others = months.rows()
+    run.download(
+        months.file([first.replace("0.50", "-0.50"), second, *others, first.replace(str(months.month), "2001-01")])
+    )
+    run.go_on(before=CHECK)
+
+    with harness.open(run.load) as warehouse, warehouse.step(CHECK) as attempt:
+        shares = warehouse.measure(attempt).shares
+
+    assert set(shares) == {check.name for check in checks}
+    found = {name: share for name, share in shares.items() if share}
+    assert found == {
+        "check_share_outside_month_lpep_pickup_datetime": pytest.approx(1 / 7),
+        "check_share_negative_fare_amount": pytest.approx(1 / 7),
+        "check_share_null_store_and_fwd_flag": pytest.approx(1 / 7),
+        "check_share_null_fare_amount": pytest.approx(1 / 7),
+    }
+
+
+def test_another_table_in_the_main_tables_place_is_refused_and_stays(harness: Harness, months: Months) -> None:
+    source = replace(months.source, main_table="mine")
+    table = harness.main_table(source)
+    harness.create_table(table)
+    harness.do(f"INSERT INTO {table} (unique_row_id, mine) VALUES (1, 2)")
+    run = months.run(source=source)
+
+    with pytest.raises(MainTableError, match="Rename it"):
+        run.complete(months.file(months.rows()))
+
+    assert harness.ask(f"SELECT unique_row_id, mine FROM {table}") == [(1, 2)]
+    (entry,) = harness.attempts(run.load)
+    assert entry.state == "failed"
+
+
+def check_sums(warehouse: Warehouse, outputs: Any = None, resumed: Any = None) -> None:
+    """Fail a month in which all fares together are zero."""
+    with warehouse.step("check_sums"):
+        if warehouse.evaluate("sum(fare_amount)") == 0:
+            raise CheckFailedError(f"{warehouse.load.where}: fare_amount sums to zero. Nothing was published")
+
+
+def test_a_step_before_publishing_is_one_line_and_its_function(harness: Harness, months: Months) -> None:
+    run = Run.of(harness, months.source, months.month, "manual__1", before_publishing(Step("check_sums", check_sums)))
+    rows = months.rows()
+    zero = [",".join([*row.split(",")[:3], "0.00"]) for row in rows]
+
+    with pytest.raises(CheckFailedError, match="fare_amount sums to zero"):
+        run.complete(months.file(zero))
+    assert run.complete(months.file(rows, "corrected")) == Counts(6, 0, 0)
+
+    failed, published = harness.attempts(run.load)
+    assert (failed.stands, failed.step) == (("manual__1", 1, "failed"), "check_sums")
+    assert failed.error == f"check_sums: {run.load.where}: fare_amount sums to zero. Nothing was published"
+    assert (published.stands, published.step) == (("manual__1", 2, "published"), PUBLISH)
+    assert harness.left_behind(run.load) == []
+
+
+def test_a_step_asks_for_the_value_of_an_expression_over_the_ready_rows(harness: Harness, months: Months) -> None:
+    run = months.run()
+    run.download(months.file(months.rows()))
+    run.go_on(before=HASH)
+
+    with harness.open(run.load) as warehouse, pytest.raises(MissingInputError, match=f"clear the task {STAGE}"):
+        warehouse.evaluate("count(*)")
+    run.do(HASH)
+    with harness.open(run.load) as warehouse:
+        assert warehouse.evaluate("sum(fare_amount)") == Decimal("16.5")
+        assert warehouse.evaluate("count(DISTINCT pulocationid)") == 6
+        assert warehouse.evaluate("max(store_and_fwd_flag)") == "N"
+        assert warehouse.evaluate("min(CASE WHEN pulocationid > 100 THEN fare_amount END)") is None
+
+
+def test_steps_that_are_cleared_reject_the_same_rows_again(harness: Harness, months: Months) -> None:
+    """What the error of rejected rows advises: clear a task with its downstream tasks."""
+    first, second, *others = months.rows()
+    run = months.run(source=replace(months.source, max_rejected_share=0.5))
+    run.ready(months.file([first, second.replace(",1,", ",x,"), "1,2", *others]))
+    kept = harness.rejects(run.load)
+    assert len(kept) == 2
+
+    run.do(STAGE)
+    run.go_on(after=STAGE)
+
+    assert run.publish() == Counts(5, 0, 0)
+    assert [entry.counts for entry in harness.attempts(run.load)] == [(7, 2, 5)] * 2
+    of_attempts = [harness.rejects(run.load).count(line) for line in kept]
+    assert of_attempts == [2, 2]
