@@ -345,6 +345,15 @@ OBSTACLES = {
         "the rule note",
     ),
     "a publication of its rows": (f"CREATE PUBLICATION taxi FOR TABLE {MAIN}", "the publication taxi"),
+    "a column of its rows' type": (
+        f"CREATE TABLE public.audit (number int, trip {MAIN}); "
+        f"INSERT INTO public.audit SELECT 1, trip FROM {MAIN} AS trip LIMIT 1",
+        r"column trip of table public\.audit",
+    ),
+    "a member of its rows' type": (
+        f"CREATE TYPE public.pair AS (number int, trip {MAIN})",
+        r"column trip of composite type public\.pair",
+    ),
     "a materialized view": (
         f"CREATE MATERIALIZED VIEW public.totals AS SELECT sum(total_amount) FROM {MAIN}",
         r"materialized view public\.totals",

@@ -46,6 +46,7 @@ dependents AS (
     SELECT DISTINCT
         depending.classid,
         depending.objid,
+        0 AS objsubid,
         filenames.is_main,
         rewriting.ev_class,
         depending_relation.relkind
@@ -90,6 +91,7 @@ dependents AS (
     SELECT
         depending.classid,
         depending.objid,
+        depending.objsubid,
         TRUE AS is_main,
         NULL::oid AS ev_class,
         NULL::"char" AS relkind
@@ -158,13 +160,21 @@ obstacles AS (
         CASE
             WHEN dependents.relkind IN ('v', 'm')
                 THEN PG_DESCRIBE_OBJECT('pg_catalog.pg_class'::regclass, dependents.ev_class, 0)
-            ELSE PG_DESCRIBE_OBJECT(dependents.classid, dependents.objid, 0)
+            ELSE PG_DESCRIBE_OBJECT(dependents.classid, dependents.objid, dependents.objsubid)
         END AS found,
         CASE
             WHEN dependents.relkind = 'm' THEN FORMAT('DROP MATERIALIZED VIEW %%s', dependents.ev_class::regclass)
             WHEN dependents.relkind = 'v' THEN FORMAT('DROP VIEW %%s', dependents.ev_class::regclass)
             WHEN definition.oid IS NOT NULL
                 THEN FORMAT('ALTER TABLE %%s DROP CONSTRAINT %%I', definition.conrelid::regclass, definition.conname)
+            -- A column of another table, whose values stay as text.
+            WHEN holder.relkind = 'c'
+                THEN FORMAT('ALTER TYPE %%s ALTER ATTRIBUTE %%I TYPE text', holder.oid::regclass, holding.attname)
+            WHEN holding.attname IS NOT NULL
+                THEN
+                    FORMAT(
+                        'ALTER TABLE %%1$s ALTER COLUMN %%2$I TYPE text USING %%2$I::text', holder.oid::regclass, holding.attname
+                    )
             ELSE FORMAT('DROP %%s %%s', UPPER(named.type), named.identity)
         END AS remedy,
         CASE dependents.relkind
@@ -174,6 +184,13 @@ obstacles AS (
     FROM dependents
     LEFT JOIN pg_catalog.pg_constraint AS definition
         ON dependents.classid = 'pg_catalog.pg_constraint'::regclass AND dependents.objid = definition.oid
+    LEFT JOIN pg_catalog.pg_attribute AS holding
+        ON
+            dependents.classid = 'pg_catalog.pg_class'::regclass
+            AND dependents.objsubid > 0
+            AND dependents.objid = holding.attrelid
+            AND dependents.objsubid = holding.attnum
+    LEFT JOIN pg_catalog.pg_class AS holder ON holding.attrelid = holder.oid
     CROSS JOIN LATERAL PG_IDENTIFY_OBJECT(dependents.classid, dependents.objid, 0) AS named
     WHERE
         COALESCE(definition.conparentid, 0) = 0

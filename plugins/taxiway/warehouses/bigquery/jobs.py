@@ -185,10 +185,15 @@ class Jobs:
             return None
 
     @explains
-    def add_labels(self, table: bigquery.Table, labels: Mapping[str, str]) -> None:
-        """Give a table labels beside those that it has."""
-        table.labels = {**table.labels, **labels}
-        self.client.update_table(table, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
+    def add_labels(self, table: str, labels: Mapping[str, str]) -> None:
+        """Give a table labels beside those that it has.
+
+        :param table: its name with project and dataset
+        """
+        # As it is now: BigQuery refuses a description that was read before a statement changed the table.
+        found = self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
+        found.labels = {**found.labels, **labels}
+        self.client.update_table(found, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
 
     @property
     def _retry(self) -> Any:

@@ -77,13 +77,19 @@ def bring_over(jobs: Jobs, tables: CloudTables) -> None:
     if found is None or found.labels.get(FILENAME_LABEL) == UNPACKED or not _has_earlier_columns(found):
         return
     log.info("%s: %s is an earlier version's: its rows get the names of unpacked files", tables.where, found.table_id)
+    _rename_files(jobs, tables)
+    jobs.add_labels(tables.main_table, {FILENAME_LABEL: UNPACKED})
+    # A run of the earlier version may have published meanwhile.
+    _rename_files(jobs, tables)
+
+
+def _rename_files(jobs: Jobs, tables: CloudTables) -> None:
     for row in jobs.run(statement("find_earlier_names", main_table=tables.main_table)):
         month = row["source_month"].isoformat()
         jobs.run(statement("rename_file", main_table=tables.main_table, month=month))
-        log.info("%s: %s: the rows of %s have it", tables.where, found.table_id, month)
+        log.info("%s: %s: the rows of %s have it", tables.where, tables.main_table, month)
     values = {"source": tables.source.name, "destination": DESTINATION}
     jobs.run(statement("rename_files", values, dataset=tables.dataset))
-    jobs.add_labels(found, {FILENAME_LABEL: UNPACKED})
 
 
 def _has_earlier_columns(table: bigquery.Table) -> bool:

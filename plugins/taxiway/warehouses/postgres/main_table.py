@@ -36,6 +36,12 @@ _KINDS = {
 """What Postgres calls each kind of relation, and the word of it that ALTER takes."""
 
 
+LONGEST_BRING_OVER = "30min"
+"""Longest wait for another session that makes definitions, such as one that brings a main table over."""
+
+_BRING_OVER_ADVICE = "It may be bringing over an earlier version's main table, which takes minutes: let it end"
+
+
 def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """Create the ledger where it is absent; one of an earlier version gets what it lacks.
 
@@ -62,7 +68,7 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """
     require_server(cursor.connection, source.name)
     ensure_ledger(cursor, source)
-    lock(cursor, "definitions")
+    _lock_definitions(cursor, source)
     _ensure_main_table(cursor, source)
     let_reader_read(cursor, *LEDGER, f"public.{source.main_table}")
 
@@ -74,8 +80,14 @@ def require_current(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """
     found = _described(cursor, source)
     if found is not None and found[2] == EARLIER_PARTITION_KEY:
-        lock(cursor, "definitions")
+        _lock_definitions(cursor, source)
         _ensure_main_table(cursor, source)
+
+
+def _lock_definitions(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Wait until no other session makes definitions: one that brings a table over may take minutes."""
+    holder = f"taxiway definitions of public.{source.main_table}"
+    lock(cursor, "definitions", holder=holder, longest=LONGEST_BRING_OVER, advice=_BRING_OVER_ADVICE)
 
 
 def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:

@@ -233,14 +233,15 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
 def _of_another_file(cursor: psycopg.Cursor[Any], both: _Both) -> Iterator[None]:
     """Let rows that an earlier file of another name had get the name of the file."""
     values = {"filename": both.tables.filename, "month": both.tables.month.first_day}
-    statement = f"SELECT EXISTS(SELECT FROM {both.partition.name} WHERE filename <> %s)"  # noqa: S608 our name
+    partition = both.partition.name.replace("%", "%%")
+    statement = f"SELECT EXISTS(SELECT FROM {partition} WHERE filename <> %s)"  # noqa: S608 our name
     if not both.compare_values or cursor.execute(statement, [both.tables.filename]).fetchone() == (False,):
         yield
         return
     cursor.execute(f"ALTER TABLE {both.partition.name} DROP CONSTRAINT IF EXISTS of_one_file")
     yield
     cursor.execute(
-        f"ALTER TABLE {both.partition.name} ADD CONSTRAINT of_one_file "
+        f"ALTER TABLE {partition} ADD CONSTRAINT of_one_file "
         f"CHECK (filename = %(filename)s AND source_month = %(month)s::date)",
         values,
     )
