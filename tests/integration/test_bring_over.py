@@ -22,6 +22,7 @@ from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.partition import Partition, sum_up
+from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
@@ -315,6 +316,20 @@ def test_what_people_have_made_of_it_goes_over(
     assert load(earlier, green, "2019-04", files("2019-04"), "manual__new") == Counts(8, 0, 0)
     assert query(earlier, "SELECT count(*) FROM public.noted") == [(8,)]
     assert query(earlier, "SELECT count(*) FROM public.totals WHERE filename = 'green_tripdata_2019-04.csv'") != [(0,)]
+
+
+def test_a_comparison_says_that_a_load_brings_the_table_over(
+    earlier: psycopg.Connection[Any], green: Source, files: Files
+) -> None:
+    def read() -> str:
+        with PostgresMonths(earlier).reading(green, Month(2019, 1)) as month:
+            return str(month.sums()["row_count"])
+
+    with pytest.raises(errors.MainTableError, match="load any month of green, which brings the table over"):
+        read()
+    fetched(earlier, green, "2019-01", files)
+
+    assert int(read()) > 0
 
 
 OBSTACLES = {

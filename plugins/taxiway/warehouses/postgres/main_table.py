@@ -73,13 +73,18 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     let_reader_read(cursor, *LEDGER, f"public.{source.main_table}")
 
 
+def is_earlier(cursor: psycopg.Cursor[Any], source: Source) -> bool:
+    """Say whether the main table is an earlier version's, which the next load brings over."""
+    found = _described(cursor, source)
+    return found is not None and found[2] == EARLIER_PARTITION_KEY
+
+
 def require_current(cursor: psycopg.Cursor[Any], source: Source) -> None:
     """Bring the main table over if it is an earlier version's: Taxiway may be upgraded in the middle of a run.
 
     :raises MainTableError: as :func:`ensure_tables`
     """
-    found = _described(cursor, source)
-    if found is not None and found[2] == EARLIER_PARTITION_KEY:
+    if is_earlier(cursor, source):
         _lock_definitions(cursor, source)
         _ensure_main_table(cursor, source)
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 
-from taxiway.errors import TransientWarehouseError, WarehouseError
+from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
 from taxiway.loads.published_months import PublishedMonth, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
+from taxiway.warehouses.postgres.main_table import is_earlier
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.sql import render
 
@@ -53,10 +54,17 @@ class PostgresMonths:
 
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
+        :raises MainTableError: the main table is an earlier version's
         """
         where = f"{source.name} {month}: compare"
         with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            if is_earlier(cursor, source):
+                raise MainTableError(
+                    f"{where}: found public.{source.main_table} as version 0.1.0 made it, expected one partitioned by "
+                    f"source_month: load any month of {source.name}, which brings the table over with every row, and "
+                    f"compare again"
+                )
             yield PostgresMonth(cursor, source, month)
 
     def is_loading(self, source: Source, month: Month) -> bool:
