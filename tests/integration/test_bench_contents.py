@@ -94,7 +94,7 @@ def test_a_partition_without_its_guarantees_is_refused(connect: Connect, yellow:
     for statement in (
         f"CREATE {kind} part (LIKE {main})",
         index,
-        f"ALTER TABLE {main} ATTACH PARTITION part FOR VALUES IN ('a')",
+        f"ALTER TABLE {main} ATTACH PARTITION part FOR VALUES IN ('2019-01-01')",
     ):
         connection.execute(statement)  # type: ignore[call-overload]
     connection.commit()
