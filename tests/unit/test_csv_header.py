@@ -14,7 +14,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 
 MONTH = Month(2019, 1)
-WHERE = "lime 2019-01: lime_2019-01.csv.gz: "
+WHERE = "lime 2019-01: lime_2019-01.csv: "
 HEADER = b"VendorID,Fare,Flag\n"
 CHANGE = "If the source has changed for good, change include/sources/lime.yaml and the main table: docs/sources.md"
 
