@@ -445,7 +445,7 @@ def test_a_month_that_is_published_during_the_comparison_is_not_unchanged(
     cloud.load(green, january, published, "manual__0")
     name = cloud.tables(green, january).object_name
 
-    class Overtaken(BigQueryWarehouse):
+    class SupersededDuringComparison(BigQueryWarehouse):
         def difference_to(self, found: Published) -> Difference | None:
             difference = super().difference_to(found)
             cloud.load(green, january, other, "manual__1")
@@ -454,7 +454,7 @@ def test_a_month_that_is_published_during_the_comparison_is_not_unchanged(
 
     tables = cloud.tables(green, january, "manual__2")
     file = source_file(published)
-    fetched = download_month(Overtaken(cloud.jobs(), cloud.bucket, tables), lambda: file)
+    fetched = download_month(SupersededDuringComparison(cloud.jobs(), cloud.bucket, tables), lambda: file)
 
     assert fetched.nothing_to_do is None
 

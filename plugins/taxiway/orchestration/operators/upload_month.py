@@ -10,7 +10,7 @@ class UploadMonthOperator(StepOperator):
     """Look through a downloaded month's lines, and upload the file as it is, unless the bucket has it.
 
     If lines can't be read as rows, they are kept as rejects, and a copy without them is uploaded for the load.
-    Returns the object's name and generation, and the file's columns in their order.
+    Returns the object's name, generation, columns in their order and rows, and how many lines are rejected.
     """
 
     step = UPLOAD_MONTH

@@ -94,7 +94,7 @@ class Bucket:
                 str(path),
                 content_type=CONTENT_TYPE,
                 if_generation_match=int(found.generation or 0) if found is not None else 0,
-                # Whoever finds a later file's bytes there already says so in the metadata alone.
+                # A run that finds its file's bytes there already changes the metadata alone.
                 if_metageneration_match=int(found.metageneration or 0) if found is not None else None,
                 checksum="md5",
                 timeout=REQUEST_SECONDS,
