@@ -110,7 +110,7 @@ def write_months(folder: Path, source: Source, scale: Scale) -> None:
         wanted += [(TRANSFER, FIRST_MONTH, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
     for name, month, rows in wanted:
         path = folder / name / source.file_path(month)
-        write_sample_month(source, month, path, rows=rows, repeats=False)
+        write_sample_month(source, month, path, rows=rows, duplicates=False)
         if name == CORRECTED:
             lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
             for number in range(1 + CORRECTED_EVERY // 2, len(lines), CORRECTED_EVERY):

@@ -14,14 +14,14 @@ from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.ledger import Entry, Ledger, find_loads
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.statements import Statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.loading import source_file
 
-SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)
+SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "taxi", 10**9)
 
 
 @dataclass
@@ -52,9 +52,9 @@ class Cloud:
 
     def set_up(self) -> Cloud:
         """Create the bucket and the dataset."""
-        places = Places(self.settings, "test")
-        places.ensure_bucket(self.storage)
-        places.ensure_dataset(self.bigquery)
+        provisioner = Provisioner(self.settings, "test")
+        provisioner.ensure_bucket(self.storage)
+        provisioner.ensure_dataset(self.bigquery)
         return self
 
     def jobs(self, where: str = "test") -> Jobs:

@@ -30,7 +30,14 @@ from dags_backfill.configuration import (
 from dags_backfill.creation import check_conf, create_backfill
 from dags_backfill.dag_files import ParsedDag, parse_dag
 from dags_backfill.errors import EXIT_FAILED, BackfillError, BackfillStopped
-from dags_backfill.leftovers import Settled, bury_jobs, is_ours, open_runs, settle, unfinished_backfill
+from dags_backfill.interrupted_runs import (
+    Reconciled,
+    fail_dead_jobs,
+    is_ours,
+    open_runs,
+    reconcile,
+    unfinished_backfill,
+)
 from dags_backfill.lock import BackfillLock, require_postgres
 from dags_backfill.outcome import RunStatus, retry_reason, statuses
 from dags_backfill.output import Output, log_file
@@ -107,10 +114,10 @@ class _Command:
             f"with: {self.request.command(reprocess=self.request.reprocess_of_the_rest)}"
         )
 
-    def go(self) -> int:
+    def execute(self) -> int:
         if self.request.dry_run:
             return self._dry_run()
-        if self._drives():
+        if self._runs_tasks_itself():
             self.api.start_if_missing()
         self._load_executors()
         parsed = parse_dag(self.request.dag_id)
@@ -128,7 +135,7 @@ class _Command:
         finally:
             lock.release()
 
-    def _drives(self) -> bool:
+    def _runs_tasks_itself(self) -> bool:
         """Say whether tasks will probably be run here, rather than by a scheduler."""
         from airflow.models.dag import DagModel
 
@@ -136,10 +143,10 @@ class _Command:
 
         with create_session() as session:
             dag = session.get(DagModel, self.request.dag_id)
-            drives = dag is None or bool(dag.is_paused) or not scheduler_is_alive(session)
+            runs_here = dag is None or bool(dag.is_paused) or not scheduler_is_alive(session)
         # Processes that are forked next must not share a connection with this one.
         settings.get_engine().dispose()
-        return drives
+        return runs_here
 
     def _load_executors(self) -> None:
         """Load the configured executors before anything is changed."""
@@ -155,10 +162,10 @@ class _Command:
         with create_session() as session:
             if lock.holder(session) is not None:
                 self._refuse(lock)
-            # A call settles unfinished runs first. A dry run does the same, and rolls it back.
+            # A call reconciles unfinished runs first. A dry run does the same, and rolls it back.
             unfinished = self._unfinished(session)
             if unfinished is not None:
-                settle(unfinished, "dry run", session)
+                reconcile(unfinished, "dry run", session)
             plan = plan_runs(self.request, parsed, session)
             session.rollback()
         say_dry_run(self.output.console, plan)
@@ -185,7 +192,7 @@ class _Command:
     def _run(self, backfill_id: int, planned: Sequence[PlannedRun], lock: BackfillLock) -> bool:
         """Run a backfill to its end.
 
-        :return: whether it came to its end; if not, it has been stopped and settled
+        :return: whether it came to its end; if not, it has been stopped and reconciled
         """
         from airflow.jobs.job import Job
 
@@ -193,7 +200,7 @@ class _Command:
 
         next_lock_check = time.monotonic() + LOCK_CHECK_SECONDS
 
-        def observe() -> None:
+        def on_tick() -> None:
             nonlocal next_lock_check
             if time.monotonic() > next_lock_check:
                 next_lock_check = time.monotonic() + LOCK_CHECK_SECONDS
@@ -212,12 +219,12 @@ class _Command:
             try:
                 runner = BackfillRunner(Job(), backfill_id, self.request.dag_id, self.api)
                 runner.stop_requested = self.signals.requested
-                runner.hurry = self.signals.hurry
+                runner.force = self.signals.force
                 runner.say = progress.line
-                ended = runner.run(observe)
+                ended = runner.run(on_tick)
             finally:
                 if not ended:
-                    self._settle(backfill_id, "stopped" if self.signals.requested() else "the command failed")
+                    self._reconcile(backfill_id, "stopped" if self.signals.requested() else "the command failed")
             with create_session() as session:
                 if ended:
                     _complete(backfill_id, session)
@@ -229,13 +236,13 @@ class _Command:
         return ended
 
     def _clear_away(self) -> None:
-        """Lay to rest what a killed command has left, and refuse to disturb anybody else's backfill."""
+        """Put the unfinished runs of a killed command in order, and refuse to disturb anybody else's backfill."""
         with create_session() as session:
-            bury_jobs(self.request.dag_id, session)
+            fail_dead_jobs(self.request.dag_id, session)
             unfinished = self._unfinished(session)
         if unfinished is not None:
             self.output.console.print("An earlier call was killed: its unfinished runs are put in order first.")
-            self._settle(unfinished, "the command was killed")
+            self._reconcile(unfinished, "the command was killed")
 
     def _unfinished(self, session: Session) -> int | None:
         """Return the backfill that a killed command has left unfinished; None if there is none.
@@ -258,17 +265,17 @@ class _Command:
             )
         return unfinished.id
 
-    def _settle(self, backfill_id: int, reason: str) -> Settled:
+    def _reconcile(self, backfill_id: int, reason: str) -> Reconciled:
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         with create_session() as session:
-            settled = settle(backfill_id, f"{reason}, {moment}", session)
-        if settled.processes:
-            self.output.console.print(f"Waiting for {len(settled.processes)} running tasks to stop.")
-            remaining = list(settled.processes)
+            reconciled = reconcile(backfill_id, f"{reason}, {moment}", session)
+        if reconciled.processes:
+            self.output.console.print(f"Waiting for {len(reconciled.processes)} running tasks to stop.")
+            remaining = list(reconciled.processes)
             deadline = time.monotonic() + 30
-            while remaining and time.monotonic() < deadline and not self.signals.hurry():
+            while remaining and time.monotonic() < deadline and not self.signals.force():
                 _, remaining = psutil.wait_procs(remaining, timeout=0.2)
-        return settled
+        return reconciled
 
     def _refuse(self, lock: BackfillLock) -> None:
         with create_session() as session:
@@ -289,7 +296,7 @@ class _Command:
 @cli_utils.action_cli  # type: ignore[untyped-decorator]
 def _recorded(_arguments: Namespace, command: _Command) -> int:
     """Run a command under Airflow's audit log, and on a database that is up to date."""
-    return command.go()
+    return command.execute()
 
 
 def _complete(backfill_id: int, session: Session) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from dags_backfill.errors import BackfillUsageError
-from dags_backfill.leftovers import NOTE_PREFIX, USER_SUFFIX
+from dags_backfill.interrupted_runs import NOTE_PREFIX, USER_SUFFIX
 from dags_backfill.plan import Action, PlannedRun
 from dags_backfill.request import BackfillRequest
 from taxiway.messages import unknown_conf

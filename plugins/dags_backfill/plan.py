@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from dags_backfill.errors import BackfillUsageError
-from dags_backfill.leftovers import is_interrupted
+from dags_backfill.interrupted_runs import is_interrupted
 from dags_backfill.request import BackfillRequest
 from dags_backfill.task_records import marked_runs, ran_to_its_end, task_records
 from taxiway.program import airflow_command

@@ -90,20 +90,20 @@ def end_processes(
     *,
     first: int = signal.SIGTERM,
     grace: float = GRACE_SECONDS,
-    hurry: Callable[[], bool] = lambda: False,
+    force: Callable[[], bool] = lambda: False,
 ) -> None:
     """End processes and all that they started.
 
     :param first: the signal that asks them to end
     :param grace: seconds until they are killed
-    :param hurry: asked while waiting; kill at once where it says so
+    :param force: asked while waiting; kill at once where it says so
     """
     remaining = list(processes)
     family = [descendant for process in remaining for descendant in _descendants(process)]
     for process in remaining:
         _send(process, first)
     waited = 0.0
-    while remaining and waited < grace and not hurry():
+    while remaining and waited < grace and not force():
         _, remaining = psutil.wait_procs(remaining, timeout=0.1)
         waited += 0.1
     # The family may have lost its parents by now, or grown.

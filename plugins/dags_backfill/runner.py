@@ -25,7 +25,7 @@ from airflow.utils.state import DagRunState, JobState
 from sqlalchemy import func, select
 
 from dags_backfill.api_server import ExecutionApi
-from dags_backfill.leftovers import JOB_TYPE, open_runs, reset_orphans, reset_queued
+from dags_backfill.interrupted_runs import JOB_TYPE, open_runs, reset_orphans, reset_queued
 from dags_backfill.processes import GRACE_SECONDS
 from dags_backfill.queueing import queue_tasks
 from dags_backfill.takeover import scheduler_is_alive
@@ -69,24 +69,24 @@ class BackfillRunner(SchedulerJobRunner):
         self.api = api
         self.triggerer = Triggerer()
         self.stop_requested: Callable[[], bool] = lambda: False
-        self.hurry: Callable[[], bool] = lambda: False
+        self.force: Callable[[], bool] = lambda: False
         self.say: Callable[[str], None] = lambda _text: None
         self.note = ""
         self.workers = Workers(self.executors)
         self._try_again_soon = False
         self._next_orphan_search = time.monotonic() + ORPHAN_SECONDS
 
-    def run(self, observe: Callable[[], None]) -> bool:
+    def run(self, on_tick: Callable[[], None]) -> bool:
         """Go on until every run has ended, or a stop is requested.
 
-        :param observe: called after each step, to show what has changed
+        :param on_tick: called after each step, to show what has changed
         :return: whether every run has ended
         """
         self.job.dag_id = self.dag_id
         self.job.prepare_for_execution()
         state = JobState.FAILED
         try:
-            ended = self._loop(observe)
+            ended = self._loop(on_tick)
             if not ended and self.workers.started:
                 self.say(
                     f"Stopping: running tasks have {GRACE_SECONDS:.0f} seconds to clean up. "
@@ -104,7 +104,7 @@ class BackfillRunner(SchedulerJobRunner):
                 self.job.state = state
                 self.job.complete_execution()
 
-    def _loop(self, observe: Callable[[], None]) -> bool:
+    def _loop(self, on_tick: Callable[[], None]) -> bool:
         while not self.stop_requested():
             driving = not self._scheduler_has_it()
             self.note = "" if driving else "The DAG is not paused: Airflow's scheduler runs it."
@@ -117,7 +117,7 @@ class BackfillRunner(SchedulerJobRunner):
                 queued = 0
             events = self._run_executor()
             self._look_after_tasks(driving)
-            observe()
+            on_tick()
             with create_session() as session:
                 if open_runs(self.backfill_id, session) == 0:
                     return True
@@ -276,4 +276,4 @@ class BackfillRunner(SchedulerJobRunner):
             reset_orphans(self.backfill_id, self.job.id, self._task_instance_heartbeat_timeout_secs, session)
 
     def _end_workers(self, *, wait: bool) -> None:
-        self.workers.end(wait=wait, keep={self.api.pid, self.triggerer.pid}, hurry=self.hurry)
+        self.workers.end(wait=wait, keep={self.api.pid, self.triggerer.pid}, force=self.force)

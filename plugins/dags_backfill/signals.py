@@ -55,7 +55,7 @@ class StopSignals:
         """Say whether the command is to end."""
         return bool(self._received)
 
-    def hurry(self) -> bool:
+    def force(self) -> bool:
         """Say whether it was asked again, and is not to wait for anything."""
         return len(self._received) > 1
 

@@ -94,7 +94,7 @@ def report(
     if any("lear the task" in reason for reason in reasons):
         say(
             console,
-            "This does what clearing the tasks does, too: mend what the errors name, then give this call.",
+            "This does what clearing the tasks does, too: fix what the errors name, then give this call.",
         )
     return 0 if all(run.state.done for run in runs) else EXIT_FAILED
 

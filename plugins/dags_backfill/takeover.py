@@ -20,7 +20,7 @@ from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select
 
 from dags_backfill.errors import BackfillError
-from dags_backfill.leftovers import reset, task_processes
+from dags_backfill.interrupted_runs import reset, task_processes
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

@@ -68,12 +68,12 @@ class Workers:
                 return
             time.sleep(POLL_SECONDS)
 
-    def end(self, *, wait: bool, keep: Collection[int | None], hurry: Callable[[], bool]) -> None:
+    def end(self, *, wait: bool, keep: Collection[int | None], force: Callable[[], bool]) -> None:
         """End the executors and their processes; without effect where they are not started.
 
         :param wait: whether tasks that run may run to their end
         :param keep: ids of child processes that are none of theirs
-        :param hurry: asked while tasks clean up; kill them at once where it says so
+        :param force: asked while tasks clean up; kill them at once where it says so
         """
         if not self.started:
             return
@@ -89,7 +89,7 @@ class Workers:
             executor.event_buffer.clear()
         children = [child for child in psutil.Process().children() if child.pid not in keep]
         # A worker ends its task first: it needs a little more than the task itself.
-        end_processes(children, first=signal.SIGHUP, grace=GRACE_SECONDS + 3, hurry=hurry)
+        end_processes(children, first=signal.SIGHUP, grace=GRACE_SECONDS + 3, force=force)
 
 
 def _dismiss(executor: BaseExecutor) -> None:

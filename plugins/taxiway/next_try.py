@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _AGAIN = re.compile(r"\b([Tt])he task is tried again")
-"""How errors say it that another try may mend."""
+"""How an error says that a retry may fix it."""
 
 _LAST = "his was the last try: clear the task with its downstream tasks to try again"
 

@@ -38,7 +38,7 @@ MONTHS = [Month(2019, number) for number in (1, 2, 3)]
 VARIABLES = {
     "GCP_PROJECT_ID": "taxiway-demo",
     "GCP_LOCATION": "europe-west1",
-    "GCP_BUCKET_NAME": "taxiway-demo-lake",
+    "GCP_BUCKET_NAME": "taxiway-demo-bucket",
     "GCP_DATASET": "taxi",
 }
 RANGE = ["-s", f"{MONTHS[0]}-01", "-e", f"{MONTHS[-1]}-28"]
@@ -138,16 +138,16 @@ def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
         from stand_ins.cloud_storage import CloudStorage
     except ImportError as error:
         raise demo.DemoError(f"the stand-ins need requirements-dev.txt ({error}): run it as make demo-gcp") from error
-    with CloudStorage() as lake, StandIn() as bigquery:
+    with CloudStorage() as bucket, StandIn() as bigquery:
         # Load jobs fetch their objects from this process.
-        os.environ["STORAGE_EMULATOR_HOST"] = lake.url
+        os.environ["STORAGE_EMULATOR_HOST"] = bucket.url
         key = service_account_key(bigquery.url, VARIABLES["GCP_PROJECT_ID"])
         connection = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": json.dumps(key)}}
         yield (
             bigquery,
             {
                 "BIGQUERY_EMULATOR_HOST": bigquery.url,
-                "STORAGE_EMULATOR_HOST": lake.url,
+                "STORAGE_EMULATOR_HOST": bucket.url,
                 "AIRFLOW_CONN_TAXI_GCP": json.dumps(connection),
             },
         )

@@ -87,14 +87,14 @@ def taxi_system(source: Source) -> str:
     return next((name for name in names if name in _SYSTEMS), "")
 
 
-def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, repeats: bool = True) -> Iterator[Row]:
+def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, duplicates: bool = True) -> Iterator[Row]:
     """Yield a month of trips in the source's column order; columns that trips lack are made up by their type.
 
     :param source: one that :func:`taxi_system` has a system for
     :param month: the month that the trips lie in, but for a few strays from 1000 rows on
     :param rows: how many
     :param draw: the random numbers that the trips are drawn from
-    :param repeats: whether a few of 1000 trips or more are the one before them again
+    :param duplicates: whether a few of 1000 trips or more are the same as the trip before them
     :return: the rows, hour by hour; in green's layout, those without a vendor follow as the last third
     """
     prefix = taxi_system(source)
@@ -102,7 +102,7 @@ def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, repeats:
     unmetered = rows * _SYSTEMS[prefix].unmetered_percent // 100
     metered = rows - unmetered
     trips = chain(
-        _quirky(_trips(month, metered, _SYSTEMS[prefix], draw), rows, metered, month, draw, repeats=repeats),
+        _quirky(_trips(month, metered, _SYSTEMS[prefix], draw), rows, metered, month, draw, duplicates=duplicates),
         _trips(month, unmetered, _SYSTEMS[prefix], draw, metered=False),
     )
     example = next(_trips(month, 1, _SYSTEMS[prefix], random_numbers(source, month, 0, "example")))
@@ -111,7 +111,7 @@ def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, repeats:
     pick: Callable[[dict[str, str]], Row] = itemgetter(*names) if len(names) > 1 else lambda trip: [trip[names[0]]]
     for trip in trips:
         for name, make in makers.items():
-            if name not in trip:  # a row that repeats a trip has it already
+            if name not in trip:  # a duplicate of a trip has it already
                 trip[name] = make(below(draw, 28 * 86_400))
         yield pick(trip)
 
@@ -181,11 +181,11 @@ def _trips(month: Month, rows: int, system: _System, draw: Random, *, metered: b
 
 
 def _quirky(
-    trips: Iterator[dict[str, str]], rows: int, metered: int, month: Month, draw: Random, *, repeats: bool
+    trips: Iterator[dict[str, str]], rows: int, metered: int, month: Month, draw: Random, *, duplicates: bool
 ) -> Iterator[dict[str, str]]:
-    """Put rare rows in the place of some trips, those of real months and repeats; not in a file below 1000 rows."""
+    """Replace some trips by rare rows of real months and by duplicates; none in a file below 1000 rows."""
     kinds = {
-        **{"refund": rows // 200, "repeat": 3 + rows // 250_000, "retaxed": 2 + rows // 250_000},
+        **{"refund": rows // 200, "duplicate": 3 + rows // 250_000, "retaxed": 2 + rows // 250_000},
         **{"far": 1 + rows // 500_000, "eve": 1 + rows // 50_000, "2008": 1, "2009": 1 + rows // 100_000},
     }
     quirks = spread(kinds, 1, metered, draw) if rows >= 1000 else {}
@@ -193,10 +193,10 @@ def _quirky(
     before: dict[str, str] = {}
     for position, trip in enumerate(trips):
         kind = quirks.get(position)
-        if kind is None or (kind == "repeat" and not repeats):
+        if kind is None or (kind == "duplicate" and not duplicates):
             before = trip
             yield trip
-        elif kind == "repeat":
+        elif kind == "duplicate":
             yield dict(before)
         elif kind == "refund":  # the trip before, taken back: no charge, or in dispute
             negated = {name: f"-{before[name]}" for name in _AMOUNTS if before[name] not in ("", "0")}

@@ -11,24 +11,24 @@ from taxiway.sources.source import Column, Source
 from taxiway_local.sample_draws import Row, below, pickups_by_hour, spread
 
 
-def plain_rows(source: Source, month: Month, rows: int, draw: Random, *, repeats: bool = True) -> Iterator[Row]:
+def generic_rows(source: Source, month: Month, rows: int, draw: Random, *, duplicates: bool = True) -> Iterator[Row]:
     """Yield rows of a source that isn't laid out as a taxi's: a value by its type in each column.
 
     :param source: its columns, in their order, are the rows'
     :param month: the month that the rows' timestamps begin in
     :param rows: how many
     :param draw: the random numbers that the values are drawn from
-    :param repeats: whether a few of 1000 rows or more repeat the row before them
+    :param duplicates: whether a few of 1000 rows or more are the same as the row before them
     :return: the rows, hour by hour
     """
     makers = [value_maker(column, month, draw) for column in source.columns]
-    repeated = spread({"repeat": 3 + rows // 250_000}, 1, rows, draw) if repeats and rows >= 1000 else {}
+    duplicated = spread({"duplicate": 3 + rows // 250_000}, 1, rows, draw) if duplicates and rows >= 1000 else {}
     row: Row = ()
     position = 0
     for hour, count in pickups_by_hour(month, rows):
         for _ in range(count):
             moment = hour * 3600 + below(draw, 3600)
-            if position not in repeated:
+            if position not in duplicated:
                 row = [make(moment) for make in makers]
             yield row
             position += 1

@@ -29,7 +29,7 @@ from taxiway.sources.source import Source, load_sources
 from taxiway_local.exits import end
 from taxiway_local.sample_draws import Row, random_numbers, spread
 from taxiway_local.sample_trips import taxi_rows, taxi_system
-from taxiway_local.sample_values import plain_rows
+from taxiway_local.sample_values import generic_rows
 
 GENERATOR = 1
 """Version of the content, wherever it is made: raise it with every change of the rows, so that files are made anew."""
@@ -101,7 +101,7 @@ def write_sample_month(
     rows: int = 5000,
     seed: int = 0,
     revision: int = 0,
-    repeats: bool = True,
+    duplicates: bool = True,
 ) -> SampleMonth:
     """Write one sample month, or leave the file that the same arguments made before.
 
@@ -114,7 +114,7 @@ def write_sample_month(
     :param rows: rows of revision 0, at least 1
     :param seed: another seed gives other trips
     :param revision: 0, or the number of a correction, which changes, drops and adds some rows of revision 0
-    :param repeats: whether a few rows stand in the file twice, where it has 1000 or more
+    :param duplicates: whether a few rows of the file are duplicates, if it has 1000 or more
     :return: the sample, with its counts and digests
     :raises InvalidArgumentError: where rows or revision is out of range
     """
@@ -130,14 +130,14 @@ def write_sample_month(
         "columns": [f"{column.header} {column.type}" for column in source.columns],
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
         # Said only where it is so: samples that were made before it could be asked for stay valid.
-        **({} if repeats else {"repeats": False}),
+        **({} if duplicates else {"duplicates": False}),
     }
     memory = path.with_name(f".{path.name}.json")
     if sample := _remembered(memory, path, made_from):
         return sample
     draw = random_numbers(source, month, seed, "trips")
-    make_rows = taxi_rows if taxi_system(source) else plain_rows
-    trips = make_rows(source, month, rows, draw, repeats=repeats)
+    make_rows = taxi_rows if taxi_system(source) else generic_rows
+    trips = make_rows(source, month, rows, draw, duplicates=duplicates)
     corrections: dict[int, str] = {}
     if revision:
         some = min(_MOST_CORRECTIONS, max(1, rows // 1000))

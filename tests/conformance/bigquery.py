@@ -46,7 +46,7 @@ class BigQueryHarness(Harness):
             patch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
             storage.reset()
             bigquery.reset()
-            yield cls(Cloud.connect(replace(SETTINGS, dataset="conformance", bucket="conformance-lake")).set_up())
+            yield cls(Cloud.connect(replace(SETTINGS, dataset="conformance", bucket="conformance-bucket")).set_up())
             storage.reset()
             bigquery.reset()
 

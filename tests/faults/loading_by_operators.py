@@ -57,10 +57,10 @@ class Loading:
         """Connect without the proxy."""
         return self.server.connect(self.database)
 
-    def serve(self, month: Month, *, rows: int, revision: int = 0, kind: str = "plain") -> ServedMonth:
+    def serve(self, month: Month, *, rows: int, revision: int = 0, kind: str = "canonical") -> ServedMonth:
         """Put a month on the mirror, and say what it must come to.
 
-        :param kind: plain, text or rejects
+        :param kind: canonical, text or rejects
         """
         file = self.files.get(self.source, month, kind, rows=rows, revision=revision)
         assert (file.outcome, len(file.rejects)) == ("loads", 4 if kind == "rejects" else 0)

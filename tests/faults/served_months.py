@@ -1,4 +1,4 @@
-"""Sample months as a mirror serves them: written plainly, with a quotation mark, or with lines that can't be read."""
+"""Sample months as a mirror serves them: canonical CSV, with a quotation mark, or with lines that can't be read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FIELDS: tuple[Spoil, ...] = (word_in_a_number, impossible_date)
 LINES: tuple[Spoil, ...] = (too_few_fields, no_utf8)
 """Seen before a line is staged."""
 
-KINDS = ("plain", "text", "rejects")
+KINDS = ("canonical", "text", "rejects")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ServedMonths:
 
 def write_month(source: Source, month: Month, path: Path, kind: str, *, rows: int, revision: int = 0) -> None:
     """Write a month of one of :data:`KINDS`: those of text have quotation marks, rejects has four bad lines, too."""
-    if kind == "plain":
+    if kind == "canonical":
         write_sample_month(source, month, path, rows=rows, revision=revision)
     else:
         bad = (*FIELDS, *LINES) if kind == "rejects" else ()

@@ -89,7 +89,7 @@ def test_between_two_attempts(
     loading.before_retry = lambda: clock.go(-TWO_DAYS)
 
     def breaking(step: str) -> Callable[..., Any]:
-        """Break the first try of a step off, behind the commit that enters it in the ledger."""
+        """Break the first try of a step off, after the commit that records it in the ledger."""
         cut = Cut(2, "messages", lost=True, reset=False, behind=(f"'{step}'".encode(), b"COMMIT"))
 
         def execute(task_id: str, source: str, month: str, run_id: str, try_number: int, *values: Any) -> Any:
@@ -101,7 +101,7 @@ def test_between_two_attempts(
 
     broken = ["stage_month", "hash_rows", "merge_month"]
     for number, step in enumerate(broken, start=1):
-        loading.serve(month, rows=ROWS, revision=number, kind="rejects" if step == "hash_rows" else "plain")
+        loading.serve(month, rows=ROWS, revision=number, kind="rejects" if step == "hash_rows" else "canonical")
         with monkeypatch.context() as patched:
             patched.setattr(loading, "execute", breaking(step))
             loading.load(month, f"run {number}")

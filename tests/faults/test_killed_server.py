@@ -31,7 +31,7 @@ COPYING = "SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 1000"
 def month_files(tmp_path: Path, green: Source) -> dict[str, Path]:
     paths = {month: tmp_path / green.file_path(Month.parse(month)) for month in ROWS}
     for month, path in paths.items():
-        write_month(green, Month.parse(month), path, "rejects" if month in BAD_LINES else "plain", rows=ROWS[month])
+        write_month(green, Month.parse(month), path, "rejects" if month in BAD_LINES else "canonical", rows=ROWS[month])
     return paths
 
 

@@ -1,6 +1,6 @@
 """A mirror's faults in a real Airflow: what can be survived is, and the rest changes nothing.
 
-One backfill meets all of them. Afterwards the mirror is mended, and a second one loads what failed.
+One backfill meets all of them. Afterwards the mirror works, and a second one loads what failed.
 """
 
 from __future__ import annotations

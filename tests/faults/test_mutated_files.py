@@ -145,8 +145,8 @@ def test_two_hundred_mutations(connect: Connect, green: Source, tmp_path: Path) 
             if outcome != "loads":
                 assert after == before, mutation.name
                 assert outcome in _fitting(expected), (mutation.name, outcome, said, expected.rejects)
-                _, state, _, entered = query(connection, LEDGER)[-1]
-                assert (state, said[:200] in entered) == ("failed", True), (mutation.name, said, entered)
+                _, state, _, recorded = query(connection, LEDGER)[-1]
+                assert (state, said[:200] in recorded) == ("failed", True), (mutation.name, said, recorded)
             else:
                 assert expected.outcome == "loads", (mutation.name, expected.outcome, sorted(expected.rejects)[:5])
                 assert after == digest(expected.ids), mutation.name

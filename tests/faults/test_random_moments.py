@@ -1,7 +1,7 @@
 """Connections cut, workers and the server killed at seeded random moments of a load; retries finish every month.
 
 A moment is a number of messages or bytes that have passed between a step and the warehouse. Of three months one is
-written plainly, one has quotation marks, and one has lines that can't be read, too.
+canonical CSV, one has quotation marks, and one has lines that can't be read, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A warehouse that refuses: what another try can't mend fails at once, and says what does; the rest is tried again."""
+"""A warehouse that refuses: what a retry can't fix fails at once, and says what does; the rest is tried again."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ tables, file = LoadTables(load_source(Path(source)), Month.parse(month), run_id)
 if step == "stage_month":
     stage_month(connection, tables, file)
 else:
-    staged = {"rows_read": int(rows_read), "plain": False}
+    staged = {"rows_read": int(rows_read), "canonical": False}
     hash_rows(connection, tables, {"download_month": file.to_dict(), "stage_month": staged})
 """
 
@@ -115,7 +115,7 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
     tables = LoadTables(source, MONTH, "run")
     rows_read = gzip.decompress(path.read_bytes()).count(b"\n") - 1
     file = source_file(path)
-    outputs = {"download_month": file.to_dict(), "stage_month": {"rows_read": rows_read, "plain": False}}
+    outputs = {"download_month": file.to_dict(), "stage_month": {"rows_read": rows_read, "canonical": False}}
     user, password = LOGIN
     with closing(loading.connect()) as connection:
         if step == "hash_rows":

@@ -207,7 +207,7 @@ def test_a_task_is_cleared_whose_month_was_unchanged(taxi: TaxiAirflow) -> None:
     (said,) = [line for line in done.stdout.splitlines() if "found nothing that download_month left" in line]
     assert "or the month was published from the same bytes already, and there was nothing to do" in said
     # The report says once how the two ways that it names are related.
-    assert done.stdout.count("This does what clearing the tasks does, too: mend what the errors name, ") == 1
+    assert done.stdout.count("This does what clearing the tasks does, too: fix what the errors name, ") == 1
     # What it advises loads the month once more.
     again = said.partition("once more, run ")[2]
     done = taxi.airflow.run(*shlex.split(again)[1:])

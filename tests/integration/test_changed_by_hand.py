@@ -174,7 +174,7 @@ def test_what_leaves_the_rows_alone_is_no_reason_to_load_again(
     ]
 
 
-def test_changed_values_of_rows_that_repeat_are_restored(connect: Connect, green: Source, tmp_path: Path) -> None:
+def test_changed_values_of_duplicate_rows_are_restored(connect: Connect, green: Source, tmp_path: Path) -> None:
     row = "2,2019-01-05 00:44:02,2019-01-05 00:52:23,N,1,42,41,1,1.68,8,0.5,0.5,0,0,,0.3,9.3,1,1,0"
     path = write_gzip(
         tmp_path / green.download_name(MONTH), [",".join(column.header for column in green.columns), *[row] * 4]

@@ -1,4 +1,4 @@
-"""The operator takes its mirror from a connection and its settings from Variables, and says what a retry can't mend."""
+"""The operator takes its mirror from a connection and its settings from Variables, and says what a retry can't fix."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def load_both_ways(
 
     def run(every: list[Expected]) -> None:
         bigquery.faults.polls_until_done = 1
-        settings = {"waiting": SETTINGS, "deferred": replace(SETTINGS, dataset="deferred", bucket="deferred-lake")}
+        settings = {"waiting": SETTINGS, "deferred": replace(SETTINGS, dataset="deferred", bucket="deferred-bucket")}
         scenarios: dict[str, Scenario] = {}
         with serve(tmp_path) as mirror:
             try:

@@ -271,8 +271,8 @@ def test_once_the_month_is_published_whatever_goes_wrong_is_tried_again_and_says
 
     (first, said), (second, then) = loading.tried_again
     assert first == second == "merge_month"
-    assert "The month is published, but not yet entered in the ledger: the account" in said
-    assert "The month is published, and entered in the ledger: the account" in then
+    assert "The month is published, but not yet recorded in the ledger: the account" in said
+    assert "The month is published, and recorded in the ledger: the account" in then
     assert "Nothing was published" not in said + then
     assert loading.ids() == corrected
     assert loading.states() == ["published", "failed", "published"]

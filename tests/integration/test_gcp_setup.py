@@ -16,7 +16,7 @@ from stand_ins.bigquery import StandIn
 from taxiway.errors import MainTableError, SettingError, TransientWarehouseError
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.main_table import ensure_main_table
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 from tests.cloud_loading import SETTINGS, Cloud
 
 
@@ -76,7 +76,7 @@ NOT_FOUND = error(404, "The specified bucket does not exist.")
 def test_a_bucket_is_made_in_its_region_closed_and_with_a_lifecycle(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = Buckets(NOT_FOUND)
     with cloud_storage(buckets, monkeypatch) as cloud:
-        assert Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is True
+        assert Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is True
 
     ((_, path, body),) = [asked for asked in buckets.asked if asked[0] == "POST"]
     assert f"project={SETTINGS.project}" in path
@@ -87,14 +87,14 @@ def test_a_bucket_is_made_in_its_region_closed_and_with_a_lifecycle(monkeypatch:
     assert {"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": ["taxiway_staging/"]}} in body[
         "lifecycle"
     ]["rule"]
-    # Nothing that is kept in the lake is ever deleted by a rule.
+    # Nothing that is kept in the bucket is ever deleted by a rule.
     assert len(body["lifecycle"]["rule"]) == 2
 
 
 def test_a_bucket_that_is_there_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = Buckets((200, {"name": SETTINGS.bucket, "location": "EUROPE-WEST1"}))
     with cloud_storage(buckets, monkeypatch) as cloud:
-        assert Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is False
+        assert Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is False
 
     assert [method for method, _, _ in buckets.asked] == ["GET"]
 
@@ -113,7 +113,7 @@ def test_a_bucket_that_is_there_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_name_that_belongs_to_someone_else_is_told(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
     with cloud_storage(buckets, monkeypatch) as cloud, pytest.raises(SettingError) as found:
-        Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+        Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
     said = str(found.value)
     assert f"the bucket's name {SETTINGS.bucket} belongs to someone else" in said
@@ -125,12 +125,12 @@ def test_a_bucket_that_is_made_meanwhile_is_taken_as_it_is(monkeypatch: pytest.M
     ours = (200, {"name": SETTINGS.bucket, "location": "EUROPE-WEST1"})
     buckets = Buckets(NOT_FOUND, error(409, "Your previous request to create the named bucket succeeded."), ours)
     with cloud_storage(buckets, monkeypatch) as cloud:
-        assert Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is False
+        assert Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage) is False
     assert [method for method, _, _ in buckets.asked] == ["GET", "POST", "GET"]
 
     gone = Buckets(NOT_FOUND, error(409, "The requested bucket name is not available."))
     with cloud_storage(gone, monkeypatch) as cloud, pytest.raises(TransientWarehouseError, match="is tried again"):
-        Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+        Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
 
 def test_a_bucket_without_the_lifecycle_rule_is_warned_of(
@@ -142,7 +142,7 @@ def test_a_bucket_without_the_lifecycle_rule_is_warned_of(
         caplog.clear()
         found = {"name": SETTINGS.bucket, "location": "EUROPE-WEST1", "lifecycle": {"rule": rules}}
         with cloud_storage(Buckets((200, found)), monkeypatch) as cloud:
-            Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+            Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
         assert ("gcloud storage buckets update" in caplog.text) is warned
         if warned:
             shown = caplog.text.split("echo '")[1].split("'")[0]
@@ -155,22 +155,22 @@ def test_a_bucket_somewhere_else_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         cloud_storage(buckets, monkeypatch) as cloud,
         pytest.raises(SettingError, match="is in US, expected europe-west1, the Variable GCP_LOCATION"),
     ):
-        Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+        Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
 
 def test_a_storage_that_does_not_answer_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = Buckets((429, error(429, "slow down")[1]))
     monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._timeout", 0.1)
     with cloud_storage(buckets, monkeypatch) as cloud, pytest.raises(TransientWarehouseError, match="is tried again"):
-        Places(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
+        Provisioner(SETTINGS, "create_bucket").ensure_bucket(cloud.storage)
 
 
 def test_a_dataset_is_made_once_where_it_belongs(bigquery: StandIn) -> None:
     cloud = Cloud.connect()
-    places = Places(SETTINGS, "create_dataset")
+    provisioner = Provisioner(SETTINGS, "create_dataset")
 
-    assert places.ensure_dataset(cloud.bigquery) is True
-    assert places.ensure_dataset(cloud.bigquery) is False
+    assert provisioner.ensure_dataset(cloud.bigquery) is True
+    assert provisioner.ensure_dataset(cloud.bigquery) is False
 
     dataset = cloud.bigquery.get_dataset(SETTINGS.dataset_name)
     assert dataset.location == SETTINGS.location
@@ -189,7 +189,7 @@ def test_a_dataset_that_deletes_its_tables_is_refused(limit: str, bigquery: Stan
     cloud.bigquery.create_dataset(dataset)
 
     with pytest.raises(SettingError, match=rf"has a {limit} of 60 days.*bq update --{limit}=0 taxi-project:taxi,"):
-        Places(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)
+        Provisioner(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)
 
     for made in (", created just now, ", " "):
         with pytest.raises(MainTableError, match=f"green_tripdata{made}(is deleted at|loses its months 60 days)"):
@@ -201,7 +201,7 @@ def test_a_sandbox_is_told(bigquery: StandIn, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bigquery.catalog, "is_sandbox", True)
 
     with pytest.raises(SettingError, match="A project without a billing account"):
-        Places(SETTINGS, "create_dataset").ensure_dataset(Cloud.connect().bigquery)
+        Provisioner(SETTINGS, "create_dataset").ensure_dataset(Cloud.connect().bigquery)
 
 
 def test_a_dataset_somewhere_else_is_told(bigquery: StandIn) -> None:
@@ -213,4 +213,4 @@ def test_a_dataset_somewhere_else_is_told(bigquery: StandIn) -> None:
     cloud.bigquery.create_dataset(elsewhere)
 
     with pytest.raises(SettingError, match=r"the dataset taxi-project\.taxi is in US, expected europe-west1"):
-        Places(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)
+        Provisioner(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)

@@ -231,7 +231,7 @@ class TimeoutOfTheTask(BaseException):
     """As Airflow's own, which is no Exception."""
 
 
-def test_a_published_month_is_not_entered_as_failed(
+def test_a_published_month_is_not_recorded_as_failed(
     connect: Connect, green: Source, file: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The task's time is up behind the commit, and before the step's end."""
@@ -255,7 +255,7 @@ def test_a_published_month_is_not_entered_as_failed(
     assert merge_month(connection, load) == Counts(40, 0, 0)
 
 
-def test_a_task_whose_time_is_up_in_a_statement_is_entered_as_failed(
+def test_a_task_whose_time_is_up_in_a_statement_is_recorded_as_failed(
     connect: Connect, green: Source, file: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its session is still busy then: it waits for a lock, with a change of the ledger that it hasn't committed."""

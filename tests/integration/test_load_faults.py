@@ -77,6 +77,23 @@ def test_a_staging_table_that_a_crash_has_emptied_is_not_taken_for_an_empty_mont
     assert merge_month(connection, run) == Counts(0, 0, 60)
 
 
+def test_what_another_version_has_staged_is_staged_again(
+    connect: Connect, green: Source, file: Download, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An upgrade while a run is between two of its steps."""
+    connection, run = connect(), tables(green, "manual__1")
+    staged = stage_month(connection, run, file)
+
+    hash_rows(connection, run, {**staged, "stage_month": {"rows_read": 60, "typed": True}})
+
+    assert (
+        "green 2019-01: what stage_month left is of another version of Taxiway: found rows_read, typed, expected "
+        "rows_read, canonical. The task hash_rows stages the file again by itself: staging it again first"
+    ) in caplog.text
+    check_month(connection, run)
+    assert merge_month(connection, run) == Counts(60, 0, 0)
+
+
 def test_a_month_with_rows_of_another_file_is_not_published(connect: Connect, green: Source, file: Download) -> None:
     connection = connect()
     run = tables(green, "manual__1")
@@ -365,7 +382,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_sources_of_any_layout_load(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
-    """With rows that repeat, a value that is looked at closely, and a null."""
+    """With duplicate rows, a value that is looked at closely, and a null."""
     columns = tuple(Column(header=n.upper(), name=n, type=kind, description="x") for n, kind in LAYOUTS[name])
     source = replace(green, columns=columns, checks=())
     values = {"text": ["Ä b", "", "Ä b", '"q, r"'], "integer": ["1.0", "2", "1.0", "+3"]}

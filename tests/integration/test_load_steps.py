@@ -138,8 +138,8 @@ def ids_of(connection: object, source: Source, filename: str) -> list[str]:
 
 
 @pytest.mark.parametrize("most_named", [0, 2, 10_000])
-@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["plain", "text"])
-def test_repeats_are_numbered_whether_they_are_few_or_many(
+@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["canonical", "text"])
+def test_duplicates_are_numbered_whether_they_are_few_or_many(
     flag: str, most_named: int, connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taxiway.warehouses.postgres.duplicates._MOST_NAMED", most_named)
@@ -173,15 +173,15 @@ def test_a_source_may_have_more_columns_than_a_function_takes(
     assert ids_of(connection, wide, path.name) == sorted(unique_row_ids(columns, rows))
 
 
-@pytest.mark.parametrize(("flag", "plain"), [("N", True), ('"N"', False), ("\u00e9", False)])
-def test_only_a_file_that_is_written_plainly_goes_the_quick_way(
-    flag: str, plain: bool, connect: Connect, green: Source, tmp_path: Path
+@pytest.mark.parametrize(("flag", "canonical"), [("N", True), ('"N"', False), ("\u00e9", False)])
+def test_only_canonical_csv_goes_the_quick_way(
+    flag: str, canonical: bool, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
     path = green_file(tmp_path, green, [ROW, ROW.replace(",N,", f",{flag},")])
 
     staged = stage_month(connect(), LoadTables(green, Month.parse("2019-01"), "manual__1"), source_file(path))
 
-    assert staged["stage_month"] == {"rows_read": 2, "plain": plain}
+    assert staged["stage_month"] == {"rows_read": 2, "canonical": canonical}
 
 
 def test_nothing_of_the_staging_stays_with_a_partition(connect: Connect, green: Source, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ MONTH = Month(2019, 1)
 RUN_ID = "scheduled__1"
 ENTRIES = "SELECT attempt, step, state, error FROM taxiway.loads ORDER BY load_id"
 TERMINATED = "terminating connection due to administrator command"
-UNRECORDED = "green 2019-01: check_month: the failure could not be entered in the ledger: "
+UNRECORDED = "green 2019-01: check_month: the failure could not be recorded in the ledger: "
 COMMITTED = Cut(1, "messages", lost=True, reset=False, behind=(b"rows_inserted = 40", b"COMMIT"))
 """The server's word that the month is published doesn't arrive."""
 
@@ -129,7 +129,7 @@ def test_an_error_of_a_statement_is_no_matter_of_the_connection(
 
 
 @pytest.mark.usefixtures("hashed")
-def test_a_lost_session_is_entered_whatever_became_of_airflows_connection(
+def test_a_lost_session_is_recorded_whatever_became_of_airflows_connection(
     connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Losing(CheckMonthOperator):
@@ -213,7 +213,7 @@ def test_a_step_that_fails_while_it_begins_fails_the_attempt_that_it_would_have_
 
 @pytest.mark.usefixtures("hashed")
 @pytest.mark.parametrize("timed_out", [False, True])
-def test_a_failure_that_cannot_be_entered_leaves_the_error_as_it_is(
+def test_a_failure_that_cannot_be_recorded_leaves_the_error_as_it_is(
     timed_out: bool,
     connection: psycopg.Connection[Any],
     postgres_server: PostgresServer,

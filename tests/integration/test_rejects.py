@@ -163,7 +163,7 @@ MISREAD = {
 def test_a_timestamp_that_postgres_reads_as_another_is_rejected(
     kind: str, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
-    """Each is of the letters that a plain file has, and COPY into typed columns takes it."""
+    """Each has only characters that canonical CSV has, and COPY into typed columns takes it."""
     time, flag = MISREAD[kind]
     odd = GOOD.replace("2019-01-05 00:44:02", time).replace(",N,", f",{flag},")
     connection = connect()
@@ -221,7 +221,7 @@ def test_any_mix_balances_and_has_the_specified_ids(
     ]
 
 
-@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["plain", "text"])
+@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["canonical", "text"])
 def test_leading_zeros_are_read_whatever_the_other_rows_hold(
     flag: str, connect: Connect, green: Source, tmp_path: Path
 ) -> None:
@@ -298,7 +298,7 @@ def test_rows_that_were_staged_twice_are_staged_again(
     rows = [GOOD.replace("9.3", f"{number}.5") for number in range(20)]
     tables = LoadTables(green, Month(2019, 1), "manual__1")
     staged = stage_month(connection, tables, source_file(month_file(tmp_path, green, rows)))
-    assert staged["stage_month"]["plain"]
+    assert staged["stage_month"]["canonical"]
     names = ", ".join(column.name for column in green.columns)
     with connection.transaction():
         connection.execute(f"INSERT INTO {tables.staging_table} ({names}) SELECT {names} FROM {tables.staging_table}")

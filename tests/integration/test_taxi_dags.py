@@ -199,7 +199,7 @@ def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
                 failed = [line for line in said.splitlines() if f"green 2019-{number:02d}" in line]
                 assert failed, f"{number}: {said}"
                 assert reason in " ".join(failed), f"{number}: {failed}"
-            # What trying again can't mend was tried once.
+            # What a retry can't fix was tried once.
             tries = dict(
                 taxi.airflow.query(
                     "SELECT to_char(r.logical_date, 'MM')::int, max(t.try_number) FROM task_instance t "

@@ -51,9 +51,9 @@ COLUMNS_2015 = {
 
 
 @pytest.fixture
-def plain(tmp_path: Path, green: Source) -> Path:
+def canonical(tmp_path: Path, green: Source) -> Path:
     """A month without such commas."""
-    path = tmp_path / "plain" / green.download_name(Month.parse(MONTH))
+    path = tmp_path / "canonical" / green.download_name(Month.parse(MONTH))
     write_sample_month(green, Month.parse(MONTH), path, rows=ROWS)
     return path
 
@@ -81,40 +81,40 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_they_load_with_the_ids_of_the_rows_without_them(
-    shape: str, connect: Connect, cloud: Cloud, green: Source, plain: Path, tmp_path: Path
+    shape: str, connect: Connect, cloud: Cloud, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
     behind_header, behind_rows, end = SHAPES[shape]
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     path = written(tmp_path, header + behind_header, [row + behind_rows for row in rows], end)
     connection = connect()
 
     staged = stage_month(connection, LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
-    assert staged["stage_month"] == {"rows_read": ROWS, "plain": shape != "quoted"}
+    assert staged["stage_month"] == {"rows_read": ROWS, "canonical": shape != "quoted"}
     assert load(connection, green, MONTH, path).inserted == ROWS
     assert cloud.load(green, MONTH, path).inserted == ROWS
 
-    expected = digest(specified_ids(green, plain))
+    expected = digest(specified_ids(green, canonical))
     assert table_digest(connection, green) == digest(cloud.ids(green, MONTH)) == expected
-    # The raw file stays what it is, in the lake too.
-    assert load(connection, green, MONTH, plain, "manual__2").unchanged == ROWS
+    # The raw file stays what it is, in the bucket too.
+    assert load(connection, green, MONTH, canonical, "manual__2").unchanged == ROWS
 
 
 def test_text_that_needs_quotation_marks_takes_the_second_way(
-    connect: Connect, green: Source, plain: Path, tmp_path: Path
+    connect: Connect, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     quoted = [row.replace(",N,", ',"N",', 1) + ",," for row in rows]
     assert quoted != [row + ",," for row in rows]
     connection = connect()
     assert load(connection, green, MONTH, written(tmp_path, header, quoted)).inserted == ROWS
-    assert table_digest(connection, green) == digest(specified_ids(green, plain))
+    assert table_digest(connection, green) == digest(specified_ids(green, canonical))
 
 
 def test_a_row_that_differs_is_rejected_with_its_reason(
-    connect: Connect, cloud: Cloud, green: Source, plain: Path, tmp_path: Path
+    connect: Connect, cloud: Cloud, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
     tolerant = replace(green, max_rejected_share=0.1)
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     good = [row + ",," for row in rows]
     bad = {
         5: (rows[0] + ",7,", "a value behind the last column, in a field that has no name; expected none"),
@@ -136,24 +136,24 @@ def test_a_row_that_differs_is_rejected_with_its_reason(
         assert [(number, line) for number, line, _ in found] == [(number, line) for number, (line, _) in bad.items()]
         for (_, _, reason), (_, expected) in zip(found, bad.values(), strict=True):
             assert reason.startswith(expected)
-    expected_ids = digest(specified_ids(green, plain))
+    expected_ids = digest(specified_ids(green, canonical))
     assert table_digest(connection, green) == digest(cloud.ids(green, MONTH)) == expected_ids
 
 
 def test_rows_with_one_field_too_many_do_not_make_good_rows_bad(
-    connect: Connect, green: Source, plain: Path, tmp_path: Path
+    connect: Connect, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
     """Most rows were shifted, and end with an empty field: those that fit show that they are damaged."""
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     shifted = ["7," + row.rpartition(",")[0] + "," for row in rows]
     path = written(tmp_path, header, [*rows[:50], *shifted[50:]])
     with pytest.raises(RejectLimitError, match=f"{ROWS - 50} of {ROWS} rows .* line 52: 21 fields, expected 20"):
         load(connect(), green, MONTH, path)
 
 
-def test_nothing_tells_a_file_of_shifted_rows_alone_from_an_old_one(green: Source, plain: Path) -> None:
+def test_nothing_tells_a_file_of_shifted_rows_alone_from_an_old_one(green: Source, canonical: Path) -> None:
     """The types of the columns reject such rows; one whole row in a hundred shows what they are."""
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     shifted = ["7," + row.rpartition(",")[0] + "," for row in rows * 2][:100]
     for whole, unnamed in ((0, 1), (1, 1), (2, 0)):
         data = "\n".join([header, *rows[:whole], *shifted]).encode()
@@ -161,18 +161,20 @@ def test_nothing_tells_a_file_of_shifted_rows_alone_from_an_old_one(green: Sourc
 
 
 def test_an_empty_line_sends_an_old_file_line_by_line(
-    connect: Connect, green: Source, plain: Path, tmp_path: Path
+    connect: Connect, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
-    header, *rows = lines_of(plain)
+    header, *rows = lines_of(canonical)
     path = written(tmp_path, header, ["", *(row + ",," for row in rows)])
 
     staged = stage_month(connect(), LoadTables(green, Month.parse(MONTH), "manual__0"), source_file(path))
 
-    assert staged["stage_month"] == {"rows_read": ROWS, "plain": False}
+    assert staged["stage_month"] == {"rows_read": ROWS, "canonical": False}
 
 
-def test_an_empty_name_in_the_middle_is_no_column(connect: Connect, green: Source, plain: Path, tmp_path: Path) -> None:
-    header, *rows = lines_of(plain)
+def test_an_empty_name_in_the_middle_is_not_a_column(
+    connect: Connect, green: Source, canonical: Path, tmp_path: Path
+) -> None:
+    header, *rows = lines_of(canonical)
     path = written(tmp_path, "," + header, ["," + row for row in rows])
     with pytest.raises(HeaderError, match="unknown ''"):
         load(connect(), green, MONTH, path)

@@ -15,7 +15,7 @@ from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.sql import render
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
-SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-lake", "taxi", 10**9)
+SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "taxi", 10**9)
 TABLES = CloudTables(GREEN, Month(2019, 1), "manual__1", settings=SETTINGS)
 
 OWN: dict[str, dict[str, Any]] = {

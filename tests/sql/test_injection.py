@@ -15,7 +15,7 @@ from taxiway.paths import SQL_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.main_table import ensure_main_table as ensure_bigquery_table
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -192,7 +192,7 @@ def test_names_of_a_load_into_bigquery_are_plain_whatever_its_run_is_called(run_
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_of_a_source_are_descriptions_in_bigquery_as_they_stand(text: str, bigquery: StandIn) -> None:
     cloud = Cloud.connect()
-    Places(cloud.settings, "test").ensure_dataset(cloud.bigquery)
+    Provisioner(cloud.settings, "test").ensure_dataset(cloud.bigquery)
     described = replace(GREEN.columns[0], description=text)
     source = replace(GREEN, title=text, columns=(described, *GREEN.columns[1:]))
 

@@ -93,8 +93,8 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
             cursor.execute(rendered("postgres/hash_rows.sql"), VALUES)
         if name.endswith("/bring_over_partition.sql"):
             cursor.execute(f"CREATE TABLE {RUN['partition']} (filename text)")
-        if name.endswith("/adopt_plain_rows.sql"):
-            cursor.execute(rendered("postgres/create_plain_staging_table.sql"), VALUES)
+        if name.endswith("/adopt_canonical_rows.sql"):
+            cursor.execute(rendered("postgres/create_canonical_staging_table.sql"), VALUES)
         if name.endswith(("/publish_month.sql", "/insert_rows.sql")):
             cursor.execute(rendered("postgres/create_empty_partition.sql"))
         if name.endswith(("/count_differences.sql", "/merge_month.sql")):
@@ -149,7 +149,7 @@ VALUES: dict[str, Any] = {
     "reason": "no row",
     "part": "0a",
     "row_addresses": ["(0,1)"],
-    "repeated_ids": ["0" * 32],
+    "duplicate_ids": ["0" * 32],
     "partition_index": TABLES.partition_index,
     "partition_name": f"public.{TABLES.partition_name}",
 }

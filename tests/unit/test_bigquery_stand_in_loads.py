@@ -18,18 +18,18 @@ TYPES = {"n": "INT64", "m": "NUMERIC", "at": "DATETIME", "s": "STRING"}
 FILE = b'n,m,at,s\r\n1,.79,2020-04-01 00:44:02,a\r\n,,,\r\n-2,8,2020-04-01 00:00:00,"x,""y"""\r\n3,1,,""\r\n'
 
 
-class Lake:
+class Bucket:
     """A bucket and a dataset, with the real clients."""
 
     def __init__(self) -> None:
         credentials = AnonymousCredentials()
-        self.bucket = storage.Client(project="p-1", credentials=credentials).create_bucket("lake")
+        self.objects = storage.Client(project="p-1", credentials=credentials).create_bucket("files")
         self.client = real.Client(project="p-1", credentials=credentials, location="US")
         self.client.create_dataset("d")
 
     def load(self, content: bytes, types: dict[str, str] = TYPES, **options: Any) -> real.LoadJob:
-        self.bucket.blob("x.csv.gz").upload_from_string(content)
-        return self.load_uri("gs://lake/x.csv.gz", types, **options)
+        self.objects.blob("x.csv.gz").upload_from_string(content)
+        return self.load_uri("gs://files/x.csv.gz", types, **options)
 
     def load_uri(self, uri: str, types: dict[str, str] | None = TYPES, **options: Any) -> real.LoadJob:
         schema = [real.SchemaField(name, kind) for name, kind in types.items()] if types else None
@@ -43,15 +43,15 @@ class Lake:
 
 
 @pytest.fixture
-def lake(bigquery: StandIn, cloud_storage: CloudStorage) -> Lake:
-    return Lake()
+def bucket(bigquery: StandIn, cloud_storage: CloudStorage) -> Bucket:
+    return Bucket()
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes])
-def test_reads_fields_as_their_columns_say(lake: Lake, pack: Any) -> None:
-    job = lake.load(pack(FILE))
+def test_reads_fields_as_their_columns_say(bucket: Bucket, pack: Any) -> None:
+    job = bucket.load(pack(FILE))
     assert (job.output_rows, job.input_file_bytes) == (4, len(pack(FILE)))
-    rows = [(n, m if m is None else str(m), at and str(at), s) for n, m, at, s in lake.rows()]
+    rows = [(n, m if m is None else str(m), at and str(at), s) for n, m, at, s in bucket.rows()]
     assert rows == [
         (None, None, None, None),
         (-2, "8", "2020-04-01 00:00:00", 'x,"y"'),
@@ -61,25 +61,25 @@ def test_reads_fields_as_their_columns_say(lake: Lake, pack: Any) -> None:
     ]
 
 
-def test_dispositions(lake: Lake) -> None:
+def test_dispositions(bucket: Bucket) -> None:
     with pytest.raises(NotFound):
-        lake.load(FILE, create_disposition="CREATE_NEVER")
-    lake.load(FILE)
-    assert lake.load(FILE).output_rows == 4
-    assert len(lake.rows()) == 8
+        bucket.load(FILE, create_disposition="CREATE_NEVER")
+    bucket.load(FILE)
+    assert bucket.load(FILE).output_rows == 4
+    assert len(bucket.rows()) == 8
     with pytest.raises(Conflict):
-        lake.load(FILE, write_disposition="WRITE_EMPTY")
-    lake.load(FILE, write_disposition="WRITE_TRUNCATE")
-    assert len(lake.rows()) == 4
+        bucket.load(FILE, write_disposition="WRITE_EMPTY")
+    bucket.load(FILE, write_disposition="WRITE_TRUNCATE")
+    assert len(bucket.rows()) == 4
     with pytest.raises(BadRequest, match="does not match"):
-        lake.load(FILE, {"n": "STRING"})
+        bucket.load(FILE, {"n": "STRING"})
 
 
-def test_a_missing_object_is_named(lake: Lake) -> None:
-    with pytest.raises(NotFound, match="Not found: URI gs://lake/nothing"):
-        lake.load_uri("gs://lake/nothing")
+def test_a_missing_object_is_named(bucket: Bucket) -> None:
+    with pytest.raises(NotFound, match="Not found: URI gs://files/nothing"):
+        bucket.load_uri("gs://files/nothing")
     with pytest.raises(NotFound):
-        lake.load_uri("gs://nowhere/x")
+        bucket.load_uri("gs://nowhere/x")
 
 
 @pytest.mark.parametrize(
@@ -92,44 +92,44 @@ def test_a_missing_object_is_named(lake: Lake) -> None:
         (b"h\n1,2,,,5\n", "CSV table"),
     ],
 )
-def test_a_bad_record_fails_the_job_unless_it_may_be_skipped(lake: Lake, content: bytes, message: str) -> None:
+def test_a_bad_record_fails_the_job_unless_it_may_be_skipped(bucket: Bucket, content: bytes, message: str) -> None:
     content += b"7,7,,good\n"
     with pytest.raises(BadRequest, match="too many errors"):
-        lake.load(content)
-    job = next(iter(lake.client.list_jobs(max_results=1)))
+        bucket.load(content)
+    job = next(iter(bucket.client.list_jobs(max_results=1)))
     assert message in job.errors[0]["message"]
-    assert [each.table_id for each in lake.client.list_tables("d")] == []
-    lake.load(content, max_bad_records=1)
-    assert [row[0] for row in lake.rows()] == [7]
+    assert [each.table_id for each in bucket.client.list_tables("d")] == []
+    bucket.load(content, max_bad_records=1)
+    assert [row[0] for row in bucket.rows()] == [7]
 
 
-def test_a_file_that_is_cut_off_fails_the_job(lake: Lake) -> None:
+def test_a_file_that_is_cut_off_fails_the_job(bucket: Bucket) -> None:
     with pytest.raises(BadRequest, match="gzip"):
-        lake.load(gzip.compress(FILE)[:-9], max_bad_records=100)
+        bucket.load(gzip.compress(FILE)[:-9], max_bad_records=100)
 
 
-def test_a_quote_that_is_not_closed_fails_the_job(lake: Lake) -> None:
+def test_a_quote_that_is_not_closed_fails_the_job(bucket: Bucket) -> None:
     with pytest.raises(BadRequest, match="Missing close double quote"):
-        lake.load(b'h\n1,2,,"unclosed\n3,4,,x\n', max_bad_records=100, allow_quoted_newlines=True)
+        bucket.load(b'h\n1,2,,"unclosed\n3,4,,x\n', max_bad_records=100, allow_quoted_newlines=True)
 
 
-def test_quoted_newlines_need_permission(lake: Lake) -> None:
+def test_quoted_newlines_need_permission(bucket: Bucket) -> None:
     content = b'h\n1,2,,"a\nb"\n'
     with pytest.raises(BadRequest, match="Missing close double quote"):
-        lake.load(content)
-    lake.load(content, allow_quoted_newlines=True)
-    assert lake.rows()[0][3] == "a\nb"
+        bucket.load(content)
+    bucket.load(content, allow_quoted_newlines=True)
+    assert bucket.rows()[0][3] == "a\nb"
 
 
-def test_bytes_that_are_no_text(lake: Lake) -> None:
-    lake.load(b"h\n1,2,,caf\xe9\n")
-    assert lake.rows()[0][3] == "caf\ufffd"
+def test_bytes_that_are_no_text(bucket: Bucket) -> None:
+    bucket.load(b"h\n1,2,,caf\xe9\n")
+    assert bucket.rows()[0][3] == "caf\ufffd"
     with pytest.raises(BadRequest, match="ASCII 0"):
-        lake.load(b"h\n1,2,,a\x00b\n")
+        bucket.load(b"h\n1,2,,a\x00b\n")
     with pytest.raises(MethodNotImplemented, match="control characters"):
-        lake.load(b"h\n1,2,,a\x1fb\n")
-    lake.load(b"h\n3,2,,a\x1fb\x00\n", preserve_ascii_control_characters=True)
-    assert lake.rows()[1][3] == "a\x1fb\x00"
+        bucket.load(b"h\n1,2,,a\x1fb\n")
+    bucket.load(b"h\n3,2,,a\x1fb\x00\n", preserve_ascii_control_characters=True)
+    assert bucket.rows()[1][3] == "a\x1fb\x00"
 
 
 @pytest.mark.parametrize(
@@ -143,23 +143,23 @@ def test_bytes_that_are_no_text(lake: Lake) -> None:
         {"column_name_character_map": "V2"},
     ],
 )
-def test_refuses_options_that_it_does_not_know(lake: Lake, options: dict[str, Any]) -> None:
+def test_refuses_options_that_it_does_not_know(bucket: Bucket, options: dict[str, Any]) -> None:
     with pytest.raises(MethodNotImplemented):
-        lake.load(FILE, **options)
-    assert [each.table_id for each in lake.client.list_tables("d")] == []
+        bucket.load(FILE, **options)
+    assert [each.table_id for each in bucket.client.list_tables("d")] == []
 
 
-def test_an_external_table_reads_its_object(lake: Lake) -> None:
-    lake.bucket.blob("x.csv.gz").upload_from_string(gzip.compress(FILE))
-    options = "format = 'CSV', uris = ['gs://lake/x.csv.gz'], skip_leading_rows = 1"
+def test_an_external_table_reads_its_object(bucket: Bucket) -> None:
+    bucket.objects.blob("x.csv.gz").upload_from_string(gzip.compress(FILE))
+    options = "format = 'CSV', uris = ['gs://files/x.csv.gz'], skip_leading_rows = 1"
     statement = (
         f"CREATE OR REPLACE EXTERNAL TABLE d.e (n INT64, m NUMERIC, `at` DATETIME, s STRING) OPTIONS ({options})"
     )
-    lake.client.query(statement, job_retry=None).result()
-    assert [row[0] for row in lake.rows("e")] == [None, -2, 1, 3]
-    lake.bucket.blob("x.csv.gz").upload_from_string(b"h\n5,,,\n")
-    assert [row[0] for row in lake.rows("e")] == [5]
-    assert lake.client.get_table("d.e").table_type == "EXTERNAL"
-    lake.bucket.delete_blob("x.csv.gz")
+    bucket.client.query(statement, job_retry=None).result()
+    assert [row[0] for row in bucket.rows("e")] == [None, -2, 1, 3]
+    bucket.objects.blob("x.csv.gz").upload_from_string(b"h\n5,,,\n")
+    assert [row[0] for row in bucket.rows("e")] == [5]
+    assert bucket.client.get_table("d.e").table_type == "EXTERNAL"
+    bucket.objects.delete_blob("x.csv.gz")
     with pytest.raises(NotFound, match="Not found: URI"):
-        lake.client.query("SELECT * FROM d.e", job_retry=None).result(job_retry=None)
+        bucket.client.query("SELECT * FROM d.e", job_retry=None).result(job_retry=None)

@@ -7,7 +7,7 @@ from taxiway.sources.source import Column
 
 TIME = "2019-01-05 00:44:02"
 TYPES = ("integer", "timestamp", "timestamp", "text", "numeric")
-PLAIN = f"1,{TIME},{TIME},N,-.50"
+CANONICAL = f"1,{TIME},{TIME},N,-.50"
 
 
 ORDERS = (
@@ -28,7 +28,7 @@ def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
 @pytest.mark.parametrize(
     ("types", "row"),
     [
-        (TYPES, PLAIN),
+        (TYPES, CANONICAL),
         (TYPES, f",{TIME},{TIME},,"),
         *(
             (
@@ -44,7 +44,7 @@ def columns(types: tuple[str, ...] = TYPES) -> list[Column]:
         (("integer", "text"), "1,Y"),
     ],
 )
-def test_rows_that_are_written_plainly(types: tuple[str, ...], row: str, end: str) -> None:
+def test_canonical_rows(types: tuple[str, ...], row: str, end: str) -> None:
     rows = CanonicalRows(columns(types))
 
     assert rows.add(f"{row}\n{row}\n".replace("\n", end or "\n").encode())
@@ -56,16 +56,16 @@ def test_rows_that_are_written_plainly(types: tuple[str, ...], row: str, end: st
 @pytest.mark.parametrize(
     "row",
     [
-        PLAIN.replace("-.50", "NaN"),
-        PLAIN.replace("-.50", "1e5"),
-        PLAIN.replace("-.50", "1_000"),
-        PLAIN.replace("-.50", " 5"),
-        PLAIN.replace(",N,", ',"N",'),
-        PLAIN.replace(",N,", ",é,"),
-        PLAIN.replace(",N,", ",\0,"),
-        PLAIN.replace(",N,", ",\\N,"),
+        CANONICAL.replace("-.50", "NaN"),
+        CANONICAL.replace("-.50", "1e5"),
+        CANONICAL.replace("-.50", "1_000"),
+        CANONICAL.replace("-.50", " 5"),
+        CANONICAL.replace(",N,", ',"N",'),
+        CANONICAL.replace(",N,", ",é,"),
+        CANONICAL.replace(",N,", ",\0,"),
+        CANONICAL.replace(",N,", ",\\N,"),
         *(
-            PLAIN.replace(TIME, odd, 1)
+            CANONICAL.replace(TIME, odd, 1)
             for odd in (
                 "",
                 "2019-01-05",
@@ -86,10 +86,10 @@ def test_rows_that_are_written_plainly(types: tuple[str, ...], row: str, end: st
 )
 def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
     """The fields of a row, put in the columns' order."""
-    fields, plain = (dict(zip("itTxn", text.split(","), strict=True)) for text in (row, PLAIN))
+    fields, canonical = (dict(zip("itTxn", text.split(","), strict=True)) for text in (row, CANONICAL))
     order = {"timestamp": iter("tT"), "integer": iter("i"), "text": iter("x"), "numeric": iter("n")}
     keys = [next(order[kind]) for kind in types]
-    bad, good = (",".join(of[key] for key in keys) for of in (fields, plain))
+    bad, good = (",".join(of[key] for key in keys) for of in (fields, canonical))
     assert CanonicalRows(columns(types)).add(f"{good}\n{good}\n".encode())
 
     for before in ("", f"{good}\n"):
@@ -99,15 +99,17 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
 def test_nothing_may_follow_a_line_without_end() -> None:
     rows = CanonicalRows(columns())
 
-    assert rows.add(PLAIN.encode())
-    assert not rows.add(f"{PLAIN}\n".encode())
+    assert rows.add(CANONICAL.encode())
+    assert not rows.add(f"{CANONICAL}\n".encode())
 
 
-@pytest.mark.parametrize(("types", "row", "plain"), [(("integer",), b"1", False), (("integer", "text"), b"1,Y", True)])
-def test_an_empty_line_is_a_row_of_one_column(types: tuple[str, ...], row: bytes, plain: bool) -> None:
+@pytest.mark.parametrize(
+    ("types", "row", "canonical"), [(("integer",), b"1", False), (("integer", "text"), b"1,Y", True)]
+)
+def test_an_empty_line_is_a_row_of_one_column(types: tuple[str, ...], row: bytes, canonical: bool) -> None:
     """In a row of several columns, COPY refuses it by itself."""
     assert CanonicalRows(columns(types)).add(row + b"\n" + row)
-    assert CanonicalRows(columns(types)).add(row + b"\n\n" + row) is plain
+    assert CanonicalRows(columns(types)).add(row + b"\n\n" + row) is canonical
 
 
 @pytest.mark.parametrize("odd", ["2019-01-05 24:00:00", "2019-01-05 00:44:60"])
@@ -115,7 +117,7 @@ def test_an_empty_line_is_a_row_of_one_column(types: tuple[str, ...], row: bytes
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_another_way_to_write_a_time_is_seen_wherever_it_stands(odd: str, before: int, end: str) -> None:
     """In the second timestamp too, in a long block, and as the very last bytes."""
-    good = f"{PLAIN}\n" * before
+    good = f"{CANONICAL}\n" * before
     assert not CanonicalRows(columns()).add(f"{good}1,{TIME},{odd},N,1{end}".encode())
     times = columns(("timestamp", "timestamp"))
     assert not CanonicalRows(times).add(f"{f'{TIME},{TIME}' + chr(10)}{TIME},{odd}{end}".encode())
@@ -123,5 +125,5 @@ def test_another_way_to_write_a_time_is_seen_wherever_it_stands(odd: str, before
 
 def test_nothing_behind_a_nul_is_overlooked() -> None:
     assert not CanonicalRows(columns()).add(
-        f"{PLAIN}\n1,{TIME},{TIME},\0,1\n1,{TIME},2019-01-05 24:00:00,N,1\n".encode()
+        f"{CANONICAL}\n1,{TIME},{TIME},\0,1\n1,{TIME},2019-01-05 24:00:00,N,1\n".encode()
     )

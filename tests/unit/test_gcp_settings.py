@@ -14,14 +14,14 @@ from taxiway.warehouses.bigquery.settings import VARIABLES, GcpSettings, read_se
 GOOD = {
     "GCP_PROJECT_ID": "my-taxi-project",
     "GCP_LOCATION": "europe-west1",
-    "GCP_BUCKET_NAME": "my-taxi-project-lake",
+    "GCP_BUCKET_NAME": "my-taxi-project-bucket",
     "GCP_DATASET": "taxi",
 }
 
 
 def test_settings_are_read() -> None:
     assert read_settings(GOOD.get) == GcpSettings(
-        "my-taxi-project", "europe-west1", "my-taxi-project-lake", "taxi", 20_000_000_000
+        "my-taxi-project", "europe-west1", "my-taxi-project-bucket", "taxi", 20_000_000_000
     )
     assert read_settings({**GOOD, "GCP_MAXIMUM_BYTES_BILLED": "1 GiB"}.get).maximum_bytes_billed == 2**30
     assert read_settings(GOOD.get).dataset_name == "my-taxi-project.taxi"

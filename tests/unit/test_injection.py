@@ -17,8 +17,8 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.settings import parse_size
 from taxiway.sources.checks import Check
 from taxiway.sources.months import MONTH_PATTERN, Month
-from taxiway.sources.plain_yaml import MAX_BYTES
 from taxiway.sources.source import Source, find_source, load_source
+from taxiway.sources.strict_yaml import MAX_BYTES
 
 HOSTILE = {
     "sql": "2019-01'; DROP TABLE taxiway.loads; --",

@@ -32,7 +32,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 FILE = Download("/cache/lime.csv.gz", "http://mirror.test/lime.csv.gz", None, None, 10, "aa", from_cache=False)
-OUTPUTS = {"download_month": FILE.to_dict(), "upload_month": {"object": "x"}, "stage_month": {"plain": True}}
+OUTPUTS = {"download_month": FILE.to_dict(), "upload_month": {"object": "x"}, "stage_month": {"canonical": True}}
 ATTEMPT = Attempt("1", "1", 1, "download_month", "running", warnings=("before this load, x", "an earlier word"))
 PUBLISHED = Published("aa", rows_read=10, rows_rejected=1, rows_staged=9, fetched_load_id="0")
 UNCHANGED = {
@@ -215,12 +215,12 @@ def test_a_file_is_uploaded_and_the_main_table_prepared(load: Load) -> None:
 
 @pytest.mark.parametrize(("resumed", "step"), [(None, "stage_month"), (WAITED, f"stage_month after {WAITED}")])
 def test_a_month_is_staged_with_what_was_uploaded(resumed: Resumed | None, step: str, load: Load) -> None:
-    warehouse = Answers(load, {"stage": [JOB, {"plain": True}]})
+    warehouse = Answers(load, {"stage": [JOB, {"canonical": True}]})
     outputs = {"download_month": FILE.to_dict()}
 
     assert stage_month(warehouse, OUTPUTS, resumed) == JOB
     assert inside(warehouse, step) == [("stage", ATTEMPT, FILE, {"object": "x"}, resumed)]
-    assert stage_month(warehouse, outputs, resumed) == {"plain": True}
+    assert stage_month(warehouse, outputs, resumed) == {"canonical": True}
     assert warehouse.asked[-2] == ("stage", ATTEMPT, FILE, None, resumed)
 
 
@@ -232,7 +232,7 @@ def test_staged_rows_get_their_ids(
     warehouse = Answers(load, {"hash": [JOB, 9]})
 
     assert hash_rows(warehouse, OUTPUTS, resumed) == JOB
-    assert inside(warehouse, step) == [("hash", ATTEMPT, FILE, {"plain": True}, resumed)]
+    assert inside(warehouse, step) == [("hash", ATTEMPT, FILE, {"canonical": True}, resumed)]
     assert caplog.messages == []
     assert hash_rows(warehouse, OUTPUTS, resumed) is None
     assert caplog.messages == ["lime 2019-01: 9 rows have an id"]
@@ -242,14 +242,14 @@ def test_staged_rows_get_their_ids(
 def test_rows_that_are_gone_are_staged_again_if_that_needs_no_wait(
     resumed: Resumed | None, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warehouse = Answers(load, {"hash": [MissingInputError("no rows"), 9], "stage": {"plain": False}}, restages=True)
+    warehouse = Answers(load, {"hash": [MissingInputError("no rows"), 9], "stage": {"canonical": False}}, restages=True)
 
     assert hash_rows(warehouse, OUTPUTS, resumed) is None
 
     assert [asked for asked in warehouse.asked if asked[0] in ("stage", "hash")] == [
-        ("hash", ATTEMPT, FILE, {"plain": True}, resumed),
+        ("hash", ATTEMPT, FILE, {"canonical": True}, resumed),
         ("stage", ATTEMPT, FILE, {"object": "x"}, None),
-        ("hash", ATTEMPT, FILE, {"plain": False}, resumed),
+        ("hash", ATTEMPT, FILE, {"canonical": False}, resumed),
     ]
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
         "no rows: staging it again first"

@@ -1,4 +1,4 @@
-"""What an error of Postgres says, and which ones trying again may mend."""
+"""What an error of Postgres says, and which ones a retry may fix."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_which_errors_trying_again_may_mend(error: psycopg.Error, passing: bool)
 
 @pytest.mark.parametrize("name", ["GSS", "SCRAM", "certificate", "SSL context", "authentication failed", "it's"])
 def test_a_name_says_nothing_of_the_kind_of_error(name: str, tmp_path: Path) -> None:
-    """The server is stopped; its socket's folder is called like something that another try can't mend."""
+    """The server is stopped; its socket's folder is called like something that a retry can't fix."""
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(host=str(tmp_path / name), user="taxiway")
 

@@ -66,7 +66,7 @@ def test_separators_keep_neighbours_apart() -> None:
     assert row_text(columns, ["1", "123"]) != row_text(columns, ["11", "23"])
 
 
-def test_repeats_are_numbered_from_the_second_on() -> None:
+def test_duplicates_are_numbered_from_the_second_on() -> None:
     columns = [column("numeric")]
 
     ids = unique_row_ids(columns, [["8"], ["8.0"], ["9"], ["8.00"]])

@@ -238,11 +238,11 @@ def test_a_few_rows_are_wholly_identical(colour: Source, month_of: Callable[[Sou
     assert sum(count - 1 for count in counts.values()) == 3
 
 
-def test_a_month_without_repeats_is_the_same_otherwise(colour: Source, tmp_path: Path) -> None:
+def test_a_month_without_duplicates_is_the_same_otherwise(colour: Source, tmp_path: Path) -> None:
     month = Month(2019, 2)
     usual, unique = (
-        write_sample_month(colour, month, tmp_path / f"{repeats}.csv.gz", rows=2000, repeats=repeats)
-        for repeats in (True, False)
+        write_sample_month(colour, month, tmp_path / f"{duplicates}.csv.gz", rows=2000, duplicates=duplicates)
+        for duplicates in (True, False)
     )
     before, after = lines_of(usual.path), lines_of(unique.path)
 
@@ -405,19 +405,19 @@ def test_a_second_call_leaves_the_file(green: Source, tmp_path: Path) -> None:
     assert second == SampleMonth(**{**vars(first), "written": False})
 
 
-def test_a_month_with_repeats_doesnt_pass_for_one_without(green: Source, tmp_path: Path) -> None:
+def test_a_month_with_duplicates_doesnt_pass_for_one_without(green: Source, tmp_path: Path) -> None:
     path = tmp_path / "month.csv.gz"
     asked = (True, False, False, True)
 
-    samples = [write_sample_month(green, MARCH, path, rows=1000, repeats=repeats) for repeats in asked]
+    samples = [write_sample_month(green, MARCH, path, rows=1000, duplicates=duplicates) for duplicates in asked]
 
     assert [sample.written for sample in samples] == [True, True, False, True]
     assert len({sample.content_sha256 for sample in samples}) == 2
     assert max(lines_of(path).values()) > 1
 
 
-def test_a_revision_of_a_month_without_repeats_has_none_either(colour: Source, tmp_path: Path) -> None:
-    sample = write_sample_month(colour, MARCH, tmp_path / "month.csv.gz", rows=2000, revision=1, repeats=False)
+def test_a_revision_of_a_month_without_duplicates_has_none_either(colour: Source, tmp_path: Path) -> None:
+    sample = write_sample_month(colour, MARCH, tmp_path / "month.csv.gz", rows=2000, revision=1, duplicates=False)
 
     assert max(lines_of(sample.path).values()) == 1
 

@@ -13,8 +13,8 @@ from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
-from taxiway.sources.plain_yaml import shown
 from taxiway.sources.source import MAX_COLUMNS, Column, Source, find_source, load_source, load_sources
+from taxiway.sources.strict_yaml import shown
 
 
 def test_both_colours_are_there() -> None:

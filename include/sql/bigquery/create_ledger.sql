@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     started_at TIMESTAMP NOT NULL OPTIONS (description = 'When the attempt began; the first one with its run'),
     finished_at TIMESTAMP OPTIONS (description = 'When the attempt ended'),
     error STRING,
-    recorded_at TIMESTAMP NOT NULL OPTIONS (description = 'When the event was entered')
+    recorded_at TIMESTAMP NOT NULL OPTIONS (description = 'When the event was recorded')
 )
 CLUSTER BY source, month
 OPTIONS (description = 'Taxiway: what became of every attempt to load a month; the view loads has one row per attempt');

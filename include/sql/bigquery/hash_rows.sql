@@ -1,6 +1,6 @@
 {%- from "bigquery/_row_text.sql" import field, as_type, is_readable, row_text, row_id -%}
 -- Gives every staged row that can be read its types, its unique_row_id, its filename and its month.
--- Grain: one row per row of the file; the second and later ones of rows that repeat within the file are numbered.
+-- Grain: one row per row of the file; the second and later duplicate rows are numbered.
 -- Parameters: rows_table, staging_table (with their project and dataset), columns; bound: filename, month.
 -- Twice: safe, what an earlier attempt of the same run left is replaced.
 -- A row with a field that can't be read is left out: the caller compares the counts.

@@ -1,4 +1,4 @@
--- Enters in the ledger what became of an attempt.
+-- Records in the ledger what happened to an attempt.
 -- Grain: one row of load_events.
 -- Parameters: dataset (with its project); bound: load_id, source, month, destination, run_id, attempt, try_number,
 -- fetched_load_id, step, state, filename, url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version,
@@ -6,7 +6,8 @@
 -- started_at (of an attempt that begins), error, earlier_load_ids (the attempt, and the one whose file it goes on with).
 -- Twice: safe, the view loads shows the last event of an attempt.
 -- An attempt's number is one more than the greatest of its month when it is first recorded: clocks may go back. If this
--- event says nothing of the file or the rows, an earlier one of the attempt does. Its try and its start are the first's.
+-- event has no values for the file or the rows, they come from an earlier event of the attempt. The try and the start
+-- come from its first event.
 INSERT INTO `{{ dataset }}.load_events` (
     load_id, load_number, source, month, destination, run_id, attempt, try_number, fetched_load_id, step, state, filename,
     url, etag, last_modified, bytes, sha256, unpacked_bytes, layout, row_id_version, yaml_sha256, rows_read, rows_rejected,

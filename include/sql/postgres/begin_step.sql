@@ -1,8 +1,8 @@
--- Enters that a step of an attempt is at work, and takes the lock that proves it: held as long as its session lives.
--- Grain: one row of the ledger, where the attempt hasn't ended.
--- The session has the name of the load from then on, for others who look what it does.
+-- Records that a step of an attempt is at work, and takes the lock that proves it: held as long as its session lives.
+-- Grain: one row of the ledger, if the attempt hasn't ended.
+-- The session's application_name is the load's name from then on, so that people can see what the session does.
 -- Parameters: bound: load_id, step, load_name, layout, row_id_version, yaml_sha256.
--- Twice: safe; end_step.sql lets go of one lock each. The lock is shared, so nobody ever waits for it.
+-- Twice: safe; each end_step.sql releases one lock. The lock is shared, so no session ever waits for it.
 SELECT SET_CONFIG('application_name', %(load_name)s, FALSE);
 
 SELECT PG_ADVISORY_LOCK_SHARED(HASHTEXTEXTENDED('taxiway/load/' || %(load_id)s, 0));

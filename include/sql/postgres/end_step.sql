@@ -1,8 +1,8 @@
--- Enters that no step of an attempt is at work any more, and lets go of the lock that proves that one is.
+-- Records that no step of an attempt is at work any more, and releases the lock that proved it.
 -- Grain: one row of the ledger.
 -- Parameters: bound: load_id.
--- Twice: safe; where there is no lock to let go of, the server warns.
--- In this order: who finds the lock free waits for the row, or passes it by.
+-- Twice: safe; if no lock is held, the server warns.
+-- The row comes first: a session that finds the lock free then waits for the row, or skips it.
 UPDATE taxiway.loads
 SET at_work_since = NULL
 WHERE load_id = %(load_id)s;

@@ -1,8 +1,8 @@
 {%- from "postgres/_row_text.sql" import row_text -%}
--- Gives rows that stand more than once in the file ids of their own: the second and later ones are numbered.
--- Grain: updates the repeats only.
--- Parameters: rows_table, columns, named (whether the repeated ids are given; else every row is looked at); bound:
--- repeated_ids (as text).
+-- Gives the duplicate rows of a file ids of their own: the second and later ones are numbered.
+-- Grain: updates the second and later duplicates only.
+-- Parameters: rows_table, columns, named (whether the duplicate ids are given; else every row is read); bound:
+-- duplicate_ids (as text).
 -- Twice: runs once, in the transaction that made the rows or in the one that publishes them, and goes with it.
 WITH numbered AS (
     SELECT
@@ -10,7 +10,7 @@ WITH numbered AS (
         ROW_NUMBER() OVER (PARTITION BY unique_row_id ORDER BY ctid) AS _occurrence
     FROM {{ rows_table }}
 {%- if named %}
-    WHERE unique_row_id = ANY(%(repeated_ids)s::text[]::uuid[])
+    WHERE unique_row_id = ANY(%(duplicate_ids)s::text[]::uuid[])
 {%- endif %}
 )
 

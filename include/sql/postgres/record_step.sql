@@ -2,8 +2,8 @@
 -- Grain: one row of the ledger.
 -- Parameters: columns (those of the ledger that the step knows); bound: load_id, state and the columns' values.
 -- Twice: safe.
--- What has ended doesn't come back: a worker that was given up, and lives, may only still publish the month, or say
--- why it couldn't. And what has ended well stays so, whatever becomes of the step that ended it.
+-- A finished attempt is never reopened. A worker that was taken for dead, but lives, may only publish the month, or
+-- record why it couldn't. An attempt that ended well stays so, whatever happens to its last step afterwards.
 UPDATE taxiway.loads
 SET
 {%- for column in columns %}

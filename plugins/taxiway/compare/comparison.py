@@ -64,7 +64,7 @@ def compare_months(
             if difference is None:
                 compared.same[title] = rows
                 break
-            # Asked in this order: a load that ends in between has entered the file that is looked for next.
+            # Asked in this order: a load that ends in between has recorded the file that is looked up next.
             loading = [warehouse.name for warehouse in both if warehouse.is_loading(source, month)]
             held = _held(both, source)
             if files == [published.get(month) for published in held]:
@@ -159,9 +159,9 @@ def _differing_ids(months: Mapping[str, PublishedMonth], parts: Sequence[str]) -
         for name, ids in listed.items():
             others = set().union(*(other for another, other in listed.items() if another != name))
             only[name] += sorted(set(ids) - others)
-            repeated = next((row_id for row_id, times in Counter(ids).items() if times > 1), None)
-            if repeated is not None:
-                return f"the id {repeated} stands more than once in {name}"
+            duplicate = next((row_id for row_id, times in Counter(ids).items() if times > 1), None)
+            if duplicate is not None:
+                return f"the id {duplicate} stands more than once in {name}"
         if any(len(ids) >= MOST_IDS for ids in only.values()):
             break
     return "; ".join(f"only in {name}: {', '.join(ids[:MOST_IDS])}" for name, ids in only.items() if ids)

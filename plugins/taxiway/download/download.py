@@ -96,7 +96,7 @@ def download_month(
     :raises FileTooLargeError: where it is larger than the source allows, as it comes or unpacked
     :raises RetryAfterTooLongError: where the mirror asks to wait longer than a task waits between two tries
     :raises DownloadRefusedError: where the mirror, or a rule about redirects, refuses
-    :raises DownloadError: for everything that trying again may mend, a full disk included
+    :raises DownloadError: for everything that a retry may fix, a full disk included
     """
     subject = f"{source.name} {month}"
     mirror = Mirror(

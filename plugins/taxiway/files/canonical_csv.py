@@ -1,8 +1,8 @@
-"""Finds out whether a CSV file is written plainly, from whole blocks and without cutting it into fields.
+"""Finds out whether a file is canonical CSV, from whole blocks and without cutting it into fields.
 
 Postgres reads more than a source's files hold: ``NaN``, ``0x1A``, ``1_000``, ``today``,
-``1/5/2019``, a time zone that it drops. What is written plainly it reads in one way only, so
-such a file can go into typed columns as it is; every other one is looked at field by field.
+``1/5/2019``, a time zone that it drops. It reads canonical CSV in one way only, so such a file
+can go into typed columns as it is. Every other file is checked field by field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _strstr.argtypes, _strstr.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c
 
 
 class CanonicalRows:
-    """Counts the rows of a file as its blocks pass by, and checks that they are written plainly.
+    """Counts the rows of a file as its blocks pass by, and checks that they are canonical CSV.
 
     That is: within the alphabet, every space belongs to a timestamp written ``YYYY-MM-DD HH:MM:SS``
     that fills its field, and there are as many of these as the rows have columns for them. The
@@ -45,7 +45,7 @@ class CanonicalRows:
         self.count = 0
 
     def add(self, block: bytes) -> bool:
-        """Count the rows of a block, and say whether they are written plainly.
+        """Count the rows of a block, and say whether they are canonical CSV.
 
         :param block: whole lines; the file's last one may lack its end
         """

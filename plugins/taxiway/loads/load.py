@@ -61,7 +61,7 @@ class Load:
 
     @property
     def download_name(self) -> str:
-        """Name of the file as it is downloaded, and as the lake keeps it."""
+        """Name of the file as it is downloaded, and as the bucket keeps it."""
         return self.source.download_name(self.month)
 
     @property

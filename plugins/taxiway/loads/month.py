@@ -16,7 +16,7 @@ from taxiway.errors import MissingInputError
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import judge_month, require_balance, require_checks, require_few_rejects, warnings_of
 from taxiway.loads.step_names import CHECK, CREATE, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
-from taxiway.loads.warehouse import LakeWarehouse, Pending, Resumed, Warehouse
+from taxiway.loads.warehouse import BucketWarehouse, Pending, Resumed, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
         return Downloaded(file)
 
 
-def upload_month(warehouse: LakeWarehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any]:
+def upload_month(warehouse: BucketWarehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any]:
     """Bring a downloaded file to where the warehouse reads it."""
     with warehouse.step(UPLOAD) as attempt:
         return warehouse.upload(attempt, Download.from_dict(outputs[DOWNLOAD]))

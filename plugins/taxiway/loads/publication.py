@@ -98,8 +98,8 @@ class Measured:
 def judge_month(load: Load, measured: Measured) -> Verdict:
     """Compare what was measured of a month with the checks of its source."""
     to_neighbours = rows_to_neighbours(measured.counted.ready, measured.neighbours)
-    of_month = {check.name: to_neighbours for check in load.source.checks if check.column is None}
-    return judge(load.source.checks, {**measured.shares, **of_month})
+    month_checks = {check.name: to_neighbours for check in load.source.checks if check.column is None}
+    return judge(load.source.checks, {**measured.shares, **month_checks})
 
 
 def warnings_of(before: Sequence[str], verdict: Verdict) -> list[str]:

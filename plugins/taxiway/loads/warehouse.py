@@ -106,7 +106,7 @@ class Warehouse(Protocol):
     ) -> Mapping[str, Any] | Pending:
         """Bring the file's rows into a table of this run, and record how many it has.
 
-        :param uploaded: what :meth:`LakeWarehouse.upload` returned, if the load has that step
+        :param uploaded: what :meth:`BucketWarehouse.upload` returned, if the load has that step
         :return: plain values that :meth:`hash` goes on with
         """
 
@@ -147,11 +147,11 @@ class Warehouse(Protocol):
         """Ask the step's job to end, because nobody waits for it any more; say what was found of it."""
 
 
-class LakeWarehouse(Warehouse, Protocol):
-    """A warehouse that reads files from a place of its own, to which a step brings them first."""
+class BucketWarehouse(Warehouse, Protocol):
+    """A warehouse that reads files from a bucket, to which a step uploads them first."""
 
     def upload(self, attempt: Attempt, file: Download) -> Mapping[str, Any]:
-        """Bring the file to where the warehouse reads it.
+        """Upload the file to the bucket.
 
         :return: plain values that :meth:`~Warehouse.stage` goes on with
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taxiway.sources.months import Month
 
 TRANSIENT_ERRORS = (DownloadError, TransientWarehouseError)
-"""What trying again may mend, of all that Taxiway reports."""
+"""What a retry may fix, of all that Taxiway reports."""
 
 TEMPORARY_RUN = "__airflow_temporary_run_"
 """What the id of a run begins with that ``airflow tasks test`` makes, and removes when the task has ended."""
@@ -26,11 +26,11 @@ TEMPORARY_RUN = "__airflow_temporary_run_"
 
 @contextmanager
 def retry_or_fail(context: Context, words: Callable[[TaxiwayError], str] = str) -> Iterator[None]:
-    """Let Airflow try a transient error again, and fail the task at once if another try can't mend its error.
+    """Let Airflow try a transient error again, and fail the task at once if a retry can't fix its error.
 
     :param context: Airflow's context of the task
     :param words: gives the message of an error that fails the task
-    :raises AirflowFailException: another try can't mend it; its context is Taxiway's own exception
+    :raises AirflowFailException: a retry can't fix it; its context is Taxiway's own exception
     """
     try:
         with last_try_of(context):

@@ -1,1 +1,1 @@
-"""What is loaded: source (columns, addresses, limits), checks, months, plain_yaml (reading)."""
+"""What is loaded: source (columns, addresses, limits), checks, months, strict_yaml (reading)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.errors import SourceConfigError
-from taxiway.sources.plain_yaml import TEXT
+from taxiway.sources.strict_yaml import TEXT
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "share_outside_month": ("timestamp",),

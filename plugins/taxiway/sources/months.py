@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from taxiway.errors import InvalidMonthError
-from taxiway.sources.plain_yaml import shown
+from taxiway.sources.strict_yaml import shown
 
 MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])(?!\n)$"
 """What a month looks like, as a regular expression that JSON Schema understands too. Its neighbours are dates, too.

@@ -17,7 +17,7 @@ from taxiway.errors import InvalidMonthError, SettingError, SourceConfigError
 from taxiway.settings import parse_size
 from taxiway.sources.checks import Check, read_checks
 from taxiway.sources.months import Month
-from taxiway.sources.plain_yaml import TEXT, read_plain_yaml, shown
+from taxiway.sources.strict_yaml import TEXT, read_strict_yaml, shown
 
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
 """Types that a source's column can have: exact ones only, for ids must not depend on rounding."""
@@ -210,7 +210,7 @@ def load_source(path: Path) -> Source:
     """
     if not _IDENTIFIER.fullmatch(path.stem):
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
-    document, yaml_sha256 = read_plain_yaml(path)
+    document, yaml_sha256 = read_strict_yaml(path)
     if not isinstance(document, Mapping):
         raise SourceConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     missing = [key for key in _REQUIRED if key not in document]

@@ -14,7 +14,7 @@ from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
 from tests.integration.gcp_months.test_gcp_overlaps import EARLIER_COLUMNS
@@ -28,7 +28,7 @@ def earlier(cloud: Cloud, samples: Samples, green: Source, request: pytest.Fixtu
     """Two months as version 0.1.0 left them, with a view and a label of somebody's."""
     name = f"version_0_1_0_{abs(hash(request.node.name)) % 10**6}"
     made = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset=name))
-    Places(made.settings, "test").ensure_dataset(cloud.bigquery)
+    Provisioner(made.settings, "test").ensure_dataset(cloud.bigquery)
     for month in MONTHS:
         made.load(green, month, samples(month), f"manual__{month}")
     made.query("UPDATE `$taxi.green_tripdata` SET filename = CONCAT(filename, '.gz') WHERE TRUE")
@@ -77,7 +77,7 @@ def test_every_row_and_id_stays_and_the_same_file_is_unchanged(
     assert names(earlier, "loads") == unpacked(green, 2)
     assert [name for name, _ in names(earlier, "months")] == [name for name, _ in unpacked(green, 1)]
     assert labels(earlier) == {"team": "x", "taxiway_filename": "unpacked"}
-    # The lake keeps the file as it came, under the name that it came with.
+    # The bucket keeps the file as it came, under the name that it came with.
     bucket = earlier.storage.bucket(earlier.settings.bucket)
     assert bucket.get_blob(f"green/green_tripdata_{MONTHS[0]}.csv.gz") is not None
     # The second time, and on a new table, nothing is looked for.

@@ -19,7 +19,7 @@ from taxiway.loads.publication import Difference, Published
 from taxiway.loads.row_identity import layout_key
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.bigquery.publish import failed_publication, merging, start_publishing
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -64,7 +64,7 @@ def test_months_that_begin_on_an_empty_dataset_make_the_ledger_together(
 ) -> None:
     """The ledger is made by four statements: whoever comes between the first and the last one finds half of it."""
     empty = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="side_by_side"))
-    Places(empty.settings, "test").ensure_dataset(cloud.bigquery)
+    Provisioner(empty.settings, "test").ensure_dataset(cloud.bigquery)
     held = bigquery.faults.hold_next_job("load_events", after=1)
     first = Thread(lambda: empty.load(green, january, samples(january)))
     held.wait_until_running()
@@ -80,7 +80,7 @@ def test_a_ledger_that_was_left_half_made_is_completed(
     bigquery: StandIn, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     half = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="half_made"))
-    Places(half.settings, "test").ensure_dataset(cloud.bigquery)
+    Provisioner(half.settings, "test").ensure_dataset(cloud.bigquery)
     bigquery.faults.hold_next_job("load_events", after=1)
     job = half.jobs().start_query(ledger.statement("create_ledger", dataset=half.settings.dataset_name), "half")
     half.bigquery.cancel_job("half", location=SETTINGS.location)
@@ -104,7 +104,7 @@ def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     earlier = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset="earlier_ledger"))
-    Places(earlier.settings, "test").ensure_dataset(cloud.bigquery)
+    Provisioner(earlier.settings, "test").ensure_dataset(cloud.bigquery)
     earlier.load(green, january, samples(january))
     earlier.query("DROP VIEW `$taxi.months`")
     earlier.query("DROP VIEW `$taxi.loads`")
@@ -140,7 +140,7 @@ def test_what_nobody_ended_keeps_the_rules_that_it_began_under(
 
 
 @pytest.mark.parametrize("published", [True, False])
-def test_an_older_file_does_not_come_back_into_the_lake(
+def test_an_older_file_does_not_come_back_into_the_bucket(
     published: bool, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
@@ -157,7 +157,7 @@ def test_an_older_file_does_not_come_back_into_the_lake(
     assert blob.download_as_bytes(raw_download=True) == samples(january, revision=1).read_bytes()
 
 
-def lake_holds(cloud: Cloud, source: Source, month: str, path: Path) -> bool:
+def bucket_holds(cloud: Cloud, source: Source, month: str, path: Path) -> bool:
     blob = cloud.storage.bucket(SETTINGS.bucket).get_blob(cloud.tables(source, month).object_name)
     return bool(blob.download_as_bytes(raw_download=True) == path.read_bytes())
 
@@ -184,7 +184,7 @@ def test_a_file_that_was_found_published_later_stays(
     assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
 
 
-def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
+def test_the_bucket_keeps_the_later_file_if_its_bytes_were_there_before(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     published, other = samples(january), samples(january, revision=1)
@@ -196,7 +196,7 @@ def test_the_lake_keeps_the_later_file_where_its_bytes_were_there_before(
     with pytest.raises(SupersededError, match="another file into gs://"):
         cloud.upload(early, older)
 
-    assert lake_holds(cloud, green, january, published)
+    assert bucket_holds(cloud, green, january, published)
 
 
 def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
@@ -214,10 +214,10 @@ def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
     with pytest.raises(TransientWarehouseError, match="was changed by another run meanwhile"):
         cloud.bucket().upload(other, name, "an attempt", confirmed_meanwhile)
 
-    assert lake_holds(cloud, green, january, published)
+    assert bucket_holds(cloud, green, january, published)
 
 
-def test_a_lake_with_another_file_than_the_table_is_mended_by_the_next_run(
+def test_a_bucket_with_another_file_than_the_table_is_corrected_by_the_next_run(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     published, other = samples(january), samples(january, revision=1)
@@ -229,14 +229,14 @@ def test_a_lake_with_another_file_than_the_table_is_mended_by_the_next_run(
 
     assert fetched.nothing_to_do is None
     cloud.upload(late, fetched)
-    assert lake_holds(cloud, green, january, published)
+    assert bucket_holds(cloud, green, january, published)
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
     when: str, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
 ) -> None:
-    """Another file, of as many rows, was published: by a worker that couldn't enter it, or during the download."""
+    """Another file, of as many rows, was published: by a worker that couldn't record it, or during the download."""
     published = samples(january)
     other = write_gzip(tmp_path / published.name, [*lines_of(published)[:-1], lines_of(published)[1]])
     cloud.load(green, january, published, "manual__0")
@@ -251,7 +251,7 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
             ledger.record(jobs, tables, attempt, "merge_month", "failed", error="time was up")
         else:
             cloud.publish(tables)
-        cloud.bucket().upload(published, name, "nobody knows")  # so that the lake doesn't tell
+        cloud.bucket().upload(published, name, "nobody knows")  # so that the bucket doesn't tell
 
     def download() -> Any:
         if when == "meanwhile":

@@ -80,7 +80,7 @@ def test_a_month_arrives_whole_typed_and_described(
     assert table.clustering_fields == ["lpep_pickup_datetime"]
     assert table.description == green.title
     assert cloud.staging_tables() == []
-    # The lake has the file as it was: compressed, and not unpacked on the way out.
+    # The bucket has the file as it was: compressed, and not unpacked on the way out.
     blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv.gz")
     assert blob.download_as_bytes(raw_download=True) == path.read_bytes()
     assert (blob.content_type, blob.content_encoding) == ("application/gzip", None)
@@ -120,7 +120,7 @@ def with_equal_rows(lines: list[str], source: Source) -> list[str]:
     return [lines[0], first, second, without_text, fourth, *others, first, first, fourth, fourth]
 
 
-def test_rows_that_repeat_and_values_that_are_null_raise_no_alarm(
+def test_duplicate_rows_and_values_that_are_null_raise_no_alarm(
     cloud: Cloud, samples: Callable[..., Path], green: Source, tmp_path: Path, january: str
 ) -> None:
     path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
@@ -322,7 +322,7 @@ def test_rows_that_cannot_be_read_are_kept_with_their_lines_and_the_others_load(
     assert reasons[12] == "a quotation mark that isn't closed in its line"
     (entry,) = cloud.loads(green, january)
     assert (entry.rows_read, entry.rows_rejected, entry.rows_staged) == (ROWS - 1, 7, len(good))
-    # The lake has the file with its bad lines; the copy without them is gone.
+    # The bucket has the file with its bad lines; the copy without them is gone.
     names = [blob.name for blob in cloud.storage.list_blobs(cloud.settings.bucket)]
     assert [name for name in names if january in name] == [f"green/green_tripdata_{january}.csv.gz"]
 

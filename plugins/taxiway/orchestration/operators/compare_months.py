@@ -17,8 +17,8 @@ from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, g
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.plain_yaml import shown
 from taxiway.sources.source import find_source
+from taxiway.sources.strict_yaml import shown
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words

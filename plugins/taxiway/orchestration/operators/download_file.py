@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class DownloadFileOperator(BaseOperator):
     """Fetch a month's file into the cache, verified, and return what :class:`taxiway.download.download.Download` holds.
 
-    What trying again can't mend (no such month, a page instead of a file, a corrupt
+    What a retry can't fix (no such month, a page instead of a file, a corrupt
     file, a refusal, a setting) fails at once; for the rest the task's retries apply.
 
     :param source_name: name of the source's YAML file, without its ending (templated)

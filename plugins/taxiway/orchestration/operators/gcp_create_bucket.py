@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, gcp_settings, storage_client
-from taxiway.warehouses.bigquery.places import Places
+from taxiway.warehouses.bigquery.provisioning import Provisioner
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,10 +29,10 @@ class GcpCreateBucketOperator(BaseOperator):
         """Create the bucket.
 
         :return: whether it was created
-        :raises AirflowFailException: an error that another try can't mend
+        :raises AirflowFailException: an error that a retry can't fix
         """
         with retry_or_fail(context):
             settings = gcp_settings()
-            created = Places(settings, self.task_id).ensure_bucket(storage_client(settings, self.gcp_conn_id))
+            created = Provisioner(settings, self.task_id).ensure_bucket(storage_client(settings, self.gcp_conn_id))
         self.log.info("gs://%s %s", settings.bucket, "created" if created else "is there already")
         return created

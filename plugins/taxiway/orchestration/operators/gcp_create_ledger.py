@@ -29,7 +29,7 @@ class GcpCreateLedgerOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Create what is absent of it.
 
-        :raises AirflowFailException: an error that another try can't mend
+        :raises AirflowFailException: an error that a retry can't fix
         """
         with retry_or_fail(context):
             settings = gcp_settings()

@@ -9,7 +9,7 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 class StageMonthOperator(StepOperator):
     """Bring a downloaded month into a staging table of its run.
 
-    Returns plain values that ``hash_rows`` goes on with: from Postgres ``{"rows_read": int, "plain": bool}``, from
+    Returns plain values that ``hash_rows`` goes on with: from Postgres ``{"rows_read": int, "canonical": bool}``, from
     BigQuery ``{"staged_by": "the job's id"}``.
     """
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class StepOperator(BaseOperator):
     """One step of a load: opens the warehouse, runs the step's function, and waits for the job that it has started.
 
-    The ledger has the step, and its error if it fails. An error that another try can't mend fails the task
+    The ledger has the step, and its error if it fails. An error that a retry can't fix fails the task
     at once; anything else (a lost connection, a lock, a quota) is tried again.
 
     :param step: the step; its task has its name
@@ -74,7 +74,7 @@ class StepOperator(BaseOperator):
         """Run the step.
 
         :return: plain values for the next steps, never rows
-        :raises AirflowFailException: an error that another try can't mend
+        :raises AirflowFailException: an error that a retry can't fix
         """
         return self._run(context)
 

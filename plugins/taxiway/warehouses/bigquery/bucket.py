@@ -1,4 +1,4 @@
-"""Brings a month's file to Cloud Storage, as it is: the lake keeps the raw, compressed file."""
+"""Brings a month's file to Cloud Storage, as it is: the bucket keeps the raw, compressed file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BLOCK = 1024 * 1024
 
 @dataclass(frozen=True)
 class Stored:
-    """An object of the lake.
+    """An object of the bucket.
 
     :param name: its name in the bucket
     :param generation: which version it is

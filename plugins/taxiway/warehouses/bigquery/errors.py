@@ -28,7 +28,7 @@ TRANSIENT_REASONS = frozenset(
         "timeout",
     }
 )
-"""Reasons of the BigQuery API that trying again may mend (cloud.google.com/bigquery/docs/error-messages)."""
+"""Reasons of the BigQuery API that a retry may fix (cloud.google.com/bigquery/docs/error-messages)."""
 
 FINAL_REASONS = frozenset(
     {
@@ -44,10 +44,10 @@ FINAL_REASONS = frozenset(
         "responseTooLarge",
     }
 )
-"""Reasons that it can't mend."""
+"""Reasons that it can't fix."""
 
 TRANSIENT_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
-"""HTTP statuses that trying again may mend."""
+"""HTTP statuses that a retry may fix."""
 
 # BigQuery calls it invalidQuery where two statements change a table at the same time: what it says tells them apart.
 _CONFLICT = re.compile(r"could not serialize access|due to concurrent|aborted due to", re.IGNORECASE)
@@ -147,24 +147,24 @@ def as_taxiway_error(error: BaseException, where: str, settings: GcpSettings, ou
         reason = str(first.get("reason") or _REASON_OF_CODE.get(int(error.code or 0), ""))
         message = str(first.get("message") or error.message)
         return failure(where, reason, message, settings, code=int(error.code or 0), outcome=outcome)
-    so_far = f" {outcome}." if outcome else ""
+    result = f" {outcome}." if outcome else ""
     lost = google.auth.exceptions.TransportError | requests.RequestException | ConnectionError | TimeoutError
     if isinstance(error, lost) or getattr(error, "retryable", False):
         return TransientWarehouseError(
-            f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one.{so_far} The task is tried "
+            f"{where}: no answer from Google Cloud ({type(error).__name__}), expected one.{result} The task is tried "
             f"again"
         )
     if isinstance(error, DataCorruption):
         return TransientWarehouseError(
             f"{where}: bytes were changed on their way to or from Cloud Storage: expected the checksum of what was "
-            f"sent.{so_far} The task is tried again"
+            f"sent.{result} The task is tried again"
         )
     if isinstance(error, InvalidResponse):
         status = int(getattr(error.response, "status_code", 0) or 0)
         said = str(error.args[-1]) if error.args else ""
         return failure(where, _REASON_OF_CODE.get(status, ""), said, settings, code=status, outcome=outcome)
     if isinstance(error, RetryError):
-        return TransientWarehouseError(f"{where}: Google Cloud did not answer in time.{so_far} The task is tried again")
+        return TransientWarehouseError(f"{where}: Google Cloud did not answer in time.{result} The task is tried again")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         # What the library found may quote the key file: only its kind is told.
         return WarehouseError(
@@ -189,21 +189,22 @@ def failure(
     """
     said = one_line(message, 1000)
     # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
-    passing = reason in TRANSIENT_REASONS or (code in TRANSIENT_CODES and reason not in FINAL_REASONS)
+    transient = reason in TRANSIENT_REASONS or (code in TRANSIENT_CODES and reason not in FINAL_REASONS)
     advice = _ADVICE.get(reason)
     if _CONFLICT.search(said):
-        passing, advice = True, "another statement was changing the table; the task is tried again"
+        transient, advice = True, "another statement was changing the table; the task is tried again"
     elif _NO_LEDGER.search(said):
-        passing = True
+        transient = True
         advice = (
             "the ledger isn't there, or not all of it; the task is tried again. Where that goes on failing, run the "
             "DAG gcp_setup, which creates what is absent"
         )
     if advice is None:
-        advice = "the task is tried again" if passing else "correct that, and clear the task with its downstream tasks"
-    kind = TransientWarehouseError if passing else WarehouseError
-    so_far = f". {outcome}" if outcome else ""
+        correct = "correct that, and clear the task with its downstream tasks"
+        advice = "the task is tried again" if transient else correct
+    kind = TransientWarehouseError if transient else WarehouseError
+    result = f". {outcome}" if outcome else ""
     return kind(
         f"{where}, project {settings.project}, {settings.location}: Google Cloud says: {said} "
-        f"({reason or code or 'no reason'}){so_far}: {advice}"
+        f"({reason or code or 'no reason'}){result}: {advice}"
     )

@@ -35,7 +35,7 @@ def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entr
     if own is None:
         raise MissingInputError(
             f"{tables.where}: the attempt {attempt.fetched_load_id} is gone from {tables.dataset}.load_events, "
-            f"expected what download_month entered there: clear that task with its downstream tasks"
+            f"expected what download_month recorded there: clear that task with its downstream tasks"
         )
     before = ledger.published(entries)
     held = before[-1].sha256 if before else None

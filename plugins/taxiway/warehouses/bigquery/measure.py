@@ -22,7 +22,7 @@ def measure(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Measured:
     """
     source, month = tables.source, tables.month
     require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
-    of_columns = [check for check in source.checks if check.column is not None]
+    column_checks = [check for check in source.checks if check.column is not None]
     first, after = month.first_day, month.next().first_day
     (found,) = jobs.run(
         statement(
@@ -34,15 +34,18 @@ def measure(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Measured:
                 "next_first_moment": datetime(after.year, after.month, after.day),
             },
             rows_table=tables.rows_table,
-            checks=of_columns,
+            checks=column_checks,
         )
     )
     ready = found["row_count"]
     read, rejected = attempt.rows_read or 0, attempt.rows_rejected or 0
     return Measured(
         Counted(read, rejected, ready, found["file_row_count"], found["distinct_ids"]),
-        {check.name: found[f"check_{number}"] / ready if ready else None for number, check in enumerate(of_columns, 1)},
-        ledger.rows_of_neighbours(jobs, tables) if len(of_columns) < len(source.checks) else [],
+        {
+            check.name: found[f"check_{number}"] / ready if ready else None
+            for number, check in enumerate(column_checks, 1)
+        },
+        ledger.rows_of_neighbours(jobs, tables) if len(column_checks) < len(source.checks) else [],
     )
 
 

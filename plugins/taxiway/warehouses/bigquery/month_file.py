@@ -1,7 +1,7 @@
-"""Looks through a downloaded file before it goes to the cloud: BigQuery reads what Postgres refuses.
+"""Checks a downloaded file before it goes to the cloud: BigQuery reads what Postgres refuses.
 
-BigQuery puts U+FFFD in place of bytes that are no UTF-8, ends lines where others don't, and
-keeps no line numbers. So every line is looked at here, which costs little beside unpacking it.
+BigQuery puts U+FFFD in place of bytes that aren't UTF-8, also ends a line at a lone carriage return,
+and keeps no line numbers. So every line is checked here, which costs little compared with unpacking.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery.csv_fields import fields_of, line_of
 
-_PLAIN = b"0123456789.,-: \r\nNY"
-# What a file of numbers, timestamps and Y/N flags is written with: no quotation marks, nothing but
-# ASCII. Within this alphabet a line is one row where it has the right number of commas.
+_CANONICAL = b"0123456789.,-: \r\nNY"
+# The characters of numbers, timestamps and Y/N flags: no quotation marks, nothing but ASCII. Within
+# this alphabet a line is one row if it has the right number of commas.
 
 _LINE_END_INSIDE = re.compile(rb"\r(?!\n)")
 
@@ -34,8 +34,8 @@ class MonthFile:
 
     :param columns: the source's columns in the order of the file
     :param rows_read: rows, without the header
-    :param rows_rejected: how many lines are no row
-    :param rejects: the first of them
+    :param rows_rejected: how many lines aren't rows
+    :param rejects: the first of the rejected lines
     :param sound: whether the file can be loaded as it is
     """
 
@@ -47,7 +47,7 @@ class MonthFile:
 
 
 def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
-    """Look at every line of a file; where lines must stay out, write a copy without them.
+    """Check every line of a file; if lines must stay out, write a copy without them.
 
     :param file: the downloaded ``.csv.gz``
     :param source: the source
@@ -70,7 +70,7 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
 
 
 def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
-    """Look at the file in large pieces; None where one of them isn't plainly rows."""
+    """Check the file in large blocks; None if the lines of one need a closer look."""
     _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
     commas = len(layout.columns) - 1
     rows, sound = 0, not layout.unnamed  # BigQuery has no column for the fields behind the last one
@@ -81,13 +81,13 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         if not lines[-1]:
             lines.pop()
         rows += len(lines)
-        plain = not block.translate(None, _PLAIN) and not _LINE_END_INSIDE.search(block)
-        sound = plain and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
+        canonical = not block.translate(None, _CANONICAL) and not _LINE_END_INSIDE.search(block)
+        sound = canonical and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
     return MonthFile(layout.columns, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
-    """Look at the lines one by one, and write those that are rows to a copy."""
+    """Check the lines one by one, and write the rows to a copy."""
     rejects = RejectedLines()
     rows_read, changed = 0, False
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
@@ -95,14 +95,14 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
         copy.write(",".join(column.header for column in layout.columns).encode() + b"\n")
         for number, line in numbered_lines(blocks, first=2):
             if not line:
-                changed = True  # an empty line is no row: editors leave them behind
+                changed = True  # an empty line isn't a row: editors leave such lines behind
                 continue
             rows_read += 1
             row, reason = row_of(line, len(layout.columns), layout.unnamed)
             if reason is None:
-                plainly = _plainly(row)
-                changed = changed or plainly != line
-                copy.write(plainly + b"\n")
+                canonical = _canonical(row)
+                changed = changed or canonical != line
+                copy.write(canonical + b"\n")
             else:
                 rejects.add(number, line, reason)
     sound = not rejects.count and not changed
@@ -111,6 +111,6 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     return MonthFile(layout.columns, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
-def _plainly(line: bytes) -> bytes:
+def _canonical(line: bytes) -> bytes:
     """Write a line so that BigQuery reads it as Postgres does: quotation marks around whole fields only."""
     return line_of(fields_of(line.decode())).encode() if b'"' in line else line

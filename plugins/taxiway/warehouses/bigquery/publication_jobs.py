@@ -73,7 +73,7 @@ def _key(text: str) -> str:
 
 
 def find_publication(jobs: Jobs, tables: CloudTables) -> Any | None:
-    """Return the job that publishes the load, where one was started that isn't entered in the ledger; else None."""
+    """Return the job that publishes the load, where one was started that isn't recorded in the ledger; else None."""
     main_table, rows_table = jobs.find_table(tables.main_table), jobs.find_table(tables.rows_table)
     if main_table is None or rows_table is None:
         return None

@@ -113,7 +113,7 @@ def failed_publication(job: Any) -> int | None:
 def finish_publishing(
     jobs: Jobs, tables: CloudTables, attempt: Attempt, job: Any, record: Callable[..., None]
 ) -> Counts:
-    """Enter in the ledger what the job changed, then compare the published month with what was staged.
+    """Record in the ledger what the job changed, then compare the published month with what was staged.
 
     Once the job has succeeded, the month is published: what goes wrong behind it is tried again, whatever it is.
 
@@ -132,7 +132,7 @@ def finish_publishing(
     staged = attempt.rows_staged or 0
     counts = Counts(inserted, deleted, staged - inserted)
     name, number = name_and_number(job)
-    with _tried_again(jobs, "The month is published, but not yet entered in the ledger") as behind:
+    with _tried_again(jobs, "The month is published, but not yet recorded in the ledger") as behind:
         record(
             behind,
             publication=number,
@@ -165,7 +165,7 @@ def rows_held(jobs: Jobs, tables: CloudTables) -> int:
 
 def _require_rows(jobs: Jobs, tables: CloudTables, staged: int, name: str, number: int) -> None:
     """Make sure that the month holds the rows that were published, unless another publication has followed."""
-    with _tried_again(jobs, "The month is published, and entered in the ledger") as behind:
+    with _tried_again(jobs, "The month is published, and recorded in the ledger") as behind:
         held = rows_held(behind, tables)
         if held == staged or is_followed(behind, name, number, ledger.find_loads(behind, tables)):
             return
@@ -188,7 +188,7 @@ def _tried_again(jobs: Jobs, outcome: str) -> Iterator[Jobs]:
 def _of_another_account(tables: CloudTables, job_id: str) -> TransientWarehouseError:
     return TransientWarehouseError(
         f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
-        f"was stopped or lost before it could enter in the ledger how it ended. This account may not look at it: "
+        f"was stopped or lost before it could record in the ledger how it ended. This account may not look at it: "
         f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: "
         f"the task is tried again. Where it keeps failing, run the month again under that account, or give this one "
         f"a role with that permission: docs/bigquery.md"

@@ -59,7 +59,7 @@ class GcpSettings:
 
     :param project: id of the project that holds everything, and pays
     :param location: region of the bucket and of the dataset, and so of every job
-    :param bucket: name of the bucket, the data lake
+    :param bucket: name of the bucket that keeps the downloaded files
     :param dataset: name of the dataset
     :param maximum_bytes_billed: most bytes that one query may bill; one that needs more fails and costs nothing
     """

@@ -47,7 +47,7 @@ class CloudTables(Load):
 
     @property
     def object_name(self) -> str:
-        """The file's object in the bucket, below which the lake keeps it as it is."""
+        """The object that keeps the downloaded file as it is."""
         return f"{self.source.name}/{self.download_name}"
 
     @property

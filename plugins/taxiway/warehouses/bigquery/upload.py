@@ -72,7 +72,7 @@ def upload_month(
     file: Download,
     record: Callable[..., None],
 ) -> tuple[Uploaded, Stored]:
-    """Upload a month's file as it is; if BigQuery can't read it so, a copy that it can read beside the lake, too.
+    """Upload a month's file as it is; if BigQuery can't read it so, also a copy that it can read.
 
     :param attempt: the step's
     :param file: the downloaded file

@@ -87,7 +87,7 @@ class BigQueryWarehouse:
             self.record(attempt, "failed", error=said, publication=self._publication)
         except Exception as unrecorded:
             # Whatever it is: the step's own error is the one to show.
-            log.warning("%s: the failure could not be entered in the ledger: %s", self.load.where, unrecorded)
+            log.warning("%s: the failure could not be recorded in the ledger: %s", self.load.where, unrecorded)
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
         """Record what a step has found, or how the attempt ended."""

@@ -1,4 +1,4 @@
-"""Rows that stand more than once in a file: each gets an id of its own."""
+"""Duplicate rows of a file: each gets an id of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
 _MOST_NAMED = 10_000
-"""Repeated ids that are handed to the statement that numbers their rows; with more, it looks at every row."""
+"""Most duplicate ids that are passed to the statement that numbers their rows; with more, it reads every row."""
 
 _SORT_IN_HALVES = """
 SET LOCAL work_mem = '64MB';
@@ -21,7 +21,7 @@ SET LOCAL min_parallel_table_scan_size = '1TB';
 
 
 def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Index the ids of the typed rows, unless they are; where rows repeat within the file, number the repeats first."""
+    """Index the ids of the typed rows, unless they are indexed; if the file has duplicate rows, number them first."""
     statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
     try:
         with cursor.connection.transaction():
@@ -32,14 +32,14 @@ def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
 
 
 def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Give rows that repeat within the file ids of their own."""
+    """Give the duplicate rows of the file ids of their own."""
     # A publication of all tables lets nobody change rows that it can't name.
     cursor.execute(f"ALTER TABLE {tables.rows_table} REPLICA IDENTITY FULL")
     # Rolled back, so that the settings are gone afterwards: with them, no index is built by two processes.
     with cursor.connection.transaction(force_rollback=True):
         cursor.execute(_SORT_IN_HALVES)
         found = cursor.execute(
-            render("postgres/find_repeated_rows.sql", rows_table=tables.rows_table), {"most": _MOST_NAMED + 1}
+            render("postgres/find_duplicate_rows.sql", rows_table=tables.rows_table), {"most": _MOST_NAMED + 1}
         ).fetchall()
     cursor.execute(
         render(
@@ -48,5 +48,5 @@ def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
             columns=tables.source.columns,
             named=len(found) <= _MOST_NAMED,
         ),
-        {"repeated_ids": [row[0] for row in found]},
+        {"duplicate_ids": [row[0] for row in found]},
     )

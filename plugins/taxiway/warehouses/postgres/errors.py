@@ -1,4 +1,4 @@
-"""What an error of Postgres says, whether trying again may mend it, and what else does."""
+"""What an error of Postgres says, whether a retry may fix it, and what else does."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from taxiway.loads.step_names import DISCARD, PUBLISH
 from taxiway.messages import printable
 from taxiway.warehouses.postgres.tables import STAGING_SCHEMA
 
-_PASSING_STATES = ("08", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58", "XX000")
-# Classes of SQLSTATE, or single ones, that trying again may mend: connection, a transaction that took too long,
+_TRANSIENT_STATES = ("08", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58", "XX000")
+# Classes of SQLSTATE, or single ones, that a retry may fix: connection, a transaction that took too long,
 # serialization, resources, locks, shutdown, system.
 
-_PASSING_WHILE_CONNECTING = (*_PASSING_STATES, "55000")
+_TRANSIENT_WHILE_CONNECTING = (*_TRANSIENT_STATES, "55000")
 # A database that lets nobody in. A statement's 55000 says that it can never succeed, as currval() without nextval().
 
 _CONNECTION = (
@@ -37,7 +37,7 @@ _ADVICE_ON_CONNECTING = {
     "55000": "look whether ALTER DATABASE … ALLOW_CONNECTIONS false keeps sessions out",
     "57P03": "look in the server's log why it doesn't get ready",
 }
-"""What mends an error of connecting, by its SQLSTATE or the beginning of it. A statement's means something else."""
+"""What fixes an error of connecting, by its SQLSTATE or the beginning of it. A statement's means something else."""
 
 _ADVICE_BY_STATE = {
     "42501": (
@@ -55,7 +55,7 @@ _ADVICE_BY_STATE = {
     "53": "look what takes up the server's memory or its disk",
     "55P03": "look in pg_stat_activity which session holds the lock, and what it does",
 }
-"""What mends an error, by its SQLSTATE or the beginning of it; of two that fit, the longer."""
+"""What fixes an error, by its SQLSTATE or the beginning of it; of two that fit, the longer."""
 
 _NOTHING_PUBLISHED = "Nothing was published"
 
@@ -111,7 +111,7 @@ _NO_SUCH_HOST = {"-2", "-5", "8"}
 
 
 def is_transient(error: psycopg.Error, *, connecting: bool = False) -> bool:
-    """Say whether trying again may mend an error.
+    """Say whether a retry may fix an error.
 
     One without a SQLSTATE is psycopg's own: a connection that can't be made or was lost, or a statement that it
     can't send.
@@ -123,7 +123,7 @@ def is_transient(error: psycopg.Error, *, connecting: bool = False) -> bool:
         return False
     if error.sqlstate is None:
         return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-    return error.sqlstate.startswith(_PASSING_WHILE_CONNECTING if connecting else _PASSING_STATES)
+    return error.sqlstate.startswith(_TRANSIENT_WHILE_CONNECTING if connecting else _TRANSIENT_STATES)
 
 
 def said_by(error: psycopg.Error) -> str:
@@ -136,7 +136,7 @@ def said_by(error: psycopg.Error) -> str:
 def advice_on(
     error: psycopg.Error, connection_id: str, *, connecting: bool = False, otherwise: str = "correct that"
 ) -> str:
-    """Return what mends an error, as the rest of a sentence.
+    """Return what fixes an error, as the rest of a sentence.
 
     :param error: the error; one of connecting has been through :func:`~.refusals.with_sqlstate`
     :param connection_id: Airflow's id of the connection

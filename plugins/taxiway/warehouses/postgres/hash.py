@@ -27,10 +27,11 @@ def hash_rows(
 ) -> int:
     """Turn the staging table into typed rows with ``unique_row_id``, ``filename`` and ``source_month``.
 
-    The rows of a plain file have all that. Of any other file, every field is looked at; rows that can't be read are
-    rejected, the others hashed. Where the month isn't published, rows that repeat within the file get ids of their
-    own here, and an index keeps all ids unique; where it is, merge_month numbers them when it compares the rows with
-    the partition, whose own index keeps its ids unique.
+    Rows of canonical CSV are typed and hashed already. For any other file every field is checked: unreadable rows
+    are rejected, the rest is cast and hashed.
+
+    If the month isn't published, duplicate rows get ids of their own here, and an index keeps all ids unique. If it
+    is, merge_month numbers them when it compares the rows with the partition, whose index keeps its ids unique.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -43,9 +44,9 @@ def hash_rows(
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     with transaction(connection) as cursor:
-        require_table(cursor, tables, tables.staging_table, left_by="stage_month", typed=staged.plain)
+        require_table(cursor, tables, tables.staging_table, left_by="stage_month", typed=staged.canonical)
         rows = _count_staged(cursor, tables, attempt)
-    if not staged.plain:
+    if not staged.canonical:
         rows -= _reject_unreadable(connection, tables, attempt, file, staged)
     with transaction(connection) as cursor:
         _hash(cursor, tables, staged)
@@ -58,8 +59,8 @@ def hash_rows(
 def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
     """Make sure that the staging table holds what was staged.
 
-    A server that crashed has emptied one of text; and a worker that was taken for dead may have gone on, and added
-    its rows to those of the next try.
+    After a crash the server has emptied a table of text. A worker that was taken for dead may have gone on, and have
+    added its rows to the rows of the next try.
     """
     expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
     found = count_rows(cursor, tables.staging_table)
@@ -74,10 +75,10 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
 
 
 def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> None:
-    """Give text rows their types and ids; those of a plain file have them."""
+    """Give text rows their types and ids; rows of canonical CSV have them already."""
     cursor.execute(
         render(
-            "postgres/adopt_plain_rows.sql" if staged.plain else "postgres/hash_rows.sql",
+            "postgres/adopt_canonical_rows.sql" if staged.canonical else "postgres/hash_rows.sql",
             rows_table=tables.rows_table,
             rows_name=tables.rows_name,
             staging_table=tables.staging_table,
@@ -92,7 +93,7 @@ def _reject_unreadable(
 ) -> int:
     """Take the rows that don't fit their columns out of the staging table, and keep their lines; count them.
 
-    :raises RejectLimitError: with those that were rejected before, by an earlier try too, they are too many
+    :raises RejectLimitError: together with the rows rejected before, also by an earlier try, they are too many
     """
     before, dropped = attempt.rows_rejected or 0, 0
     rejected = RejectedLines()

@@ -106,7 +106,7 @@ def record(cursor: psycopg.Cursor[Any], attempt: Attempt, state: str = "running"
 
 @contextmanager
 def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> Iterator[Attempt]:
-    """Enter a step in the ledger while it runs: that it began, and its error where it fails.
+    """Record a step in the ledger while it runs: that it began, and its error if it fails.
 
     A step goes on with the attempt of the step before it. One that is begun again, after a failure
     or because its worker was killed, begins another attempt; an attempt that nobody ended is
@@ -189,7 +189,7 @@ def _enter_failure(
     except Exception as unrecorded:
         # The next attempt marks this one abandoned.
         where = f"{tables.source.name} {tables.month}: {name}"
-        log.warning("%s: the failure could not be entered in the ledger: %s", where, printable(str(unrecorded)))
+        log.warning("%s: the failure could not be recorded in the ledger: %s", where, printable(str(unrecorded)))
 
 
 def _is_idle(connection: psycopg.Connection[Any]) -> bool:

@@ -208,7 +208,7 @@ def naming_the_constraint(cursor: psycopg.Cursor[Any], tables: LoadTables) -> It
             table = f" on {error.diag.schema_name}.{error.diag.table_name}" if error.diag.table_name else ""
             said = f"a statement of a trigger{table} failed{context}: {said}"
             advice = (
-                f"mend what the trigger does, or the rows that it needs, or run ALTER TABLE {main_table} DISABLE "
+                f"fix what the trigger does, or the rows that it needs, or run ALTER TABLE {main_table} DISABLE "
                 f"TRIGGER with its name"
             )
         raise CheckFailedError(

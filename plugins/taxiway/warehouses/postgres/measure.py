@@ -23,10 +23,10 @@ def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -
     :raises MissingInputError: the rows are not there
     """
     require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-    of_columns = [check for check in tables.source.checks if check.column is not None]
+    column_checks = [check for check in tables.source.checks if check.column is not None]
     constraints = find_constraints(cursor, tables)
-    ready, of_file, *measures = measured(cursor, tables, constraints, of_columns)
-    shares, broken = measures[: len(of_columns)], measures[len(of_columns) :]
+    ready, of_file, *measures = measured(cursor, tables, constraints, column_checks)
+    shares, broken = measures[: len(column_checks)], measures[len(column_checks) :]
     refused = None
     try:
         require_kept(cursor, tables, constraints, broken)
@@ -34,7 +34,7 @@ def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -
         refused = error
     return Measured(
         Counted(attempt.rows_read or 0, attempt.rows_rejected or 0, ready, of_file),
-        dict(zip((check.name for check in of_columns), shares, strict=True)),
+        dict(zip((check.name for check in column_checks), shares, strict=True)),
         rows_of_neighbours(cursor, tables),
         refused,
     )

@@ -1,17 +1,17 @@
-"""Stages a month: the file's rows, in a table of this run; typed where it is written plainly, else as text."""
+"""Stages a month: its file's rows go into a table of this run, typed if the file is canonical CSV, else as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import psycopg
 
 from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
-from taxiway.errors import EmptyMonthError
+from taxiway.errors import EmptyMonthError, MissingInputError
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import Layout, read_layout
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
@@ -31,7 +31,7 @@ from taxiway.warehouses.postgres.text_rows import TextRows
 from taxiway.warehouses.sql import render
 
 _MOST_ARGUMENTS = 100
-"""What a function of Postgres takes at the most: the one that gives a plain row its id takes every column."""
+"""Most arguments of a Postgres function: the one that gives a row of canonical CSV its id takes every column."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +39,40 @@ class Staged:
     """A staged month.
 
     :param rows_read: rows in the file, without its header
-    :param plain: whether the file is written plainly, so that its rows have their types and ids
+    :param canonical: whether the file is canonical CSV, so that its rows have their types and ids
         already; else the staging table holds text, and its fields need a closer look
     """
 
     rows_read: int
-    plain: bool
+    canonical: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, as they travel between tasks."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Staged:
-        """Read back what :meth:`to_dict` gave."""
-        return cls(document["rows_read"], document["plain"])
+    def from_dict(cls, document: Mapping[str, Any], where: str) -> Staged:
+        """Read back what :meth:`to_dict` gave.
+
+        :param where: source and month, for the message
+        :raises MissingInputError: another version of Taxiway gave it
+        """
+        try:
+            return cls(**document)
+        except TypeError:
+            raise MissingInputError(
+                f"{where}: what stage_month left is of another version of Taxiway: found {', '.join(document)}, "
+                f"expected {', '.join(field.name for field in fields(cls))}. The task hash_rows stages the file again "
+                f"by itself"
+            ) from None
 
 
 def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download) -> Staged:
     """Stream a downloaded month into its staging table.
 
     The quick way is tried first: the file goes into typed columns as it is, over two sessions at once,
-    and gets its ids on the way. Where that stumbles, it is staged as text; and where that stumbles too,
-    its lines are looked at one by one, those that can't be read are rejected, and the others staged.
+    and gets its ids on the way. If that fails, it is staged as text. If that fails too, its lines are
+    read one by one: lines that can't be read are rejected, and the rest is staged.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -94,7 +105,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
 
 def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
     staged = (
-        _stage_plain(connection, tables, file, attempt)
+        _stage_canonical(connection, tables, file, attempt)
         or _stage_text(connection, tables, file, attempt)
         or _stage_lines(connection, tables, file, attempt)
     )
@@ -111,10 +122,10 @@ def _where(tables: LoadTables) -> str:
     return f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}"
 
 
-def _stage_plain(
+def _stage_canonical(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
 ) -> Staged | None:
-    """Stage the file with types and ids; None, and nothing to use, where it isn't written plainly."""
+    """Stage the file with types and ids; None, and nothing to use, if it isn't canonical CSV."""
     source = tables.source
     if len(source.columns) > _MOST_ARGUMENTS:
         return None
@@ -122,7 +133,9 @@ def _stage_plain(
     with transaction(connection) as cursor:
         cursor.execute(
             render(
-                "postgres/create_plain_staging_table.sql", staging_table=tables.staging_table, columns=source.columns
+                "postgres/create_canonical_staging_table.sql",
+                staging_table=tables.staging_table,
+                columns=source.columns,
             ),
             {"filename": tables.filename, "month": tables.month.first_day},
         )
@@ -137,7 +150,7 @@ def _stage_plain(
         return None
     with transaction(connection) as cursor:
         ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
-    return Staged(rows_read=rows.count, plain=True)
+    return Staged(rows_read=rows.count, canonical=True)
 
 
 def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
@@ -169,7 +182,7 @@ def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, layout: Layout, *, n
 def _stage_text(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
 ) -> Staged | None:
-    """Stage the file's fields as text, in its order; None, and nothing staged, where a line isn't one row of it."""
+    """Stage the file's fields as text, in its order; None, and nothing staged, if a line isn't one row of it."""
     try:
         with transaction(connection) as cursor:
             unpacked = unpacked_month(tables.source, tables.month, file)
@@ -183,11 +196,11 @@ def _stage_text(
             ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
     except _STUMBLED:
         return None
-    return Staged(rows_read=rows.count, plain=False)
+    return Staged(rows_read=rows.count, canonical=False)
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
-    """Stage the lines that can be read, and reject the others."""
+    """Stage the lines that can be read, and reject the rest."""
     rejected = RejectedLines()
     rows_read = 0
     with transaction(connection) as cursor:
@@ -196,7 +209,7 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
         with cursor.copy(_begin(cursor, tables, layout, numbered=True)) as copy:
             for number, line in numbered_lines(blocks, first=2):
                 if not line:
-                    continue  # an empty line is no row: editors leave them behind
+                    continue  # an empty line isn't a row: editors leave such lines behind
                 rows_read += 1
                 row, reason = row_of(line, len(layout.columns), layout.unnamed)
                 if reason is None:
@@ -207,11 +220,11 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
         rejects.keep(cursor, tables, attempt, rejected.kept)
         ledger.record(cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count)
     require_few_rejects(tables, rejected.count, rows_read, rejected.kept)
-    return Staged(rows_read=rows_read, plain=False)
+    return Staged(rows_read=rows_read, canonical=False)
 
 
 class _StumbledError(Exception):
-    """The file isn't written plainly, or a line of it is no row."""
+    """The file isn't canonical CSV, or one of its lines isn't a row."""
 
 
 _STUMBLED = (_StumbledError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded)

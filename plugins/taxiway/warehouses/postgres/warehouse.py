@@ -100,7 +100,7 @@ class PostgresWarehouse:
 
     def hash(self, attempt: Attempt, file: Download, staged: Mapping[str, Any], resumed: Resumed | None) -> int:
         """Give the staged rows types and ids."""
-        return hash_rows(self.connection, self.load, attempt, file, Staged.from_dict(staged))
+        return hash_rows(self.connection, self.load, attempt, file, Staged.from_dict(staged, self.load.where))
 
     def measure(self, attempt: Attempt) -> Measured:
         """Count and measure the month's rows."""

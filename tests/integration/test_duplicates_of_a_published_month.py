@@ -1,4 +1,4 @@
-"""Rows that repeat within a file whose month is published already: found by the comparison, not by an index."""
+"""Duplicate rows of a file whose month is published already: found by the comparison, not by an index."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def published(connection: psycopg.Connection[object], green: Source) -> list[str
     return sorted(row_id.replace("-", "") for row_id in ids(connection, green))
 
 
-@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["plain", "text"])
+@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["canonical", "text"])
 @pytest.mark.parametrize(
     ("before", "after", "counts"),
     [
@@ -57,12 +57,12 @@ def published(connection: psycopg.Connection[object], green: Source) -> list[str
         ([1, 2, 2, 3], [1, 2, 3], Counts(inserted=0, deleted=1, unchanged=3)),
         ([1, 2, 3], [1, 2, 3, 4, 4], Counts(inserted=2, deleted=0, unchanged=3)),
         ([1, 2, 2], [2, 3, 3, 3], Counts(inserted=3, deleted=2, unchanged=1)),
-        # As many repeats as rows that went: no count alone would tell.
+        # As many duplicates as rows that went: no count alone would tell.
         ([1, 2, 3], [1, 1, 2], Counts(inserted=1, deleted=1, unchanged=2)),
         ([1, 2], [3, 3], Counts(inserted=2, deleted=2, unchanged=0)),
     ],
 )
-def test_repeats_get_ids_of_their_own(
+def test_duplicates_get_ids_of_their_own(
     before: list[int],
     after: list[int],
     counts: Counts,
@@ -118,7 +118,7 @@ INDEXES = [
     "CREATE UNIQUE INDEX ON {} (unique_row_id) WHERE total_amount > 100",
     "CREATE UNIQUE INDEX ON {} (MD5(unique_row_id::text))",
 ]
-"""Indexes that don't keep an id from standing twice, or don't say so plainly."""
+"""Indexes that don't keep ids unique, or don't say so in a way that can be relied on."""
 
 
 def exchange_index(connection: psycopg.Connection[object], index: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Runs that were begun and not ended: what they are, and how they are laid to rest.
+"""Runs that were begun and not ended: what they are, and how they are put in order.
 
 A command that is interrupted, and the next one after a command that was killed,
 leave nothing half done: runs that had not begun are removed, and runs that had
@@ -34,8 +34,8 @@ NOTE_PREFIX = "Interrupted: "
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What was laid to rest.
+class Reconciled:
+    """What was put in order.
 
     :param removed: ids of runs that had not begun, and are gone
     :param interrupted: ids of runs that are to be finished by the next call
@@ -74,8 +74,8 @@ def is_interrupted(run: DagRun, session: Session) -> bool:
     return None in states and not states & State.failed_states
 
 
-def settle(backfill_id: int, reason: str, session: Session) -> Settled:
-    """Lay the open runs of a backfill to rest, and complete it.
+def reconcile(backfill_id: int, reason: str, session: Session) -> Reconciled:
+    """Put the open runs of a backfill in order, and complete it.
 
     :param backfill_id: the backfill, one of this command's own
     :param reason: why its runs end, for the note that people read in the web UI
@@ -109,7 +109,7 @@ def settle(backfill_id: int, reason: str, session: Session) -> Settled:
     if backfill is not None:
         backfill.completed_at = datetime.now(timezone.utc)
     session.flush()
-    return Settled(tuple(removed), tuple(interrupted), tuple(processes))
+    return Reconciled(tuple(removed), tuple(interrupted), tuple(processes))
 
 
 def reset(task: TaskInstance, session: Session) -> None:
@@ -220,7 +220,7 @@ def open_runs(backfill_id: int, session: Session) -> int:
     )
 
 
-def bury_jobs(dag_id: str, session: Session) -> None:
+def fail_dead_jobs(dag_id: str, session: Session) -> None:
     """Mark the jobs of dead commands as failed: whoever has the DAG's lock knows that they are dead."""
     from airflow.jobs.job import Job
     from airflow.utils.state import JobState

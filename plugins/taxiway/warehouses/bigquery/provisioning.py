@@ -1,4 +1,4 @@
-"""Creates what a load needs once: the bucket and the dataset. Both stay as they are where they exist."""
+"""Creates what a load needs once: the bucket and the dataset. What exists already stays as it is."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where a project keeps its taxi months.
+class Provisioner:
+    """Creates the bucket and the dataset of a project.
 
     :param settings: their names
     :param where: the task, for messages

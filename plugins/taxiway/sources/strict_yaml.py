@@ -34,7 +34,7 @@ _SHORTENED.maxstring = 120
 _SHORTENED.maxother = 120
 
 
-def read_plain_yaml(path: Path) -> tuple[Any, str]:
+def read_strict_yaml(path: Path) -> tuple[Any, str]:
     """Read a YAML file.
 
     Anchors, aliases and tags are refused: a few lines of aliases unfold to more than the memory
@@ -50,8 +50,8 @@ def read_plain_yaml(path: Path) -> tuple[Any, str]:
             raise SourceConfigError(f"{path}: has {size} bytes: expected at most {MAX_BYTES}")
         content = path.read_bytes()
         text = content.decode()
-        _require_plain_events(text)
-        document = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that knows less
+        _require_strict_events(text)
+        document = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader that knows less
         return document, hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
@@ -69,7 +69,7 @@ def shown(value: object) -> str:
         return "a number of too many digits"
 
 
-def _require_plain_events(text: str) -> None:
+def _require_strict_events(text: str) -> None:
     """Make sure, before anything is made of it, that a text has nothing but keys, values and lists.
 
     :raises yaml.YAMLError: says what has no place here, and where
@@ -86,7 +86,7 @@ def _require_plain_events(text: str) -> None:
             raise yaml.composer.ComposerError(None, None, f"more than {MAX_DEPTH} levels", event.start_mark)
 
 
-class _PlainLoader(_SafeLoader):
+class _StrictLoader(_SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for position, key in enumerate(keys):

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from taxiway.errors import SourceConfigError
-from taxiway.sources.plain_yaml import MAX_BYTES, MAX_DEPTH, read_plain_yaml, shown
+from taxiway.sources.strict_yaml import MAX_BYTES, MAX_DEPTH, read_strict_yaml, shown
 
 
 def read(folder: Path, text: str) -> Any:
     path = folder / "green.yaml"
     path.write_text(text, encoding="utf-8")
-    held, sha256 = read_plain_yaml(path)
+    held, sha256 = read_strict_yaml(path)
     assert sha256 == hashlib.sha256(text.encode()).hexdigest()
     return held
 
@@ -83,7 +83,7 @@ def test_a_larger_file_is_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceConfigError) as caught:
-        read_plain_yaml(tmp_path / "lime.yaml")
+        read_strict_yaml(tmp_path / "lime.yaml")
 
     assert str(caught.value) == f"{tmp_path}/lime.yaml: no such source: expected a YAML file there"
 
