@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker mutants bench lint format lock clean
+.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -78,6 +78,9 @@ format: $(VENV)/.development ## Format the Python code
 
 lock: $(VENV)/.development ## Compile requirements*.in into the hashed locks
 	@bin/compile-locks
+
+schema: $(VENV)/.development ## Write include/sources/source.schema.json: what a source's YAML file may say
+	@PYTHONPATH=plugins $(BIN)/python -m taxiway.sources.source_file > .source.schema.json && mv .source.schema.json include/sources/source.schema.json
 
 clean: down ## Stop everything and delete what setup made (the loaded months too)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.own_home; fi

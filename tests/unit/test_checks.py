@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from taxiway.errors import SourceConfigError
-from taxiway.sources.checks import MAX_BOUND, SEVERITIES, Check, judge, read_checks, rows_to_neighbours
-from taxiway.sources.source import Source
+from taxiway.sources.checks import MAX_BOUND, SEVERITIES, Check, judge, rows_to_neighbours
+from taxiway.sources.source import Source, load_source
+from taxiway.sources.strict_yaml import shown
 
 TYPES = {"pickup": "timestamp", "total": "numeric", "vendor": "integer", "flag": "text"}
+SOURCE = {
+    "title": "Lime taxi trips",
+    "first_month": "2019-01",
+    "schedule": "0 9 1 * *",
+    "file": "lime_{month}.csv.gz",
+    "path": "lime/lime_{month}.csv.gz",
+    "main_table": "lime_trips",
+    "owner": "taxi",
+    "tags": ["taxi"],
+    "columns": [{"name": name, "type": kind, "description": "x"} for name, kind in TYPES.items()],
+}
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -25,31 +41,35 @@ def entry(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in {**made, **changes}.items() if value is not ...}
 
 
-def refusal(key: str, value: object, expected: str) -> SourceConfigError:
-    return SourceConfigError(f"{key} is {value!r}: expected it {expected}")
-
-
 def read(*entries: Any) -> tuple[Check, ...]:
-    return read_checks(list(entries), TYPES, refusal)
+    return read_key(list(entries))
+
+
+def read_key(value: Any) -> tuple[Check, ...]:
+    """Read the checks of a source, as of its YAML file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lime.yaml"
+        path.write_text(yaml.safe_dump({**SOURCE, "checks": value}))
+        try:
+            return load_source(path).checks
+        except SourceConfigError as error:
+            raise SourceConfigError(re.sub(r"^.*lime\.yaml:[0-9]+: ", "", str(error))) from error
 
 
 def test_a_check_is_read() -> None:
     assert read(entry()) == (Check("negative_totals", "share_negative", "total", None, 0.02, "warn", "refunds"),)
 
 
-KEYS = "to have name, measure, severity and message, at_least or at_most, and maybe column"
+KEYS = "a check has name, measure, severity, message and may have column, at_least, at_most"
 MEASURE = "to be one of share_outside_month, share_negative, share_null, rows_to_neighbours"
 MESSAGE = "to say what it means and what to look at"
-SHARE = "to be a number from 0 to 1, such as 0.01"
+SHARE = "to be a number from 0 to 1, such as 0.01, or up to 1e+15 for rows_to_neighbours"
 NUMBER = "to be one of the source's columns, of the type integer or numeric"
 
 
 @pytest.mark.parametrize(
     ("changes", "key", "expected"),
     [
-        ({"name": ...}, "", KEYS),
-        ({"message": ...}, "", KEYS),
-        ({"colour": "green"}, "", KEYS),
         ({"at_most": ...}, "", "to have at_least, at_most or both"),
         ({"at_most": ..., "column": ...}, "", "to have at_least, at_most or both"),
         ({"at_least": 0.9, "at_most": 0.5}, "", "to have an at_least that isn't above its at_most"),
@@ -70,7 +90,7 @@ NUMBER = "to be one of the source's columns, of the type integer or numeric"
         (
             {"measure": "rows_to_neighbours", "column": ..., "at_most": 1.1 * MAX_BOUND},
             ".at_most",
-            f"to be a number from 0 to {MAX_BOUND}, such as 0.01",
+            SHARE,
         ),
         ({"column": ...}, ".column", NUMBER),
         ({"column": "nothing"}, ".column", NUMBER),
@@ -93,7 +113,22 @@ def test_what_a_check_must_not_say(changes: dict[str, Any], key: str, expected: 
         read(given)
 
     found = given.get(key[1:]) if key else given
-    assert str(caught.value) == f"checks[0]{key} is {found!r}: expected it {expected}"
+    assert str(caught.value).split("; line ")[0] == f"checks[0]{key} is {shown(found)}: expected it {expected}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": ...}, "missing keys: name"),
+        ({"message": ..., "severity": ...}, "missing keys: severity, message"),
+        ({"colour": "green"}, "unknown keys: colour"),
+    ],
+)
+def test_the_keys_of_a_check_are_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceConfigError) as caught:
+        read(entry(**changes))
+
+    assert str(caught.value) == f"checks[0]: {said}; {KEYS}"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +156,7 @@ def test_checks_are_a_list_of_different_names() -> None:
         read(entry(name="first"), entry(), entry(at_most=0.5))
     assert str(caught.value) == "checks[2].name is 'negative_totals': expected it to stand once"
     with pytest.raises(SourceConfigError) as caught:
-        read_checks({"name": "x"}, TYPES, refusal)
+        read_key({"name": "x"})
     assert str(caught.value) == "checks is {'name': 'x'}: expected it to be a list of checks"
 
 

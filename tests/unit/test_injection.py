@@ -230,7 +230,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ('title: !!int ""', "the tag"),
         ("title: !!binary 'x'", "the tag"),
         ("title: !x y", "the tag"),
-        ("<<: {title: x}\ntitle: y", "unknown keys"),
+        ("<<: {title: x}\ntitle: y", "the key << has no place here"),
         ("title: x\ntitle: y", "the key 'title' stands twice"),
         ("first_month: 2019-02-30", "day is out of range"),
         (f"title: {'9' * 5000}", "not a YAML file"),

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -13,7 +17,8 @@ from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
-from taxiway.sources.source import MAX_COLUMNS, Column, Source, find_source, load_source, load_sources
+from taxiway.sources.source import Column, Source, find_source, load_source, load_sources, read_sources
+from taxiway.sources.source_file import MAX_COLUMNS, json_schema
 from taxiway.sources.strict_yaml import shown
 
 
@@ -43,6 +48,23 @@ def test_headers_are_those_of_the_real_files(name: str, tlc: Path) -> None:
     for path in sorted((tlc / "heads" / name).iterdir()):
         with gzip.open(path, "rt") as stream:
             assert stream.readline().strip().split(",") == [column.header for column in source.columns], path.name
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    """If it isn't: `make schema`."""
+    assert (SOURCES_FOLDER / "source.schema.json").read_text() == json_schema()
+
+
+def test_every_source_names_the_schema_and_keeps_it() -> None:
+    schema = json.loads(json_schema())
+    paths = sorted(SOURCES_FOLDER.glob("*.yaml"))
+    assert paths
+    for path in paths:
+        text = path.read_text()
+        assert text.startswith("# yaml-language-server: $schema=source.schema.json\n"), path
+        jsonschema.validate(yaml.safe_load(text), schema)
+        with pytest.raises(jsonschema.ValidationError, match="colour"):
+            jsonschema.validate({**yaml.safe_load(text), "colour": "green"}, schema)
 
 
 DOCUMENT = {
@@ -83,10 +105,17 @@ LIME = Source(
 )
 
 
-def write(folder: Path, name: str = "lime", **changes: object) -> Path:
+def write(folder: Path, name: str = "lime", others: Mapping[Any, object] | None = None, **changes: object) -> Path:
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in {**DOCUMENT, **changes}.items() if value is not ...}))
+    document = {**DOCUMENT, **changes, **(others or {})}
+    path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not ...}))
     return path
+
+
+def line_of(path: Path, key: str, nth: int = 1) -> int:
+    """The line on which a key stands for the nth time."""
+    lines = path.read_text().splitlines()
+    return [number for number, line in enumerate(lines, 1) if line.lstrip("- ").startswith(f"{key}:")][nth - 1]
 
 
 def digest_of(path: Path) -> str:
@@ -170,8 +199,9 @@ ONE_MONTH = "to hold {month} once, and no other braces"
 A_PATH = "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and slashes"
 A_SIZE = "to be a size, such as 1 GiB"
 HOSTS = "to be a list of lower-case host names without scheme or path"
+HOST = "to be a lower-case host name without scheme or path"
 COLUMNS = "to be a list of columns, at most 1000"
-COLUMN = "to have name, type and description"
+COLUMN_KEYS = "a column has name, type, description"
 NAME = (
     "to be letters, digits and underscores, and none of unique_row_id, filename, source_month, line_number, "
     "row_count, unreadable_column, ctid, xmin, xmax, cmin, cmax, tableoid"
@@ -184,7 +214,7 @@ BAD = [
     ("main_table", "to be none of load_events, loads, months, rejected_rows", ["months", "loads", "rejected_rows"]),
     ("file", A_FILE, ["lime_{month}.parquet", "lime%_{month}.csv.gz"]),
     ("file", ONE_MONTH, ["lime.csv.gz", "lime_{month}_{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
-    ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz", "lime/{{ x }}_{month}.csv.gz"]),
+    ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz"]),
     (
         "path",
         A_PATH,
@@ -194,6 +224,7 @@ BAD = [
             "a/../lime_{month}.csv.gz",
             "li%20me/lime_{month}.csv.gz",
             "li me/lime_{month}.csv.gz",
+            "lime/{{ x }}_{month}.csv.gz",
             "li\u00ebm/lime_{month}.csv.gz",
         ],
     ),
@@ -209,12 +240,12 @@ BAD = [
     ),
     ("title", A_TEXT, ["", " ", 1, "x" * 1001]),
     ("owner", "to be a plain word", ["a b", "x" * 41]),
-    ("tags", "to be a list of plain words", ["taxi", [], ["a b"], ["a", 1]]),
+    ("tags", "to be a list of plain words", ["taxi", [], None]),
     ("allow_empty", "to be true or false", ["no", 1, None]),
     ("max_rejected_share", "to be a share between 0 and 1, such as 0.001", [2, 1.001, -0.001, True, "0.1", None]),
     ("max_file_size", A_SIZE, [0, -1, True, 1.5, "1 mile", None]),
     ("max_unpacked_size", A_SIZE, ["0"]),
-    ("allowed_redirect_hosts", HOSTS, ["a.test", ["a.test", "https://a.test"], ["A.test"], [1]]),
+    ("allowed_redirect_hosts", HOSTS, ["a.test", None]),
     ("checks", "to be a list of checks", [{"name": "x"}]),
     ("columns", COLUMNS, [[], "a", {"a": "text"}, ["a"] * (MAX_COLUMNS + 1)]),
 ]
@@ -230,15 +261,34 @@ def test_a_value_that_does_not_fit_is_named(key: str, expected: str, value: obje
     with pytest.raises(SourceConfigError) as caught:
         load_source(path)
 
-    assert str(caught.value) == f"{path}: {key} is {shown(value)}: expected it {expected}"
+    assert str(caught.value) == f"{path}:{line_of(path, key)}: {key} is {shown(value)}: expected it {expected}"
+
+
+@pytest.mark.parametrize(
+    ("key", "position", "values", "expected"),
+    [
+        ("tags", 0, ["a b"], "to be a plain word"),
+        ("tags", 1, ["a", 1], "to be a plain word"),
+        ("allowed_redirect_hosts", 1, ["a.test", "https://a.test"], HOST),
+        ("allowed_redirect_hosts", 0, ["A.test"], HOST),
+        ("allowed_redirect_hosts", 0, [1], HOST),
+    ],
+)
+def test_an_entry_of_a_list_that_does_not_fit_is_named(
+    key: str, position: int, values: list[object], expected: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, **{key: values})
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    said = f"{key}[{position}] is {shown(values[position])}: expected it {expected}"
+    assert str(caught.value) == f"{path}:{line_of(path, key) + 1 + position}: {said}"
 
 
 @pytest.mark.parametrize(
     ("columns", "key", "value", "expected"),
     [
-        (["a"], "[0]", "a", COLUMN),
-        ([{"name": "a", "type": "text"}], "[0]", {"name": "a", "type": "text"}, COLUMN),
-        ([*column(), *column(unit="m")], "[1]", column(unit="m")[0], COLUMN),
         (column(type="float"), "[0].type", "float", "to be one of integer, numeric, timestamp, text"),
         (column(name='a"'), "[0].name", 'a"', NAME),
         (column(name="c" * 33), "[0].name", "c" * 33, NAME),
@@ -264,34 +314,96 @@ def test_a_column_that_does_not_fit_is_named(
     with pytest.raises(SourceConfigError) as caught:
         load_source(path)
 
-    assert str(caught.value) == f"{path}: columns{key} is {shown(value)}: expected it {expected}"
+    line = line_of(path, key.partition(".")[2], nth=len(columns))
+    assert str(caught.value) == f"{path}:{line}: columns{key} is {shown(value)}: expected it {expected}"
 
 
 @pytest.mark.parametrize(
-    ("changes", "missing", "unknown"),
+    ("columns", "said"),
     [
-        ({"owner": ...}, "owner", "none"),
-        ({"title": ..., "owner": ..., "colour": "x", "XL": 1}, "title, owner", "XL, colour"),
+        (["a"], f"columns[0] is 'a': expected it to be keys and values: {COLUMN_KEYS}"),
+        ([{"name": "a", "type": "text"}], f"columns[0]: missing keys: description; {COLUMN_KEYS}"),
+        ([*column(), *column(unit="m")], f"columns[1]: unknown keys: unit; {COLUMN_KEYS}"),
         (
-            {f"key_{number:02}": 1 for number in range(11)},
-            "none",
-            ", ".join(f"key_{number:02}" for number in range(10)),
+            [{"name": "a", "typ": "text"}],
+            f"columns[0]: missing keys: type, description; unknown keys: typ; {COLUMN_KEYS}",
         ),
     ],
 )
-def test_missing_and_unknown_keys_are_named(
-    changes: dict[str, object], missing: str, unknown: str, tmp_path: Path
-) -> None:
-    path = write(tmp_path, **changes)
+def test_the_keys_of_a_column_are_named(columns: list[object], said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, columns=columns)
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert re.fullmatch(rf"{re.escape(str(path))}:[0-9]+: {re.escape(said)}", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"owner": ...}, "missing keys: owner"),
+        ({"title": ..., "owner": ..., "colour": "x", "XL": 1}, "missing keys: title, owner; unknown keys: XL, colour"),
+        ({"colour": "x"}, "unknown keys: colour"),
+        (
+            {f"key_{number:02}": 1 for number in range(11)},
+            f"unknown keys: {', '.join(f'key_{number:02}' for number in range(10))}",
+        ),
+    ],
+)
+def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, others=changes)
 
     with pytest.raises(SourceConfigError) as caught:
         load_sources(tmp_path)
 
+    first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
-        f"{path}: missing keys: {missing}; unknown keys: {unknown}; a source has title, first_month, schedule, file, "
-        f"path, main_table, owner, tags, columns and may have last_month, allow_empty, max_rejected_share, "
-        f"max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
+        f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, first_month, "
+        f"schedule, file, path, main_table, owner, tags, columns and may have last_month, allow_empty, "
+        f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
+
+
+def test_all_mistakes_of_a_file_are_named_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "lime.yaml"
+    wrong = yaml.safe_dump({**DOCUMENT, "first_month": "2019-13", "owner": "a b"}, sort_keys=False)
+    path.write_text(f"# a comment\n{wrong}")
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert str(caught.value) == (
+        f"{path}:3: first_month is '2019-13': expected it {A_MONTH}; "
+        f"line 8: owner is 'a b': expected it to be a plain word"
+    )
+
+
+@pytest.mark.parametrize(("wrong", "more"), [(5, ""), (6, "; and 1 more"), (20, "; and 15 more")])
+def test_an_error_names_five_mistakes(wrong: int, more: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(write(tmp_path, tags=["a b"] * wrong))
+
+    said = str(caught.value)
+    assert said.count("expected it to be a plain word") == 5
+    assert said.endswith(f"tags[4] is 'a b': expected it to be a plain word{more}")
+
+
+def test_mistakes_in_what_goes_together_are_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, main_table="loads", columns=[*column(), *column()])
+
+    with pytest.raises(SourceConfigError, match=r"columns\[1\]\.name .*; line [0-9]+: main_table is 'loads'"):
+        load_source(path)
+
+
+@pytest.mark.parametrize("name", ["compare", "green_gcp"])
+def test_the_dag_of_a_source_is_no_other_dag(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, name)
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert str(caught.value) == f"{path}: taxi_{name} is the id of another DAG: give the file another name"
 
 
 @pytest.mark.parametrize("name", ["Lime", "9", "lime-trips", "l" * 33])
@@ -360,14 +472,44 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
 
 def test_two_sources_share_no_main_table(tmp_path: Path) -> None:
     write(tmp_path, "amber", main_table="trips")
+    write(tmp_path, "blue")
     write(tmp_path, "lime", main_table="trips")
 
-    with pytest.raises(SourceConfigError) as caught:
+    sources, errors = read_sources(tmp_path)
+
+    advice = "give each source a table of its own"
+    assert [source.name for source in sources] == ["blue"]
+    assert list(map(str, errors)) == [
+        f"{tmp_path}/amber.yaml: main_table 'trips' is that of lime.yaml too: {advice}",
+        f"{tmp_path}/lime.yaml: main_table 'trips' is that of amber.yaml too: {advice}",
+    ]
+    with pytest.raises(SourceConfigError, match=r"amber\.yaml: .*; .*lime\.yaml: "):
         load_sources(tmp_path)
 
-    assert str(caught.value) == (
-        f"{tmp_path}/lime.yaml: main_table 'trips' is that of amber.yaml too: give each source a table of its own"
-    )
+
+def test_a_wrong_file_leaves_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "amber", main_table="amber_trips", owner=...)
+    lime = write(tmp_path, "lime")
+    (tmp_path / "mauve.yaml").mkdir()
+    (tmp_path / "white.yaml").write_text("title: [")
+
+    sources, errors = read_sources(tmp_path)
+
+    assert sources == (load_source(lime),)
+    assert [str(error).removeprefix(str(tmp_path))[:40] for error in errors] == [
+        "/amber.yaml:1: missing keys: owner; a so",
+        "/mauve.yaml: can't be read: Is a directo",
+        "/white.yaml: not a YAML file: while pars",
+    ]
+
+
+def test_sources_that_are_all_wrong_are_no_empty_folder(tmp_path: Path) -> None:
+    write(tmp_path, owner=...)
+
+    sources, (error,) = read_sources(tmp_path)
+
+    assert sources == ()
+    assert "missing keys: owner" in str(error)
 
 
 def test_a_folder_without_sources_is_an_error(tmp_path: Path) -> None:

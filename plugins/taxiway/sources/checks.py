@@ -7,13 +7,8 @@ every warehouse.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from taxiway.errors import SourceConfigError
-from taxiway.sources.strict_yaml import TEXT
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "share_outside_month": ("timestamp",),
@@ -32,13 +27,6 @@ SEVERITIES = ("fail", "warn")
 
 MAX_BOUND = 1e15
 """Largest bound of a check: far above any measure."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_REQUIRED = {"name", "measure", "severity", "message"}
-_BOUNDS = {"at_least", "at_most"}
-
-ConfigError = Callable[[str, object, str], SourceConfigError]
-"""Makes the error of a source's YAML: key, value, what was expected."""
 
 
 @dataclass(frozen=True)
@@ -113,75 +101,6 @@ def rows_to_neighbours(rows: int, neighbours: Sequence[int]) -> float | None:
     """Divide a month's number of rows by the mean of its neighbours'; None where there is none, or it is 0."""
     total = sum(neighbours)
     return rows * len(neighbours) / total if total else None
-
-
-def read_checks(entries: object, column_types: Mapping[str, str], error: ConfigError) -> tuple[Check, ...]:
-    """Read the key ``checks`` of a source's YAML.
-
-    :param entries: its value
-    :param column_types: type of each column, by its name
-    :raises SourceConfigError: names the entry, what it holds and what it should hold
-    """
-    if not isinstance(entries, list):
-        raise error("checks", entries, "to be a list of checks")
-    checks: list[Check] = []
-    for position, entry in enumerate(entries):
-        check = _read_check(f"checks[{position}]", entry, column_types, error)
-        if any(check.name == other.name for other in checks):
-            raise error(f"checks[{position}].name", check.name, "to stand once")
-        checks.append(check)
-    return tuple(checks)
-
-
-def _read_check(key: str, entry: object, column_types: Mapping[str, str], error: ConfigError) -> Check:
-    if not isinstance(entry, Mapping) or not _REQUIRED <= set(entry) <= _REQUIRED | _BOUNDS | {"column"}:
-        raise error(key, entry, "to have name, measure, severity and message, at_least or at_most, and maybe column")
-    for name, pattern, expected in (
-        ("name", _NAME, "to be a lower-case name"),
-        ("measure", re.compile("|".join(MEASURES)), f"to be one of {', '.join(MEASURES)}"),
-        ("severity", re.compile("|".join(SEVERITIES)), f"to be one of {', '.join(SEVERITIES)}"),
-        ("message", TEXT, "to say what it means and what to look at"),
-    ):
-        value = entry[name]
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise error(f"{key}.{name}", value, expected)
-    most = 1 if MEASURES[entry["measure"]] else MAX_BOUND
-    bounds = {name: _bound(f"{key}.{name}", entry, name, most, error) for name in sorted(_BOUNDS)}
-    if set(bounds.values()) == {None}:
-        raise error(key, dict(entry), "to have at_least, at_most or both")
-    at_least, at_most = bounds["at_least"], bounds["at_most"]
-    if at_least is not None and at_most is not None and at_least > at_most:
-        raise error(key, dict(entry), "to have an at_least that isn't above its at_most")
-    return Check(
-        name=entry["name"],
-        measure=entry["measure"],
-        column=_column(f"{key}.column", entry, column_types, error),
-        at_least=at_least,
-        at_most=at_most,
-        severity=entry["severity"],
-        message=" ".join(entry["message"].split()),
-    )
-
-
-def _bound(key: str, entry: Mapping[Any, Any], name: str, most: float, error: ConfigError) -> float | None:
-    if name not in entry:
-        return None
-    value = entry[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise error(key, value, f"to be a number from 0 to {most}, such as 0.01")
-    return float(value)
-
-
-def _column(key: str, entry: Mapping[Any, Any], column_types: Mapping[str, str], error: ConfigError) -> str | None:
-    types = MEASURES[entry["measure"]]
-    value = entry.get("column")
-    if not types:
-        if "column" in entry:
-            raise error(key, value, f"not to be there: {entry['measure']} is measured on the month")
-        return None
-    if not isinstance(value, str) or column_types.get(value.lower()) not in types:
-        raise error(key, value, f"to be one of the source's columns, of the type {' or '.join(types)}")
-    return value.lower()
 
 
 def _shown(number: float | None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -34,14 +34,46 @@ _SHORTENED.maxstring = 120
 _SHORTENED.maxother = 120
 
 
-def read_strict_yaml(path: Path) -> tuple[Any, str]:
+class StrictYaml(NamedTuple):
+    """What a YAML file holds.
+
+    :param document: its keys, values and lists
+    :param sha256: of its bytes, in hexadecimal
+    :param root: the same with positions; None if the file holds nothing
+    """
+
+    document: Any
+    sha256: str
+    root: yaml.Node | None
+
+    def line_of(self, place: Sequence[str | int]) -> int:
+        """Find the line of a value, from 1; of one that isn't there, that of what it should be in.
+
+        :param place: keys, and positions in lists, from outside to inside
+        """
+        line, node = 1, self.root
+        for part in place:
+            if isinstance(node, yaml.MappingNode):
+                found = [(key, value) for key, value in node.value if key.value == part]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                found = [(each, each) for each in node.value[part : part + 1]]
+            else:
+                break
+            if not found:
+                break
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        return line
+
+
+def read_strict_yaml(path: Path) -> StrictYaml:
     """Read a YAML file.
 
     Anchors, aliases and tags are refused: a few lines of aliases unfold to more than the memory
     holds, and a tag asks for a type that no key has. So is a key that stands twice.
 
     :param path: the file
-    :return: what it holds, and the SHA-256 of its bytes in hexadecimal
+    :return: what it holds
     :raises SourceConfigError: names the file, and says where in it
     """
     try:
@@ -51,10 +83,14 @@ def read_strict_yaml(path: Path) -> tuple[Any, str]:
         content = path.read_bytes()
         text = content.decode()
         _require_strict_events(text)
-        document = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader that knows less
-        return document, hashlib.sha256(content).hexdigest()
+        loader = _StrictLoader(text)
+        root = loader.get_single_node()
+        document = None if root is None else loader.construct_document(root)
+        return StrictYaml(document, hashlib.sha256(content).hexdigest(), root)
     except FileNotFoundError:
         raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
+    except OSError as error:
+        raise SourceConfigError(f"{path}: can't be read: {error.strerror}: expected a file that may be read") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         # Values that look like a number or a date, and aren't one, are no YAML errors.
         said = " ".join(str(error).split())
@@ -94,4 +130,6 @@ class _StrictLoader(_SafeLoader):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {shown(key)} stands twice", node.start_mark
                 )
+            if key == "<<":
+                raise yaml.constructor.ConstructorError(None, None, "the key << has no place here", node.start_mark)
         return super().construct_mapping(node, deep)

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from taxiway.errors import MainTableError, TransientWarehouseError
-from taxiway.sources.source import ADDED_COLUMNS, MONTH_COLUMN, Source
+from taxiway.sources.source import Source
+from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.ledger import DESTINATION
 from taxiway.warehouses.bigquery.statements import statement

@@ -10,7 +10,8 @@ import psycopg
 
 from taxiway.errors import MainTableError
 from taxiway.messages import fitting
-from taxiway.sources.source import ADDED_COLUMNS, MONTH_COLUMN, Source
+from taxiway.sources.source import Source
+from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
 from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over
 from taxiway.warehouses.postgres.session import lock, require_server
 from taxiway.warehouses.sql import identifier, render

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MissingInputError
-from taxiway.sources.source import MONTH_COLUMN
+from taxiway.sources.source_file import MONTH_COLUMN
 from taxiway.warehouses.postgres.tables import LoadTables
 
 

@@ -1,0 +1,437 @@
+"""What a source's YAML file may say: its keys, and what each may hold.
+
+pydantic checks a file against these classes, and ``include/sources/source.schema.json`` is made from them, for editors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticCustomError
+
+from taxiway.errors import InvalidMonthError, SettingError
+from taxiway.settings import parse_size
+from taxiway.sources.checks import MAX_BOUND, MEASURES, SEVERITIES
+from taxiway.sources.months import MONTH_PATTERN, Month
+from taxiway.sources.strict_yaml import TEXT, shown
+
+COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
+"""Types that a source's column can have: exact ones only, for ids must not depend on rounding."""
+
+MONTH_COLUMN = "source_month"
+"""The column that main tables are partitioned by: the first day of the source month."""
+
+ADDED_COLUMNS = ("unique_row_id", "filename", MONTH_COLUMN)
+"""Columns that Taxiway puts in front of the source's own."""
+
+TAKEN_NAMES = (
+    *ADDED_COLUMNS,
+    "line_number",
+    "row_count",
+    "unreadable_column",
+    "ctid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "tableoid",
+)
+"""Names that a source's column can't have: ours, in either warehouse, and those of Postgres's system columns."""
+
+TAKEN_TABLES = ("load_events", "loads", "months", "rejected_rows")
+"""Names that a main table can't have: BigQuery keeps it in one dataset with the ledger."""
+
+MAX_REJECTED_SHARE = 0.001
+"""Share of a month's rows that may be unreadable, where a source doesn't say."""
+
+MAX_FILE_SIZE = "1 GiB"
+"""Largest download, where a source doesn't say."""
+
+MAX_UNPACKED_SIZE = "8 GiB"
+"""The most that a file may unpack to, where a source doesn't say."""
+
+MAX_IDENTIFIER = 32
+"""Longest table or column name, in characters: Postgres keeps 63, and names of
+partitions and staging tables append to them."""
+
+MAX_COLUMNS = 1000
+"""Most columns of a source: Postgres's tables have 1600 at most, and queries name each more than once."""
+
+IDENTIFIER = rf"[a-z][a-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}"
+"""A table's or a source's name, as a regular expression."""
+
+Place = tuple[str | int, ...]
+"""Where a value stands in a file: keys, and positions in lists, from outside to inside."""
+
+Problem = tuple[Place, object, str]
+"""A place, the value there, and what was expected, as :func:`expected` takes it."""
+
+
+def expected(phrase: str) -> WrapValidator:
+    """Say in our words what a value should be; a key without a value is none.
+
+    :param phrase: goes on from "expected it"
+    """
+
+    def validate(value: Any, check: Callable[[Any], Any]) -> Any:
+        try:
+            if value is not None:
+                return check(value)
+        except ValidationError as error:
+            if any(found["loc"] for found in error.errors(include_url=False)):
+                raise  # what lies within the value says more
+        raise PydanticCustomError("expected", "expected it {phrase}", {"phrase": phrase})
+
+    return WrapValidator(validate)
+
+
+def _words(value: str) -> str:
+    if not TEXT.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _month(value: object) -> Month:
+    try:
+        return Month.parse(value)  # type: ignore[arg-type]  # it looks itself
+    except InvalidMonthError as error:
+        raise ValueError from error
+
+
+def _size(value: object) -> int:
+    try:
+        size = parse_size(value, "") if isinstance(value, str | int) and not isinstance(value, bool) else 0
+    except SettingError:
+        size = 0
+    if size <= 0:
+        raise ValueError
+    return size
+
+
+def _below(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError
+    return path
+
+
+def _not_one_of(values: Sequence[str]) -> AfterValidator:
+    def validate(value: str) -> str:
+        if value.lower() in values:
+            raise ValueError
+        return value
+
+    return AfterValidator(validate)
+
+
+def _one_of(values: Sequence[str]) -> AfterValidator:
+    def validate(value: str) -> str:
+        if value not in values:
+            raise ValueError
+        return value
+
+    return AfterValidator(validate)
+
+
+def _matching(pattern: str) -> StringConstraints:
+    return StringConstraints(pattern=f"^({pattern})$")
+
+
+def _enum(values: Sequence[str]) -> WithJsonSchema:
+    return WithJsonSchema({"enum": [*values]})
+
+
+_SOME_WORDS = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_words)]
+_AMonth = Annotated[
+    Month,
+    BeforeValidator(_month),
+    WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN}),
+    expected("to be a month (YYYY-MM)"),
+]
+_Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]}),
+    expected("to be a size, such as 1 GiB"),
+]
+_Word = Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,40}"), expected("to be a plain word")]
+_Host = Annotated[
+    str,
+    _matching(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?"),
+    expected("to be a lower-case host name without scheme or path"),
+]
+_Bound = Annotated[float, Field(ge=0, le=MAX_BOUND, allow_inf_nan=False)]
+_BOUND_IS = f"to be a number from 0 to 1, such as 0.01, or up to {MAX_BOUND:g} for rows_to_neighbours"
+_A_BOUND = expected(_BOUND_IS)
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ColumnEntry(_Keys):
+    """One column of a source."""
+
+    name: Annotated[
+        str,
+        _matching(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_IDENTIFIER - 1}}}"),
+        _not_one_of(TAKEN_NAMES),
+        expected(f"to be letters, digits and underscores, and none of {', '.join(TAKEN_NAMES)}"),
+    ] = Field(description="its name in a file's header, and in lower case that in the main table")
+    type: Annotated[
+        str, _one_of(COLUMN_TYPES), _enum(COLUMN_TYPES), expected(f"to be one of {', '.join(COLUMN_TYPES)}")
+    ] = Field(description="exact types only")
+    description: Annotated[_SOME_WORDS, expected("to say what the column means")] = Field(
+        description="what it means, and its unit"
+    )
+
+
+class CheckEntry(_Keys):
+    """One check of a month before it is published: a measure with bounds."""
+
+    name: Annotated[str, _matching(r"[a-z][a-z0-9_]{0,40}"), expected("to be a lower-case name")] = Field(
+        description="its name, which no other check of the source has"
+    )
+    measure: Annotated[str, _one_of([*MEASURES]), _enum([*MEASURES]), expected(f"to be one of {', '.join(MEASURES)}")]
+    column: Annotated[str | None, expected("to be one of the source's columns")] = Field(
+        default=None, description="the column that is measured; none for rows_to_neighbours"
+    )
+    at_least: Annotated[_Bound | None, _A_BOUND] = Field(default=None, description="lower bound")
+    at_most: Annotated[_Bound | None, _A_BOUND] = Field(default=None, description="upper bound")
+    severity: Annotated[
+        str, _one_of(SEVERITIES), _enum(SEVERITIES), expected(f"to be one of {', '.join(SEVERITIES)}")
+    ] = Field(description="outside the bounds, nothing is published (fail), or the load carries a warning (warn)")
+    message: Annotated[_SOME_WORDS, expected("to say what it means and what to look at")] = Field(
+        description="what it means, and what to look at"
+    )
+
+    def problems(self, column_types: Mapping[str, str]) -> Iterator[Problem]:
+        """Find what doesn't go together.
+
+        :param column_types: type of each column of the source, by its name
+        """
+        types = MEASURES[self.measure]
+        if self.at_least is None and self.at_most is None:
+            yield (), self.model_dump(exclude_unset=True), "to have at_least, at_most or both"
+        elif self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            yield (), self.model_dump(exclude_unset=True), "to have an at_least that isn't above its at_most"
+        for name in ("at_least", "at_most"):
+            bound = getattr(self, name)
+            if types and bound is not None and bound > 1:
+                yield (name,), bound, _BOUND_IS
+        if not types and self.column is not None:
+            yield ("column",), self.column, f"not to be there: {self.measure} is measured on the month"
+        elif types and column_types.get((self.column or "").lower()) not in types:
+            yield ("column",), self.column, f"to be one of the source's columns, of the type {' or '.join(types)}"
+
+
+class SourceFile(_Keys):
+    """A source of Taxiway: what is loaded, from where, and how it is checked. See docs/sources.md."""
+
+    title: Annotated[_SOME_WORDS, expected("to be a text of at most 1000 characters that isn't empty")] = Field(
+        description="what it is, in words: the description of its DAGs and of its main table"
+    )
+    first_month: _AMonth = Field(description="the first month that is scheduled, YYYY-MM")
+    schedule: Annotated[
+        str,
+        _matching(r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"),
+        expected("to be a monthly cron: minute, hour, a day from 1 to 28, * and *"),
+    ] = Field(description="monthly cron expression, UTC")
+    file: Annotated[
+        str,
+        _matching(r"[A-Za-z0-9_.{}-]{1,150}\.csv\.gz"),
+        expected("to be a name of letters, digits, dots, underscores and hyphens, {month} and .csv.gz"),
+    ] = Field(description="name of a month's file, {month} standing for YYYY-MM")
+    path: Annotated[
+        str,
+        _matching(r"[A-Za-z0-9_.{}/-]{1,300}"),
+        AfterValidator(_below),
+        expected(
+            "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and "
+            "slashes"
+        ),
+    ] = Field(description="path of that file below the address of the connection tlc_mirror")
+    main_table: Annotated[
+        str, _matching(IDENTIFIER), expected(f"to be a lower-case name of at most {MAX_IDENTIFIER} characters")
+    ] = Field(description="name of the main table")
+    owner: _Word = Field(description="owner of its DAGs")
+    tags: Annotated[list[_Word], Field(min_length=1), expected("to be a list of plain words")] = Field(
+        description="tags of its DAGs"
+    )
+    columns: Annotated[
+        list[ColumnEntry],
+        Field(min_length=1, max_length=MAX_COLUMNS),
+        expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
+    ] = Field(description="the columns, in the order of the main table")
+    last_month: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
+        default=None, description="the last month that there is; without it, months go on"
+    )
+    allow_empty: Annotated[bool, expected("to be true or false")] = Field(
+        default=False, description="whether a header without rows is a valid month"
+    )
+    max_rejected_share: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False),
+        expected("to be a share between 0 and 1, such as 0.001"),
+    ] = Field(default=MAX_REJECTED_SHARE, description="share of a month's rows that may be unreadable")
+    max_file_size: _Size = Field(
+        default=parse_size(MAX_FILE_SIZE, "max_file_size"), description=f"the largest download; {MAX_FILE_SIZE}"
+    )
+    max_unpacked_size: _Size = Field(
+        default=parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size"),
+        description=f"the most that a file may unpack to; {MAX_UNPACKED_SIZE}",
+    )
+    allowed_redirect_hosts: Annotated[
+        list[_Host], expected("to be a list of lower-case host names without scheme or path")
+    ] = Field(default=[], description="hosts that a download may be redirected to")
+    checks: Annotated[list[CheckEntry], expected("to be a list of checks")] = Field(
+        default=[], description="what is checked of a month before it is published"
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Find what doesn't go together, though each value alone is allowed."""
+        if self.last_month is not None and self.last_month < self.first_month:
+            yield ("last_month",), str(self.last_month), "not to be before first_month"
+        unlike = [
+            key
+            for key, value in (("file", self.file), ("path", self.path))
+            if value.count("{month}") != 1 or re.search(r"[{}]", value.replace("{month}", ""))
+        ]
+        for key in unlike:
+            yield (key,), getattr(self, key), "to hold {month} once, and no other braces"
+        if not unlike and (self.path.rpartition("/")[2] != self.file or {"", "."} & set(self.path.split("/"))):
+            yield ("path",), self.path, f"to end in the name under 'file', {self.file}"
+        if self.main_table in TAKEN_TABLES:
+            yield ("main_table",), self.main_table, f"to be none of {', '.join(TAKEN_TABLES)}"
+        for position in _repeated([column.name.lower() for column in self.columns]):
+            name = self.columns[position].name.lower()
+            yield ("columns", position, "name"), name, "to stand once (case does not count)"
+        for position in _repeated([check.name for check in self.checks]):
+            yield ("checks", position, "name"), self.checks[position].name, "to stand once"
+        column_types = {column.name.lower(): column.type for column in self.columns}
+        for position, check in enumerate(self.checks):
+            for place, value, phrase in check.problems(column_types):
+                yield ("checks", position, *place), value, phrase
+
+
+def _repeated(names: Sequence[str]) -> Iterator[int]:
+    """Find the positions of names that are there before."""
+    return (position for position, name in enumerate(names) if name in names[:position])
+
+
+class WrongDocumentError(Exception):
+    """A document says what a source can't have.
+
+    :param complaints: each with the place where it belongs
+    """
+
+    def __init__(self, complaints: Sequence[tuple[Place, str]]) -> None:
+        """Assign the parameters."""
+        super().__init__("; ".join(text for _, text in complaints))
+        self.complaints = complaints
+
+
+def check_document(document: Mapping[Any, Any]) -> SourceFile:
+    """Check what a YAML file holds.
+
+    :param document: its keys and values
+    :raises WrongDocumentError: says everything that is wrong
+    """
+    try:
+        file = SourceFile.model_validate(document)
+    except ValidationError as error:
+        raise WrongDocumentError(list(_complaints(error))) from error
+    problems = [_complaint(*problem) for problem in file.problems()]
+    if problems:
+        raise WrongDocumentError(problems)
+    return file
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a source's YAML file, as it is checked in."""
+    schema = SourceFile.model_json_schema(schema_generator=_Schema)
+    return json.dumps({"$schema": _Schema.schema_dialect, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Schema(GenerateJsonSchema):
+    """Makes a schema without titles, which only repeat the keys, and without defaults that no file can have."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Say that no key gets a title."""
+        return False
+
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        """Say that a key has a value: one without is left out."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """Leave out a default of None."""
+        return (
+            self.generate_inner(schema["schema"]) if schema.get("default") is None else super().default_schema(schema)
+        )
+
+
+def _complaints(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    """Say in our words what pydantic found: first which keys a mapping lacks and which ones nobody knows."""
+    found = error.errors(include_url=False)
+    missing, unknown = dict[Place, list[str]](), dict[Place, list[str]]()
+    for each in found:
+        for kinds, names in ((("missing",), missing), (("extra_forbidden", "invalid_key"), unknown)):
+            if each["type"] in kinds:
+                names.setdefault(each["loc"][:-1], []).append(shown(each["loc"][-1]).strip("'"))
+    for place in {**missing, **unknown}:
+        wrong = [
+            f"{kind} keys: {', '.join(names[place][:10])}"
+            for kind, names in (("missing", missing), ("unknown", unknown))
+            if place in names
+        ]
+        where = f"{key_of(place)}: " if place else ""
+        yield (*place, unknown[place][0]) if place in unknown else place, f"{where}{'; '.join(wrong)}; {_keys(place)}"
+    for each in found:
+        if each["type"] == "model_type":
+            yield _complaint(each["loc"], each["input"], f"to be keys and values: {_keys(each['loc'])}")
+        elif each["type"] not in ("missing", "extra_forbidden", "invalid_key"):
+            phrase = each["ctx"]["phrase"] if each["type"] == "expected" else f"otherwise: {each['msg']}"
+            yield _complaint(each["loc"], each["input"], phrase)
+
+
+def _complaint(place: Place, value: object, phrase: str) -> tuple[Place, str]:
+    return place, f"{key_of(place)} is {shown(value)}: expected it {phrase}"
+
+
+def key_of(place: Place) -> str:
+    """Write a place as people do: ``columns[0].name``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _keys(place: Place) -> str:
+    """Say which keys a mapping has."""
+    title, model = _MAPPINGS[place[0] if place else ""]
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    optional = [name for name in model.model_fields if name not in required]
+    return f"{title} has {', '.join(required)}" + (f" and may have {', '.join(optional)}" if optional else "")
+
+
+_MAPPINGS: dict[str | int, tuple[str, type[BaseModel]]] = {
+    "": ("a source", SourceFile),
+    "columns": ("a column", ColumnEntry),
+    "checks": ("a check", CheckEntry),
+}
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")
