@@ -14,7 +14,7 @@ from airflow.sdk import DAG, Param, get_parsing_context
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_PATTERN
-from taxiway.sources.source import Source, load_source, load_sources
+from taxiway.sources.source import Source, load_source, load_sources, read_sources
 
 MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
 """The month of a run: the parameter where a person gave one, else that of the logical date.
@@ -33,15 +33,25 @@ DAGRUN_TIMEOUT = timedelta(hours=12)
 def sources_to_build(dag_id_of: Callable[[str], str]) -> tuple[Source, ...]:
     """Return the sources whose DAGs are wanted: every one, or the one of which Airflow runs a task right now.
 
-    A task needs its own DAG only, and building the others would take longer than many a task does.
+    A task needs its own DAG only, and building the others would take longer than many a task does. A source whose
+    file is wrong has no DAG, and the others have theirs: :func:`require_sound_sources` says what is wrong.
 
     :param dag_id_of: from a source's name to its DAG's id
+    :raises SourceConfigError: the file of the only source that is wanted is wrong
     """
     wanted = get_parsing_context().dag_id
     for path in SOURCES_FOLDER.glob("*.yaml"):
         if dag_id_of(path.stem) == wanted:
             return (load_source(path),)
-    return load_sources(SOURCES_FOLDER)
+    return read_sources(SOURCES_FOLDER)[0]
+
+
+def require_sound_sources() -> None:
+    """Make sure that every file of ``include/sources`` can be used.
+
+    :raises SourceConfigError: says of every file that can't what is wrong
+    """
+    load_sources(SOURCES_FOLDER)
 
 
 def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, doc: str) -> DAG:

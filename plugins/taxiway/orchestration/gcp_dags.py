@@ -61,12 +61,13 @@ def gcp_dags() -> tuple[DAG, ...]:
     if wanted == SETUP_DAG_ID:
         return (setup_dag(),)
     sources = sources_to_build(gcp_dag_id)
+    comparison = (compare_dag(sources),) if sources else ()  # without a source there is nothing to compare
     if wanted == COMPARE_DAG_ID:
-        return (compare_dag(sources),)
+        return comparison
     dags = tuple(map(gcp_dag, sources))
     if any(dag.dag_id == wanted for dag in dags):
         return dags
-    return (*dags, setup_dag(), compare_dag(sources))
+    return (*dags, setup_dag(), *comparison)
 
 
 def gcp_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
