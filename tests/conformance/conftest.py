@@ -18,6 +18,7 @@ from tests.conformance.harness import Harness, made
 from tests.conformance.postgres import PostgresHarness
 from tests.conformance.run import Run
 from tests.loading import write_gzip
+from tests.releases import ending
 
 HARNESSES: dict[str, type[Harness]] = {kind.name: kind for kind in (PostgresHarness, BigQueryHarness)}
 """The warehouses that the suite runs against."""
@@ -45,7 +46,7 @@ def trips() -> Source:
     """A source with a column of each type, without an end: each test has months of its own."""
     green = load_source(SOURCES_FOLDER / "green.yaml")
     columns = tuple(column for column in green.columns if column.name in COLUMNS)
-    return replace(green, columns=columns, checks=CHECKS, main_table="trips", last_month=None)
+    return replace(ending(green, None), columns=columns, checks=CHECKS, main_table="trips")
 
 
 @dataclass(frozen=True)

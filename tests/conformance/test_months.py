@@ -19,6 +19,7 @@ from taxiway.sources.source import Source
 from tests.conformance.conftest import HARNESSES, Months
 from tests.conformance.harness import Entry, Harness
 from tests.loading import source_file, specified_ids
+from tests.releases import ending, from_path
 
 
 def test_every_warehouse_is_tested() -> None:
@@ -123,7 +124,7 @@ def test_an_empty_month_is_an_error_unless_the_source_allows_it(harness: Harness
 
 
 def test_a_month_that_the_source_does_not_have_is_skipped(harness: Harness, months: Months) -> None:
-    run = months.run(source=replace(months.source, last_month=months.month.previous()))
+    run = months.run(source=ending(months.source, months.month.previous()))
 
     def download() -> Download:
         raise AssertionError("a month that isn't there is not asked for")
@@ -172,3 +173,28 @@ def test_nothing_is_left_behind_whatever_became_of_the_run(harness: Harness, mon
     run.drop()
     assert harness.left_behind(run.load) == []
     run.drop()
+
+
+def test_a_month_that_moves_to_another_release_replaces_that_of_the_one_before(
+    harness: Harness, months: Months
+) -> None:
+    rows = months.rows()
+    moved = from_path(months.source, "official/trips_{month}.csv.gz")
+    first, second, back = (
+        months.run("manual__1"),
+        months.run("manual__2", source=moved),
+        months.run("manual__3"),
+    )
+    mirror, official = months.file(rows), months.file([*rows[1:], rows[0].replace("0.50", "7.25")], "official")
+    first.complete(mirror)
+
+    # Rows that both files have stay, and are of the other file now.
+    assert second.complete(official) == Counts(inserted=6, deleted=6, unchanged=0)
+
+    assert harness.ids(second.load) == sorted(specified_ids(months.source, official))
+    filename = f"SELECT DISTINCT filename FROM {harness.main_table(moved)} WHERE {harness.of_month(second.load)}"
+    assert [tuple(row) for row in harness.ask(filename)] == [(f"trips_{months.month}.csv",)]
+    (entry,) = harness.attempts(first.load)[1:]
+    assert entry.state == "published"
+    assert back.complete(mirror).inserted == 6
+    assert harness.ids(first.load) == sorted(specified_ids(months.source, mirror))

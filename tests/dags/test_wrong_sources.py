@@ -56,14 +56,17 @@ def parsed(checkout: Path) -> tuple[set[str], dict[str, str], list[str]]:
 
 def test_a_wrong_file_is_an_import_error_of_its_own(checkout: Path) -> None:
     path = sources(checkout) / f"{NAMES[0]}.yaml"
-    path.write_text(path.read_text().replace("first_month: 2019-01", "first_month: 2019-13"))
+    path.write_text(path.read_text().replace("from: 2019-01", "from: 2019-13"))
     (line,) = (number for number, text in enumerate(path.read_text().splitlines(), 1) if "2019-13" in text)
 
     dags, errors, compared = parsed(checkout)
 
     assert dags == OTHERS.union(*(OF_SOURCES[name] for name in NAMES[1:]))
     assert list(errors) == ["wrong_sources.py"]
-    assert f"{path}:{line}: first_month is '2019-13': expected it to be a month (YYYY-MM)" in errors["wrong_sources.py"]
+    assert (
+        f"{path}:{line}: releases[0].from is '2019-13': expected it to be a month (YYYY-MM)"
+        in errors["wrong_sources.py"]
+    )
     assert compared == NAMES[1:]
 
 
@@ -112,4 +115,4 @@ def test_the_task_of_a_wrong_source_says_what_is_wrong(checkout: Path) -> None:
     )
 
     assert done.returncode == 1
-    assert f"SourceConfigError: {path}:1: missing keys: first_month, schedule" in done.stderr
+    assert f"SourceConfigError: {path}:1: missing keys: releases, schedule" in done.stderr

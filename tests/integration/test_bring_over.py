@@ -6,7 +6,6 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from tests.loading import (
     table_digest,
     write_gzip,
 )
+from tests.releases import from_path
 
 EARLIER = Path(__file__).parent / "warehouse_of_0_1_0.sql"
 MONTHS = ("2019-01", "2019-02", "2019-03")
@@ -624,7 +624,7 @@ def test_a_file_of_another_name_gives_its_rows_that_name(connect: Connect, green
     connection = connect()
     load(connection, green, "2019-01", files("2019-01"), "manual__1")
     before = table_digest(connection, green)
-    renamed = replace(green, file="trips_{month}.csv.gz", path="green/trips_{month}.csv.gz")
+    renamed = from_path(green, "green/trips_{month}.csv.gz")
 
     assert fetched(connection, renamed, "2019-01", files, "manual__2").nothing_to_do is None
     assert load(connection, renamed, "2019-01", files("2019-01"), "manual__2") == Counts(8, 8, 0)

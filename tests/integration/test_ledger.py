@@ -47,6 +47,7 @@ from tests.loading import (
     stage_month,
     write_gzip,
 )
+from tests.releases import ending
 
 MONTH = Month(2019, 1)
 ENTRIES = "SELECT attempt, step, state, error, finished_at IS NOT NULL FROM taxiway.loads ORDER BY load_id"
@@ -153,7 +154,7 @@ def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
 
 
 def test_a_source_without_a_last_month_goes_on(green: Source) -> None:
-    assert replace(green, last_month=None).why_unavailable(Month(2031, 1)) is None
+    assert ending(green, None).why_unavailable(Month(2031, 1)) is None
     assert green.why_unavailable(Month(2018, 12))
 
 

@@ -18,10 +18,10 @@ from taxiway.sources.strict_yaml import shown
 TYPES = {"pickup": "timestamp", "total": "numeric", "vendor": "integer", "flag": "text"}
 SOURCE = {
     "title": "Lime taxi trips",
-    "first_month": "2019-01",
+    "releases": [
+        {"from": "2019-01", "connection": "tlc_mirror", "path": "lime/lime_{month}.csv.gz", "format": "csv.gz"}
+    ],
     "schedule": "0 9 1 * *",
-    "file": "lime_{month}.csv.gz",
-    "path": "lime/lime_{month}.csv.gz",
     "main_table": "lime_trips",
     "owner": "taxi",
     "tags": ["taxi"],

@@ -12,6 +12,7 @@ from taxiway.files.csv_header import MAX_HEADER, SAMPLE, Layout, match_header, r
 from taxiway.files.file_kinds import LOOK
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
+from tests.releases import from_path
 
 MONTH = Month(2019, 1)
 WHERE = "lime 2019-01: lime_2019-01.csv: "
@@ -22,7 +23,7 @@ CHANGE = "If the source has changed for good, change include/sources/lime.yaml a
 @pytest.fixture
 def lime(green: Source) -> Source:
     columns = tuple(Column(name, name.lower(), "text", "x") for name in ("VendorID", "Fare", "Flag"))
-    return replace(green, name="lime", file="lime_{month}.csv.gz", columns=columns)
+    return replace(from_path(green, "lime/lime_{month}.csv.gz"), name="lime", columns=columns)
 
 
 def cut(data: bytes, size: int) -> Iterator[bytes]:

@@ -100,7 +100,7 @@ def document() -> dict[str, Any]:
     return deepcopy(_green())
 
 
-KEYS = ["title", "first_month", "last_month", "schedule", "file", "path", "main_table", "owner", "tags", "columns"]
+KEYS = ["title", "releases", "schedule", "main_table", "owner", "tags", "columns"]
 KEYS += ["allow_empty", "max_rejected_share", "max_file_size", "max_unpacked_size", "allowed_redirect_hosts", "checks"]
 
 
@@ -146,6 +146,14 @@ def test_a_hostile_value_of_a_key_is_refused(key: str, kind: str, tmp_path: Path
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_entry_of_a_list_is_refused(key: str, kind: str, tmp_path: Path) -> None:
     refused(write(tmp_path, {**document(), key: ["fine", HOSTILE[kind]]}))
+
+
+@pytest.mark.parametrize("key", ["from", "to", "connection", "path", "format"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_release_is_refused(key: str, kind: str, tmp_path: Path) -> None:
+    content = document()
+    content["releases"][0] = {**content["releases"][0], key: HOSTILE[kind]}
+    assert f"releases[0].{key} is" in (said := refused(write(tmp_path, content))) or "not a YAML file" in said
 
 
 @pytest.mark.parametrize("key", ["name", "type", "description"])
@@ -199,8 +207,11 @@ def test_a_hostile_check_is_refused(key: str, kind: str, tmp_path: Path) -> None
     ],
 )
 def test_a_path_stays_below_the_mirror(path_below: str, tmp_path: Path) -> None:
-    file = document()["file"]
-    assert "path is" in refused(write(tmp_path, {**document(), "path": path_below.replace("{file}", file)}))
+    content = document()
+    (release,) = content["releases"]
+    file = release["path"].rpartition("/")[2]
+    release["path"] = path_below.replace("{file}", file)
+    assert "path is" in refused(write(tmp_path, content))
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -232,7 +243,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("title: !x y", "the tag"),
         ("<<: {title: x}\ntitle: y", "the key << has no place here"),
         ("title: x\ntitle: y", "the key 'title' stands twice"),
-        ("first_month: 2019-02-30", "day is out of range"),
+        ("schedule: 2019-02-30", "day is out of range"),
         (f"title: {'9' * 5000}", "not a YAML file"),
         (f"title: 0x{'f' * 5000}", "missing keys"),
         ("title: " + "[" * 5000, "not a YAML file"),

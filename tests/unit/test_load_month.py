@@ -30,6 +30,7 @@ from taxiway.loads.warehouse import Pending, Resumed
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from tests.releases import ending, from_path
 
 FILE = Download("/cache/lime.csv.gz", "http://mirror.test/lime.csv.gz", None, None, 10, "aa", from_cache=False)
 OUTPUTS = {"download_month": FILE.to_dict(), "upload_month": {"object": "x"}, "stage_month": {"canonical": True}}
@@ -94,11 +95,9 @@ def load(green: Source) -> Load:
     check = Check("few_rows", "rows_to_neighbours", None, 0.5, None, "warn", "look")
     other = Check("nulls", "share_null", "vendorid", None, 0.1, "fail", "look")
     lime = replace(
-        green,
+        ending(from_path(green, "lime/lime_{month}.csv.gz"), Month(2019, 1)),
         name="lime",
-        file="lime_{month}.csv.gz",
         main_table="lime_trips",
-        last_month=Month(2019, 1),
         max_rejected_share=0.1,
         checks=(check, other),
     )

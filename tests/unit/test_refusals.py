@@ -24,6 +24,7 @@ from taxiway.errors import (
 from taxiway.sources.months import Month
 from tests.mirror_faults import Answer, FaultyMirror, html_page, raw_server, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, month_file
+from tests.releases import ending
 
 BODY = month_file()
 S3 = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>Said by storage</Message></Error>'
@@ -92,10 +93,10 @@ def test_an_answer_is_called_what_it_is(
 def test_a_month_that_the_mirror_lacks_is_skipped_once_the_source_says_so(mirror: FaultyMirror, cache: Cache) -> None:
     for answer in (storage(403, "AccessDenied"), status(404)):
         mirror.put(PATH, answer)
-        with pytest.raises(MonthNotFoundError, match="set 'last_month' in its YAML file"):
+        with pytest.raises(MonthNotFoundError, match="set 'to' of its last release in its YAML file"):
             fetch(mirror, cache)
     assert GREEN.why_unavailable(MONTH) is None
-    assert replace(GREEN, last_month=Month(2019, 2)).why_unavailable(MONTH) is not None
+    assert ending(GREEN, Month(2019, 2)).why_unavailable(MONTH) is not None
 
 
 def fetched(address: str, cache: Cache, **proxies: str) -> Download:

@@ -17,9 +17,11 @@ from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
+from taxiway.sources.release import Release
 from taxiway.sources.source import Column, Source, find_source, load_source, load_sources, read_sources
 from taxiway.sources.source_file import MAX_COLUMNS, json_schema
 from taxiway.sources.strict_yaml import shown
+from tests.releases import ending
 
 
 def test_both_colours_are_there() -> None:
@@ -69,10 +71,8 @@ def test_every_source_names_the_schema_and_keeps_it() -> None:
 
 DOCUMENT = {
     "title": "Lime taxi trips",
-    "first_month": "2019-01",
+    "releases": [{"from": "2019-01", "connection": "limes", "path": "Lime/lime_{month}.csv.gz", "format": "csv.gz"}],
     "schedule": "0 9 1 * *",
-    "file": "lime_{month}.csv.gz",
-    "path": "Lime/lime_{month}.csv.gz",
     "main_table": "lime_trips",
     "owner": "taxi",
     "tags": ["taxi", "lime"],
@@ -84,11 +84,8 @@ DOCUMENT = {
 LIME = Source(
     name="lime",
     title="Lime taxi trips",
-    first_month=Month(2019, 1),
-    last_month=None,
+    releases=(Release(Month(2019, 1), None, "limes", "Lime/lime_{month}.csv.gz", "csv.gz"),),
     schedule="0 9 1 * *",
-    file="lime_{month}.csv.gz",
-    path="Lime/lime_{month}.csv.gz",
     main_table="lime_trips",
     owner="taxi",
     tags=("taxi", "lime"),
@@ -107,15 +104,32 @@ LIME = Source(
 
 def write(folder: Path, name: str = "lime", others: Mapping[Any, object] | None = None, **changes: object) -> Path:
     path = folder / f"{name}.yaml"
-    document = {**DOCUMENT, **changes, **(others or {})}
-    path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not ...}))
+    document = without_left_out({**DOCUMENT, **changes, **(others or {})})
+    path.write_text(yaml.safe_dump(document))
     return path
+
+
+def without_left_out(document: Any) -> Any:
+    """A document without the keys whose value is ``...``."""
+    if isinstance(document, list):
+        return [without_left_out(entry) for entry in document]
+    if not isinstance(document, dict):
+        return document
+    return {key: without_left_out(value) for key, value in document.items() if value is not ...}
 
 
 def line_of(path: Path, key: str, nth: int = 1) -> int:
     """The line on which a key stands for the nth time."""
     lines = path.read_text().splitlines()
     return [number for number, line in enumerate(lines, 1) if line.lstrip("- ").startswith(f"{key}:")][nth - 1]
+
+
+CSV = "{month}.csv"
+
+
+def release(**changes: object) -> dict[str, object]:
+    (only,) = DOCUMENT["releases"]
+    return {**only, **changes}  # type: ignore[dict-item]
 
 
 def digest_of(path: Path) -> str:
@@ -136,7 +150,7 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
     check = {"name": "odd", "measure": "share_null", "column": "total", "severity": "warn", "message": "x"}
     path = write(
         tmp_path,
-        last_month="2019-01",
+        releases=[release(**{"from": "2019-02"}), release(to="2019-01", connection="a.b-c_9", format="csv", path=CSV)],
         allow_empty=True,
         max_rejected_share=1,
         max_file_size=1,
@@ -147,7 +161,10 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
 
     assert load_source(path) == replace(
         LIME,
-        last_month=Month(2019, 1),
+        releases=(
+            Release(Month(2019, 1), Month(2019, 1), "a.b-c_9", CSV, "csv"),
+            Release(Month(2019, 2), None, "limes", "Lime/lime_{month}.csv.gz", "csv.gz"),
+        ),
         allow_empty=True,
         max_rejected_share=1.0,
         max_file_size=1,
@@ -194,9 +211,10 @@ def test_a_column_s_name_may_have_32_characters(tmp_path: Path) -> None:
 A_MONTH = "to be a month (YYYY-MM)"
 A_TEXT = "to be a text of at most 1000 characters that isn't empty"
 A_CRON = "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"
-A_FILE = "to be a name of letters, digits, dots, underscores and hyphens, {month} and .csv.gz"
 ONE_MONTH = "to hold {month} once, and no other braces"
-A_PATH = "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and slashes"
+A_PATH = (
+    "to be a relative path below the connection's address, of letters, digits, dots, underscores, hyphens and slashes"
+)
 A_SIZE = "to be a size, such as 1 GiB"
 HOSTS = "to be a list of lower-case host names without scheme or path"
 HOST = "to be a lower-case host name without scheme or path"
@@ -207,32 +225,8 @@ NAME = (
     "row_count, unreadable_column, ctid, xmin, xmax, cmin, cmax, tableoid"
 )
 BAD = [
-    ("first_month", A_MONTH, ["2019-13", 2019, "2019-3", "201903", date(2019, 3, 1)]),
-    ("last_month", A_MONTH, ["2019-13", None]),
-    ("last_month", "not to be before first_month", ["2018-12"]),
     ("main_table", "to be a lower-case name of at most 32 characters", ["x; DROP TABLE y", "Lime", "l" * 33]),
     ("main_table", "to be none of load_events, loads, months, rejected_rows", ["months", "loads", "rejected_rows"]),
-    ("file", A_FILE, ["lime_{month}.parquet", "lime%_{month}.csv.gz"]),
-    ("file", ONE_MONTH, ["lime.csv.gz", "lime_{month}_{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
-    ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz"]),
-    (
-        "path",
-        A_PATH,
-        [
-            "../{month}/lime.csv.gz",
-            "/lime/lime_{month}.csv.gz",
-            "a/../lime_{month}.csv.gz",
-            "li%20me/lime_{month}.csv.gz",
-            "li me/lime_{month}.csv.gz",
-            "lime/{{ x }}_{month}.csv.gz",
-            "li\u00ebm/lime_{month}.csv.gz",
-        ],
-    ),
-    (
-        "path",
-        "to end in the name under 'file', lime_{month}.csv.gz",
-        ["lime/other_{month}.csv.gz", "lime//lime_{month}.csv.gz", "./lime_{month}.csv.gz"],
-    ),
     (
         "schedule",
         A_CRON,
@@ -247,6 +241,7 @@ BAD = [
     ("max_unpacked_size", A_SIZE, ["0"]),
     ("allowed_redirect_hosts", HOSTS, ["a.test", None]),
     ("checks", "to be a list of checks", [{"name": "x"}]),
+    ("releases", "to be a list of releases", [[], "a", None, {"from": "2019-01"}]),
     ("columns", COLUMNS, [[], "a", {"a": "text"}, ["a"] * (MAX_COLUMNS + 1)]),
 ]
 
@@ -262,6 +257,132 @@ def test_a_value_that_does_not_fit_is_named(key: str, expected: str, value: obje
         load_source(path)
 
     assert str(caught.value) == f"{path}:{line_of(path, key)}: {key} is {shown(value)}: expected it {expected}"
+
+
+BAD_RELEASES = [
+    ("from", A_MONTH, ["2019-13", 2019, "2019-3", "201903", date(2019, 3, 1), None]),
+    ("to", A_MONTH, ["2019-13", None]),
+    ("to", "not to be before from", ["2018-12"]),
+    ("connection", "to be the id of a connection", ["", "a b", 1, "x" * 101, None]),
+    ("format", "to be one of csv.gz, csv, parquet", ["csv.zip", "CSV", 1, None]),
+    ("path", "to end in .csv.gz, as its format says", ["lime_{month}.parquet", "lime_{month}.csv", "{month}csv.gz"]),
+    ("path", ONE_MONTH, ["lime.csv.gz", "{month}_{month}.csv.gz", "{month}/{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
+    ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz"]),
+    ("path", "to hold {month} in the file's name, behind the last slash", ["{month}/lime.csv.gz"]),
+    (
+        "path",
+        A_PATH,
+        [
+            "../lime_{month}.csv.gz",
+            "/lime/lime_{month}.csv.gz",
+            "a/../lime_{month}.csv.gz",
+            "lime//lime_{month}.csv.gz",
+            "./lime_{month}.csv.gz",
+            "lime_{month}.csv.gz/",
+            "lime%_{month}.csv.gz",
+            "li%20me/lime_{month}.csv.gz",
+            "li me/lime_{month}.csv.gz",
+            "lime/{{ x }}_{month}.csv.gz",
+            "li\u00ebm/lime_{month}.csv.gz",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected", "value"),
+    [(key, expected, value) for key, expected, values in BAD_RELEASES for value in values],
+)
+def test_a_value_of_a_release_that_does_not_fit_is_named(
+    key: str, expected: str, value: object, tmp_path: Path
+) -> None:
+    path = write(tmp_path, releases=[release(**{key: value})])
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    said = f"releases[0].{key} is {shown(value)}: expected it {expected}"
+    assert str(caught.value) == f"{path}:{line_of(path, key)}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("months", "position", "found", "expected"),
+    [
+        (
+            [("2019-01", "2019-06"), ("2019-06", None)],
+            1,
+            "2019-06",
+            "to come after the last month of releases[0], which goes to 2019-06: releases[0] and releases[1] overlap, "
+            "and a month comes from one release",
+        ),
+        (
+            [("2020-01", None), ("2019-01", None)],
+            0,
+            "2020-01",
+            "to come after the last month of releases[1], which goes on: releases[1] and releases[0] overlap, and a "
+            "month comes from one release",
+        ),
+        (
+            [("2019-01", "2019-12"), ("2020-02", "2020-03")],
+            1,
+            "2020-02",
+            "to be 2020-01, the month after releases[0] ends: between releases[0] and releases[1] is a gap, and each "
+            "month comes from a release",
+        ),
+    ],
+)
+def test_a_month_comes_from_exactly_one_release(
+    months: list[tuple[str, str | None]], position: int, found: str, expected: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, releases=[release(**{"from": first, "to": last or ...}) for first, last in months])
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    said = f"releases[{position}].from is {found!r}: expected it {expected}"
+    assert str(caught.value) == f"{path}:{line_of(path, 'from', nth=position + 1)}: {said}"
+
+
+def test_files_come_from_the_release_of_their_month() -> None:
+    mirror = Release(Month(2019, 1), Month(2019, 12), "limes", "Lime/lime_{month}.csv.gz", "csv.gz")
+    official = Release(Month(2020, 1), Month(2020, 6), "official", "data/lemons-{month}.parquet", "parquet")
+    source = replace(LIME, releases=(mirror, official))
+
+    december, january = Month(2019, 12), Month(2020, 1)
+    assert (source.release_of(december), source.release_of(january)) == (mirror, official)
+    assert source.file_path(december) == "Lime/lime_2019-12.csv.gz"
+    assert (source.download_name(december), source.filename(december)) == ("lime_2019-12.csv.gz", "lime_2019-12.csv")
+    assert source.file_path(january) == "data/lemons-2020-01.parquet"
+    assert source.download_name(january) == source.filename(january) == "lemons-2020-01.parquet"
+    assert (source.first_month, source.last_month) == (Month(2019, 1), Month(2020, 6))
+    # Months without a file have a name, too, for the ledger.
+    assert source.release_of(Month(2018, 12)) == mirror
+    assert source.release_of(Month(2020, 7)) == official
+    unavailable = [month for month in (Month(2018, 12), january, Month(2020, 7)) if source.why_unavailable(month)]
+    assert unavailable == [Month(2018, 12), Month(2020, 7)]
+
+
+@pytest.mark.parametrize("last", ["last_month: 2021-07\n", ""])
+def test_the_keys_of_an_earlier_version_are_followed_by_the_new_lines(last: str, tmp_path: Path) -> None:
+    path = write(tmp_path, releases=...)
+    earlier = f"first_month: 2019-01\n{last}file: lime_{{month}}.csv.gz\npath: lime/lime_{{month}}.csv.gz\n"
+    path.write_text(path.read_text() + earlier)
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    advice = re.search(
+        "first_month, last_month, file and path have become releases: write in their place '(.*?)';", str(caught.value)
+    )
+    assert advice is not None
+    kept = [
+        line for line in path.read_text().splitlines() if not line.startswith(("first_", "last_", "file:", "path:"))
+    ]
+    path.write_text("\n".join([*kept, advice[1]]))
+    expected = Release(
+        Month(2019, 1), Month(2021, 7) if last else None, "tlc_mirror", "lime/lime_{month}.csv.gz", "csv.gz"
+    )
+    assert load_source(path).releases == (expected,)
 
 
 @pytest.mark.parametrize(
@@ -359,23 +480,23 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
 
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
-        f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, first_month, "
-        f"schedule, file, path, main_table, owner, tags, columns and may have last_month, allow_empty, "
+        f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
+        f"schedule, main_table, owner, tags, columns and may have allow_empty, "
         f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
 
 
 def test_all_mistakes_of_a_file_are_named_in_its_order(tmp_path: Path) -> None:
     path = tmp_path / "lime.yaml"
-    wrong = yaml.safe_dump({**DOCUMENT, "first_month": "2019-13", "owner": "a b"}, sort_keys=False)
+    wrong = yaml.safe_dump({**DOCUMENT, "schedule": "daily", "owner": "a b"}, sort_keys=False)
     path.write_text(f"# a comment\n{wrong}")
 
     with pytest.raises(SourceConfigError) as caught:
         load_source(path)
 
     assert str(caught.value) == (
-        f"{path}:3: first_month is '2019-13': expected it {A_MONTH}; "
-        f"line 8: owner is 'a b': expected it to be a plain word"
+        f"{path}:{line_of(path, 'schedule')}: schedule is 'daily': expected it {A_CRON}; "
+        f"line {line_of(path, 'owner')}: owner is 'a b': expected it to be a plain word"
     )
 
 
@@ -446,7 +567,7 @@ def test_a_source_is_found_by_its_plain_name_only(name: Any, tmp_path: Path) -> 
 
 def test_a_month_outside_the_first_and_the_last_is_not_available() -> None:
     months = [Month(2018, 12), Month(2019, 1), Month(2019, 2), Month(2019, 3)]
-    ends = replace(LIME, last_month=Month(2019, 2))
+    ends = ending(LIME, Month(2019, 2))
 
     where = "include/sources/lime.yaml says that there are the months"
     assert [LIME.why_unavailable(month) for month in months] == [

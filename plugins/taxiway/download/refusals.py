@@ -24,13 +24,14 @@ class Refusal(enum.Enum):
 
     ABSENT = (
         "The mirror doesn't have it: look whether this month is published, and whether the connection's address and "
-        "the source's path are right. If the source ends before this month, set 'last_month' in its YAML file"
+        "the source's path are right. If the source ends before this month, set 'to' of its last release in its YAML "
+        "file"
     )
     HIDDEN = (
         "It is absent or private: such storage answers both alike. Look whether this month is published, and whether "
         "the connection's address and the source's path are right. If the source ends before this month, set "
-        "'last_month' in its YAML file. If the files are private, give the connection what opens them: login and "
-        "password, or headers in its extra"
+        "'to' of its last release in its YAML file. If the files are private, give the connection what opens them: "
+        "login and password, or headers in its extra"
     )
     LOGIN = "The mirror wants a login: set login and password in its connection, or a header in the connection's extra"
     WRONG_LOGIN = (

@@ -70,7 +70,10 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         doc_md=doc.format(
             title=source.title,
             table=source.main_table,
-            file=source.path,
+            files="\n".join(
+                f"| files, {each.months} | `{each.path}` below the connection `{each.connection}` |"
+                for each in source.releases
+            ),
             schedule=source.schedule,
             first=source.first_month,
             dag_id=dag_id,

@@ -15,11 +15,11 @@ from taxiway.sources.source import Source
 _DOC = """\
 ## {title}
 
-Loads one month a run into `public.{table}`: the file `{file}` of the connection `tlc_mirror`,
-into the warehouse of the connection `taxi_postgres`.
+Loads one month a run into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
 
 | | |
 |---|---|
+{files}
 | schedule | `{schedule}` (UTC), with catchup, from {first} |
 | the month of a run | its logical date's, or the parameter `month` |
 | a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |

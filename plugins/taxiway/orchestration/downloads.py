@@ -26,7 +26,7 @@ def download(
     source: Source,
     month: Month,
     *,
-    http_conn_id: str = "tlc_mirror",
+    http_conn_id: str = "",
     use_cache: bool | str | None = None,
     cache_folder: str | None = None,
     cache_limit: int | str | None = None,
@@ -35,7 +35,7 @@ def download(
 
     :param source: the source
     :param month: the month
-    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param http_conn_id: HTTP connection whose address the month's path is below; empty for that of its release
     :param use_cache: whether an unchanged file may be taken from the cache; None or an empty
         text leaves it to the Variable ``taxiway_use_cache``, else true
     :param cache_folder: where files are kept, relative to the repository's root; None or an
@@ -48,7 +48,7 @@ def download(
     limit = _setting(cache_limit, "taxiway_cache_limit", CACHE_LIMIT)
     cached = _setting(use_cache, "taxiway_use_cache", "true")
     cache = Cache(ROOT / Path(folder).expanduser(), parse_size(limit, "taxiway_cache_limit"))
-    hook = MirrorHook(method="GET", http_conn_id=http_conn_id)
+    hook = MirrorHook(method="GET", http_conn_id=http_conn_id or source.release_of(month).connection)
     with hook.get_conn() as session:
         return download_month(
             session,

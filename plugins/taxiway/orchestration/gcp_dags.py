@@ -20,11 +20,12 @@ from taxiway.sources.source import Source
 _DOC = """\
 ## {title}, into BigQuery
 
-Loads one month a run: the file `{file}` of the connection `tlc_mirror` goes to the bucket as it is
-(`gs://<GCP_BUCKET_NAME>/{source}/…`), BigQuery loads and transforms it into `<GCP_DATASET>.{table}`.
+Loads one month a run: its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`), BigQuery loads and
+transforms it into `<GCP_DATASET>.{table}`.
 
 | | |
 |---|---|
+{files}
 | before the first run | the DAG `gcp_setup`; the Variables `GCP_PROJECT_ID`, `GCP_LOCATION`, `GCP_BUCKET_NAME`, `GCP_DATASET` and the connection `taxi_gcp`: docs/bigquery.md |
 | schedule | `{schedule}` (UTC), with catchup, from {first} |
 | the month of a run | its logical date's, or the parameter `month` |

@@ -2,7 +2,7 @@
 
 The file is checked whole when it is read, so that everything behind this module
 can rely on it: identifiers are plain words, paths stay
-below the mirror's address, and months are months.
+below a connection's address, and months are months.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from taxiway.errors import SourceConfigError
 from taxiway.settings import parse_size
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
+from taxiway.sources.release import Release
 from taxiway.sources.source_file import (
     IDENTIFIER,
     MAX_FILE_SIZE,
@@ -55,11 +56,8 @@ class Source:
 
     :param name: short name, the YAML file's own; DAG ids and paths are made from it
     :param title: what it is, in words
-    :param first_month: first month that is loaded
-    :param last_month: last month that there is; None where months go on
+    :param releases: where its files come from, in the order of their months, one after another without a gap
     :param schedule: five-field cron expression, UTC
-    :param file: name of the file that is downloaded, ``{month}`` standing for ``YYYY-MM``
-    :param path: the file's path below the mirror's address, ``{month}`` as above
     :param main_table: name of the main table
     :param owner: owner of its DAGs
     :param tags: tags of its DAGs
@@ -76,11 +74,8 @@ class Source:
 
     name: str
     title: str
-    first_month: Month
-    last_month: Month | None
+    releases: tuple[Release, ...]
     schedule: str
-    file: str
-    path: str
     main_table: str
     owner: str
     tags: tuple[str, ...]
@@ -93,17 +88,35 @@ class Source:
     checks: tuple[Check, ...] = ()
     yaml_sha256: str = ""
 
+    @property
+    def first_month(self) -> Month:
+        """First month that is loaded."""
+        return self.releases[0].first
+
+    @property
+    def last_month(self) -> Month | None:
+        """Last month that there is; None where months go on."""
+        return self.releases[-1].last
+
+    def release_of(self, month: Month) -> Release:
+        """Return the release that has a month; of a month that none has, the one before it, else the first."""
+        return next((release for release in reversed(self.releases) if release.first <= month), self.releases[0])
+
     def download_name(self, month: Month) -> str:
         """Return the name of a month's file as it is downloaded: ``green_tripdata_2019-01.csv.gz``."""
-        return self.file.replace("{month}", str(month))
+        return self.release_of(month).file.replace("{month}", str(month))
 
     def filename(self, month: Month) -> str:
         """Return the name of a month's unpacked file, as the column ``filename`` has it: without ``.gz``."""
         return self.download_name(month).removesuffix(".gz")
 
+    def file_path(self, month: Month) -> str:
+        """Return the path of a month's file below the address of its release's connection."""
+        return self.release_of(month).file_path(month)
+
     def why_unavailable(self, month: Month) -> str | None:
         """Say why there is no file of a month, or None where there should be one."""
-        if self.first_month <= month and (self.last_month is None or month <= self.last_month):
+        if self.release_of(month).has(month):
             return None
         return f"{self.name} {month}: not available: {self.months}"
 
@@ -116,10 +129,6 @@ class Source:
     def months_there_are(self) -> str:
         """The first and the last month, in words."""
         return f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
-
-    def file_path(self, month: Month) -> str:
-        """Return the path of a month's file below the mirror's address."""
-        return self.path.replace("{month}", str(month))
 
 
 def read_sources(folder: Path) -> tuple[tuple[Source, ...], tuple[SourceConfigError, ...]]:
@@ -202,6 +211,9 @@ def load_source(path: Path) -> Source:
 
 def _source(name: str, file: SourceFile, yaml_sha256: str) -> Source:
     values = dict(file) | {
+        "releases": tuple(
+            Release(each.first, each.last, each.connection, each.path, each.format) for each in file.in_order()
+        ),
         "tags": tuple(file.tags),
         "allowed_redirect_hosts": tuple(file.allowed_redirect_hosts),
         "columns": tuple(Column(each.name, each.name.lower(), each.type, each.description) for each in file.columns),

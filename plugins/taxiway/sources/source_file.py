@@ -5,6 +5,7 @@ pydantic checks a file against these classes, and ``include/sources/source.schem
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +26,11 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from taxiway.errors import InvalidMonthError, SettingError
+from taxiway.messages import one_line
 from taxiway.settings import parse_size
 from taxiway.sources.checks import MAX_BOUND, MEASURES, SEVERITIES
 from taxiway.sources.months import MONTH_PATTERN, Month
+from taxiway.sources.release import FORMATS
 from taxiway.sources.strict_yaml import TEXT, shown
 
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
@@ -124,7 +127,7 @@ def _size(value: object) -> int:
 
 
 def _below(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
+    if {"", ".", ".."} & set(path.split("/")):
         raise ValueError
     return path
 
@@ -200,6 +203,41 @@ class ColumnEntry(_Keys):
     )
 
 
+class ReleaseEntry(_Keys):
+    """Months that come from one place in one format."""
+
+    first: _AMonth = Field(alias="from", description="the first month, YYYY-MM")
+    connection: Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,100}"), expected("to be the id of a connection")] = Field(
+        description="HTTP connection whose address the path is below, for example tlc_mirror"
+    )
+    path: Annotated[
+        str,
+        _matching(r"[A-Za-z0-9_.{}/-]{1,300}"),
+        AfterValidator(_below),
+        expected(
+            "to be a relative path below the connection's address, of letters, digits, dots, underscores, hyphens and "
+            "slashes"
+        ),
+    ] = Field(description="path of a month's file below that address, {month} standing for YYYY-MM")
+    format: Annotated[str, _one_of(FORMATS), _enum(FORMATS), expected(f"to be one of {', '.join(FORMATS)}")] = Field(
+        description="format of the file, as its name ends"
+    )
+    last: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
+        default=None, alias="to", description="the last month, YYYY-MM; without it, months go on"
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Find what doesn't go together."""
+        if self.last is not None and self.last < self.first:
+            yield ("to",), str(self.last), "not to be before from"
+        if self.path.count("{month}") != 1 or re.search(r"[{}]", self.path.replace("{month}", "")):
+            yield ("path",), self.path, "to hold {month} once, and no other braces"
+        elif "{month}" not in self.path.rpartition("/")[2]:
+            yield ("path",), self.path, "to hold {month} in the file's name, behind the last slash"
+        elif not self.path.endswith(f".{self.format}"):
+            yield ("path",), self.path, f"to end in .{self.format}, as its format says"
+
+
 class CheckEntry(_Keys):
     """One check of a month before it is published: a measure with bounds."""
 
@@ -245,26 +283,14 @@ class SourceFile(_Keys):
     title: Annotated[_SOME_WORDS, expected("to be a text of at most 1000 characters that isn't empty")] = Field(
         description="what it is, in words: the description of its DAGs and of its main table"
     )
-    first_month: _AMonth = Field(description="the first month that is scheduled, YYYY-MM")
+    releases: Annotated[list[ReleaseEntry], Field(min_length=1), expected("to be a list of releases")] = Field(
+        description="which months come from where; each month from exactly one release"
+    )
     schedule: Annotated[
         str,
         _matching(r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"),
         expected("to be a monthly cron: minute, hour, a day from 1 to 28, * and *"),
     ] = Field(description="monthly cron expression, UTC")
-    file: Annotated[
-        str,
-        _matching(r"[A-Za-z0-9_.{}-]{1,150}\.csv\.gz"),
-        expected("to be a name of letters, digits, dots, underscores and hyphens, {month} and .csv.gz"),
-    ] = Field(description="name of a month's file, {month} standing for YYYY-MM")
-    path: Annotated[
-        str,
-        _matching(r"[A-Za-z0-9_.{}/-]{1,300}"),
-        AfterValidator(_below),
-        expected(
-            "to be a relative path below the mirror's address, of letters, digits, dots, underscores, hyphens and "
-            "slashes"
-        ),
-    ] = Field(description="path of that file below the address of the connection tlc_mirror")
     main_table: Annotated[
         str, _matching(IDENTIFIER), expected(f"to be a lower-case name of at most {MAX_IDENTIFIER} characters")
     ] = Field(description="name of the main table")
@@ -277,9 +303,6 @@ class SourceFile(_Keys):
         Field(min_length=1, max_length=MAX_COLUMNS),
         expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
     ] = Field(description="the columns, in the order of the main table")
-    last_month: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
-        default=None, description="the last month that there is; without it, months go on"
-    )
     allow_empty: Annotated[bool, expected("to be true or false")] = Field(
         default=False, description="whether a header without rows is a valid month"
     )
@@ -304,17 +327,10 @@ class SourceFile(_Keys):
 
     def problems(self) -> Iterator[Problem]:
         """Find what doesn't go together, though each value alone is allowed."""
-        if self.last_month is not None and self.last_month < self.first_month:
-            yield ("last_month",), str(self.last_month), "not to be before first_month"
-        unlike = [
-            key
-            for key, value in (("file", self.file), ("path", self.path))
-            if value.count("{month}") != 1 or re.search(r"[{}]", value.replace("{month}", ""))
-        ]
-        for key in unlike:
-            yield (key,), getattr(self, key), "to hold {month} once, and no other braces"
-        if not unlike and (self.path.rpartition("/")[2] != self.file or {"", "."} & set(self.path.split("/"))):
-            yield ("path",), self.path, f"to end in the name under 'file', {self.file}"
+        for position, release in enumerate(self.releases):
+            for place, value, phrase in release.problems():
+                yield ("releases", position, *place), value, phrase
+        yield from self._gaps_and_overlaps()
         if self.main_table in TAKEN_TABLES:
             yield ("main_table",), self.main_table, f"to be none of {', '.join(TAKEN_TABLES)}"
         for position in _repeated([column.name.lower() for column in self.columns]):
@@ -326,6 +342,35 @@ class SourceFile(_Keys):
         for position, check in enumerate(self.checks):
             for place, value, phrase in check.problems(column_types):
                 yield ("checks", position, *place), value, phrase
+
+    def in_order(self) -> list[ReleaseEntry]:
+        """Return the releases in the order of their months."""
+        return sorted(self.releases, key=lambda release: release.first)
+
+    def _gaps_and_overlaps(self) -> Iterator[Problem]:
+        for before, after in itertools.pairwise(self.in_order()):
+            first, second = (f"releases[{self.releases.index(each)}]" for each in (before, after))
+            place = ("releases", self.releases.index(after), "from")
+            next_month = before.last.next() if before.last else None
+            if next_month is None or next_month > after.first:
+                months = "goes on" if before.last is None else f"goes to {before.last}"
+                yield (
+                    place,
+                    str(after.first),
+                    (
+                        f"to come after the last month of {first}, which {months}: {first} and {second} overlap, and a "
+                        f"month comes from one release"
+                    ),
+                )
+            elif next_month < after.first:
+                yield (
+                    place,
+                    str(after.first),
+                    (
+                        f"to be {next_month}, the month after {first} ends: between {first} and {second} is a gap, and "
+                        f"each month comes from a release"
+                    ),
+                )
 
 
 def _repeated(names: Sequence[str]) -> Iterator[int]:
@@ -354,7 +399,7 @@ def check_document(document: Mapping[Any, Any]) -> SourceFile:
     try:
         file = SourceFile.model_validate(document)
     except ValidationError as error:
-        raise WrongDocumentError(list(_complaints(error))) from error
+        raise WrongDocumentError(list(_complaints(error, document))) from error
     problems = [_complaint(*problem) for problem in file.problems()]
     if problems:
         raise WrongDocumentError(problems)
@@ -385,7 +430,7 @@ class _Schema(GenerateJsonSchema):
         )
 
 
-def _complaints(error: ValidationError) -> Iterator[tuple[Place, str]]:
+def _complaints(error: ValidationError, document: Mapping[Any, Any]) -> Iterator[tuple[Place, str]]:
     """Say in our words what pydantic found: first which keys a mapping lacks and which ones nobody knows."""
     found = error.errors(include_url=False)
     missing, unknown = dict[Place, list[str]](), dict[Place, list[str]]()
@@ -399,6 +444,8 @@ def _complaints(error: ValidationError) -> Iterator[tuple[Place, str]]:
             for kind, names in (("missing", missing), ("unknown", unknown))
             if place in names
         ]
+        if not place and "releases" in missing.get(place, ()) and (advice := _as_releases(document)):
+            wrong.append(advice)
         where = f"{key_of(place)}: " if place else ""
         yield (*place, unknown[place][0]) if place in unknown else place, f"{where}{'; '.join(wrong)}; {_keys(place)}"
     for each in found:
@@ -407,6 +454,19 @@ def _complaints(error: ValidationError) -> Iterator[tuple[Place, str]]:
         elif each["type"] not in ("missing", "extra_forbidden", "invalid_key"):
             phrase = each["ctx"]["phrase"] if each["type"] == "expected" else f"otherwise: {each['msg']}"
             yield _complaint(each["loc"], each["input"], phrase)
+
+
+def _as_releases(document: Mapping[Any, Any]) -> str | None:
+    """Return what an earlier version's keys are now, as lines of YAML in one."""
+    if not {"first_month", "path"} <= set(document):
+        return None
+    last = f", to: {document['last_month']}" if "last_month" in document else ""
+    return one_line(
+        "first_month, last_month, file and path have become releases: write in their place "
+        f"'releases: [{{from: {document['first_month']}{last}, connection: tlc_mirror, "
+        f'path: "{document["path"]}", format: csv.gz}}]\'',
+        600,
+    )
 
 
 def _complaint(place: Place, value: object, phrase: str) -> tuple[Place, str]:
@@ -421,13 +481,15 @@ def key_of(place: Place) -> str:
 def _keys(place: Place) -> str:
     """Say which keys a mapping has."""
     title, model = _MAPPINGS[place[0] if place else ""]
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
-    optional = [name for name in model.model_fields if name not in required]
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    required = [name for name, field in fields.items() if field.is_required()]
+    optional = [name for name in fields if name not in required]
     return f"{title} has {', '.join(required)}" + (f" and may have {', '.join(optional)}" if optional else "")
 
 
 _MAPPINGS: dict[str | int, tuple[str, type[BaseModel]]] = {
     "": ("a source", SourceFile),
+    "releases": ("a release", ReleaseEntry),
     "columns": ("a column", ColumnEntry),
     "checks": ("a check", CheckEntry),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.integration.gcp_months import ROWS
+from tests.releases import ending
 
 _YEARS = itertools.count(2022)
 
@@ -23,7 +23,7 @@ _YEARS = itertools.count(2022)
 @pytest.fixture(scope="module")
 def green(green: Source) -> Source:
     """Green taxis without an end, for each test has months of its own."""
-    return replace(green, last_month=None)
+    return ending(green, None)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ class DownloadFileOperator(BaseOperator):
 
     :param source_name: name of the source's YAML file, without its ending (templated)
     :param month: the month, ``YYYY-MM`` (templated)
-    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param http_conn_id: HTTP connection whose address the month's path is below; empty for that of its release
     :param use_cache: whether an unchanged file may be taken from the cache; None or an empty
         text leaves it to the Variable ``taxiway_use_cache``, else true (templated)
     :param cache_folder: where files are kept, relative to the repository's root; None or an
@@ -41,7 +41,7 @@ class DownloadFileOperator(BaseOperator):
         *,
         source_name: str,
         month: str,
-        http_conn_id: str = "tlc_mirror",
+        http_conn_id: str = "",
         use_cache: bool | str | None = None,
         cache_folder: str | None = None,
         cache_limit: int | str | None = None,

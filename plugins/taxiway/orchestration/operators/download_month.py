@@ -27,7 +27,7 @@ class DownloadMonthOperator(StepOperator):
     A month that the source doesn't have is skipped. If the month is published from the same bytes already,
     the task succeeds and those after it are skipped.
 
-    :param http_conn_id: HTTP connection whose address is the mirror's
+    :param http_conn_id: HTTP connection whose address the month's path is below; empty for that of its release
     :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
         ``taxiway_use_cache`` (templated)
     :param force: load the file even if its bytes are published already (templated)
@@ -37,7 +37,7 @@ class DownloadMonthOperator(StepOperator):
     step = DOWNLOAD_MONTH
 
     def __init__(
-        self, *, http_conn_id: str = "tlc_mirror", use_cache: str = "", force: bool | str = False, **kwargs: Any
+        self, *, http_conn_id: str = "", use_cache: str = "", force: bool | str = False, **kwargs: Any
     ) -> None:
         """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)

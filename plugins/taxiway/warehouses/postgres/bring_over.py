@@ -83,7 +83,7 @@ def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_
 
     :raises MainTableError: names what is in the way
     """
-    before, after = source.file.split("{month}")
+    before, after = source.releases[0].file.split("{month}")
     file = re.compile(f"{re.escape(before)}([0-9]{{4}}-[0-9]{{2}}){re.escape(after)}")
     months, strangers = list[_Month](), list[str]()
     found = cursor.execute(
@@ -109,7 +109,7 @@ def _require_no_obstacle(cursor: psycopg.Cursor[Any], source: Source, strangers:
     table = f"public.{source.main_table}"
     found: list[tuple[str, str, str | None]] = [
         (
-            f"the partition {name}, which isn't that of one file {source.file}",
+            f"the partition {name}, which isn't that of one file {source.releases[0].file}",
             f"ALTER TABLE {table} DETACH PARTITION {name}",
             None,
         )
