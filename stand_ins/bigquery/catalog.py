@@ -277,6 +277,14 @@ class Catalog:
                 self.execute(f"ALTER TABLE {table.storage} ADD COLUMN {quote(field['name'])} {kind}")
             self.save(Table(table.name, table.storage, resource))
 
+    def drop_column(self, table: Table, column: str) -> None:
+        """Take a column from a table, with what it holds."""
+        resource = {**table.resource, "lastModifiedTime": _now()}
+        resource["schema"] = {"fields": [each for each in table.resource["schema"]["fields"] if each["name"] != column]}
+        with self.unit():
+            self.execute(f"ALTER TABLE {table.storage} DROP COLUMN {quote(column)}")
+            self.save(Table(table.name, table.storage, resource))
+
     def drop(self, table: Table) -> None:
         with self.unit():
             if not table.is_view:

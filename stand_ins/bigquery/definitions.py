@@ -274,13 +274,15 @@ def drop(context: Context, statement: Statement) -> Result:
 
 
 def alter(context: Context, statement: Statement) -> Result:
-    """``ALTER TABLE table SET OPTIONS (…)``, or ``ALTER TABLE table ADD COLUMN [IF NOT EXISTS] name type, …``"""
+    """``ALTER TABLE table SET OPTIONS (…)``, ``ADD COLUMN [IF NOT EXISTS] name type, …`` or ``DROP COLUMN name``."""
     tree = statement.parse()
     actions = tree.args.get("actions") or []
     if not isinstance(tree, exp.Alter) or tree.kind != "TABLE" or not actions:
         raise RefusedError(f"the statement {statement.sql[:80]}")
     if all(isinstance(each, exp.ColumnDef) for each in actions):
         return _add_columns(context, statement, tree, actions)
+    if len(actions) == 1 and isinstance(actions[0], exp.Drop) and actions[0].kind == "COLUMN":
+        return _drop_column(context, statement, tree, actions[0])
     if (
         len(actions) != 1
         or not isinstance(actions[0], exp.AlterSet)
@@ -295,6 +297,19 @@ def alter(context: Context, statement: Statement) -> Result:
     if not context.dry_run:
         context.catalog.patch(table.name, options)
     return result
+
+
+def _drop_column(context: Context, statement: Statement, tree: exp.Alter, action: exp.Drop) -> Result:
+    prepared = prepare(context, statement.sql, tree=tree)
+    (table,) = prepared.tables.values()
+    (column,) = action.args["tables"]
+    if table.is_view or table.is_external or action.args.get("exists"):
+        raise RefusedError(f"the statement {statement.sql[:80]}")
+    if column.name not in table.columns:
+        raise BigQueryError("invalidQuery", f"Column not found: {column.name}", "query")
+    if not context.dry_run:
+        context.catalog.drop_column(table, column.name)
+    return Result("ALTER_TABLE", ddl_operation="ALTER", ddl_target=table.name)
 
 
 def _add_columns(context: Context, statement: Statement, tree: exp.Alter, actions: list[exp.ColumnDef]) -> Result:

@@ -16,8 +16,9 @@ from taxiway import errors
 from taxiway.loads.load import Counts
 from taxiway.loads.month import Downloaded
 from taxiway.loads.row_identity import digest
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source, load_source
 from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.partition import Partition, sum_up
@@ -46,6 +47,7 @@ from tests.releases import from_path
 EARLIER = Path(__file__).parent / "warehouse_of_0_1_0.sql"
 MONTHS = ("2019-01", "2019-02", "2019-03")
 MAIN = "public.green_tripdata"
+GREEN = load_source(SOURCES_FOLDER / "green.yaml")
 JANUARY = f"{MAIN}_2019_01"
 Files = Callable[[str], Path]
 
@@ -76,7 +78,8 @@ def make_earlier(connection: psycopg.Connection[Any], files: Files) -> None:
         connection.execute(EARLIER.read_bytes())
     with transaction(connection) as cursor:
         for month in MONTHS:
-            digest = sum_up(cursor, Partition(f"{MAIN}_{month.replace('-', '_')}", True)).digest
+            partition = Partition(f"{MAIN}_{month.replace('-', '_')}", True)
+            digest = sum_up(cursor, partition, Layout(GREEN.columns)).digest
             cursor.execute(
                 "UPDATE taxiway.loads SET partition_digest = %s, sha256 = %s WHERE month = %s::date",
                 [digest, source_file(files(month)).sha256, f"{month}-01"],

@@ -13,7 +13,7 @@ from taxiway.errors import BalanceError, MainTableError, TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import unique_row_ids
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.postgres import partition, publish
 from taxiway.warehouses.postgres.partition import Partition, PartitionState
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -193,8 +193,8 @@ def test_nobody_else_writes_to_the_partition_while_it_is_compared_and_readers_go
     refused: list[str] = []
     of_month = publish.sum_up
 
-    def write_meanwhile(cursor: psycopg.Cursor[object], partition: Partition) -> PartitionState:
-        state = of_month(cursor, partition)
+    def write_meanwhile(cursor: psycopg.Cursor[object], partition: Partition, layout: Layout) -> PartitionState:
+        state = of_month(cursor, partition, layout)
         for statement in (f"DELETE FROM {PARTITION}", f"CREATE INDEX ON {PARTITION} (total_amount)"):
             with pytest.raises(psycopg.errors.LockNotAvailable), other.transaction():
                 other.execute(statement)  # type: ignore[arg-type]

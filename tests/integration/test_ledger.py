@@ -23,11 +23,10 @@ from taxiway import errors
 from taxiway.download.download import Download
 from taxiway.loads.load import Counts
 from taxiway.loads.month import Downloaded
-from taxiway.loads.row_identity import layout_key
 from taxiway.orchestration.operators.merge_month import MergeMonthOperator
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.postgres import ledger, publish
 from taxiway.warehouses.postgres.cleanup import drop_staging
 from taxiway.warehouses.postgres.session import lock, transaction
@@ -96,7 +95,7 @@ def test_the_ledger_says_what_the_rows_and_their_ids_were_made_by(
 
     sha256 = hashlib.sha256((SOURCES_FOLDER / "green.yaml").read_bytes()).hexdigest()
     unpacked = len(gzip.decompress(Path(file.path).read_bytes()))
-    expected = (unpacked, layout_key(green.columns), 1, sha256)
+    expected = (unpacked, Layout(green.columns).name, 1, sha256)
     assert query(connection, f"{RULES} taxiway.loads") == [expected]
     assert query(connection, f"{RULES} taxiway.months") == [expected]
 

@@ -36,6 +36,8 @@ def run(tables: CloudTables = TABLES) -> dict[str, Any]:
         "main_table": tables.main_table,
         "columns": tables.source.columns,
         "file_columns": tables.source.columns,
+        "id_columns": tables.source.columns,
+        "others": [],
         "cluster_by": cluster_column(tables.source),
         "title": tables.source.title,
     }

@@ -25,6 +25,7 @@ RUN: dict[str, Any] = {
     "main_table": GREEN.main_table,
     "columns": GREEN.columns,
     "file_columns": GREEN.columns,
+    "id_columns": GREEN.columns,
     "numbered": False,
 }
 

@@ -152,6 +152,7 @@ VALUES: dict[str, Any] = {
     "duplicate_ids": ["0" * 32],
     "partition_index": TABLES.partition_index,
     "partition_name": f"public.{TABLES.partition_name}",
+    "column_names": ["unique_row_id"],
 }
 
 

@@ -116,6 +116,15 @@ def test_adding_columns(trips: Warehouse) -> None:
         trips.job("ALTER TABLE d.trips ADD COLUMN b INT64")
 
 
+def test_dropping_a_column(trips: Warehouse) -> None:
+    trips.job("ALTER TABLE d.trips DROP COLUMN m")
+
+    assert [each.name for each in trips.client.get_table("p-1.d.trips").schema] == ["id", "month"]
+    assert len(trips.rows("SELECT * FROM d.trips")) == 3
+    with pytest.raises(BadRequest, match="Column not found: m"):
+        trips.job("ALTER TABLE d.trips DROP COLUMN m")
+
+
 def test_counts_what_changes(trips: Warehouse) -> None:
     inserted = trips.job("INSERT INTO d.trips (id, month) SELECT 4, DATE '2020-02-01' UNION ALL SELECT 5, '2020-02-01'")
     assert (inserted.num_dml_affected_rows, inserted.dml_stats.inserted_row_count) == (2, 2)
@@ -311,7 +320,7 @@ REFUSED = [
     "CREATE TABLE d.t COPY d.trips",
     "CREATE SNAPSHOT TABLE d.t CLONE d.trips",
     "ALTER TABLE d.trips ADD COLUMN b INT64 DEFAULT 1",
-    "ALTER TABLE d.trips DROP COLUMN m",
+    "ALTER TABLE d.trips DROP COLUMN IF EXISTS m",
     "ALTER TABLE d.trips RENAME TO other",
     "SELECT * FROM d.trips FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
     "SELECT * FROM d.INFORMATION_SCHEMA.TABLES",

@@ -213,3 +213,37 @@ def test_no_more_rows_are_looked_at_than_a_sample(lime: Source) -> None:
     assert next(asked) == b"\n"
     assert list(rest) == [row, b"1,2,3\n"]
     assert unnamed(lime, b"1,2,3,\n" + row + b"\n" + b"1,2,3\n" * 10) == 1
+
+
+@pytest.mark.parametrize("line", [b"VendorID,Fare,Flag", b"vendor ID,FARE,Flag", b"Flag,Fare,Vendor,\n"])
+def test_a_column_may_have_other_names_in_a_header(line: bytes, lime: Source) -> None:
+    vendor, *rest = lime.columns
+    source = replace(lime, columns=(replace(vendor, headers=("Vendor id", "vendor")), *rest))
+
+    assert {column.name for column in match_header(source, MONTH, line)} == {"vendorid", "fare", "flag"}
+    with pytest.raises(HeaderError, match="repeated Vendor, VendorID"):
+        match_header(source, MONTH, b"VendorID,Fare,Flag,Vendor")
+
+
+def test_a_file_may_lack_an_optional_column_alone(lime: Source) -> None:
+    *rest, flag = lime.columns
+    source = replace(lime, columns=(*rest, replace(flag, optional=True)))
+
+    assert [column.name for column in match_header(source, MONTH, b"Fare,VendorID")] == ["fare", "vendorid"]
+    assert len(match_header(source, MONTH, HEADER)) == 3
+    with pytest.raises(HeaderError, match="missing Fare; unknown Flog"):
+        match_header(source, MONTH, b"VendorID,Flog")
+
+
+def test_a_file_has_the_columns_of_its_month(lime: Source) -> None:
+    *rest, flag = lime.columns
+    source = replace(lime, columns=(*rest, replace(flag, since=MONTH.next())))
+
+    assert [column.name for column in match_header(source, MONTH, b"VendorID,Fare")] == ["vendorid", "fare"]
+    assert len(match_header(source, MONTH.next(), HEADER)) == 3
+    with pytest.raises(HeaderError, match="missing Flag"):
+        match_header(source, MONTH.next(), b"VendorID,Fare")
+    with pytest.raises(
+        HeaderError, match=r"unknown Flag\. Found VendorID, Fare, Flag; expected each of VendorID, Fare once"
+    ):
+        match_header(source, MONTH, HEADER)

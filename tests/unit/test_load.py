@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from taxiway.loads.load import Load
-from taxiway.loads.row_identity import layout_key
 from taxiway.loads.step_names import STEP_NAMES
 from taxiway.loads.steps import STEPS, Step, before_publishing
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def test_a_load_is_named_by_source_month_and_run(green: Source) -> None:
     assert load.filename == green.filename(Month(2019, 3))
     assert load.download_name == green.download_name(Month(2019, 3)) == f"{load.filename}.gz"
     assert load.run_key == hashlib.sha256(b"manual__1").hexdigest()[:12]
-    assert load.rules == {"layout": layout_key(green.columns), "row_id_version": 1, "yaml_sha256": "ab"}
+    assert load.rules == {"layout": Layout(green.columns).name, "row_id_version": 1, "yaml_sha256": "ab"}
 
 
 def test_rejected_lines_are_found_first_by_the_step_that_reads_the_file_first(green: Source) -> None:
@@ -60,3 +59,15 @@ def test_steps_are_added_before_the_one_that_publishes() -> None:
     first, second = Step("check_sums", print), Step("tell", print)
 
     assert before_publishing(first, second) == (*STEPS[:-1], first, second, STEPS[-1])
+
+
+def test_a_load_has_the_layout_of_its_file(green: Source) -> None:
+    *rest, last = green.columns
+    source = replace(green, columns=(*rest, replace(last, optional=True)))
+    load = Load(source, Month(2019, 3), "manual__1")
+    lacking = Layout(tuple(rest))
+
+    assert load.layout == load.in_layout("another").layout == Layout(source.columns)
+    assert load.in_layout(lacking.name).layout == lacking
+    assert load.in_layout(lacking.name).rules["layout"] == lacking.name
+    assert replace(load.in_layout(lacking.name), layout_name=None) == load

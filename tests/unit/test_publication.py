@@ -13,7 +13,10 @@ from taxiway.loads.publication import (
     Counted,
     Measured,
     Published,
+    are_new,
+    difference_of_layout,
     judge_month,
+    measured_checks,
     require_balance,
     require_checks,
     require_few_rejects,
@@ -132,3 +135,56 @@ def test_a_month_is_from_a_file_with_the_same_bytes() -> None:
 
     assert published.is_from("aa")
     assert not published.is_from("bb")
+
+
+def published_in(layout: str | None) -> Published:
+    return Published("aa", rows_read=1, rows_rejected=0, rows_staged=1, fetched_load_id="1", layout=layout)
+
+
+def test_a_layout_that_files_of_the_month_no_longer_have_is_a_difference() -> None:
+    *rest, last = LOAD.source.columns
+    shorter = replace(LOAD, source=replace(LOAD.source, columns=tuple(rest)))
+    optional = replace(LOAD, source=replace(LOAD.source, columns=(*rest, replace(last, optional=True))))
+    known, other = LOAD.layout.name, shorter.layout.name
+
+    assert difference_of_layout(LOAD, published_in(known)) is None
+    assert difference_of_layout(LOAD, published_in(None)) is None
+    assert difference_of_layout(optional, published_in(known)) is None
+    assert difference_of_layout(optional, published_in(other)) is None
+    found = difference_of_layout(LOAD, published_in(other))
+    assert found is not None
+    assert found.must_change
+    assert found.said == (
+        f"the month was loaded with other columns than include/sources/green.yaml says now "
+        f"(layout {other}, now {known})"
+    )
+
+
+def test_a_column_is_new_if_no_published_month_was_loaded_with_it() -> None:
+    *rest, last = LOAD.source.columns
+    first, second = LOAD.month, LOAD.month.next()
+    gained = replace(LOAD.source, columns=(*rest, replace(last, since=second)))
+    old, new = (gained.layout_of(month).name for month in (first, second))
+
+    assert are_new(gained, {last.name}, [])
+    assert are_new(gained, {last.name}, [(first, old), (first, None)])
+    # Loaded before the source knew of the column, though its files had it.
+    assert are_new(gained, {last.name}, [(second, old)])
+    assert not are_new(gained, {last.name}, [(first, old), (second, new)])
+    assert not are_new(gained, {last.name}, [(second, None)])
+    assert not are_new(gained, {rest[0].name}, [(first, old)])
+    assert not are_new(gained, {last.name}, [(first, "another")])
+
+
+def test_checks_of_columns_that_the_file_has_are_measured() -> None:
+    names = [check.name for check in LOAD.source.checks if check.column is not None]
+    without = tuple(
+        replace(column, since=LOAD.month.next()) if column.name == "vendorid" else column
+        for column in LOAD.source.columns
+    )
+    later = replace(LOAD, source=replace(LOAD.source, columns=without))
+
+    assert [check.name for check in measured_checks(LOAD)] == names
+    assert [check.name for check in measured_checks(later)] == [name for name in names if name != "missing_vendors"]
+    verdict = judge_month(later, Measured(Counted(1, 0, 1, 1), {}, []))
+    assert set(verdict.skipped) == {check.name for check in LOAD.source.checks}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.loads.row_identity import digest, layout_key, row_text, unique_row_ids, value_text
+from taxiway.loads.row_identity import digest, row_text, unique_row_ids, value_text
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.source import Column, load_source
+from taxiway.sources.source import Column, Layout, load_source
 
 
 def column(kind: str) -> Column:
@@ -30,10 +30,10 @@ def test_a_layout_is_named_by_its_columns_names_types_and_order() -> None:
 
     others = [columns[::-1], rest, (*columns, renamed), (renamed, *rest), (as_text, *rest)]
 
-    assert len({layout_key(each) for each in [columns, *others]}) == 6
-    assert layout_key((reworded, *rest)) == layout_key(columns)
+    assert len({Layout(each).name for each in [columns, *others]}) == 6
+    assert Layout((reworded, *rest)).name == Layout(columns).name
     first_two = "".join(f"{column.name} {column.type}\n" for column in columns[:2])
-    assert layout_key(columns[:2]) == hashlib.sha256(first_two.strip().encode()).hexdigest()[:12]
+    assert Layout(columns[:2]).name == hashlib.sha256(first_two.strip().encode()).hexdigest()[:12]
 
 
 @pytest.mark.parametrize(

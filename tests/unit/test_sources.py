@@ -18,7 +18,7 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
 from taxiway.sources.release import Release
-from taxiway.sources.source import Column, Source, find_source, load_source, load_sources, read_sources
+from taxiway.sources.source import Column, Layout, Source, find_source, load_source, load_sources, read_sources
 from taxiway.sources.source_file import MAX_COLUMNS, json_schema
 from taxiway.sources.strict_yaml import shown
 from tests.releases import ending
@@ -202,6 +202,56 @@ def test_a_value_may_go_as_far_as_its_limits(key: str, value: str, tmp_path: Pat
     assert getattr(load_source(write(tmp_path, **{key: value})), key) == value
 
 
+def test_a_column_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
+    may = {"since": "2019-02", "until": "2019-03", "headers": ["A b", "C"], "optional": True}
+    path = write(tmp_path, columns=[*column(name="B"), *column(name="Fee", **may)])
+
+    assert load_source(path).columns == (
+        Column("B", "b", "text", "x"),
+        Column("Fee", "fee", "text", "x", Month(2019, 2), Month(2019, 3), ("A b", "C"), optional=True),
+    )
+
+
+def lime_with(*columns: Column) -> Source:
+    return replace(LIME, columns=columns)
+
+
+def test_the_layout_of_a_month_has_the_columns_of_that_month() -> None:
+    always = Column("A", "a", "text", "x")
+    early = Column("B", "b", "text", "x", until=Month(2019, 2))
+    late = Column("C", "c", "text", "x", since=Month(2019, 2))
+    source = lime_with(early, always, late)
+
+    assert [source.layout_of(Month(2019, number)) for number in (1, 2, 3)] == [
+        Layout((early, always)),
+        Layout((early, always, late)),
+        Layout((always, late)),
+    ]
+    assert source.layout_of(Month(2019, 2), {"c", "a"}) == Layout((always, late))
+
+
+def test_the_ids_of_earlier_months_stay_when_a_source_gains_a_column() -> None:
+    """Wherever in the source it stands."""
+    first, second = (Column(name, name.lower(), "text", "x") for name in "AB")
+    gained = Column("C", "c", "text", "x", since=Month(2019, 2))
+    before = lime_with(first, second).layout_of(Month(2019, 1)).name
+
+    for columns in ((first, second, gained), (first, gained, second), (gained, first, second)):
+        assert lime_with(*columns).layout_of(Month(2019, 1)).name == before
+        assert lime_with(*columns).layout_of(Month(2019, 2)).name != before
+
+
+def test_a_file_may_lack_each_optional_column() -> None:
+    first, *optional = (Column(name, name.lower(), "text", "x", optional=name != "A") for name in "ABC")
+    late = Column("D", "d", "text", "x", since=Month(2019, 2), optional=True)
+    source = lime_with(first, *optional, late)
+    second, third = optional
+
+    expected = [Layout(columns) for columns in ((first, second, third), (first, third), (first, second), (first,))]
+    assert source.layouts_of(Month(2019, 1)) == {layout.name: layout for layout in expected}
+    assert len(source.layouts_of(Month(2019, 2))) == 8
+
+
 def test_a_column_s_name_may_have_32_characters(tmp_path: Path) -> None:
     (read,) = load_source(write(tmp_path, columns=column(name="C" + "9_" * 15 + "a"))).columns
 
@@ -219,7 +269,7 @@ A_SIZE = "to be a size, such as 1 GiB"
 HOSTS = "to be a list of lower-case host names without scheme or path"
 HOST = "to be a lower-case host name without scheme or path"
 COLUMNS = "to be a list of columns, at most 1000"
-COLUMN_KEYS = "a column has name, type, description"
+COLUMN_KEYS = "a column has name, type, description and may have headers, since, until, optional"
 NAME = (
     "to be letters, digits and underscores, and none of unique_row_id, filename, source_month, line_number, "
     "row_count, unreadable_column, ctid, xmin, xmax, cmin, cmax, tableoid"
@@ -419,6 +469,23 @@ def test_an_entry_of_a_list_that_does_not_fit_is_named(
         (column(name="XMIN"), "[0].name", "XMIN", NAME),
         (column(description=" "), "[0].description", " ", "to say what the column means"),
         (column(description=1), "[0].description", 1, "to say what the column means"),
+        (column(since="2019-13"), "[0].since", "2019-13", A_MONTH),
+        (column(since=None), "[0].since", None, A_MONTH),
+        (column(until=2019), "[0].until", 2019, A_MONTH),
+        (
+            [*column(name="b"), *column(since="2019-03", until="2019-02")],
+            "[1].until",
+            "2019-02",
+            "not to be before since",
+        ),
+        (
+            [*column(name="b"), *column(until="2018-12")],
+            "[1].until",
+            "2018-12",
+            "not to be before the first month, 2019-01",
+        ),
+        (column(optional="yes"), "[0].optional", "yes", "to be true or false"),
+        (column(headers="A"), "[0].headers", "A", "to be a list of names"),
         (
             [*column(name="b"), *column(), *column(name="A")],
             "[2].name",
@@ -435,8 +502,62 @@ def test_a_column_that_does_not_fit_is_named(
     with pytest.raises(SourceConfigError) as caught:
         load_source(path)
 
-    line = line_of(path, key.partition(".")[2], nth=len(columns))
+    last = key.partition(".")[2]
+    line = line_of(path, last, nth=sum(isinstance(each, dict) and last in each for each in columns))
     assert str(caught.value) == f"{path}:{line}: columns{key} is {shown(value)}: expected it {expected}"
+
+
+HEADER = "to be a name as in a header, of at most 100 characters, without a comma or quotation marks"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        *((header, HEADER) for header in ("", " a", "a,b", 'a"b', "a\nb", "x" * 101, 1, None)),
+        ("B", "to be a name that no other column has (case does not count)"),
+        ("other", "to be a name that no other column has (case does not count)"),
+    ],
+)
+def test_another_name_of_a_column_that_does_not_fit_is_named(header: object, expected: str, tmp_path: Path) -> None:
+    path = write(tmp_path, columns=[*column(name="b", headers=["Other"]), *column(headers=["fine", header])])
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    said = f"columns[1].headers[1] is {shown(header)}: expected it {expected}"
+    assert str(caught.value) == f"{path}:{line_of(path, 'headers', nth=2) + 2}: {said}"
+
+
+def test_nine_columns_can_not_all_be_optional(tmp_path: Path) -> None:
+    columns = [column(name=f"c{number}", optional=True)[0] for number in range(9)]
+    assert len(load_source(write(tmp_path, columns=columns[:8])).columns) == 8
+
+    with pytest.raises(SourceConfigError, match=r"columns\[8\].optional is True: expected it to be true for at most 8"):
+        load_source(write(tmp_path, columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("columns", "last", "said"),
+    [
+        (
+            column(since="2019-02"),
+            ...,
+            "columns is 'of later months alone': expected it to have a column of the first month",
+        ),
+        (
+            [*column(name="b"), *column(since="2019-02")],
+            "2019-01",
+            "columns[1].since is '2019-02': expected it not to be after the last month, 2019-01",
+        ),
+    ],
+)
+def test_a_column_of_months_that_there_are_not_is_named(
+    columns: list[object], last: object, said: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, columns=columns, releases=[release(to=last)])
+
+    with pytest.raises(SourceConfigError, match=re.escape(said)):
+        load_source(path)
 
 
 @pytest.mark.parametrize(

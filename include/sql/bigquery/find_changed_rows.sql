@@ -2,7 +2,8 @@
 -- Counts the published rows of a month, and the rows that somebody has changed since they were published: a row's id is
 -- the MD5 of its values.
 -- Grain: one row.
--- Parameters: main_table (with its project and dataset), columns; bound: month, filename (of the month's file).
+-- Parameters: main_table (with its project and dataset), columns (those of the published file's layout), others (the
+-- rest, which are NULL); bound: month, filename (of the month's file).
 -- Twice: safe, it only reads.
 -- Rows of the same text have the ids of their numbers, in no order: these are compared as sorted lists. Of such rows
 -- all count as changed if one was. The month's partition is read once.
@@ -10,7 +11,11 @@ WITH published AS (
     SELECT
         unique_row_id,
         filename,
-        {{ row_text(columns, typed=true) }} AS _row_text
+        {{ row_text(columns, typed=true) }} AS _row_text,
+        TRUE
+{%- for column in others %}
+        AND `{{ column.name }}` IS NULL
+{%- endfor %} AS _lacks_others
     FROM `{{ main_table }}`
     WHERE source_month = @month
 ),
@@ -20,6 +25,7 @@ numbered AS (
         unique_row_id,
         filename,
         _row_text,
+        _lacks_others,
         ROW_NUMBER() OVER (PARTITION BY _row_text) AS _occurrence
     FROM published
 ),
@@ -29,6 +35,7 @@ identified AS (
         unique_row_id,
         filename,
         _row_text,
+        _lacks_others,
         {{ row_id() }} AS expected_id
     FROM numbered
 ),
@@ -36,7 +43,7 @@ identified AS (
 texts AS (
     SELECT
         COUNT(*) AS row_count,
-        LOGICAL_AND(filename = @filename)
+        LOGICAL_AND(filename = @filename AND _lacks_others)
         AND STRING_AGG(unique_row_id, ',' ORDER BY unique_row_id)
         = STRING_AGG(expected_id, ',' ORDER BY expected_id) AS is_as_published
     FROM identified

@@ -19,6 +19,7 @@ SELECT
     rows_deleted,
     rows_unchanged,
     warnings,
+    layout,
     started_at,
     finished_at
 FROM `{{ dataset }}.loads`

@@ -1,11 +1,12 @@
--- Finds the months of a source that are published, from which file, and with how many rows.
+-- Finds the months of a source that are published, from which file, with how many rows and in which layout.
 -- Grain: one row per month.
 -- Parameters: dataset (with its project); bound: source, destination.
 -- Twice: safe, it only reads.
 SELECT
     month,
     sha256,
-    row_count
+    row_count,
+    layout
 FROM `{{ dataset }}.months`
 WHERE source = @source AND destination = @destination AND published_at IS NOT NULL
 ORDER BY month

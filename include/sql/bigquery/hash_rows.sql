@@ -1,7 +1,8 @@
 {%- from "bigquery/_row_text.sql" import field, as_type, is_readable, row_text, row_id -%}
 -- Gives every staged row that can be read its types, its unique_row_id, its filename and its month.
 -- Grain: one row per row of the file; the second and later duplicate rows are numbered.
--- Parameters: rows_table, staging_table (with their project and dataset), columns; bound: filename, month.
+-- Parameters: rows_table, staging_table (with their project and dataset), columns, id_columns (those of the file's
+-- layout; the others are NULL); bound: filename, month.
 -- Twice: safe, what an earlier attempt of the same run left is replaced.
 -- A row with a field that can't be read is left out: the caller compares the counts.
 CREATE OR REPLACE TABLE `{{ rows_table }}`
@@ -9,7 +10,7 @@ OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 24 H
 AS
 WITH fields AS (
     SELECT
-{%- for column in columns %}
+{%- for column in id_columns %}
         {{ field(column) }} AS `{{ column.name }}`{{ "," if not loop.last }}
 {%- endfor %}
     FROM `{{ staging_table }}` AS staged
@@ -17,21 +18,21 @@ WITH fields AS (
 
 readable AS (
     SELECT
-{%- for column in columns %}
+{%- for column in id_columns %}
         `{{ column.name }}`,
 {%- endfor %}
-        {{ row_text(columns) }} AS _row_text
+        {{ row_text(id_columns) }} AS _row_text
     FROM fields
     WHERE
         TRUE
-{%- for column in columns %}
+{%- for column in id_columns %}
         AND (`{{ column.name }}` IS NULL OR {{ is_readable(column) }})
 {%- endfor %}
 ),
 
 numbered AS (
     SELECT
-{%- for column in columns %}
+{%- for column in id_columns %}
         `{{ column.name }}`,
 {%- endfor %}
         _row_text,
@@ -44,6 +45,6 @@ SELECT
     @filename AS filename,
     @month AS source_month
 {%- for column in columns %},
-    {{ as_type(column) }} AS `{{ column.name }}`
+    {% if column in id_columns %}{{ as_type(column) }}{% else %}CAST(NULL AS {{ {'integer': 'INT64', 'numeric': 'NUMERIC', 'timestamp': 'DATETIME', 'text': 'STRING'}[column.type] }}){% endif %} AS `{{ column.name }}`
 {%- endfor %}
 FROM numbered

@@ -11,7 +11,7 @@ UPDATE taxiway.loads
 SET
     step = %(step)s,
     at_work_since = CLOCK_TIMESTAMP(),
-    layout = %(layout)s,
+    layout = COALESCE(layout, %(layout)s),
     row_id_version = %(row_id_version)s,
     yaml_sha256 = %(yaml_sha256)s
 WHERE load_id = %(load_id)s AND state = 'running'

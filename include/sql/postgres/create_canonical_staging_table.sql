@@ -2,7 +2,7 @@
 -- Creates the staging table of one run for canonical CSV: COPY gives its rows their types, their unique_row_id, their
 -- filename and their month, and the table can become a partition. Rows lie in any order.
 -- Grain: one row per row of the file; duplicate rows still share an id (number_duplicate_rows).
--- Parameters: staging_table, columns; bound: filename, month (its first day).
+-- Parameters: staging_table, columns, id_columns (those of the file's layout); bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
 -- A text is shorter than a timestamp here, so that none can pass for one (CanonicalRows); adopt_canonical_rows lifts this.
 DROP TABLE IF EXISTS {{ staging_table }};
@@ -12,14 +12,14 @@ DROP FUNCTION IF EXISTS {{ staging_table }};
 -- follows the session's DateStyle, which every session of a load sets to the same value. So the function gets its body
 -- afterwards. It is stable then, so Postgres writes it into the statement that uses it, which makes it quick.
 CREATE FUNCTION {{ staging_table }}(
-{%- for column in columns %}
+{%- for column in id_columns %}
     {{ column.name | identifier }} {{ column.type }}{{ "," if not loop.last }}
 {%- endfor %}
 ) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT NULL::uuid $$;
 
 CREATE TABLE {{ staging_table }} (
     unique_row_id uuid NOT NULL GENERATED ALWAYS AS ({{ staging_table }}(
-{%- for column in columns %}
+{%- for column in id_columns %}
         {{ column.name | identifier }}{{ "," if not loop.last }}
 {%- endfor %}
     )) STORED,
@@ -32,9 +32,9 @@ CREATE TABLE {{ staging_table }} (
 );
 
 CREATE OR REPLACE FUNCTION {{ staging_table }}(
-{%- for column in columns %}
+{%- for column in id_columns %}
     {{ column.name | identifier }} {{ column.type }}{{ "," if not loop.last }}
 {%- endfor %}
 ) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT MD5({{ row_text(columns) }})::uuid
+    SELECT MD5({{ row_text(id_columns) }})::uuid
 $$;

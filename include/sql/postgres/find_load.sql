@@ -15,7 +15,8 @@ SELECT
     rows_inserted,
     rows_deleted,
     rows_unchanged,
-    warnings
+    warnings,
+    layout
 FROM taxiway.loads
 WHERE
     source = %(source)s

@@ -12,7 +12,8 @@ SELECT
     rows_staged,
     (MAX(COALESCE(fetched_load_id, load_id)) OVER ())::text AS fetched_load_id,
     partition_digest,
-    filename
+    filename,
+    layout
 FROM taxiway.loads
 WHERE
     source = %(source)s

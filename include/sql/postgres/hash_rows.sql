@@ -2,13 +2,13 @@
 -- Gives rows that were staged as text their types, their unique_row_id, their filename and their month, in parallel, and
 -- makes them fit to become a partition: NOT NULL, and the proof that every row is of this file, so that attaching needs no scan.
 -- Grain: one row per row of the file; duplicate rows still share an id (number_duplicate_rows).
--- Parameters: rows_table, staging_table, columns; bound: filename, month (its first day).
+-- Parameters: rows_table, staging_table, columns, id_columns (those of the file's layout); bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
 DROP TABLE IF EXISTS {{ rows_table }};
 
 CREATE TABLE {{ rows_table }} AS
 SELECT
-    MD5({{ row_text(columns) }})::uuid AS unique_row_id,
+    MD5({{ row_text(id_columns) }})::uuid AS unique_row_id,
     %(filename)s::text AS filename,
     %(month)s::date AS source_month
 {%- for column in columns %},

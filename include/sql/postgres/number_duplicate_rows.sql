@@ -1,7 +1,7 @@
 {%- from "postgres/_row_text.sql" import row_text -%}
 -- Gives the duplicate rows of a file ids of their own: the second and later ones are numbered.
 -- Grain: updates the second and later duplicates only.
--- Parameters: rows_table, columns, named (whether the duplicate ids are given; else every row is read); bound:
+-- Parameters: rows_table, id_columns (those of the file's layout), named (whether the duplicate ids are given; else every row is read); bound:
 -- duplicate_ids (as text).
 -- Twice: runs once, in the transaction that made the rows or in the one that publishes them, and goes with it.
 WITH numbered AS (
@@ -16,7 +16,7 @@ WITH numbered AS (
 
 UPDATE {{ rows_table }} AS target
 SET
-    unique_row_id = MD5({{ row_text(columns) }}
+    unique_row_id = MD5({{ row_text(id_columns) }}
         || E'\x1F' || numbered._occurrence::text
     )::uuid
 FROM numbered

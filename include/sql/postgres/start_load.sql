@@ -36,7 +36,8 @@ SET
     rows_read = CASE WHEN recorded.step <> 'stage_month' THEN earlier.rows_read END,
     rows_rejected = CASE WHEN recorded.step <> 'stage_month' THEN earlier.rows_rejected END,
     rows_staged = CASE WHEN recorded.step <> 'stage_month' THEN earlier.rows_staged END,
-    warnings = earlier.warnings
+    warnings = earlier.warnings,
+    layout = CASE WHEN recorded.step <> 'stage_month' THEN COALESCE(earlier.layout, recorded.layout) ELSE recorded.layout END
 FROM taxiway.loads AS earlier
 WHERE
     earlier.load_id = %(before)s

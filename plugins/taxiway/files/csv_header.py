@@ -124,7 +124,7 @@ def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...
     :raises HeaderError: a column is missing, repeated or unknown; names it
     """
     where = f"{source.name} {month}: {source.filename(month)}"
-    headers = [column.header for column in source.columns]
+    headers = [column.header for column in source.layout_of(month).columns]
     kind = other_kind(line)
     if kind is not None:
         raise InvalidFileError(f"{where}: found {kind.described}, expected a CSV header. {kind.advice}")
@@ -137,11 +137,12 @@ def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...
         ) from None
     while names and not names[-1]:
         names.pop()
-    columns = {column.name: column for column in source.columns}
-    found = [name.lower() for name in names]
-    missing = [column.header for column in source.columns if column.name not in found]
-    unknown = [name for name in names if name.lower() not in columns]
-    repeated = sorted({name for name in names if found.count(name.lower()) > 1 and name.lower() in columns})
+    of_month = source.layout_of(month).columns
+    columns = {spelling: column for column in of_month for spelling in column.spellings}
+    found = [columns.get(name.lower()) for name in names]
+    missing = [column.header for column in of_month if column not in found and not column.optional]
+    unknown = [name for name, column in zip(names, found, strict=True) if column is None]
+    repeated = sorted({name for name, column in zip(names, found, strict=True) if column and found.count(column) > 1})
     problems = [
         f"{label} {listed(wrong)}"
         for label, wrong in (("missing", missing), ("repeated", repeated), ("unknown", unknown))
@@ -159,4 +160,4 @@ def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...
             f"{where}: the header doesn't fit: {'; '.join(problems)}. Found {listed(names)}; expected each of "
             f"{listed(headers)} once, in any order. {advice}"
         )
-    return tuple(columns[name] for name in found)
+    return tuple(column for column in found if column is not None)

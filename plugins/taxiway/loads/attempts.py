@@ -37,6 +37,7 @@ class Attempt:
     :param rows_staged: rows that have an id and are ready to be published, if that is known
     :param published: what publishing has changed, if the month is published
     :param warnings: how the main table differed from the ledger, and what the checks have warned of
+    :param layout: name of the file's layout, if that is known
     """
 
     load_id: str
@@ -50,6 +51,7 @@ class Attempt:
     rows_staged: int | None = None
     published: Counts | None = None
     warnings: tuple[str, ...] = ()
+    layout: str | None = None
 
 
 class Ledger(Protocol):

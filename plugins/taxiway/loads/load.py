@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from taxiway.errors import InvalidArgumentError
 from taxiway.loads import row_identity
 from taxiway.loads.step_names import STAGE, STEP_NAMES, UPLOAD
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source
 
 LoadT = TypeVar("LoadT", bound="Load")
 
@@ -30,6 +30,7 @@ class Load:
     :param is_retry: whether an earlier try of the task has failed, or was lost
     :param started_at: when the run began; None if that isn't known
     :param steps: names of the load's steps, in their order
+    :param layout_name: name of the file's layout; None if nobody has read its header yet
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Load:
     is_retry: bool = False
     started_at: datetime | None = None
     steps: tuple[str, ...] = STEP_NAMES
+    layout_name: str | None = None
 
     @classmethod
     def of(cls: type[LoadT], load: Load, **more: Any) -> LoadT:
@@ -70,10 +72,23 @@ class Load:
         return self.source.filename(self.month)
 
     @property
+    def layout(self) -> Layout:
+        """The file's layout; if nobody knows it yet, that of a file with every column of its month."""
+        found = self.source.layouts_of(self.month).get(self.layout_name) if self.layout_name else None
+        return found or self.source.layout_of(self.month)
+
+    def in_layout(self: LoadT, name: str | None) -> LoadT:
+        """Return the same load with the layout of its file.
+
+        :param name: of the layout, as the ledger has it; None if it has none
+        """
+        return replace(self, layout_name=name)
+
+    @property
     def rules(self) -> dict[str, Any]:
         """What its rows and their ids are made by, as columns of the ledger."""
         return {
-            "layout": row_identity.layout_key(self.source.columns),
+            "layout": self.layout.name,
             "row_id_version": row_identity.VERSION,
             "yaml_sha256": self.source.yaml_sha256,
         }

@@ -14,7 +14,14 @@ from typing import Any
 from taxiway.download.download import Download
 from taxiway.errors import MissingInputError
 from taxiway.loads.load import Counts
-from taxiway.loads.publication import judge_month, require_balance, require_checks, require_few_rejects, warnings_of
+from taxiway.loads.publication import (
+    difference_of_layout,
+    judge_month,
+    require_balance,
+    require_checks,
+    require_few_rejects,
+    warnings_of,
+)
 from taxiway.loads.step_names import CHECK, CREATE, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
 from taxiway.loads.warehouse import BucketWarehouse, Pending, Resumed, Warehouse
 
@@ -68,7 +75,7 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
             with warehouse.month_held():
                 published = warehouse.find_published()
                 if published is not None and published.is_from(file.sha256):
-                    difference = warehouse.difference_to(published)
+                    difference = difference_of_layout(load, published) or warehouse.difference_to(published)
                     confirmed = None if difference else warehouse.confirm(attempt, file)
                     if difference:
                         log.warning("%s: %s: the month is loaded again", load.where, difference.said)
@@ -85,6 +92,7 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
                             rows_inserted=0,
                             rows_deleted=0,
                             rows_unchanged=published.rows_staged,
+                            **({"layout": published.layout} if published.layout else {}),
                         )
                         return Downloaded(file, f"{load.where}: {load.filename} is published with the same bytes")
         if must_change and not has_looked:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from taxiway.errors import BalanceError, CheckFailedError, SupersededError
 from taxiway.files.rejects import Reject, check_limit
 from taxiway.loads.load import Load
-from taxiway.sources.checks import Verdict, judge, rows_to_neighbours
+from taxiway.sources.checks import Check, Verdict, judge, rows_to_neighbours
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Published:
     :param fetched_load_id: the last attempt that fetched the file: to publish it, or to find it published already
     :param digest: of the published rows, as the warehouse noted it; None if it noted none
     :param filename: of the unpacked file; None if the warehouse compares the rows' own
+    :param layout: name of the file's layout; None if the ledger of an earlier version doesn't say
     """
 
     sha256: str
@@ -31,6 +34,7 @@ class Published:
     fetched_load_id: str
     digest: str | None = None
     filename: str | None = None
+    layout: str | None = None
 
     def is_from(self, sha256: str) -> bool:
         """Say whether the month was published from a file with these bytes.
@@ -95,11 +99,50 @@ class Measured:
     refused: CheckFailedError | None = None
 
 
+def difference_of_layout(load: Load, published: Published) -> Difference | None:
+    """Say that a month's rows were made in a layout that its files no longer have; None if they still have it.
+
+    The same file gives other rows now: the source's YAML file has other columns for the month.
+    """
+    if published.layout is None or published.layout in load.source.layouts_of(load.month):
+        return None
+    return Difference(
+        f"the month was loaded with other columns than include/sources/{load.source.name}.yaml says now "
+        f"(layout {published.layout}, now {load.source.layout_of(load.month).name})"
+    )
+
+
+def are_new(source: Source, names: Collection[str], published: Iterable[tuple[Month, str | None]]) -> bool:
+    """Say whether the source has gained columns since its months were published: none of these was loaded with them.
+
+    A column that a published month was loaded with has been there: somebody has dropped it, with what it held.
+
+    :param names: of the columns that the main table lacks
+    :param published: the published months, each with the layout that it was loaded in; None if the ledger of an earlier
+        version doesn't say
+    """
+    without = replace(source, columns=tuple(column for column in source.columns if column.name not in names))
+    return all(
+        layout in without.layouts_of(month)
+        if layout is not None
+        else without.layout_of(month) == source.layout_of(month)
+        for month, layout in published
+    )
+
+
+def measured_checks(load: Load) -> list[Check]:
+    """Return the source's checks of columns that the month's file has."""
+    names = {column.name for column in load.layout.columns}
+    return [check for check in load.source.checks if check.column in names]
+
+
 def judge_month(load: Load, measured: Measured) -> Verdict:
     """Compare what was measured of a month with the checks of its source."""
     to_neighbours = rows_to_neighbours(measured.counted.ready, measured.neighbours)
     month_checks = {check.name: to_neighbours for check in load.source.checks if check.column is None}
-    return judge(load.source.checks, {**measured.shares, **month_checks})
+    # A column that the month's files don't have can't be measured.
+    nothing = dict.fromkeys((check.name for check in load.source.checks), None)
+    return judge(load.source.checks, {**nothing, **measured.shares, **month_checks})
 
 
 def warnings_of(before: Sequence[str], verdict: Verdict) -> list[str]:

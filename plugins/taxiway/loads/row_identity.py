@@ -21,18 +21,6 @@ NULL_TEXT = "\\N"
 SEPARATOR = "\x1f"
 
 
-def layout_key(columns: Sequence[Column]) -> str:
-    """Name a layout by its columns: names and types, in the order in which a row's text has them.
-
-    Two files of one layout and one :data:`VERSION` have the same ids for the same rows.
-
-    :param columns: of the layout, in the source's order
-    :return: 12 lower-case hexadecimal digits
-    """
-    text = "\n".join(f"{column.name} {column.type}" for column in columns)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def value_text(column: Column, value: str) -> str:
     """Write one field as the row's text has it.
 

@@ -7,10 +7,13 @@ below a connection's address, and months are months.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +45,54 @@ class Column:
     :param name: its name in the main table: the header's, in lower case
     :param type: one of :data:`~taxiway.sources.source_file.COLUMN_TYPES`
     :param description: what it means and its unit, as in the TLC data dictionary
+    :param since: first month whose files have it; None for the first one of all
+    :param until: last month whose files have it; None for the last one of all
+    :param headers: other names that it may have in a header
+    :param optional: whether a file may lack it
     """
 
     header: str
     name: str
     type: str
     description: str
+    since: Month | None = None
+    until: Month | None = None
+    headers: tuple[str, ...] = ()
+    optional: bool = False
+
+    def is_of(self, month: Month) -> bool:
+        """Say whether the files of a month have the column."""
+        return (self.since is None or self.since <= month) and (self.until is None or month <= self.until)
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every name that it may have in a header, in lower case."""
+        return (self.name, *(header.lower() for header in self.headers))
+
+    @property
+    def months(self) -> str:
+        """Which months have it, in words that follow its name."""
+        words = [f"since {self.since}"] if self.since else []
+        return " ".join([*words, f"until {self.until}"] if self.until else words)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns a file has. The ids of its rows are made from these, in the source's order.
+
+    :param columns: the columns, in the source's order
+    """
+
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """Its name in the ledger: from names and types of the columns, 12 lower-case hexadecimal digits.
+
+        Two files of one layout, and one version of the rules of row identity, have the same ids for the same rows.
+        """
+        text = "\n".join(f"{column.name} {column.type}" for column in self.columns)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -119,6 +164,25 @@ class Source:
         if self.release_of(month).has(month):
             return None
         return f"{self.name} {month}: not available: {self.months}"
+
+    def layout_of(self, month: Month, names: Collection[str] | None = None) -> Layout:
+        """Return the layout of a month's file.
+
+        :param names: of the columns that the file has; None for all that it may have
+        """
+        columns = (column for column in self.columns if column.is_of(month))
+        return Layout(tuple(column for column in columns if names is None or column.name in names))
+
+    def layouts_of(self, month: Month) -> dict[str, Layout]:
+        """Return every layout that a month's file may have, by its name: it may lack optional columns."""
+        columns = self.layout_of(month).columns
+        optional = [column.name for column in columns if column.optional]
+        found = dict[str, Layout]()
+        for lacking in itertools.product((False, True), repeat=len(optional)):
+            absent = set(itertools.compress(optional, lacking))
+            layout = Layout(tuple(column for column in columns if column.name not in absent))
+            found[layout.name] = layout
+        return found
 
     @property
     def months(self) -> str:
@@ -216,7 +280,10 @@ def _source(name: str, file: SourceFile, yaml_sha256: str) -> Source:
         ),
         "tags": tuple(file.tags),
         "allowed_redirect_hosts": tuple(file.allowed_redirect_hosts),
-        "columns": tuple(Column(each.name, each.name.lower(), each.type, each.description) for each in file.columns),
+        "columns": tuple(
+            Column(header=each.name, **dict(each) | {"name": each.name.lower(), "headers": tuple(each.headers)})
+            for each in file.columns
+        ),
         "checks": tuple(Check(**_normal(check)) for check in file.checks),
     }
     return Source(name=name, yaml_sha256=yaml_sha256, **values)

@@ -72,6 +72,9 @@ MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
 
+MAX_OPTIONAL = 8
+"""Most columns of a source that a file may lack: a month's file has one of 2**8 layouts then."""
+
 MAX_COLUMNS = 1000
 """Most columns of a source: Postgres's tables have 1600 at most, and queries name each more than once."""
 
@@ -132,6 +135,12 @@ def _below(path: str) -> str:
     return path
 
 
+def _header(name: str) -> str:
+    if not TEXT.fullmatch(name) or not name.isprintable() or name != name.strip() or set(name) & {",", '"'}:
+        raise ValueError
+    return name
+
+
 def _not_one_of(values: Sequence[str]) -> AfterValidator:
     def validate(value: str) -> str:
         if value.lower() in values:
@@ -177,6 +186,12 @@ _Host = Annotated[
     _matching(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?"),
     expected("to be a lower-case host name without scheme or path"),
 ]
+_Header = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(_header),
+    expected("to be a name as in a header, of at most 100 characters, without a comma or quotation marks"),
+]
 _Bound = Annotated[float, Field(ge=0, le=MAX_BOUND, allow_inf_nan=False)]
 _BOUND_IS = f"to be a number from 0 to 1, such as 0.01, or up to {MAX_BOUND:g} for rows_to_neighbours"
 _A_BOUND = expected(_BOUND_IS)
@@ -200,6 +215,18 @@ class ColumnEntry(_Keys):
     ] = Field(description="exact types only")
     description: Annotated[_SOME_WORDS, expected("to say what the column means")] = Field(
         description="what it means, and its unit"
+    )
+    headers: Annotated[list[_Header], expected("to be a list of names")] = Field(
+        default=[], description="other names that it has in the headers of some files; case does not count"
+    )
+    since: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
+        default=None, description="the first month whose files have it, YYYY-MM; without it, the source's first one"
+    )
+    until: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
+        default=None, description="the last month whose files have it, YYYY-MM; without it, the source's last one"
+    )
+    optional: Annotated[bool, expected("to be true or false")] = Field(
+        default=False, description="whether a file may lack it"
     )
 
 
@@ -336,6 +363,17 @@ class SourceFile(_Keys):
         for position in _repeated([column.name.lower() for column in self.columns]):
             name = self.columns[position].name.lower()
             yield ("columns", position, "name"), name, "to stand once (case does not count)"
+        yield from self._columns_of_no_month()
+        taken = {column.name.lower() for column in self.columns}
+        for position, column in enumerate(self.columns):
+            for number, header in enumerate(column.headers):
+                if header.lower() in taken:
+                    place = ("columns", position, "headers", number)
+                    yield place, header, "to be a name that no other column has (case does not count)"
+                taken.add(header.lower())
+        optional = [position for position, column in enumerate(self.columns) if column.optional]
+        for position in optional[MAX_OPTIONAL:]:
+            yield ("columns", position, "optional"), True, f"to be true for at most {MAX_OPTIONAL} columns"
         for position in _repeated([check.name for check in self.checks]):
             yield ("checks", position, "name"), self.checks[position].name, "to stand once"
         column_types = {column.name.lower(): column.type for column in self.columns}
@@ -346,6 +384,18 @@ class SourceFile(_Keys):
     def in_order(self) -> list[ReleaseEntry]:
         """Return the releases in the order of their months."""
         return sorted(self.releases, key=lambda release: release.first)
+
+    def _columns_of_no_month(self) -> Iterator[Problem]:
+        first, last = self.in_order()[0].first, self.in_order()[-1].last
+        for position, column in enumerate(self.columns):
+            if column.since and column.until and column.until < column.since:
+                yield ("columns", position, "until"), str(column.until), "not to be before since"
+            elif column.since and last and column.since > last:
+                yield ("columns", position, "since"), str(column.since), f"not to be after the last month, {last}"
+            elif column.until and column.until < first:
+                yield ("columns", position, "until"), str(column.until), f"not to be before the first month, {first}"
+        if all(column.since and column.since > first for column in self.columns):
+            yield ("columns",), "of later months alone", f"to have a column of the first month, {first}"
 
     def _gaps_and_overlaps(self) -> Iterator[Problem]:
         for before, after in itertools.pairwise(self.in_order()):

@@ -16,8 +16,7 @@ from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
 from taxiway.loads.month import create_main_table, download_month
 from taxiway.loads.publication import Difference, Published
-from taxiway.loads.row_identity import layout_key
-from taxiway.sources.source import Source
+from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.bigquery.publish import failed_publication, merging, start_publishing
@@ -117,10 +116,10 @@ def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
     found = earlier.query("SELECT run_id, state, layout, row_id_version FROM `$taxi.loads` ORDER BY load_number")
     assert found == [
         ("manual__1", "published", None, None),
-        ("manual__2", "published", layout_key(green.columns), 1),
+        ("manual__2", "published", Layout(green.columns).name, 1),
     ]
     rows = counts.inserted + counts.unchanged
-    assert earlier.query("SELECT layout, row_count FROM `$taxi.months`") == [(layout_key(green.columns), rows)]
+    assert earlier.query("SELECT layout, row_count FROM `$taxi.months`") == [(Layout(green.columns).name, rows)]
 
 
 def test_what_nobody_ended_keeps_the_rules_that_it_began_under(

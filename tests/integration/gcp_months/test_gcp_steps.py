@@ -27,8 +27,8 @@ from taxiway.errors import (
 )
 from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
-from taxiway.loads.row_identity import digest, layout_key, unique_row_ids
-from taxiway.sources.source import Source
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.publish import merging, start_publishing
 from taxiway.warehouses.bigquery.stage import finish_staging, load_configuration
@@ -95,7 +95,7 @@ def test_a_month_arrives_whole_typed_and_described(
     )
     assert month == ("published", ROWS, hashlib.sha256(path.read_bytes()).hexdigest())
     rules = "SELECT unpacked_bytes, layout, row_id_version, yaml_sha256 FROM"
-    made_by = (len(gzip.decompress(path.read_bytes())), layout_key(green.columns), 1, green.yaml_sha256)
+    made_by = (len(gzip.decompress(path.read_bytes())), Layout(green.columns).name, 1, green.yaml_sha256)
     for view in ("loads", "months"):
         assert cloud.query(f"{rules} `$taxi.{view}` WHERE month = DATE '{january}-01'") == [made_by]
 

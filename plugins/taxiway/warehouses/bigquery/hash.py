@@ -30,6 +30,7 @@ def start_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, staged_by: 
     :return: the job
     :raises MissingInputError: the staging table is not there
     """
+    tables = tables.in_layout(attempt.layout)
     require_table(jobs, tables, tables.staging_table, left_by="stage_month")
     hashing = statement(
         "hash_rows",
@@ -37,6 +38,7 @@ def start_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, staged_by: 
         rows_table=tables.rows_table,
         staging_table=tables.staging_table,
         columns=tables.source.columns,
+        id_columns=tables.layout.columns,
     )
 
     def start(job_id: str) -> Started:
@@ -70,10 +72,11 @@ def finish_hashing(
     missing = (attempt.rows_read or 0) - before - hashed
     if missing == 0:
         return hashed, before, []
+    tables = tables.in_layout(attempt.layout)
     reasons = rejects.find_unreadable(jobs, tables)
     header, layout, blocks = read_layout(tables.source, tables.month, unpacked_month(tables.source, tables.month, file))
     found = rejects.with_line_numbers(
-        itertools.chain([header + b"\n"], blocks), layout.columns, tables.source.columns, reasons, layout.unnamed
+        itertools.chain([header + b"\n"], blocks), layout.columns, tables.layout.columns, reasons, layout.unnamed
     )
     rejects.keep(jobs, tables, attempt.load_id, found.kept)
     # First: what isn't there because the table was emptied is no rejected row.

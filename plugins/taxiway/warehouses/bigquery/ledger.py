@@ -154,7 +154,11 @@ class Ledger:
         begun = Attempt(load_id, load_id, number, step, "running")
         if before is not None and takes_over:
             begun = replace(
-                begun, fetched_load_id=before.fetched_load_id, sha256=before.sha256, warnings=before.warnings
+                begun,
+                fetched_load_id=before.fetched_load_id,
+                sha256=before.sha256,
+                warnings=before.warnings,
+                layout=before.layout,
             )
             if step != UPLOAD:  # which counts and rejects anew
                 counts = {name: getattr(before, name) for name in ("rows_read", "rows_rejected", "rows_staged")}
@@ -206,7 +210,7 @@ def record(
         "sha256": file.sha256 if file else attempt.sha256,
         "unpacked_bytes": file.unpacked_bytes if file else None,
         # What nobody ended was made by what that attempt has recorded, not by what holds now.
-        **(dict.fromkeys(tables.rules) if state == "abandoned" else tables.rules),
+        **(dict.fromkeys(tables.rules) if state == "abandoned" else tables.in_layout(attempt.layout).rules),
         "rows_read": attempt.rows_read,
         "rows_rejected": attempt.rows_rejected,
         "rows_staged": attempt.rows_staged,

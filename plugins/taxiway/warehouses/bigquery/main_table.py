@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from taxiway.errors import MainTableError, TransientWarehouseError
+from taxiway.loads.publication import are_new
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
 from taxiway.warehouses.bigquery.jobs import Jobs
@@ -56,10 +58,11 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         )
     _require_permanence(tables, found, created=created)
     expected = [f"{name} {kind}" for name, kind in main_columns(source)]
-    columns = [f"{name} {kind}" for name, kind in found_columns(found)]
+    columns = [f"{name} {kind}" for name, kind in found_columns(add_new_columns(jobs, tables) or found)]
     partition = found.time_partitioning
     by_month = partition is not None and (partition.field, partition.type_) == (MONTH_COLUMN, "MONTH")
-    if columns != expected or not by_month:
+    # In any order: what the source has gained comes last.
+    if sorted(columns) != sorted(expected) or not by_month:
         raise MainTableError(
             f"{source.name}: the table {tables.main_table} is there and isn't the one that Taxiway loads: found "
             f"{'a table partitioned by month' if by_month else 'a table that is not partitioned by month'} with "
@@ -82,6 +85,29 @@ def bring_over(jobs: Jobs, tables: CloudTables) -> None:
     jobs.add_labels(tables.main_table, {FILENAME_LABEL: UNPACKED})
     # A run of the earlier version may have published meanwhile.
     _rename_files(jobs, tables)
+
+
+def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
+    """Add what the source has gained since its months were published to the main table.
+
+    :return: the table as it is then; None if it is absent
+    """
+    source, found = tables.source, jobs.find_table(tables.main_table)
+    if found is None:
+        return None
+    held = dict(found_columns(found))
+    gained = [column for column in source.columns if column.name not in held]
+    if not gained or not _has_earlier_columns(found):
+        return found
+    values = {"source": source.name, "destination": DESTINATION}
+    rows = jobs.run(statement("find_published_months", values, dataset=tables.dataset))
+    published = ((Month.of(row["month"]), row["layout"]) for row in rows)
+    if not are_new(source, {column.name for column in gained}, published):
+        return found
+    jobs.run(statement("add_columns", main_table=tables.main_table, columns=gained))
+    names = ", ".join(column.name for column in gained)
+    log.info("%s: %s has gained what its source has: %s", tables.where, found.table_id, names)
+    return jobs.find_table(tables.main_table)
 
 
 def _rename_files(jobs: Jobs, tables: CloudTables) -> None:

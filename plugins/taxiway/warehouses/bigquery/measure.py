@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import Counted, Measured
+from taxiway.loads.publication import Counted, Measured, measured_checks
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.hash import require_table
 from taxiway.warehouses.bigquery.jobs import Jobs
@@ -22,7 +22,7 @@ def measure(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Measured:
     """
     source, month = tables.source, tables.month
     require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
-    column_checks = [check for check in source.checks if check.column is not None]
+    column_checks = measured_checks(tables.in_layout(attempt.layout))
     first, after = month.first_day, month.next().first_day
     (found,) = jobs.run(
         statement(
@@ -45,7 +45,7 @@ def measure(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Measured:
             check.name: found[f"check_{number}"] / ready if ready else None
             for number, check in enumerate(column_checks, 1)
         },
-        ledger.rows_of_neighbours(jobs, tables) if len(column_checks) < len(source.checks) else [],
+        ledger.rows_of_neighbours(jobs, tables) if any(check.column is None for check in source.checks) else [],
     )
 
 

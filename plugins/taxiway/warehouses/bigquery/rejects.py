@@ -72,16 +72,15 @@ def find_unreadable(jobs: Jobs, tables: CloudTables) -> dict[tuple[str, ...], st
 
     :return: the reason, by the row's fields in the source's order; an empty text for NULL
     """
-    source = tables.source
     found = jobs.run(
         statement(
             "find_unreadable_rows",
             {"most": MOST_KEPT + 1},
             staging_table=tables.staging_table,
-            columns=source.columns,
+            columns=tables.layout.columns,
         )
     )
-    columns = {column.name: column for column in source.columns}
+    columns = {column.name: column for column in tables.layout.columns}
     reasons = {}
     for row in found:
         column = columns[row["unreadable_column"]]

@@ -85,7 +85,8 @@ def upload_month(
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
         clean_copy = Path(folder) / tables.download_name
         found = examine(file, tables.source, tables.month, clean_copy)
-        record(rows_read=found.rows_read, rows_rejected=found.rows_rejected)
+        layout = tables.source.layout_of(tables.month, {column.name for column in found.columns})
+        record(rows_read=found.rows_read, rows_rejected=found.rows_rejected, layout=layout.name)
         rejects.keep(jobs, tables, attempt.load_id, found.rejects)
         require_few_rejects(tables, found.rows_rejected, found.rows_read, found.rejects)
         require_latest(tables, attempt, ledger.find_loads(jobs, tables))

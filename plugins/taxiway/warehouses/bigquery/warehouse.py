@@ -38,6 +38,9 @@ from taxiway.warehouses.bigquery.upload import Uploaded, upload_month
 
 log = logging.getLogger(__name__)
 
+_FOUND = ("rows_read", "rows_rejected", "rows_staged", "layout")
+"""What a step finds of the file, as columns of the ledger."""
+
 
 class BigQueryWarehouse:
     """BigQuery, for one step of one load.
@@ -97,7 +100,7 @@ class BigQueryWarehouse:
         known = self._attempt if self._attempt is not None and self._attempt.load_id == attempt.load_id else attempt
         ledger.record(jobs, self.load, known, self._step, state, **values)
         file = values.get("file")
-        found = {name: values[name] for name in ("rows_read", "rows_rejected", "rows_staged") if name in values}
+        found = {name: values[name] for name in _FOUND if name in values}
         warnings = tuple(values.get("warnings", known.warnings))
         self._attempt = replace(known, sha256=file.sha256 if file else known.sha256, warnings=warnings, **found)
 
@@ -116,7 +119,7 @@ class BigQueryWarehouse:
         if last is None:
             return None
         counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
-        return Published(last.sha256 or "", *counts, last.fetched_load_id)
+        return Published(last.sha256 or "", *counts, last.fetched_load_id, layout=last.layout)
 
     def month_held(self) -> AbstractContextManager[None]:
         """Nothing keeps others away: :meth:`confirm` finds out whether somebody has published meanwhile."""

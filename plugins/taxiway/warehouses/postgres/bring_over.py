@@ -61,7 +61,10 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
             # Somebody may have made something of it before it was locked.
             months = _months_to_bring_over(cursor, source)
             log.info("%s: %s is an earlier version's: %d months are brought over", source.name, table, len(months))
-            digests = {each: sum_up(cursor, Partition(each.partition, True)).digest for each in months}
+            digests = {
+                each: sum_up(cursor, Partition(each.partition, True), source.layout_of(each.month)).digest
+                for each in months
+            }
             _move(cursor, source, names, months)
             for each, digest in digests.items():
                 _renew_digest(cursor, source, each, digest)
@@ -193,6 +196,6 @@ def _renew_digest(cursor: psycopg.Cursor[Any], source: Source, each: _Month, ear
             "month": each.month.first_day,
             "destination": DESTINATION,
             "earlier_digest": earlier_digest,
-            "digest": sum_up(cursor, Partition(each.partition, True)).digest,
+            "digest": sum_up(cursor, Partition(each.partition, True), source.layout_of(each.month)).digest,
         },
     )

@@ -45,7 +45,7 @@ def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
         render(
             "postgres/number_duplicate_rows.sql",
             rows_table=tables.rows_table,
-            columns=tables.source.columns,
+            id_columns=tables.layout.columns,
             named=len(found) <= _MOST_NAMED,
         ),
         {"duplicate_ids": [row[0] for row in found]},

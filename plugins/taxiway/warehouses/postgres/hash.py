@@ -43,6 +43,7 @@ def hash_rows(
         for the lines that are rejected, and is not there or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
+    tables = tables.in_layout(attempt.layout)
     with transaction(connection) as cursor:
         require_table(cursor, tables, tables.staging_table, left_by="stage_month", typed=staged.canonical)
         rows = _count_staged(cursor, tables, attempt)
@@ -83,6 +84,7 @@ def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> No
             rows_name=tables.rows_name,
             staging_table=tables.staging_table,
             columns=tables.source.columns,
+            id_columns=tables.layout.columns,
         ),
         {"filename": tables.filename, "month": tables.month.first_day},
     )

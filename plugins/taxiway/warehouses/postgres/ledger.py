@@ -47,9 +47,9 @@ class Ledger:
         row = self.cursor.execute(render("postgres/find_load.sql"), _key(self.load)).fetchone()
         if row is None:
             return None
-        load_id, fetched, number, name, state, sha256, read, rejected, staged, *counts, warnings = row
+        load_id, fetched, number, name, state, sha256, read, rejected, staged, *counts, warnings, layout = row
         published = Counts(*counts) if state == "published" else None
-        known = (sha256, read, rejected, staged, published, tuple(warnings))
+        known = (sha256, read, rejected, staged, published, tuple(warnings), layout)
         return Attempt(str(load_id), str(fetched), number, name, state, *known)
 
     def has_begun(self, attempt: Attempt, step: str) -> bool:

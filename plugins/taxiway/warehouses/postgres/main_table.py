@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from taxiway.errors import MainTableError
+from taxiway.loads.publication import are_new
 from taxiway.messages import fitting
-from taxiway.sources.source import Source
+from taxiway.sources.months import Month
+from taxiway.sources.source import Column, Source
 from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
-from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over
+from taxiway.warehouses.postgres.bring_over import DESTINATION, EARLIER_PARTITION_KEY, bring_over
 from taxiway.warehouses.postgres.session import lock, require_server
 from taxiway.warehouses.sql import identifier, render
+
+log = logging.getLogger(__name__)
 
 LEDGER = ("taxiway.loads", "taxiway.rejected_rows", "taxiway.months")
 """Taxiway's own tables and views, besides the main tables."""
@@ -129,8 +134,14 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
     expected = dict(zip(ADDED_COLUMNS, ("uuid", "text", "date"), strict=True))
     expected.update((column.name, _TYPE_NAMES.get(column.type, column.type)) for column in source.columns)
     # In any order: one that was dropped and added again is the last one.
-    if kind == "p" and partition_key == _PARTITION_KEY and types == expected:
-        return
+    if kind == "p" and partition_key == _PARTITION_KEY:
+        if types == expected:
+            return
+        gained = [column for column in source.columns if column.name not in types]
+        have_all = {**types, **{column.name: expected[column.name] for column in gained}} == expected
+        if have_all and _are_new(cursor, source, gained):
+            _add_columns(cursor, source, gained)
+            return
     if kind == "p" and partition_key == EARLIER_PARTITION_KEY:
         del expected[MONTH_COLUMN]
         if types == expected:
@@ -140,6 +151,21 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
         f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: "
         f"{_what_differs(cursor, source, kind, types, partition_key, expected)}"
     )
+
+
+def _are_new(cursor: psycopg.Cursor[Any], source: Source, columns: Sequence[Column]) -> bool:
+    """Say whether the source has gained columns since its months were published."""
+    values = {"source": source.name, "destination": DESTINATION}
+    rows = cursor.execute(render("postgres/find_published_months.sql"), values).fetchall()
+    published = ((Month.of(month), layout) for month, _, _, layout in rows)
+    return are_new(source, {column.name for column in columns}, published)
+
+
+def _add_columns(cursor: psycopg.Cursor[Any], source: Source, columns: Sequence[Column]) -> None:
+    """Add columns that the source has gained to its main table."""
+    cursor.execute(render("postgres/add_columns.sql", main_table=source.main_table, columns=columns))
+    names = ", ".join(column.name for column in columns)
+    log.info("%s: public.%s has gained what its source has: %s", source.name, source.main_table, names)
 
 
 def _what_differs(

@@ -8,7 +8,7 @@ import psycopg
 
 from taxiway.errors import CheckFailedError
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import Counted, Measured
+from taxiway.loads.publication import Counted, Measured, measured_checks
 from taxiway.warehouses.postgres.main_table_objects import find_constraints, measured, require_kept
 from taxiway.warehouses.postgres.published import rows_of_neighbours
 from taxiway.warehouses.postgres.run_tables import require_table
@@ -23,7 +23,7 @@ def measure(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -
     :raises MissingInputError: the rows are not there
     """
     require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-    column_checks = [check for check in tables.source.checks if check.column is not None]
+    column_checks = measured_checks(tables.in_layout(attempt.layout))
     constraints = find_constraints(cursor, tables)
     ready, of_file, *measures = measured(cursor, tables, constraints, column_checks)
     shares, broken = measures[: len(column_checks)], measures[len(column_checks) :]

@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import TransientWarehouseError
+from taxiway.sources.source import Layout
+from taxiway.sources.source_file import ADDED_COLUMNS
 from taxiway.warehouses.postgres.session import ADVICE, LOCK_TIMEOUT, table_users
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
@@ -49,10 +51,15 @@ def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
     return Partition(*row) if row else None
 
 
-def sum_up(cursor: psycopg.Cursor[Any], partition: Partition) -> PartitionState:
-    """Look at every row of a partition once, without reading its values."""
+def sum_up(cursor: psycopg.Cursor[Any], partition: Partition, layout: Layout) -> PartitionState:
+    """Look at every row of a partition once, without reading its values.
+
+    :param layout: of the file that its rows come from
+    """
     statement = render("postgres/sum_up_partition.sql", partition=partition.name.replace("%", "%%"))
-    rows, digest = cursor.execute(statement, {"partition_name": partition.name}).fetchone() or (0, "")
+    names = [*ADDED_COLUMNS, *(column.name for column in layout.columns)]
+    values = {"partition_name": partition.name, "column_names": names}
+    rows, digest = cursor.execute(statement, values).fetchone() or (0, "")
     return PartitionState(rows, digest)
 
 

@@ -66,13 +66,15 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
         or a table that isn't the month's partition has its name, or one's index that of its index;
         or something that somebody has defined keeps the month out, or its rows from being changed
     """
+    tables = tables.in_layout(attempt.layout)
     source, month = tables.source, tables.month
     with transaction(connection) as cursor:
         require_current(cursor, source)
         lock(cursor, "month", source.name, str(month), holder=tables.name)
         partition = lock_partition(cursor, tables)
-        state = sum_up(cursor, partition) if partition else None
         published = find_published(cursor, tables)
+        held = tables.in_layout(published.layout).layout if published else tables.layout
+        state = sum_up(cursor, partition, held) if partition else None
         difference = difference_to(tables, published, partition, state)
         # A worker that was killed after publishing, and before it could say so, tries again.
         if attempt.published is not None:
@@ -136,7 +138,7 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
     :return: the partition's state
     """
     partition = find_partition(cursor, tables)
-    state = sum_up(cursor, partition) if partition else None
+    state = sum_up(cursor, partition, tables.layout) if partition else None
     found = state.rows if state else 0
     if state is None or found != attempt.rows_staged:
         raise BalanceError(

@@ -46,7 +46,7 @@ class PostgresMonths:
             rows = cursor.execute(
                 render("postgres/find_published_months.sql"), {"source": source.name, "destination": "postgres"}
             )
-            return {Month.of(month): Recorded(sha256, row_count) for month, sha256, row_count in rows}
+            return {Month.of(month): Recorded(sha256, row_count) for month, sha256, row_count, _ in rows}
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[PostgresMonth]:

@@ -127,15 +127,17 @@ def _stage_canonical(
 ) -> Staged | None:
     """Stage the file with types and ids; None, and nothing to use, if it isn't canonical CSV."""
     source = tables.source
-    if len(source.columns) > _MOST_ARGUMENTS:
+    if len(source.layout_of(tables.month).columns) > _MOST_ARGUMENTS:
         return None
     _, layout, blocks = read_layout(source, tables.month, unpacked_month(source, tables.month, file))
+    of_file = source.layout_of(tables.month, {column.name for column in layout.columns})
     with transaction(connection) as cursor:
         cursor.execute(
             render(
                 "postgres/create_canonical_staging_table.sql",
                 staging_table=tables.staging_table,
                 columns=source.columns,
+                id_columns=of_file.columns,
             ),
             {"filename": tables.filename, "month": tables.month.first_day},
         )
@@ -149,7 +151,7 @@ def _stage_canonical(
     if copied != rows.count:
         return None
     with transaction(connection) as cursor:
-        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
+        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=of_file.name)
     return Staged(rows_read=rows.count, canonical=True)
 
 
@@ -193,10 +195,14 @@ def _stage_text(
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
-            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0)
+            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=_name(tables, layout))
     except _STUMBLED:
         return None
     return Staged(rows_read=rows.count, canonical=False)
+
+
+def _name(tables: LoadTables, layout: Layout) -> str:
+    return tables.source.layout_of(tables.month, {column.name for column in layout.columns}).name
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
@@ -218,7 +224,7 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
                     rejected.add(number, line, reason)
     with transaction(connection) as cursor:
         rejects.keep(cursor, tables, attempt, rejected.kept)
-        ledger.record(cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count)
+        ledger.record(cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count, layout=_name(tables, layout))
     require_few_rejects(tables, rejected.count, rows_read, rejected.kept)
     return Staged(rows_read=rows_read, canonical=False)
 

@@ -81,7 +81,8 @@ class PostgresWarehouse:
         """Look at every row of the month's partition, without reading its values."""
         with transaction(self.connection) as cursor:
             partition = find_partition(cursor, self.load)
-            state = sum_up(cursor, partition) if partition else None
+            layout = self.load.in_layout(published.layout).layout
+            state = sum_up(cursor, partition, layout) if partition else None
             said = difference_to(self.load, published, partition, state)
         # If an earlier version published it, perhaps no row has to change: merge_month looks.
         return Difference(said, must_change=not counts_alone_agree(published, state)) if said else None
