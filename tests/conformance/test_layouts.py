@@ -228,3 +228,35 @@ def test_a_column_that_somebody_has_dropped_is_no_new_one(harness: Harness, hist
 
     assert "airport_fee" not in harness.columns_of(harness.main_table(gained))
     assert [entry.step for entry in harness.attempts(run.load)[1:]] != [DOWNLOAD, DOWNLOAD]
+
+
+@pytest.mark.parametrize("spaced", [False, True], ids=["canonical", "text"])
+def test_a_column_that_the_source_does_not_know_is_left_out_if_it_says_so(
+    harness: Harness, history: History, spaced: bool
+) -> None:
+    source = replace(history.source, on_new_column="ignore")
+    first, *rest = source.columns
+    odd = replace(FEE, header="Some odd fee", name="odd")
+    file = history.file((first, odd, *rest), history.first, spaced=spaced)
+    plain = history.file(source.columns, history.first, "plain", spaced=spaced)
+    run = history.run(source, history.first, "manual__1")
+
+    assert run.complete(file) == Counts(4, 0, 0)
+
+    assert harness.ids(run.load) == ids_of(Layout(source.columns), plain)
+    assert history.run(source, history.first, "manual__2").complete(plain) == Counts(0, 0, 4)
+
+
+def test_a_rejected_row_of_a_file_with_a_column_that_is_left_out_is_found_again(
+    harness: Harness, history: History
+) -> None:
+    source = replace(history.source, on_new_column="ignore", max_rejected_share=0.5)
+    file = history.file((FEE, *source.columns), history.first)
+    header, *rows = gzip.decompress(file.read_bytes()).decode().splitlines()
+    bad = rows[1].replace(",7,", ",seven,")
+    write_gzip(file, [header, rows[0], bad, *rows[2:], rows[0] + ",too many"])
+    run = history.run(source, history.first, "manual__1")
+
+    assert run.complete(file) == Counts(3, 0, 0)
+
+    assert [(row[0], row[1]) for row in harness.rejects(run.load)] == [(3, bad), (6, rows[0] + ",too many")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 import requests
-import yaml
 
 from taxiway.download.cache import Cache
 from taxiway.download.download import Download, download_month
@@ -21,6 +21,7 @@ from taxiway.errors import (
     FileTooLargeError,
     HeaderError,
     InvalidFileError,
+    MainTableError,
     MissingInputError,
     TaxiwayError,
 )
@@ -114,7 +115,7 @@ def test_a_host_that_is_added_may_be_redirected_to(month: bytes, green: Source, 
         assert fetch(mirror, replace(green, allowed_redirect_hosts=(other.host,))).size == len(month)
 
 
-def test_columns_that_are_changed_in_the_yaml_file_and_the_table_load(
+def test_a_new_column_that_is_added_to_the_yaml_file_loads(
     month: bytes, green: Source, connect: Connect, tmp_path: Path
 ) -> None:
     old = tmp_path / green.download_name(MONTH)
@@ -125,13 +126,21 @@ def test_columns_that_are_changed_in_the_yaml_file_and_the_table_load(
     connection = connect()
     assert load(connection, green, "2019-03", old).inserted == ROWS
 
-    with pytest.raises(HeaderError, match=r"unknown cbd_fee.*change include/sources/green\.yaml"):
+    with pytest.raises(HeaderError, match=r"unknown cbd_fee.*change include/sources/green\.yaml") as caught:
         load(connection, green, "2019-04", new)
 
-    document = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text())
-    document["columns"].append({"name": "cbd_fee", "type": "numeric", "description": "a new fee"})
-    (tmp_path / "green.yaml").write_text(yaml.safe_dump({**document, "checks": []}))
-    with connection.transaction():
-        connection.execute("ALTER TABLE public.green_tripdata ADD COLUMN cbd_fee numeric")
+    advice = re.search(r"add to its columns: (.*?) \. To leave out .*, set '(.*?)' there", str(caught.value))
+    assert advice is not None
+    text = re.sub(r"(?ms)^checks:.*?(?=^columns:)", "", (SOURCES_FOLDER / "green.yaml").read_text())
+    (tmp_path / "green.yaml").write_text(f"{text}  {advice[1]}\n")
     changed = load_source(tmp_path / "green.yaml")
     assert load(connection, changed, "2019-04", new, "manual__2").inserted == ROWS
+    assert load(connection, changed, "2019-03", old, "manual__3").unchanged == ROWS
+    # The other advice.
+    (tmp_path / "green.yaml").write_text(f"{advice[2]}\n{text}")
+    ignoring = load_source(tmp_path / "green.yaml")
+    with pytest.raises(MainTableError, match="cbd_fee"):
+        load(connection, ignoring, "2019-05", new)
+    with connection.transaction():
+        connection.execute("ALTER TABLE public.green_tripdata DROP COLUMN cbd_fee")
+    assert load(connection, ignoring, "2019-05", new).inserted == ROWS

@@ -17,7 +17,7 @@ from tests.releases import from_path
 MONTH = Month(2019, 1)
 WHERE = "lime 2019-01: lime_2019-01.csv: "
 HEADER = b"VendorID,Fare,Flag\n"
-CHANGE = "If the source has changed for good, change include/sources/lime.yaml and the main table: docs/sources.md"
+CHANGE = "If the source has changed for good, change include/sources/lime.yaml: docs/sources.md"
 
 
 @pytest.fixture
@@ -79,10 +79,13 @@ def test_a_header_that_does_not_fit_is_refused_with_what_is_wrong(
     with pytest.raises(HeaderError) as caught:
         match_header(lime, MONTH, line)
 
-    assert str(caught.value) == (
+    said = (
         f"{WHERE}the header doesn't fit: {problems}. Found {found}; expected each of VendorID, Fare, Flag once, in any "
         f"order. {advice}"
     )
+    # What is said of unknown columns: test_new_columns.
+    further = "unknown" in problems and advice == CHANGE
+    assert str(caught.value)[: len(said) if further else None] == said
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,15 @@ def document() -> dict[str, Any]:
 
 
 KEYS = ["title", "releases", "schedule", "main_table", "owner", "tags", "columns"]
-KEYS += ["allow_empty", "max_rejected_share", "max_file_size", "max_unpacked_size", "allowed_redirect_hosts", "checks"]
+KEYS += [
+    "on_new_column",
+    "allow_empty",
+    "max_rejected_share",
+    "max_file_size",
+    "max_unpacked_size",
+    "allowed_redirect_hosts",
+    "checks",
+]
 
 
 def write(folder: Path, content: object, name: str = "green") -> Path:

@@ -602,7 +602,7 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
-        f"schedule, main_table, owner, tags, columns and may have allow_empty, "
+        f"schedule, main_table, owner, tags, columns and may have on_new_column, allow_empty, "
         f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
 

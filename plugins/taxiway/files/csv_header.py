@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from taxiway.errors import HeaderError, InvalidFileError
 from taxiway.files.csv_lines import count_fields, row_of
 from taxiway.files.file_kinds import LOOK, other_kind
+from taxiway.files.new_columns import ignored_column, lines_to_add
 from taxiway.messages import listed, quoted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
+
+log = logging.getLogger(__name__)
 
 MAX_HEADER = 65_536
 """Longest header line that is read, in bytes: past that, the file is no CSV."""
 
 SAMPLE = 65_536
 """How much of the rows is looked at to count their fields, in bytes."""
+
+MOST_LINES = 5
+"""Most new columns for which an error has the lines to add."""
 
 _SEPARATORS = (";", "\t", "|")
 
@@ -28,7 +35,7 @@ _SEPARATORS = (";", "\t", "|")
 class Layout:
     """How a file is laid out.
 
-    :param columns: the source's columns in the order of the file
+    :param columns: the source's columns in the order of the file, and one for each that is left out
     :param unnamed: how many fields a row has behind the last column: they have no name, and must be empty
     """
 
@@ -50,10 +57,15 @@ def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[
     :raises HeaderError: as :func:`match_header`
     """
     header, first_rows = split_header(source, month, blocks)
-    columns = match_header(source, month, header)
-    while len(first_rows) < SAMPLE and (block := next(blocks, None)):
-        first_rows += block
-    unnamed = _unnamed_fields(first_rows, len(columns), len(_names(header)) - len(columns))
+
+    def sample() -> bytes:
+        nonlocal first_rows
+        while len(first_rows) < SAMPLE and (block := next(blocks, None)):
+            first_rows += block
+        return first_rows
+
+    columns = match_header(source, month, header, sample)
+    unnamed = _unnamed_fields(sample(), len(columns), len(_names(header)) - len(columns))
     return header, Layout(columns, unnamed), chain([first_rows], blocks)
 
 
@@ -113,13 +125,14 @@ def split_header(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple
     return head, b""
 
 
-def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...]:
+def match_header(source: Source, month: Month, line: bytes, sample: Callable[[], bytes] = bytes) -> tuple[Column, ...]:
     """Map a header line to the source's columns, whatever their order and case; empty names at its end don't count.
 
     :param source: the source
     :param month: the month, for the error's sake
     :param line: the file's first line, with or without its line end
-    :return: the source's columns in the order of the file
+    :param sample: reads the first rows, from which types of unknown columns are guessed
+    :return: the source's columns in the order of the file; one that the source leaves out is there, too
     :raises InvalidFileError: the line isn't text
     :raises HeaderError: a column is missing, repeated or unknown; names it
     """
@@ -140,24 +153,54 @@ def match_header(source: Source, month: Month, line: bytes) -> tuple[Column, ...
     of_month = source.layout_of(month).columns
     columns = {spelling: column for column in of_month for spelling in column.spellings}
     found = [columns.get(name.lower()) for name in names]
+    unknown = [place for place, column in enumerate(found) if column is None]
+    if source.on_new_column == "ignore" and (left_out := [place for place in unknown if names[place]]):
+        found = [ignored_column(place) if place in left_out else column for place, column in enumerate(found)]
+        unknown = [place for place in unknown if place not in left_out]
+        log.warning("%s: left out, as on_new_column says: %s", where, listed([names[place] for place in left_out]))
     missing = [column.header for column in of_month if column not in found and not column.optional]
-    unknown = [name for name, column in zip(names, found, strict=True) if column is None]
     repeated = sorted({name for name, column in zip(names, found, strict=True) if column and found.count(column) > 1})
     problems = [
         f"{label} {listed(wrong)}"
-        for label, wrong in (("missing", missing), ("repeated", repeated), ("unknown", unknown))
+        for label, wrong in (
+            ("missing", missing),
+            ("repeated", repeated),
+            ("unknown", [names[place] for place in unknown]),
+        )
         if wrong
     ]
     if problems:
-        separator = next((mark for mark in _SEPARATORS if len(names) == 1 and mark in names[0]), None)
-        advice = (
-            f"If the source has changed for good, change include/sources/{source.name}.yaml and the main table: "
-            f"docs/sources.md"
-            if separator is None
-            else f"The names are separated by {separator!r}: have the mirror serve the file with commas"
-        )
         raise HeaderError(
             f"{where}: the header doesn't fit: {'; '.join(problems)}. Found {listed(names)}; expected each of "
-            f"{listed(headers)} once, in any order. {advice}"
+            f"{listed(headers)} once, in any order. {_advice(source, month, names, unknown, missing, sample)}"
         )
     return tuple(column for column in found if column is not None)
+
+
+def _advice(
+    source: Source,
+    month: Month,
+    names: Sequence[str],
+    unknown: Sequence[int],
+    missing: Sequence[str],
+    sample: Callable[[], bytes],
+) -> str:
+    """Say what to do about a header that doesn't fit."""
+    separator = next((mark for mark in _SEPARATORS if len(names) == 1 and mark in names[0]), None)
+    if separator is not None:
+        return f"The names are separated by {separator!r}: have the mirror serve the file with commas"
+    file = f"include/sources/{source.name}.yaml"
+    advice = f"If the source has changed for good, change {file}: docs/sources.md"
+    known = {spelling: column for column in source.columns for spelling in column.spellings}
+    of_others = {names[place]: known[names[place].lower()] for place in unknown if names[place].lower() in known}
+    for name, column in of_others.items():
+        advice += f". {name} is a column {column.months} there"
+    if len(unknown) == len(missing) == 1 and names[unknown[0]] and not of_others:
+        advice += f". If {names[unknown[0]]} is another name of {missing[0]}, give that column headers: "
+        advice += f"[{names[unknown[0]]}]"
+    lines = lines_to_add(source, month, names, unknown, sample()) if unknown else []
+    if lines:
+        new = "the new column" if len(lines) == 1 else "new columns"
+        advice += f". To load {new}, add to its columns: {' '.join(lines[:MOST_LINES])} . "
+        advice += "To leave out every column that it doesn't know, set 'on_new_column: ignore' there"
+    return advice

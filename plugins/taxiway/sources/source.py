@@ -114,6 +114,7 @@ class Source:
     :param max_file_size: bytes that a file may have as it is downloaded
     :param max_unpacked_size: bytes that it may unpack to
     :param checks: what is checked of a month before it is published
+    :param on_new_column: what becomes of a column that the source doesn't know: ``error``, or ``ignore``: left out
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
@@ -131,6 +132,7 @@ class Source:
     max_file_size: int = parse_size(MAX_FILE_SIZE, "max_file_size")
     max_unpacked_size: int = parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size")
     checks: tuple[Check, ...] = ()
+    on_new_column: str = "error"
     yaml_sha256: str = ""
 
     @property

@@ -72,6 +72,9 @@ MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
 
+ON_NEW_COLUMN = ("error", "ignore")
+"""What may become of a file with a column that its source doesn't know: it fails, or is loaded without the column."""
+
 MAX_OPTIONAL = 8
 """Most columns of a source that a file may lack: a month's file has one of 2**8 layouts then."""
 
@@ -330,6 +333,12 @@ class SourceFile(_Keys):
         Field(min_length=1, max_length=MAX_COLUMNS),
         expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
     ] = Field(description="the columns, in the order of the main table")
+    on_new_column: Annotated[
+        str,
+        _one_of(ON_NEW_COLUMN),
+        _enum(ON_NEW_COLUMN),
+        expected(f"to be one of {', '.join(ON_NEW_COLUMN)}"),
+    ] = Field(default="error", description="what becomes of a file's column that the source doesn't know")
     allow_empty: Annotated[bool, expected("to be true or false")] = Field(
         default=False, description="whether a header without rows is a valid month"
     )

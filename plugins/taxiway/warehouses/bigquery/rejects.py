@@ -110,7 +110,7 @@ def with_line_numbers(
     order = [position[column.name] for column in columns]
     rejects = RejectedLines()
     for number, line in numbered_lines(blocks):
-        row, no_row = row_of(line, len(order), unnamed)
+        row, no_row = row_of(line, len(file_columns), unnamed)
         if number == 1 or no_row is not None:
             continue  # what is no row was rejected before
         fields = fields_of(row.decode())

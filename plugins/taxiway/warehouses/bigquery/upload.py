@@ -10,6 +10,7 @@ from typing import Any
 
 from taxiway.download.download import Download
 from taxiway.errors import MissingInputError
+from taxiway.files.new_columns import ignored_column
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
 from taxiway.sources.source import Column, Source
@@ -39,9 +40,9 @@ class Uploaded:
     rejected: int
 
     def columns_of(self, source: Source) -> list[Column]:
-        """Return the source's columns in the order of the file."""
+        """Return the source's columns in the order of the file, and one for each that is left out."""
         columns = {column.name: column for column in source.columns}
-        return [columns[name] for name in self.columns]
+        return [columns.get(name) or ignored_column(place) for place, name in enumerate(self.columns)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, as they travel between tasks."""

@@ -15,6 +15,7 @@ from taxiway.errors import EmptyMonthError, MissingInputError
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import Layout, read_layout
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
+from taxiway.files.new_columns import is_ignored
 from taxiway.files.rejects import RejectedLines
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
@@ -130,6 +131,8 @@ def _stage_canonical(
     if len(source.layout_of(tables.month).columns) > _MOST_ARGUMENTS:
         return None
     _, layout, blocks = read_layout(source, tables.month, unpacked_month(source, tables.month, file))
+    if any(map(is_ignored, layout.columns)):
+        return None
     of_file = source.layout_of(tables.month, {column.name for column in layout.columns})
     with transaction(connection) as cursor:
         cursor.execute(
@@ -175,9 +178,8 @@ def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered
 
 def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, layout: Layout, *, numbered: bool) -> str:
     """Create the staging table for text; return the COPY statement for the file."""
-    cursor.execute(
-        render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=tables.source.columns)
-    )
+    columns = (*tables.source.columns, *filter(is_ignored, layout.columns))
+    cursor.execute(render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=columns))
     return _copy_statement(tables, layout.columns, numbered=numbered)
 
 
