@@ -1,6 +1,6 @@
-"""The DAGs of Taxiway, one for each source: taxi_green, taxi_yellow and whatever include/sources adds.
+"""The DAGs of Postgres, one for each source in include/sources: taxi_green, taxi_yellow and so on.
 
-Airflow looks only into files whose text has the words airflow and dag: these are they.
+Airflow reads only files whose text has the words airflow and dag, so this docstring has them.
 """
 
 from taxiway.orchestration.dags import postgres_dags

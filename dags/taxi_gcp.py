@@ -1,6 +1,6 @@
-"""The DAGs of Google Cloud: taxi_green_gcp, taxi_yellow_gcp and whatever include/sources adds, gcp_setup, taxi_compare.
+"""The DAGs of Google Cloud: taxi_green_gcp and so on, one for each source, gcp_setup and taxi_compare.
 
-Airflow looks only into files whose text has the words airflow and dag: these are they.
+Airflow reads only files whose text has the words airflow and dag, so this docstring has them.
 """
 
 from taxiway.orchestration.gcp_dags import gcp_dags

@@ -127,7 +127,8 @@ def test_every_dag_is_owned_tagged_and_documented(dag: Any, source: Source) -> N
 
 def test_the_trigger_form_names_the_months_that_there_are(dag: Any, source: Source) -> None:
     said = dag.params.get_param("month").description
-    assert f"There are the months {source.months_there_are}; for any other the run succeeds, and loads nothing" in said
+    there_are = f"There are the months {source.months_there_are}"
+    assert f"{there_are}; for any other month the run succeeds, and loads nothing" in said
 
 
 @pytest.mark.parametrize("month", ["2019-03", "2021-12", None])

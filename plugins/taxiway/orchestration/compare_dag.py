@@ -18,11 +18,11 @@ _COMPARE_DOC = """\
 ## Postgres against BigQuery
 
 Compares the published months of both warehouses, month by month: rows, the sum of every numeric column, and a digest
-of the row ids. Where they differ, the task fails and names the first ids that one of them lacks.
+of the row ids. If they differ, the task fails and names the first ids that one of them lacks.
 
-It runs whenever a load into either of them has published a month, and compares that month if both hold it from the
-same file. If no month can be compared yet, the task is skipped, and the other load sets it off again. Months that are
-published while this DAG is paused are compared by its next run. By hand:
+It runs whenever a load into one of them has published a month, and compares that month if both hold it from the
+same file. If no month can be compared yet, the task is skipped; the load into the other warehouse starts it again.
+Months that are published while this DAG is paused are compared by its next run. To start it by hand:
 `airflow dags trigger taxi_compare -c '{"source": "green", "month": "2019-03"}'`. Without a month, every month
 that both have is compared; without a source, every source.
 """
@@ -33,8 +33,8 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
 
     :param sources: the sources that both may hold
     """
-    # Any of them: a run takes the events of all with it, so that one which waits for two of them loses months.
-    # Partitioned by month they would lose others: docs/decisions/0014-the-comparison-follows-every-load.md
+    # Any of them: a run consumes the events of all Assets, so a run that waits for two of them loses months.
+    # Assets partitioned by month would lose months, too: docs/decisions/0014-the-comparison-follows-every-load.md
     assets = [asset(source) for source in sources for asset in (postgres_asset, bigquery_asset)]
     with DAG(
         dag_id=COMPARE_DAG_ID,

@@ -88,7 +88,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         params={
             "month": month_param(
                 f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
-                f"{source.months_there_are}; for any other the run succeeds, and loads nothing."
+                f"{source.months_there_are}; for any other month the run succeeds, and loads nothing."
             ),
             "use_cache": Param(
                 True,
@@ -100,7 +100,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
                 False,
                 type="boolean",
                 title="Force",
-                description="Load the file even where its bytes are published already.",
+                description="Load the file even if its bytes are published already.",
             ),
         },
         default_args=default_args(source.owner),

@@ -1,4 +1,4 @@
-"""Builds the DAGs: one template, and a source fills it in."""
+"""Builds the DAGs of Postgres: one template, filled in for each source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taxiway.sources.source import Source
 _DOC = """\
 ## {title}
 
-Loads one month a run into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
+Each run loads one month into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
 
 | | |
 |---|---|
@@ -27,10 +27,10 @@ Loads one month a run into `public.{table}`, in the warehouse of the connection 
 | what is loaded | `SELECT * FROM taxiway.months WHERE source = '{source}'` |
 | every attempt | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
 
-Steps: download → stage → row id → check → publish. Loading a month again changes nothing;
-loading a corrected file brings the month to the state of the file. A month is published
-whole or not at all. Rows that can't be read are kept in `taxiway.rejected_rows`. The staging
-tables of the run are dropped at its end, or by the next run of the month where it was cut off.
+Steps: download → stage → row id → check → publish. Loading a month again changes nothing. If the
+file was corrected, the month becomes what the file says. A month is published whole or not at all.
+Rows that can't be read are kept in `taxiway.rejected_rows`. The staging tables of the run are dropped
+at its end. If the run is cut off, the next run of the month drops them.
 """
 
 

@@ -1,4 +1,4 @@
-"""Builds the DAGs of Google Cloud: one that loads a source into BigQuery, and one that sets up."""
+"""Builds the DAGs of Google Cloud: one that loads a source into BigQuery, one that sets up."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from taxiway.sources.source import Source
 _DOC = """\
 ## {title}, into BigQuery
 
-Loads one month a run: its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`), BigQuery loads and
-transforms it into `<GCP_DATASET>.{table}`.
+Each run loads one month. Its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`). BigQuery loads
+and transforms it into `<GCP_DATASET>.{table}`.
 
 | | |
 |---|---|
@@ -34,18 +34,18 @@ transforms it into `<GCP_DATASET>.{table}`.
 | what is loaded | ``SELECT * FROM `<GCP_DATASET>.months` WHERE source = '{source}'`` |
 | every attempt | ``SELECT * FROM `<GCP_DATASET>.loads` WHERE source = '{source}'`` |
 
-Steps: download → upload → stage → row id → check → publish. Loading a month again changes nothing;
-loading a corrected file brings the month to the state of the file. A month is published whole or not at all,
-in one statement that touches its own partition only. Rows that can't be read are kept in `rejected_rows`.
+Steps: download → upload → stage → row id → check → publish. Loading a month again changes nothing. If the file
+was corrected, the month becomes what the file says. A month is published whole or not at all, in one statement
+that touches its own partition only. Rows that can't be read are kept in `rejected_rows`.
 """  # noqa: E501 - a table's row is one line
 
 _SETUP_DOC = """\
 ## Google Cloud, once
 
-Creates the bucket of the Variable `GCP_BUCKET_NAME` (in `GCP_LOCATION`, closed to the public, with a lifecycle rule
-for what runs leave behind), the dataset of `GCP_DATASET` and the ledger in it. What exists stays as it is. Run it by
-hand before the first month, as often as you like: `airflow dags trigger gcp_setup`. The roles it needs:
-docs/bigquery.md.
+Creates the bucket of the Variable `GCP_BUCKET_NAME`, the dataset of `GCP_DATASET` and the ledger in it. The bucket is
+in `GCP_LOCATION`, closed to the public, and has a lifecycle rule for what runs leave behind. What exists already stays
+as it is. Run this DAG by hand before the first month: `airflow dags trigger gcp_setup`. You may run it again at any
+time. docs/bigquery.md lists the roles that it needs.
 """
 
 SETUP_DAG_ID = "gcp_setup"
