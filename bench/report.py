@@ -116,7 +116,7 @@ def results(contenders: Contenders, measured: Sequence[Mapping[str, float]]) -> 
 
 
 def places(scale: Scale, asked: Path | None) -> list[Path]:
-    """Return where the results go, the first of them after each round already; only where asked, if it is."""
+    """Return where the results go, the first of them after each round already; only if asked, if it is."""
     return [asked] if asked else [LATEST, *([RESULTS] if scale.is_whole and scale.name == "budget" else [])]
 
 

@@ -22,9 +22,9 @@ def write_login(path: Path, password: str) -> None:
 
     The file is replaced in one step, so that a running API server never reads half of it.
 
-    :param path: the JSON file, one user name and password a key; made where it is absent
+    :param path: the JSON file, one user name and password a key; made if it is absent
     :param password: the admin's password, any text that isn't empty
-    :raises ValueError: where the file holds anything but a JSON object
+    :raises ValueError: if the file holds anything but a JSON object
     """
     try:
         passwords = json.loads(path.read_text(encoding="utf-8") or "{}") if path.exists() else {}

@@ -26,8 +26,8 @@ def status(address: str, component: str) -> str:
     :param address: any address of the API server, for example its execution API's
     :param component: one of :data:`COMPONENTS`
     :return: ``healthy``, ``unhealthy``, or ``never started``
-    :raises OSError: where the API server can't be reached or answers with an error
-    :raises ValueError: where the answer isn't the health endpoint's
+    :raises OSError: if the API server can't be reached or answers with an error
+    :raises ValueError: if the answer isn't the health endpoint's
     """
     url = urljoin(address, PATH)
     if not url.startswith(("http://", "https://")):

@@ -45,7 +45,7 @@ def fill(example: str, existing: str | None) -> tuple[str, list[str]]:
     """Put a value to every secret that has none.
 
     :param example: text of ``.env.example``; its secrets are the lines ``NAME=`` without a value
-    :param existing: text of ``.env``, or None where there is none yet
+    :param existing: text of ``.env``, or None if there is none yet
     :return: the new text of ``.env``, and the names that got a value
     """
     wanted = [match[1] for match in map(_ASSIGNMENT.fullmatch, example.splitlines()) if match and match[2] in _EMPTY]

@@ -207,7 +207,7 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         return ""
 
     def _versions(self, bucket: str, name: str) -> tuple[str, str]:
-        """Generation and metageneration of an object; zeros where there is none."""
+        """Generation and metageneration of an object; zeros if there is none."""
         try:
             found = self.storage.get_file_obj(bucket, name) if name else {}
         except NotFound:

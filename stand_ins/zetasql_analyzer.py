@@ -46,7 +46,7 @@ def analyze(
     :param tables: of each table, by a name such as ``project.dataset.table``, its columns' types
     :param parameters: types of the query's parameters, without their ``@``
     :param variables: types of the script's variables
-    :raises SqlError: where it is wrong
+    :raises SqlError: if it is wrong
     """
     shapes = tuple((name, tuple(columns.items())) for name, columns in (tables or {}).items())
     return _analyze(sql, shapes, tuple((parameters or {}).items()), tuple((variables or {}).items()))
@@ -98,7 +98,7 @@ def evaluate(
         DATETIME
     :param parameters: type and value of each
     :return: the rows, in the same values
-    :raises SqlError: where it is wrong, or fails
+    :raises SqlError: if it is wrong, or fails
     """
     from zetasql.core.exceptions import ZetaSQLError
     from zetasql.types import Parameter, TableContent, TableData

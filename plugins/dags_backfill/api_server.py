@@ -58,7 +58,7 @@ class ExecutionApi:
         :param dag_id: DAG of a run that exists
         :param run_id: the run; a server that doesn't know it, or not our tokens, belongs to another Airflow
         :param stopped: asked while waiting; return early where it says so
-        :raises BackfillError: where the server doesn't start
+        :raises BackfillError: if the server doesn't start
         """
         if self._process is None and not _knows_run(self._url, dag_id, run_id):
             print(f"{self._url} is not this Airflow's execution API: starting another", file=sys.stderr)

@@ -33,7 +33,7 @@ def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], ses
 
     :param planned: the plan, in the order in which runs start
     :return: the backfill's id
-    :raises BackfillUsageError: where the conf doesn't fit the DAG's params
+    :raises BackfillUsageError: if the conf doesn't fit the DAG's params
     """
     from airflow.models.backfill import Backfill, ReprocessBehavior, _create_backfill_dag_run_non_partitioned
     from airflow.models.serialized_dag import SerializedDagModel

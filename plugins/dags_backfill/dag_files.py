@@ -53,8 +53,8 @@ class ParsedDag:
 def parse_dag(dag_id: str) -> ParsedDag:
     """Read a DAG from its file, and change nothing.
 
-    :raises BackfillUsageError: where no file has such a DAG; lists those there are
-    :raises BackfillError: where its file can't be imported
+    :raises BackfillUsageError: if no file has such a DAG; lists those there are
+    :raises BackfillError: if its file can't be imported
     """
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.models.dag import DagModel

@@ -151,7 +151,7 @@ class BackfillLock:
             self._connection = None
 
     def holder(self, session: Session) -> LockHolder | None:
-        """Return who has the lock; None where nobody has."""
+        """Return who has the lock; None if nobody has."""
         row = session.execute(_HOLDER, {"class": _CLASS, "key": self._key}).first()
         return None if row is None else LockHolder(name=row.application_name, since=row.backend_start)
 

@@ -59,7 +59,7 @@ class RunStatus:
     :param state: how it stands
     :param day: its logical date, as ``YYYY-MM-DD``
     :param worker: who works on it elsewhere, as it was planned; None for any other run
-    :param run_id: Airflow's id; None where there is no run
+    :param run_id: Airflow's id; None if there is no run
     :param tasks_done: how many of its tasks have ended
     :param tasks: how many tasks it has
     :param active: ids of the tasks that are going on
@@ -85,9 +85,9 @@ class RunStatus:
 class FailureReason:
     """Why a run failed.
 
-    :param task: the task that failed; None where none did
+    :param task: the task that failed; None if none did
     :param message: the exception, or what else is known
-    :param log: the task's log; None where there is none
+    :param log: the task's log; None if there is none
     """
 
     task: str | None

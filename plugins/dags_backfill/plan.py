@@ -58,7 +58,7 @@ class PlannedRun:
     :param info: the run as the DAG's schedule has it
     :param label: its name in messages: the month, the day or the moment, in UTC
     :param action: what is done with it
-    :param run_id: the run that exists already; None where there is none
+    :param run_id: the run that exists already; None if there is none
     :param worker: who works on a run that goes on elsewhere; None for any other run
     """
 
@@ -85,7 +85,7 @@ def plan_runs(request: BackfillRequest, parsed: ParsedDag, session: Session) -> 
     """Decide what is done with each run of the range.
 
     :param parsed: the DAG as its file says
-    :raises BackfillUsageError: where nothing can be run, or not like this; says why
+    :raises BackfillUsageError: if nothing can be run, or not like this; says why
     """
     dag = parsed.dag
     infos, outside = _runs_of_schedule(request, parsed)

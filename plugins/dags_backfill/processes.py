@@ -4,7 +4,7 @@ Three generations: the command, its children (an executor's workers, the
 execution API server), and the task processes of the workers. A terminal sends
 Ctrl-C to the whole process group, so children get groups of their own: what
 happens to them is the command's decision. On Linux the kernel tells them when
-the command is gone, even where it was killed outright.
+the command is gone, even if it was killed outright.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def end_processes(
 
     :param first: the signal that asks them to end
     :param grace: seconds until they are killed
-    :param force: asked while waiting; kill at once where it says so
+    :param force: asked while waiting; kill at once if it says so
     """
     remaining = list(processes)
     family = [descendant for process in remaining for descendant in _descendants(process)]

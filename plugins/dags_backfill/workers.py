@@ -60,7 +60,7 @@ class Workers:
     def wait(self, seconds: float, stopped: Callable[[], bool]) -> None:
         """Wait until a task ends, or for some seconds.
 
-        :param stopped: asked while waiting; return at once where it says so
+        :param stopped: asked while waiting; return at once if it says so
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not stopped():
@@ -73,7 +73,7 @@ class Workers:
 
         :param wait: whether tasks that run may run to their end
         :param keep: ids of child processes that are none of theirs
-        :param force: asked while tasks clean up; kill them at once where it says so
+        :param force: asked while tasks clean up; kill them at once if it says so
         """
         if not self.started:
             return

@@ -1,7 +1,7 @@
-"""What can go wrong with a month, each with an exception of its own.
+"""What can go wrong with a month: each case has its own exception.
 
-Every message names the source and the month where there is one, says what was
-found and what was expected, and gives the next step.
+Every message names the source and the month, if there is one. It says what was found and what was expected, and gives
+the next step.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ class SourceConfigError(TaxiwayError):
 
 
 class MonthNotFoundError(TaxiwayError):
-    """The mirror has no such file, or none that it may show: 404, 410, or a storage's 403."""
+    """The mirror has no such file, or may not show it: 404, 410, or a storage's 403."""
 
 
 class DownloadError(TaxiwayError):
-    """The file could not be fetched; trying again may help."""
+    """The file could not be fetched; a retry may help."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         """Make one.
 
         :param message: what went wrong, as above
-        :param retry_after: seconds that the mirror asks to wait before the next try, where it said so
+        :param retry_after: seconds that the mirror asks to wait before the next try, if it does
         """
         super().__init__(message)
         self.retry_after = retry_after
@@ -127,7 +127,7 @@ class WarehouseError(TaxiwayError):
 
 
 class TransientWarehouseError(TaxiwayError):
-    """The warehouse can't do it now: a lost connection, a lock, no room; trying again may help."""
+    """The warehouse can't do it now: a lost connection, a lock, no room; a retry may help."""
 
 
 class ComparisonError(TaxiwayError):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 CALL_VARIABLE = "TAXIWAY_CALL"
-"""Variable of the environment in which a demo hands its own call to the commands that it runs, for their advice."""
+"""Environment variable by which a demo tells its own call to the commands that it runs, for their advice."""
 
 OF_AIRFLOW = "airflow/"
 """How the keys begin that Airflow itself reads from a run's conf."""

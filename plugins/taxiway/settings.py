@@ -21,7 +21,7 @@ def parse_size(value: str | int, setting: str) -> int:
     :param value: for example ``10 GiB``, ``1.5GB`` or ``1048576``; case does not count
     :param setting: the setting's name, for the error
     :return: bytes
-    :raises SettingError: where it is anything else
+    :raises SettingError: if it is anything else
     """
     # A number of thousands of digits can't even be written down.
     text = str(value) if isinstance(value, str) or 0 <= value < 10**20 else "a number out of range"
@@ -37,7 +37,7 @@ def parse_flag(value: str | bool, setting: str) -> bool:
 
     :param value: the text, or the boolean itself
     :param setting: the setting's name, for the error
-    :raises SettingError: where it is anything else
+    :raises SettingError: if it is anything else
     """
     flag = _FLAGS.get(str(value).strip().lower())
     if flag is None:

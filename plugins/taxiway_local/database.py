@@ -78,7 +78,7 @@ class Server:
 
 
 def start(home: Home) -> Server:
-    """Start the server where it doesn't run; create its databases and grant rights where they are absent.
+    """Start the server where it doesn't run; create its databases and grant rights if they are absent.
 
     :raises ServerError: it can't be started, or another command is at it for too long
     """

@@ -117,7 +117,7 @@ def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
 
 
 def _test(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it where it fails."""
+    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it if it fails."""
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
     failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)

@@ -1,6 +1,6 @@
 """The text of ``.env``, which Docker Compose and the local commands share.
 
-Runs on the standard library alone: ``docker/make_env.py`` imports it on a machine where nothing is installed, and
+Runs on the standard library alone: ``docker/make_env.py`` imports it on a machine if nothing is installed, and
 every Python of the virtual environment when it starts.
 """
 

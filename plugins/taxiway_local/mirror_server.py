@@ -147,7 +147,7 @@ def serve(folder: Path, *, port: int = 0) -> Mirror:
     :param folder: laid out as the mirror: ``green/green_tripdata_2019-01.csv.gz``; files may come and change
     :param port: TCP port; 0 takes a free one
     :return: the mirror, which answers already
-    :raises InvalidArgumentError: where the folder is none, or the port can't be listened on
+    :raises InvalidArgumentError: if the folder is none, or the port can't be listened on
     """
     if not folder.is_dir():
         raise InvalidArgumentError(f"{folder} is not a folder: expected one that holds the mirror's files")
@@ -173,7 +173,7 @@ def serve(folder: Path, *, port: int = 0) -> Mirror:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve a folder from the command line until SIGINT or SIGTERM.
 
-    :param arguments: what follows the command's name; the process's own where none are given
+    :param arguments: what follows the command's name; the process's own if none are given
     :return: the exit code: 0, or 2 where an argument can't be used
     """
     parser = argparse.ArgumentParser(

@@ -69,7 +69,7 @@ def find(home: Home) -> Path | None:
 
 
 def start(home: Home) -> Path:
-    """Start the server where it doesn't run, and make its data folder where there is none.
+    """Start the server where it doesn't run, and make its data folder if there is none.
 
     :return: the socket's folder
     :raises ServerError: it can't be started
@@ -278,7 +278,7 @@ def _said(home: Home, error: Exception | None = None, lines: int = 15) -> list[s
 
 
 def _wheel() -> ModuleType:
-    """Import the wheel, only where it is needed: that costs more than looking for a server that runs."""
+    """Import the wheel, only if it is needed: that costs more than looking for a server that runs."""
     with warnings.catch_warnings():
         # It looks for a runtime folder that it doesn't need here.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")

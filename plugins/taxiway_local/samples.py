@@ -51,7 +51,7 @@ class SampleMonth:
     :param file_bytes: the file's length, in bytes
     :param sha256: digest of the file's bytes, in hex; differs from one zlib to another
     :param content_sha256: digest of the uncompressed bytes, in hex; the same everywhere
-    :param written: false where the file lay there already
+    :param written: false if the file lay there already
     """
 
     path: Path
@@ -116,7 +116,7 @@ def write_sample_month(
     :param revision: 0, or the number of a correction, which changes, drops and adds some rows of revision 0
     :param duplicates: whether a few rows of the file are duplicates, if it has 1000 or more
     :return: the sample, with its counts and digests
-    :raises InvalidArgumentError: where rows or revision is out of range
+    :raises InvalidArgumentError: if rows or revision is out of range
     """
     if rows < 1:
         raise InvalidArgumentError(f"{source.name} {month}: rows is {rows}: expected at least 1")
@@ -129,7 +129,7 @@ def write_sample_month(
         "generator": GENERATOR,
         "columns": [f"{column.header} {column.type}" for column in source.columns],
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
-        # Said only where it is so: samples that were made before it could be asked for stay valid.
+        # Said only if it is so: samples that were made before it could be asked for stay valid.
         **({} if duplicates else {"duplicates": False}),
     }
     memory = path.with_name(f".{path.name}.json")
@@ -236,7 +236,7 @@ def _corrected(rows: Iterator[Row], corrections: Mapping[int, str], at: int, val
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write sample months from the command line.
 
-    :param arguments: what follows the command's name; the process's own where none are given
+    :param arguments: what follows the command's name; the process's own if none are given
     :return: the exit code: 0, or 2 where an argument can't be used
     """
     parser = argparse.ArgumentParser(

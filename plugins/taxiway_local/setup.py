@@ -1,6 +1,6 @@
 """Sets the local installation up: settings, embedded Postgres, Airflow's metadata, connections.
 
-Every part is made only where it is absent, so a second call is quick and changes
+Every part is made only if it is absent, so a second call is quick and changes
 nothing that a person has edited.
 """
 

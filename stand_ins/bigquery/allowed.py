@@ -1,6 +1,6 @@
 """Expressions and queries: what is allowed of BigQuery's SQL.
 
-A node of the syntax tree passes only where its class is listed below, with every part of it that is set.
+A node of the syntax tree passes only if its class is listed below, with every part of it that is set.
 """
 
 from __future__ import annotations

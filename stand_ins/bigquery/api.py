@@ -72,7 +72,7 @@ class Api:
         ]  # fmt: skip
 
     def answer(self, request: Request) -> dict[str, Any] | None:
-        """The body of an answer; None where it has none.
+        """The body of an answer; None if it has none.
 
         :raises BigQueryError: for everything else than success
         """

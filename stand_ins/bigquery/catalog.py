@@ -194,7 +194,7 @@ class Catalog:
         """Make an empty table.
 
         :param resource: a table of the API with its reference and schema
-        :raises BigQueryError: where the name is taken or the definition contradicts itself
+        :raises BigQueryError: if the name is taken or the definition contradicts itself
         """
         check_fields(resource, TABLE_FIELDS, "table")
         name = TableName.from_reference(resource["tableReference"])

@@ -47,7 +47,7 @@ class Context:
     def find(self, node: exp.Table) -> Table:
         """The table that a statement names.
 
-        :raises BigQueryError: where there is none, or in another location
+        :raises BigQueryError: if there is none, or in another location
         """
         if not node.db and node.name.lower() in self.temporary:
             return self.temporary[node.name.lower()]

@@ -71,7 +71,7 @@ def check_fields(given: dict[str, Any], known: set[str], where: str) -> None:
     :param given: a JSON object of a request; values of None count as absent
     :param known: the fields that are read, or that make no difference here
     :param where: which object it is, for the message
-    :raises RefusedError: where there is another one
+    :raises RefusedError: if there is another one
     """
     unknown = sorted(name for name, value in given.items() if name not in known and value is not None)
     if unknown:

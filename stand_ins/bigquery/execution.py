@@ -243,7 +243,7 @@ def typed_query(prepared: Prepared, tree: exp.Expression) -> str:
 def execute(context: Context, statement: Statement) -> Result:
     """Carry out one statement.
 
-    :raises BigQueryError: where it is wrong, fails, or isn't understood
+    :raises BigQueryError: if it is wrong, fails, or isn't understood
     """
     from stand_ins.bigquery import changes, definitions
 

@@ -88,7 +88,7 @@ class Jobs:
 
         :param body: a job of the API with its configuration
         :return: the job, DONE where it was quick
-        :raises BigQueryError: where it can't begin: a bad configuration, an id that is taken
+        :raises BigQueryError: if it can't begin: a bad configuration, an id that is taken
         """
         check_fields(body, {"configuration", "jobReference", "kind", "statistics", "status", "etag", "id"}, "job")
         configuration = body["configuration"]

@@ -55,7 +55,7 @@ def _check_uri(uri: str) -> None:
 def fetch(uri: str) -> bytes:
     """The bytes of an object, as they are stored.
 
-    :raises BigQueryError: where there is none
+    :raises BigQueryError: if there is none
     """
     _check_uri(uri)
     host = os.environ.get("STORAGE_EMULATOR_HOST")

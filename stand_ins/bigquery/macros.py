@@ -125,7 +125,7 @@ _PLACES = decimal.Decimal("1e-38")
 
 
 def bignumeric_text(text: str | None) -> str | None:
-    """A text as BIGNUMERIC and as text again, for which DuckDB has no type; None where it is none."""
+    """A text as BIGNUMERIC and as text again, for which DuckDB has no type; None if it is none."""
     if text is None or re.fullmatch(_NUMBER, text) is None:
         return None
     exact = decimal.Context(prec=600, rounding=decimal.ROUND_HALF_UP)

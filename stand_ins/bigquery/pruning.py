@@ -14,7 +14,7 @@ def partition_filter(
 
     :param written: the table's name as it is written in the statement
     :param target: the written name of the table that the statement changes
-    :return: conditions on the partition column alone; None where all rows are needed
+    :return: conditions on the partition column alone; None if all rows are needed
     """
     column = table.partition_column
     if column is None:

@@ -30,7 +30,7 @@ _MEGABYTE = 1024 * 1024
 class QueryOutcome:
     """What a query job gave.
 
-    :param columns: name and GoogleSQL type of the result's columns; empty where there is no result
+    :param columns: name and GoogleSQL type of the result's columns; empty if there is no result
     :param children: the outcomes of a script's statements
     """
 
@@ -115,7 +115,7 @@ def run_query(
     :param seen: copies of tables as they were when the job began
     :param between: is called between two statements of a script, with how many are done: others may work then
     :param dry_run: only check it and say how many bytes it would process
-    :raises BigQueryError: where it fails; then nothing of a transaction has happened
+    :raises BigQueryError: if it fails; then nothing of a transaction has happened
     """
     check_fields(configuration, _FIELDS, "query")
     if configuration.get("useLegacySql", True):

@@ -21,7 +21,7 @@ def translate(tree: exp.Expression, resolve: Resolve, parameters: dict[str, str]
     """Make DuckDB's tree of BigQuery's.
 
     :param tree: checked; it is left as it is
-    :param resolve: DuckDB's name for a table, None where it isn't one but a name of the query's own WITH
+    :param resolve: DuckDB's name for a table, None if it isn't one but a name of the query's own WITH
     :param parameters: DuckDB's type of every parameter, by name in lower case
     """
 
@@ -166,7 +166,7 @@ _MAKERS: dict[type, Callable[[Any], exp.Expression]] = {
     exp.GroupConcat: _make_group_concat,
     exp.Chr: lambda node: _call("chr", exp.Cast(this=node.expressions[0], to=exp.DataType.build("INT"))),
     exp.RegexpLike: lambda node: _call("regexp_matches", node.this, node.expression),
-    # DuckDB's gives NULL if there are no rows.
+    # DuckDB's gives NULL if there aren't rows.
     exp.CountIf: lambda node: _call("coalesce", _call("count_if", node.this), exp.Literal.number(0)),
     exp.SafeFunc: lambda node: _call("bq_parse_datetime_or_null", *node.this.expressions),
     exp.Length: lambda node: _call("bq_length", node.this),

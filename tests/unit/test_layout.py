@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,19 @@ def test_the_benchmark_imports_what_its_row_says() -> None:
     tops = {name.partition(".")[0] for tree in trees for name in imported(tree)}
 
     assert tops - set(sys.stdlib_module_names) == ours | libraries
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in [*OWN.values(), ROOT / "bench" / "scale.py"]}), ids=str
+)
+def test_a_package_lists_its_modules(folder: Path) -> None:
+    index = re.findall(
+        r"^- ([a-z_, ]+):", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "", re.M
+    )
+    modules_there = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")}
+    packages_there = {path.parent.name for path in folder.glob("*/__init__.py")}
+
+    assert sorted(name for line in index for name in line.split(", ")) == sorted(modules_there | packages_there)
 
 
 def test_no_module_is_a_drawer_for_anything() -> None:

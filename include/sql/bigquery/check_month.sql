@@ -1,7 +1,8 @@
 {%- import "bigquery/_measures.sql" as measures -%}
--- Counts what is about to be published, for the month's balance, and measures what the source's checks ask for.
+-- Counts the rows that are about to be published, to check the month's balance, and takes the measures of the source's
+-- checks.
 -- Grain: one row; check_1 is the measure of the first check, and so on.
--- Parameters: rows_table (with its project and dataset), checks (those that are measured on a column); bound: filename,
+-- Parameters: rows_table (with its project and dataset), checks (of columns); bound: filename,
 -- month, first_moment, next_first_moment (of the month, as DATETIME).
 -- Twice: safe, it only reads.
 -- Shares are counted here and divided by the caller. They are of all rows.

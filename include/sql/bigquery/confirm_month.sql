@@ -1,4 +1,5 @@
--- Changes nothing: a job that takes the number of a month's next publication, for a run that finds its file published.
+-- Changes nothing. Its job takes the number of a month's next publication, because the run has found its file
+-- published.
 -- Grain: one row.
 -- Parameters: none.
 -- Twice: safe, it reads nothing and writes nothing.

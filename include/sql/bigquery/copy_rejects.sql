@@ -1,4 +1,4 @@
--- Gives an attempt the rejected lines that it goes on with: those of the attempt before it.
+-- Copies the rejected lines of the attempt before to the attempt that goes on with its rows.
 -- Grain: one row per line of the file.
 -- Parameters: dataset (with its project); bound: load_id, earlier_load_id (the attempt before).
 -- Twice: safe, a line that the attempt has already is not copied again.

@@ -1,10 +1,10 @@
 -- Creates the ledger, the rejects and the views of the attempts and of the months.
--- Grain: of load_events one row per thing that became of an attempt, of loads one row per attempt to load a month,
--- of rejected_rows one row per line that could not be read, of months one row per source, destination and month.
+-- Grain: load_events has one row per recorded event of an attempt; loads one row per attempt to load a month;
+-- rejected_rows one row per line that could not be read; months one row per source, destination and month.
 -- Parameters: dataset (with its project).
--- Twice: safe, tables are created only where they are absent, and the views are what they were.
--- What came last is told by numbers, not by times: a clock may go back between two attempts.
--- BigQuery changes rows slowly and in a queue, but adds them quickly and side by side: so events are only added.
+-- Twice: safe, tables are created only if they are absent, and the views are replaced by the same views.
+-- Numbers, not times, tell which event is the last: a clock may go back between two attempts.
+-- BigQuery changes rows slowly and in a queue, but adds them quickly and side by side: so loads only add events.
 CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     load_id STRING NOT NULL OPTIONS (description = 'The attempt'),
     load_number INT64 NOT NULL OPTIONS (description = 'Which attempt of the month it is, from 1, whatever clocks say; two that began at the same moment may share one'),

@@ -1,6 +1,6 @@
 {%- from "bigquery/_row_text.sql" import row_text, row_id -%}
--- Counts the published rows of a month, and the rows that somebody has changed since they were published: a row's id is
--- the MD5 of its values.
+-- Counts the published rows of a month, and the rows that somebody has changed since. It finds them because a row's id
+-- is the MD5 of its values.
 -- Grain: one row.
 -- Parameters: main_table (with its project and dataset), columns (those of the published file's layout), others (the
 -- rest, which are NULL); bound: month, filename (of the month's file).

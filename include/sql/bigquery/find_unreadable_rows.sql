@@ -1,12 +1,12 @@
 {%- from "bigquery/_row_text.sql" import field, is_readable -%}
 -- Finds the staged rows with a field that doesn't fit its column.
--- Grain: one row per unreadable row and its like: the fields as they were staged, in the source's order, and the first
--- column, by name, that can't be read.
+-- Grain: one row per group of equal unreadable rows: the fields as they were staged, in the source's order, and the
+-- first column, by name, that can't be read.
 -- Parameters: staging_table (with its project and dataset), columns; bound: most (how many to return at the most).
 -- Twice: safe, it only reads.
--- Integers may read 1.0; numbers are decimals, with or without an exponent, that NUMERIC holds exactly: 29 digits before
--- the point and 9 behind it; timestamps are YYYY-MM-DD HH:MM:SS, on days and at times that exist; a text is neither \N
--- nor holds U+001F, for these mark NULL and the end of a field in the text that a row's id is made from.
+-- Integers may read 1.0. Numbers are decimals, with or without an exponent, that NUMERIC holds exactly: 29 digits
+-- before the point and 9 after it. Timestamps are YYYY-MM-DD HH:MM:SS, on days and at times that exist. A text isn't \N
+-- and has no U+001F, because these mark NULL and the end of a field in the text that a row's id is made from.
 WITH fields AS (
     SELECT
 {%- for column in columns %}

@@ -1,6 +1,6 @@
--- Brings a month of the main table to the state of its file, in one statement: rows that went are deleted, rows that
--- came are inserted, rows whose values were changed by hand get the values of the file.
--- Grain: one row per row of the file; a row that stays is not touched.
+-- Makes a month of the main table equal to its file, in one statement. Rows that the file lacks are deleted, and new
+-- rows are inserted. Rows whose values were changed by hand get the values of the file.
+-- Grain: one row per row of the file; a row that is the same in both is not touched.
 -- Parameters: main_table, rows_table (with their project and dataset), columns, month (YYYY-MM-DD, its first day).
 -- Twice: safe, the second time nothing differs.
 -- The month is written into the statement as a constant, on every way to the main table: BigQuery then reads and

@@ -1,4 +1,4 @@
--- Gives the rows of a month the unpacked file's name, where an earlier version wrote the downloaded file's.
+-- Gives the rows of a month the unpacked file's name, if version 0.1.0 wrote the downloaded file's name.
 -- Grain: the rows of one month.
 -- Parameters: main_table (with its project and dataset), month (YYYY-MM-DD, its first day).
 -- Twice: safe, a name without .gz stays as it is.

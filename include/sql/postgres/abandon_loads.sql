@@ -3,9 +3,10 @@
 -- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at
 -- which an attempt is over, an interval).
 -- Twice: safe.
--- A step at work holds a lock as long as its session lives (begin_step.sql): where it is free, the worker is gone.
--- Between two steps there is no such lock, and only time tells. A row that somebody has locked is being worked on.
--- A lock's bigint key lies in pg_locks in two halves.
+-- A step at work holds a lock as long as its session lives (begin_step.sql). If the lock is free, the worker is gone.
+-- Between two steps no session holds the lock; then only the age of the attempt counts. A row that somebody has locked
+-- is being worked on.
+-- pg_locks shows a lock's bigint key in two halves.
 UPDATE taxiway.loads
 SET
     state = 'abandoned',

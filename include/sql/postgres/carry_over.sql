@@ -1,8 +1,9 @@
--- Finds what a new partition takes over from the main table, so that it can be attached, and is like one that the
--- main table would have made itself: CHECK and NOT NULL, defaults, statistics, storage, tablespace, replica identity.
+-- Finds what a new partition takes over from the main table: CHECK and NOT NULL, defaults, statistics, storage,
+-- tablespace, replica identity. With these it can be attached, and equals a partition that Postgres itself would
+-- create.
 -- Grain: one row with the clauses of ALTER TABLE, in one text.
--- Parameters: bound: table_name (the main table with its schema), partition_index (its unique index, without a schema; NULL for a
--- table that gets none).
+-- Parameters: bound: table_name (the main table with its schema), partition_index (its unique index, without a schema;
+-- NULL if the table gets no index).
 -- Twice: safe, it only reads.
 -- Indexes, keys and triggers for each row come with ATTACH PARTITION. A publication can't tell which row is deleted
 -- unless an index names the rows.

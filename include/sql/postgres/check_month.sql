@@ -1,8 +1,8 @@
 {%- import "postgres/_measures.sql" as measures -%}
--- Counts what is about to be published, for the month's balance, measures what the source's checks ask for, and counts
--- the rows that break a constraint of the main table.
+-- Counts the rows that are about to be published, to check the month's balance, and the rows that break a constraint of
+-- the main table. Takes the measures of the source's checks.
 -- Grain: one row.
--- Parameters: rows_table, checks (those that are measured on a column), broken (conditions, each true of a row that
+-- Parameters: rows_table, checks (of columns), broken (conditions, each true of a row that
 -- breaks a constraint); bound: filename, first_day (of the month), next_first_day.
 -- Twice: safe, it only reads.
 -- A share is of all rows.

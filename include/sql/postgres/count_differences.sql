@@ -1,4 +1,4 @@
--- Counts where a published month and its file differ.
+-- Counts the differences between a published month and its file.
 -- Grain: one row.
 -- Parameters: differences_table (as find_differences leaves it).
 -- Twice: safe, it only reads.

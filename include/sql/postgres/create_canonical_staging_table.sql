@@ -1,15 +1,17 @@
 {%- from "postgres/_row_text.sql" import row_text -%}
 -- Creates the staging table of one run for canonical CSV: COPY gives its rows their types, their unique_row_id, their
--- filename and their month, and the table can become a partition. Rows lie in any order.
+-- filename and their month, and the table can become a partition. The rows are in any order.
 -- Grain: one row per row of the file; duplicate rows still share an id (number_duplicate_rows).
 -- Parameters: staging_table, columns, id_columns (those of the file's layout); bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
--- A text is shorter than a timestamp here, so that none can pass for one (CanonicalRows); adopt_canonical_rows lifts this.
+-- A text is shorter than a timestamp here, so that no text can pass for a timestamp (CanonicalRows);
+-- adopt_canonical_rows lifts this.
 DROP TABLE IF EXISTS {{ staging_table }};
 DROP FUNCTION IF EXISTS {{ staging_table }};
 
--- A generated column takes an immutable function only. A function that writes a timestamp as text is not immutable: it
--- follows the session's DateStyle, which every session of a load sets to the same value. So the function gets its body
+-- A generated column takes an immutable function only. A function that writes a timestamp as text is not immutable,
+-- because it follows the session's DateStyle. Every session of a load sets that to the same value. So the function gets
+-- its body
 -- afterwards. It is stable then, so Postgres writes it into the statement that uses it, which makes it quick.
 CREATE FUNCTION {{ staging_table }}(
 {%- for column in id_columns %}

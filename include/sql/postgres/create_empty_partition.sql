@@ -1,4 +1,4 @@
--- Creates the partition of a month without its rows, for a main table of which somebody waits for inserts.
+-- Creates the partition of a month without its rows, if a trigger or a publication of the main table needs inserts.
 -- Grain: one table.
 -- Parameters: rows_table, partition_name, partition_index.
 -- Twice: runs once, under the month's lock, and only if the partition is absent.

@@ -1,9 +1,9 @@
 -- Creates Taxiway's own schemas, the ledger, the rejects and the view of the months.
--- Grain: of the ledger one row per attempt to load a month; of the rejects one row per line that could not be
--- read; of the view one row per source, destination and month.
+-- Grain: the ledger has one row per attempt to load a month; the rejects one row per line that could not be read; the
+-- view one row per source, destination and month.
 -- Parameters: none.
--- Twice: safe, everything is created only where it is absent; the caller holds the lock on definitions.
--- CREATE SCHEMA IF NOT EXISTS would ask for the right to create schemas even where they are there.
+-- Twice: safe, everything is created only if it is absent; the caller holds the lock on definitions.
+-- CREATE SCHEMA IF NOT EXISTS would require the right to create schemas even if they exist.
 DO $schemas$
 BEGIN
     IF TO_REGNAMESPACE('taxiway') IS NULL THEN

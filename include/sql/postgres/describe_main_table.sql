@@ -1,6 +1,6 @@
--- Describes what has the main table's name, whatever made it.
+-- Describes the relation that has the main table's name, of whatever kind.
 -- Grain: one row with the kind of relation (p: partitioned table), its columns with their types, and what it is
--- partitioned by; or none.
+-- partitioned by; no row if there is no such relation.
 -- Parameters: bound: table_name (with its schema).
 -- Twice: safe, it only reads.
 SELECT

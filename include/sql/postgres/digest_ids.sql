@@ -1,4 +1,4 @@
--- Sums up the ids of a published month, in up to 256 parts: those that begin with the same two digits.
+-- Sums up the ids of a published month, in up to 256 parts: ids that begin with the same two digits are one part.
 -- Grain: one row per part: how many ids it has, and their digest (MD5 of the ids, sorted, joined with line feeds).
 -- Parameters: main_table; bound: month.
 -- Twice: safe, it only reads.

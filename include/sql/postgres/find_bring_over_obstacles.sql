@@ -1,6 +1,6 @@
 -- Finds what somebody has made of an earlier version's main table that can't be brought over with it.
--- Grain: one row per obstacle: what it is, the statement that removes it, and the one that makes it again afterwards, or
--- NULL.
+-- Grain: one row per obstacle: what it is, the statement that removes it, and the statement that creates it again
+-- afterwards, or NULL.
 -- Parameters: bound: table_name (the main table with its schema).
 -- Twice: safe, it only reads.
 -- In the order in which the statements can run: what depends on something comes before it.
@@ -62,7 +62,7 @@ dependents AS (
         ON depending.classid = 'pg_catalog.pg_rewrite'::regclass AND depending.objid = rewriting.oid
     LEFT JOIN pg_catalog.pg_class AS depending_relation ON rewriting.ev_class = depending_relation.oid
     WHERE
-        -- What belongs to the table itself is looked at by its kind.
+        -- Objects that belong to the table itself are found by their kind.
         depending.classid <> 'pg_catalog.pg_publication_rel'::regclass
         AND rewriting.ev_class IS DISTINCT FROM filenames.oid
         AND NOT EXISTS (

@@ -1,5 +1,5 @@
 -- Finds the default partition of the main table.
--- Grain: one row with its name, quoted and with its schema; or none.
+-- Grain: one row with its name, quoted and with its schema; no row if there is none.
 -- Parameters: bound: table_name (the main table with its schema).
 -- Twice: safe, it only reads.
 SELECT partdefid::regclass::text AS default_partition

@@ -1,6 +1,6 @@
--- Finds where a published month and its file differ, on all cores: a statement that changes rows uses one core only.
--- Grain: one row per row that the month has and the file has not, or the other way round; or per row that both have,
--- with other values.
+-- Finds the rows in which a published month and its file differ, on all cores: a statement that changes rows uses one
+-- core only.
+-- Grain: one row per row that only the month or only the file has, or that both have with other values.
 -- Parameters: differences_table, rows_table, partition (with its schema), columns, compare_values (whether rows of the
 -- same id may have other values).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.

@@ -2,7 +2,7 @@
 -- Grain: one row per index: the statement that makes it again.
 -- Parameters: bound: partition (with its schema).
 -- Twice: safe, it only reads.
--- An index that belongs to one of the main table is made again when the partition is attached.
+-- If an index belongs to an index of the main table, Postgres creates it again when the partition is attached.
 SELECT DISTINCT PG_GET_INDEXDEF(of_partition.indexrelid) AS definition
 FROM pg_catalog.pg_index AS of_partition
 INNER JOIN pg_catalog.pg_attribute AS attribute

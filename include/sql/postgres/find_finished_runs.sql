@@ -1,7 +1,7 @@
 -- Finds other runs of a month that are over.
 -- Grain: one row per run.
--- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at which
--- a run that hasn't ended can't go on), longest_pause (after which one that failed can't come back): intervals.
+-- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at which a run that
+-- hasn't ended can't continue), longest_pause (time after which a failed run can't continue): intervals.
 -- Twice: safe, it only reads.
 SELECT latest.run_id
 FROM (

@@ -1,11 +1,11 @@
 -- Finds the foreign key of another table that keeps rows of a main table from being changed.
--- Grain: one row with the table and the constraint as ALTER TABLE names them; or none if it is the main table's own,
--- refers to another table, or isn't there any more.
+-- Grain: one row with the table and the constraint as ALTER TABLE names them. No row if the constraint is the main
+-- table's own, refers to another table, or is gone.
 -- Parameters: bound: table_name (the main table with its schema), schema_name, holder_name, constraint_name (as an error
 -- of Postgres names the table with the foreign key, and the constraint).
 -- Twice: safe, it only reads.
--- For each partition that a foreign key refers to, and for each that has one, Postgres makes a constraint of its own:
--- only the one that it was made of can be dropped.
+-- Postgres creates one more constraint for each partition that has a foreign key or is referred to by one. Only the
+-- constraint that they come from can be dropped.
 WITH RECURSIVE origin AS (
     SELECT
         definition.oid,

@@ -1,5 +1,5 @@
 -- Finds the last attempt of a run to load a month, and locks it.
--- Grain: one row, or none.
+-- Grain: one row, or no row.
 -- Parameters: bound: source, month, destination, run_id.
 -- Twice: safe, it only reads.
 SELECT

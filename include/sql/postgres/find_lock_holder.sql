@@ -1,8 +1,8 @@
--- Finds who holds an advisory lock of this database, and what that session does.
--- Grain: one row, or none where it has been released meanwhile.
+-- Finds the session that holds an advisory lock of this database, and what it does.
+-- Grain: one row; no row if the lock has been released meanwhile.
 -- Parameters: bound: lock_name.
 -- Twice: safe, it only reads.
--- A lock's bigint key lies in pg_locks in two halves. Of a COPY, only its progress tells whether data arrives.
+-- pg_locks shows a lock's bigint key in two halves. Of a COPY, only its progress tells whether data arrives.
 SELECT
     held.pid,
     activity.usename::text AS role_name,

@@ -1,5 +1,5 @@
 -- Finds the table that has a name, or whose index has it.
--- Grain: one row with the table, or with NULL where the name is free.
+-- Grain: one row with the table, or with NULL if the name is free.
 -- Parameters: bound: table_name (with its schema).
 -- Twice: safe, it only reads.
 SELECT COALESCE(of_index.indrelid, named.found)::regclass::text AS holder

@@ -1,5 +1,5 @@
--- Finds what somebody has made of the main table, or of a month's partition, that keeps the month from being published,
--- or that would not hold for its rows.
+-- Finds objects on the main table or on a month's partition that keep the month from being published, or that would not
+-- hold for its rows.
 -- Grain: one row per obstacle: what it is, and the statement that removes it.
 -- Parameters: bound: table_name (the main table with its schema), month (its first day).
 -- Twice: safe, it only reads.

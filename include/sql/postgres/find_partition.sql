@@ -1,5 +1,6 @@
 -- Finds the partition of a month, whatever its name.
--- Grain: one row with its name, quoted and with its schema, and whether a unique index is on its ids; or none.
+-- Grain: one row with its name, quoted and with its schema, and whether a unique index is on its ids; no row if there
+-- is no partition.
 -- Parameters: bound: table_name (the main table with its schema), month (its first day).
 -- Twice: safe, it only reads.
 SELECT
@@ -14,7 +15,7 @@ SELECT
             AND of_child.indisunique
             AND of_child.indisvalid
             AND of_child.indpred IS NULL
-            -- One column and no other, and none that is only carried along.
+            -- One column and no other, also no included column.
             AND of_child.indkey::text = id_column.attnum::text
     ) AS has_unique_ids
 FROM pg_catalog.pg_inherits AS inheritance

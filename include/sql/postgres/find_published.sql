@@ -1,6 +1,6 @@
--- Finds what a month's published rows were loaded from, and the last attempt that fetched that file: to publish it, or
--- to find it published already.
--- Grain: one row, or none.
+-- Finds what a month's published rows were loaded from, and the last attempt that downloaded that file, whether it
+-- published the file or found it published.
+-- Grain: one row, or no row.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe, it only reads.
 -- By key and not by time: a clock may go back between two loads. Only the last publication has a digest

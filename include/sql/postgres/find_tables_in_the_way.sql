@@ -1,10 +1,11 @@
--- Finds the tables beside the main table by which a session can keep a step from going on.
+-- Finds the other tables, apart from the main table, on which a lock can keep a step waiting.
 -- Grain: one row per table, with the weakest mode of a lock that does so.
--- Parameters: bound: table_name (the main table with its schema), publishes (whether the step is the one that publishes
--- the month), attaches (whether that step attaches a new partition).
+-- Parameters: bound: table_name (the main table with its schema), publishes (whether the step publishes the month),
+-- attaches (whether that step attaches a new partition).
 -- Twice: safe, it only reads.
--- To attach a partition, Postgres locks the default partition as a whole, and keeps others from writing to the tables
--- that a foreign key connects with the main table, either way. To write rows, it locks rows of these. The definition of
+-- To attach a partition, Postgres locks the whole default partition. It also keeps other sessions from writing to
+-- tables that a foreign key connects with the main table, in either direction. To write rows, it locks rows of these.
+-- The definition of
 -- a partition can't be read while a session has it for itself.
 WITH RECURSIVE connected AS (
     SELECT unnested.table_id

@@ -1,12 +1,12 @@
 {%- from "postgres/_readable.sql" import is_readable, unreadable -%}
 -- Finds the fields of staged rows that don't fit the source's columns.
--- Grain: one row per unreadable field of the first rows that have one, in the order of the file; line_number counts the
+-- Grain: one row per unreadable field of the first unreadable rows, in the order of the file; line_number counts the
 -- header as line 1.
 -- Parameters: staging_table, columns; bound: most (rows to return at the most), longest (characters
 -- of a field to return).
 -- Twice: safe, it only reads.
--- Rows are looked at first, on all cores; only where one is unreadable, all of them are numbered, and only the fields
--- of unreadable rows are looked at again: the planner would look at those of every row before it joins.
+-- Whole rows are checked first, on all cores. Only if one is unreadable, all rows are numbered, and the fields of the
+-- unreadable rows are checked. Without this order, the planner would check the fields of every row before it joins.
 WITH unreadable AS MATERIALIZED (
     SELECT ctid AS _row_address
     FROM {{ staging_table }}

@@ -1,4 +1,4 @@
--- Takes the digest from the ledger's earlier publications of a month: it tells of the partition as it is no longer.
+-- Removes the digest from the ledger's earlier publications of a month: it describes a partition that has changed.
 -- Grain: the rows of the ledger of one month.
 -- Parameters: bound: source, month, destination.
 -- Twice: safe. It runs in the transaction that publishes the month, under the month's lock.

@@ -1,10 +1,10 @@
--- Lets the role taxiway_reader, where there is one, read Taxiway's tables and views, partitions each by itself too.
+-- Lets the role taxiway_reader, if it exists, read Taxiway's tables and views, and each partition by itself.
 -- Grain: the tables, the views, and their partitions.
 -- Parameters: tables (with their schemas).
--- Twice: safe, a right is granted only where it is missing: a grant collides with whatever else changes the table.
--- Nothing is locked but what gets its right: somebody may be busy with another month's partition for long.
--- Where another role owns a table, granting is for that role to do. The policies of a main table (row level security)
--- don't hold for who reads a partition by itself: its partitions are read through it.
+-- Twice: safe, a right is granted only if it is missing, because a grant conflicts with other changes of the table.
+-- Only tables that get a right are locked, because another session may hold another month's partition for long.
+-- If another role owns a table, that role must grant the right. The policies of a main table (row level security) don't
+-- hold for a reader of the partition itself. So its partitions can be read through the main table only.
 DO $reader$
 DECLARE
     unreadable regclass;

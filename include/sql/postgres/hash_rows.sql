@@ -1,6 +1,7 @@
 {%- from "postgres/_row_text.sql" import as_type, row_text -%}
--- Gives rows that were staged as text their types, their unique_row_id, their filename and their month, in parallel, and
--- makes them fit to become a partition: NOT NULL, and the proof that every row is of this file, so that attaching needs no scan.
+-- Gives rows that were staged as text their types, their unique_row_id, their filename and their month, in parallel.
+-- The table can become a partition: it has NOT NULL, and a constraint that every row is of this file, so attaching
+-- needs no scan.
 -- Grain: one row per row of the file; duplicate rows still share an id (number_duplicate_rows).
 -- Parameters: rows_table, staging_table, columns, id_columns (those of the file's layout); bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.

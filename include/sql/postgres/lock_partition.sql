@@ -1,7 +1,8 @@
--- Keeps others from writing to a partition, indexing or detaching it until the transaction ends; readers go on.
--- Grain: the main table, which is only kept as it is, and one partition; in the order in which whoever detaches it locks.
+-- Keeps other sessions from writing to a partition, indexing or detaching it until the transaction ends. Readers aren't
+-- blocked.
+-- Grain: the main table, whose definition is locked, and one partition. The order is the same as in DETACH PARTITION.
 -- Parameters: main_table, partition (with its schema).
--- Twice: safe, who has the lock has it.
+-- Twice: safe, the session holds the locks already.
 LOCK TABLE ONLY public.{{ main_table }} IN ACCESS SHARE MODE;
 
 LOCK TABLE {{ partition }} IN SHARE ROW EXCLUSIVE MODE

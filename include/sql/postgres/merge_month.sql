@@ -1,5 +1,5 @@
--- Brings a published month to the state of its file: rows that went are deleted, rows that came are inserted, and rows
--- with the same id and other values are updated.
+-- Makes a published month equal to its file. Rows that the file lacks are deleted, new rows are inserted, and rows with
+-- the same id and other values are updated.
 -- Grain: one row with how many were inserted, deleted and updated, and how many had to be updated. A row that stays is
 -- not touched, so readers are never blocked.
 -- Parameters: differences_table (as find_differences leaves it), rows_table, partition (with its schema), columns.

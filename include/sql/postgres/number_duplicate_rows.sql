@@ -3,7 +3,7 @@
 -- Grain: updates the second and later duplicates only.
 -- Parameters: rows_table, id_columns (those of the file's layout), named (whether the duplicate ids are given; else every row is read); bound:
 -- duplicate_ids (as text).
--- Twice: runs once, in the transaction that made the rows or in the one that publishes them, and goes with it.
+-- Twice: runs once, in the transaction that made the rows or publishes them, and is rolled back with it.
 WITH numbered AS (
     SELECT
         ctid AS _row_address,

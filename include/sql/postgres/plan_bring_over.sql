@@ -1,5 +1,5 @@
--- Writes the statements that give a main table's successor of the same name what an earlier version's table has: views
--- read it, and indexes, triggers, policies, rights and so on are made again.
+-- Writes the statements that give the new main table, of the same name, what the table of version 0.1.0 has. Views read
+-- the new table, and indexes, triggers, policies, rights and so on are created again.
 -- Grain: one row per statement: whether it runs while the earlier table is still there, under another name, and the
 -- statement.
 -- Parameters: bound: table_name (the main table with its schema).
@@ -198,7 +198,7 @@ statements AS (
 
     UNION ALL
 
-    -- Last, for the new owner may be another role than the one that grants.
+    -- This comes last, because the new owner may be another role than the one that grants.
     SELECT
         3 AS position,
         FORMAT('ALTER TABLE %%s OWNER TO %%I', main.name, PG_GET_USERBYID(main.relowner)) AS statement

@@ -1,9 +1,9 @@
 -- Records in the ledger what a step of an attempt found, or how the attempt ended.
 -- Grain: one row of the ledger.
--- Parameters: columns (those of the ledger that the step knows); bound: load_id, state and the columns' values.
+-- Parameters: columns (the ledger's columns that the step knows); bound: load_id, state and the columns' values.
 -- Twice: safe.
 -- A finished attempt is never reopened. A worker that was taken for dead, but lives, may only publish the month, or
--- record why it couldn't. An attempt that ended well stays so, whatever happens to its last step afterwards.
+-- record why it couldn't. If an attempt ended well, an error of its last step doesn't change that.
 UPDATE taxiway.loads
 SET
 {%- for column in columns %}

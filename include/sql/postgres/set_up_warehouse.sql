@@ -1,7 +1,7 @@
 -- Prepares a database to be the warehouse: the loader's schemas and rights, and the role that can only read.
 -- Grain: the database that the session is connected to.
 -- Parameters: none. Whoever administers the server runs it as it stands, by psql too: docs/security.md.
--- Twice: safe, what is there stays; a database that belonged to the loader goes over to whoever runs this.
+-- Twice: safe, what is there stays; a database that belonged to the loader gets the role that runs this as its owner.
 DO $roles$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'taxiway') THEN
@@ -35,8 +35,8 @@ BEGIN
     END IF;
     EXECUTE 'REVOKE ALL ON DATABASE ' || warehouse || ' FROM PUBLIC, taxiway, taxiway_reader';
     EXECUTE 'GRANT CONNECT ON DATABASE ' || warehouse || ' TO taxiway, taxiway_reader';
-    -- By default, the schema named as the role comes first: what somebody creates or asks for by a short name would be
-    -- beside the ledger, and hide the main table of that name.
+    -- By default, the schema named like the role comes first. A table created by a short name would then be in the
+    -- ledger's schema, and hide the main table of that name.
     IF NOT EXISTS (
         SELECT
         FROM pg_catalog.pg_db_role_setting AS given, UNNEST(given.setconfig) AS setting
@@ -73,7 +73,7 @@ GRANT USAGE, CREATE ON SCHEMA public TO taxiway;
 GRANT USAGE ON SCHEMA public, taxiway TO taxiway_reader;
 
 -- What the loader made before the role that reads was there; what it makes from now on, it grants itself.
--- Only where the right is missing: a grant collides with a load that changes the same table.
+-- Only if the right is missing: a grant conflicts with a load that changes the same table.
 DO $tables$
 DECLARE
     unreadable regclass;

@@ -1,4 +1,4 @@
--- Counts the rows of a partition, and sums up who wrote them: whatever changes a row leaves another sum.
+-- Counts the rows of a partition, and sums up which transactions wrote them: every change of a row leaves another sum.
 -- Grain: one row with the number of rows and a digest.
 -- Parameters: partition (with its schema); bound: partition_name (the same, as a value), column_names (those that the
 -- rows were loaded with: a column that the source has gained since is NULL, and leaves the digest as it is).

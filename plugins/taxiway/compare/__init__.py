@@ -1,1 +1,4 @@
-"""Compares the published months of two warehouses: comparison. It knows no Airflow, and no warehouse."""
+"""Compares the published months of two warehouses. It knows no Airflow, and no warehouse.
+
+- comparison: rows, sums and ids of a month
+"""

@@ -25,7 +25,7 @@ class Compared:
     :param same: rows of the months that agree, by source and month
     :param differences: what differs, in words, one text a month
     :param unsettled: what differs while a load changes it, in words
-    :param not_compared: months that only one warehouse holds, or that wait for one of them, in words
+    :param not_compared: months that only one warehouse holds, or that one warehouse still has to load, in words
     """
 
     same: dict[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def compare_months(
     :param right: the other one
     :param source: the source
     :param months: which ones; None for every one that both hold
-    :param same_file_only: whether a month of which the two hold different files waits, and isn't compared
+    :param same_file_only: whether to leave out a month if the two hold different files of it
     """
     both = left, right
     held = _held(both, source)
@@ -108,7 +108,7 @@ def _held(warehouses: Sequence[PublishedMonths], source: Source) -> list[Mapping
 def _why_not(
     warehouses: Sequence[PublishedMonths], files: Sequence[Recorded | None], *, same_file_only: bool
 ) -> str | None:
-    """Say why a month isn't compared; None where it is."""
+    """Say why a month isn't compared; None if it is compared."""
     lacking = [warehouse.name for warehouse, file in zip(warehouses, files, strict=True) if file is None]
     if lacking:
         return f"not published in {' and '.join(lacking)}"

@@ -1,2 +1,12 @@
-"""How a file gets here: download (a month's file), transfer, mirror_client, mirror_address, validators, refusals,
-size_limits, cache, month_file (the file as a later step finds it)."""
+"""How a file gets here.
+
+- cache: the folder of verified files and of transfers that aren't complete
+- download: fetches a month's file into the cache
+- mirror_address: reads the address of a mirror
+- mirror_client: GET requests to a mirror
+- month_file: reads the downloaded file in a later step
+- refusals: what an answer means that isn't the file
+- size_limits: how large a source's file may be
+- transfer: one file's way from the mirror into the cache
+- validators: ETag and Last-Modified
+"""

@@ -1,12 +1,12 @@
-"""The folder of files that were fetched and verified, and of those that are on their way.
+"""The folder of verified files and of transfers that aren't complete.
 
-A mirror has a folder of its own, named by its host and a hash of its address; below
-it a file lies under its path at the mirror. Beside ``<file>`` stand:
+A mirror has a folder of its own, named by its host and a hash of its address. In it a file has the same path as at the
+mirror. Beside ``<file>`` stand:
 
 - ``<file>.json``, its record: where it came from, its validators, size and SHA-256;
 - ``<file>.part`` and ``<file>.part.json``, a transfer that isn't complete;
-- ``<file>.lock``, locked by the process that works on the file; it stays, empty,
-  for taking a lock file away would let two processes lock at once.
+- ``<file>.lock``, locked by the process that works on the file; it stays, empty, because removing a lock file would let
+  two processes lock at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PartialFile:
 
     :param validators: of the version that it is a part of
     :param encoding: the answer's Content-Encoding, or an empty text
-    :param total: bytes of the whole, where the mirror said so
+    :param total: bytes of the whole, if the mirror announced them
     :param size: bytes that are there
     """
 
@@ -84,12 +84,12 @@ class CacheSlot:
 
     @property
     def part(self) -> Path:
-        """What has come of a transfer so far."""
+        """What a transfer has received so far."""
         return self._beside(".part")
 
     @property
     def unwrapped(self) -> Path:
-        """Where a second compression of the ``.part`` is undone, on the way to taking its place."""
+        """The file in which a second compression of the ``.part`` is undone before it is put in place."""
         return self._beside(".part.new")
 
     @contextmanager
@@ -97,7 +97,7 @@ class CacheSlot:
         """Keep every other process off this file; the operating system unlocks it when this one ends.
 
         :param timeout: seconds to wait for another process
-        :raises filelock.Timeout: where the other one works on it still
+        :raises filelock.Timeout: if the other process still works on the file
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._beside(".lock"))
@@ -114,7 +114,7 @@ class CacheSlot:
             lock.release()
 
     def stored(self) -> StoredFile | None:
-        """Return the file's record, where the file on disk is the one that was verified: size and SHA-256 hold."""
+        """Return the file's record if the file on disk is the verified one: size and SHA-256 fit."""
         document = _read_json(self._beside(".json"))
         try:
             validators = Validators.from_dict(document["validators"])
@@ -132,7 +132,7 @@ class CacheSlot:
             return None
 
     def partial(self) -> PartialFile | None:
-        """Return what an earlier transfer left, where more can be appended to it safely."""
+        """Return what an earlier transfer left, if more can be appended to it safely."""
         document = _read_json(self._beside(".part.json"))
         try:
             size = self.part.stat().st_size
@@ -145,7 +145,7 @@ class CacheSlot:
 
     def begin(self, part: PartialFile) -> None:
         """Start a transfer: an empty ``.part``, and its record."""
-        # Emptied first: at no time may a record stand beside bytes of another version.
+        # Emptied first: a record must never be next to bytes of another version.
         self.part.write_bytes(b"")
         _write_json(self._beside(".part.json"), asdict(part))
 
@@ -182,7 +182,7 @@ class CacheSlot:
 
         :param files: of :attr:`part_files` or :attr:`stored_files`
         :param unused_since: seconds since the epoch
-        :return: bytes set free; None where they were left
+        :return: bytes that were freed; None if the files were left
         """
         try:
             with self.locked(timeout=0):
@@ -214,7 +214,7 @@ class CacheSlot:
 class Cache:
     """A cache folder with a limit.
 
-    :param folder: where it is; made when first needed
+    :param folder: its path; it is created when first needed
     :param limit_bytes: what its files may take up together, in bytes
     :param keep_seconds: a file used more recently than that is never evicted
     """
@@ -296,7 +296,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    """Read a record; one that can't be read is as good as none."""
+    """Read a record; None if it can't be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

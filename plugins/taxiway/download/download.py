@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 class Download:
     """A month's file, fetched and verified.
 
-    :param path: where it lies
-    :param url: where it came from, without credentials
+    :param path: its path in the cache
+    :param url: its address, without credentials
     :param etag: the mirror's ETag, as it came
     :param last_modified: the mirror's Last-Modified, as it came
     :param size: bytes of the ``.gz`` file
@@ -79,23 +79,23 @@ def download_month(
     read_timeout: float = READ_TIMEOUT,
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Download:
-    """Fetch a month's file, or take it from the cache where the mirror's is unchanged.
+    """Fetch a month's file, or take it from the cache if the mirror's is unchanged.
 
     :param session: carries the mirror's auth, headers, proxies and certificates
     :param base_url: the mirror's address; the source's path follows it
     :param source: whose file
     :param month: which month
-    :param cache: where it is kept; other files may leave it afterwards
+    :param cache: the folder that keeps the file; other files may be deleted from it afterwards
     :param use_cache: False fetches the file whatever the cache holds
     :param connect_timeout: seconds to wait for a connection
     :param read_timeout: seconds to wait for the next bytes
     :param lock_timeout: seconds to wait for another process that fetches the same file
     :return: the verified file
-    :raises MonthNotFoundError: if the mirror has no such file, or none that it may show: 404, 410, or a storage's 403
-    :raises InvalidFileError: where what came whole is no sound gzip file
-    :raises FileTooLargeError: where it is larger than the source allows, as it comes or unpacked
-    :raises RetryAfterTooLongError: where the mirror asks to wait longer than a task waits between two tries
-    :raises DownloadRefusedError: where the mirror, or a rule about redirects, refuses
+    :raises MonthNotFoundError: if the mirror has no such file, or may not show it: 404, 410, or a storage's 403
+    :raises InvalidFileError: if the complete file isn't a sound gzip file
+    :raises FileTooLargeError: if it is larger than the source allows, packed or unpacked
+    :raises RetryAfterTooLongError: if the mirror asks to wait longer than a task waits between two tries
+    :raises DownloadRefusedError: if the mirror, or a rule about redirects, refuses
     :raises DownloadError: for everything that a retry may fix, a full disk included
     """
     subject = f"{source.name} {month}"

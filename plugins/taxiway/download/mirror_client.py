@@ -1,8 +1,8 @@
 """GET requests to a mirror, with what a mirror may and may not do.
 
-Redirects are followed here and not by requests, for three rules that it lacks: they
-lead to known hosts only, never from https to http, and no credential of the mirror
-(auth, headers of the connection, client certificate, cookie) reaches another host.
+This module follows redirects itself, because requests lacks three rules. They lead to known hosts only, and never from
+https to http. No credential of the mirror (auth, headers of the connection, client certificate, cookie) reaches another
+host.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Mirror:
         :param session: carries the mirror's auth, headers, proxies and certificates
         :param base_url: the mirror's address; a user and password in it are used as basic auth
         :param subject: the source and the month, for errors: ``green 2019-03``
-        :param allowed_hosts: hosts that the mirror may redirect to, besides itself
+        :param allowed_hosts: other hosts that the mirror may redirect to
         :param connect_timeout: seconds to wait for a connection
         :param read_timeout: seconds to wait for the next bytes of an answer
-        :raises DownloadRefusedError: where the address can't be used
+        :raises DownloadRefusedError: if the address can't be used
         """
         self.session = session
         self.subject = subject
@@ -95,8 +95,8 @@ class Mirror:
         :param url: from :meth:`url`
         :param headers: of this request; they go to other hosts too
         :return: an answer with any status but a redirect's; the caller closes it
-        :raises DownloadError: where no answer came
-        :raises DownloadRefusedError: where a redirect leads where it must not
+        :raises DownloadError: if no answer came
+        :raises DownloadRefusedError: if a redirect leads to a host that isn't allowed
         """
         target = url
         for _ in range(MAX_REDIRECTS + 1):
@@ -139,7 +139,7 @@ class Mirror:
 
     def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         session = self.session
-        # From the mirror's own session only where the request goes to the mirror itself.
+        # From the mirror's own session only if the request goes to the mirror itself.
         at_home = _split(url)[1] == self.origin
         try:
             request = requests.Request("GET", url, headers=dict(headers), auth=self._auth if at_home else None)
@@ -208,7 +208,7 @@ class Mirror:
 
 
 def content_length(response: requests.Response) -> int | None:
-    """Return how many bytes an answer announces; None where it announces none that count."""
+    """Return how many bytes an answer announces; None if it announces none that count."""
     length = response.headers.get("Content-Length", "").strip()
     counts = _NUMBER.fullmatch(length) and "Transfer-Encoding" not in response.headers
     return int(length) if counts else None
@@ -217,7 +217,7 @@ def content_length(response: requests.Response) -> int | None:
 def blocks(response: requests.Response) -> Iterator[bytes]:
     """Yield an answer's body as it came over the wire, no Content-Encoding undone, in blocks of at most 256 KiB.
 
-    :raises BrokenConnectionError: where it stops before its end
+    :raises BrokenConnectionError: if it stops before its end
     """
     remaining = content_length(response)
     try:
@@ -238,7 +238,7 @@ def blocks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _split(url: str, base: str = "") -> tuple[SplitResult | None, _Origin | None]:
-    """Split an address, and give its scheme, host and port; None where it has none that can be asked."""
+    """Split an address into its scheme, host and port; None if it has none that can be asked."""
     try:
         parts = urlsplit(urljoin(base, url))
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port

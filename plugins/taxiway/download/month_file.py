@@ -1,4 +1,4 @@
-"""Reads a month's downloaded file, and makes sure on the way that it is the one that was downloaded."""
+"""Reads a month's downloaded file, and makes sure that it hasn't changed since the download."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from taxiway.sources.source import Source
 
 
 def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[bytes]:
-    """Unpack a downloaded file block by block; whoever reads it to its end knows that it is sound, and the right one.
+    """Unpack a downloaded file block by block; if no error came by its end, it is sound, and the right file.
 
     :param source: whose file; says how much it may unpack to
     :param month: which month
     :param file: what ``download_month`` returned
     :return: blocks of at most 1 MiB
-    :raises MissingInputError: the file is not there, or another one
-    :raises InvalidFileError: it is no gzip file, or a damaged one
+    :raises MissingInputError: the file is gone, or is another one
+    :raises InvalidFileError: it isn't a gzip file, or is damaged
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
     """

@@ -13,7 +13,7 @@ from taxiway.errors import DownloadError, DownloadRefusedError, TaxiwayError
 from taxiway.files.file_kinds import describe_body
 
 HEAD = 16 * 1024
-"""How much of such an answer's body is looked at, in bytes."""
+"""How many bytes of such an answer's body are read."""
 
 _TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3}).*")
 _CODE = re.compile(rb"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>")
@@ -90,7 +90,7 @@ _OF_STATUS = {
 def refusal_of(status: int, body: bytes, *, with_login: bool, asks_to_wait: bool) -> Refusal:
     """Say what an answer means.
 
-    :param status: its status, none of a file's
+    :param status: its status, which isn't that of a file
     :param body: the beginning of its body, at most :data:`HEAD`
     :param with_login: whether the request carried a login
     :param asks_to_wait: whether it says when to come again

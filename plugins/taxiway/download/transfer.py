@@ -45,7 +45,7 @@ class Arrival:
     :param stored: the verified file's record
     :param from_cache: whether it was there already, and unchanged at the mirror
     :param fetched: how many of its bytes came this time; the rest came with an earlier try
-    :param seconds: from the question to the last byte; the look at the whole file that follows is not in it
+    :param seconds: from the request to the last byte; verifying the whole file isn't included
     """
 
     stored: StoredFile
@@ -61,9 +61,9 @@ class Transfer:
         """Make one.
 
         :param source: whose file; says how large it may be
-        :param mirror: where from
+        :param mirror: the mirror
         :param url: the file's address, without credentials
-        :param slot: where to
+        :param slot: the file's place in the cache
         """
         self.source = source
         self.mirror = mirror
@@ -75,7 +75,7 @@ class Transfer:
 
         :param stored: the record of what is in the cache; None fetches in any case
         :raises TaxiwayError: as :func:`taxiway.download.download.download_month`
-        :raises OSError: where the disk fails
+        :raises OSError: if the disk fails
         """
         try:
             arrival = self._attempt(stored, self.slot.partial())
@@ -95,7 +95,7 @@ class Transfer:
         return arrival
 
     def _attempt(self, stored: StoredFile | None, part: PartialFile | None) -> Arrival | None:
-        """Ask once; None where what is there already turned out to be of no use."""
+        """Ask once; None if the part in the cache can't be continued."""
         # "identity": the file is compressed already, and its own bytes are what is counted and hashed.
         headers = {"Accept-Encoding": "identity"}
         began = time.monotonic()
@@ -135,7 +135,7 @@ class Transfer:
         return Arrival(verified, from_cache=False, fetched=fetched, seconds=seconds)
 
     def _receive(self, response: requests.Response, part: PartialFile | None) -> PartialFile:
-        """Write an answer's body to the ``.part``: behind what is there, or over it."""
+        """Write an answer's body to the ``.part``: append it, or replace the part."""
         body = blocks(response)
         announced = content_length(response) if part is None else part.total
         self._check_size(announced or 0, f"a file of {announced} bytes, as the mirror says")
@@ -186,7 +186,7 @@ class Transfer:
         return first, broken
 
     def _verify(self, current: PartialFile, *, resumed: bool) -> GzipContents | None:
-        """Check the whole ``.part``; None where it was put together from several answers and doesn't hold."""
+        """Check the whole ``.part``; None if it was put together from several answers and doesn't hold."""
         try:
             contents = check_gzip(self.slot.part, limit=self.source.max_unpacked_size)
             if contents.head.startswith(GZIP_MAGIC) and current.encoding in _GZIP_ENCODINGS:
@@ -245,7 +245,7 @@ class Transfer:
 
 
 def _continued(part: PartialFile, response: requests.Response) -> PartialFile | None:
-    """Return a part's record with the whole's length, where an answer is exactly the rest of the same version."""
+    """Return a part's record with the whole's length, if an answer is exactly the rest of the same version."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if match is None:
         return None

@@ -18,8 +18,8 @@ class Validators:
 
     :param etag: the header as it came, quotes and all
     :param last_modified: the header as it came
-    :param dated: whether Last-Modified names one version only: it is at least a second
-        older than the answer itself, so that the file can't have changed again within it
+    :param dated: whether Last-Modified names one version only. It must be at least a second older than the answer:
+        within one second the file could have changed again
     """
 
     etag: str | None = None
@@ -41,14 +41,14 @@ class Validators:
 
     @property
     def if_range(self) -> str | None:
-        """The validator that bytes may be appended by: it stands for the same bytes, not for similar ones."""
+        """The validator that bytes may be appended by: it names the same bytes, not similar ones."""
         if self.etag is not None and self.etag.startswith('"'):
             return self.etag
         return self.last_modified if self.dated else None
 
     @property
     def if_changed(self) -> dict[str, str]:
-        """The headers that ask for the file only where it has changed; none where nothing tells."""
+        """The headers that ask for the file only if it has changed; none if nothing tells."""
         headers = {}
         if self.etag is not None:
             headers["If-None-Match"] = self.etag
@@ -70,7 +70,7 @@ def _usable(validator: str | None) -> str | None:
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """Read an HTTP date; None where there is none or it can't be read."""
+    """Read an HTTP date; None if there is none or it can't be read."""
     try:
         moment = parsedate_to_datetime(text) if text else None
     except (ValueError, OverflowError):

@@ -1,1 +1,9 @@
-"""How a file is read: file_kinds, gzip_file, csv_header, csv_lines, canonical_csv, rejects."""
+"""How a file is read.
+
+- canonical_csv: whether a file is canonical CSV
+- csv_header: which columns the header names, and how many fields the rows have
+- csv_lines: lines, one by one or in blocks
+- file_kinds: what a file is that isn't CSV in gzip
+- gzip_file: unpacks, and checks to the last byte
+- rejects: lines that can't be read
+"""

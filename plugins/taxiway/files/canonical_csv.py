@@ -26,11 +26,10 @@ _strstr.argtypes, _strstr.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c
 class CanonicalRows:
     """Counts the rows of a file as its blocks pass by, and checks that they are canonical CSV.
 
-    That is: within the alphabet, every space belongs to a timestamp written ``YYYY-MM-DD HH:MM:SS``
-    that fills its field, and there are as many of these as the rows have columns for them. The
-    columns that get them must not read anything else, which needs no look here: fields too
-    many or too few, days that don't exist and words in numbers stop ``COPY`` by themselves. Nor may
-    a text be as long as a timestamp, or it could pass for one; the staging table sees to that.
+    They have only characters of the alphabet. Every space is in a timestamp ``YYYY-MM-DD HH:MM:SS`` that fills its
+    field, and there are as many of these as the rows have columns for them. Nothing else is checked here: too many or
+    too few fields, days that don't exist and words in numbers stop ``COPY``. A text as long as a timestamp could pass
+    for one; the staging table refuses it.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -84,13 +83,14 @@ class CanonicalRows:
 def _holds(block: bytes, text: bytes) -> bool:
     """Say whether a text stands in a block without a NUL: what ``text in block`` says.
 
-    The GNU C library looks at many bytes at once, Python at one after another, which was a third of a block's check.
+    The GNU C library compares many bytes at once. Python compares one after another, which took a third of a block's
+    check.
     """
     return _strstr(block, text) is not None
 
 
 def _run_within_the_row(positions: Sequence[int], columns: int) -> bytes | None:
-    """Return how a row's timestamps look where they stand side by side, with other columns before and behind them.
+    """Return how a row's timestamps look if they are side by side, with other columns before and after them.
 
     One search for all of them is quicker than one for their starts and one for their ends.
     """

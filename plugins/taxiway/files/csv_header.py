@@ -23,7 +23,7 @@ MAX_HEADER = 65_536
 """Longest header line that is read, in bytes: past that, the file is no CSV."""
 
 SAMPLE = 65_536
-"""How much of the rows is looked at to count their fields, in bytes."""
+"""How many bytes of the rows are read to count their fields."""
 
 MOST_LINES = 5
 """Most new columns for which an error has the lines to add."""
@@ -70,10 +70,10 @@ def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[
 
 
 def _unnamed_fields(rows: bytes, columns: int, in_header: int) -> int:
-    """Count the empty fields that most of the first rows have behind those of the columns.
+    """Count the empty fields that most of the first rows have after the last column.
 
-    If more than one row in a hundred has none of them, the longer ones are damaged: unless the header has as many
-    names that are empty.
+    If more than one row in a hundred has no such field, the longer rows are damaged, unless the header has as many
+    empty names.
     """
     lines = rows[:SAMPLE].split(b"\n")
     if len(rows) >= SAMPLE:

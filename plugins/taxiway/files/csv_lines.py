@@ -1,4 +1,4 @@
-"""Lines of a CSV file, one row each, looked at one by one or in blocks."""
+"""Reads lines of a CSV file, one row each, one by one or in blocks."""
 
 from __future__ import annotations
 

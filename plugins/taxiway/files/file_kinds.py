@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from taxiway.messages import one_line, quoted
 
-# The mirror chooses what these are tried on, so none may look at the same bytes again and again.
+# The mirror chooses the text that these are tried on, so no pattern may read the same bytes again and again.
 _HTML = re.compile(rb"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _JSON = re.compile(rb"\s*[\[{]\s*[\[\]{}\"]")

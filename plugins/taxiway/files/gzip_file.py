@@ -14,7 +14,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of every gzip member (RFC 1952)."""
 
 HEAD = 64 * 1024
-"""How much of a body's start is looked at to say what it is, in bytes."""
+"""How many bytes of a body's start are read to say what it is."""
 
 _UNPACKED_BLOCK = 1024 * 1024
 _READ_BLOCK = 64 * 1024
@@ -74,8 +74,8 @@ def check_gzip(path: Path, *, limit: int | None = None) -> GzipContents:
     """Unpack a file from end to end, keeping nothing: every member's checksum and length must hold.
 
     :param limit: bytes that it may unpack to; None for any number
-    :raises GzipFaultError: where the file is damaged, ends too early or goes on after its last member
-    :raises UnpackedSizeError: where it unpacks to more than the limit; the rest of it is not read
+    :raises GzipFaultError: if the file is damaged, ends too early or goes on after its last member
+    :raises UnpackedSizeError: if it unpacks to more than the limit; the rest of it is not read
     """
     digest = hashlib.sha256()
     unpacked, head = 0, b""

@@ -50,7 +50,7 @@ class Reject:
 
     @property
     def printable_line(self) -> str:
-        """The line as text: bytes that are no UTF-8, and NUL, as backslash escapes."""
+        """The line as text: bytes that aren't UTF-8, and NUL, as backslash escapes."""
         return self.raw_line.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
@@ -109,7 +109,7 @@ def check_limit(
     :param rows_read: rows of the file
     :param named: rejected lines, the first of which the message names
     :param kept_in: the table that the lines are kept in, as a statement names it
-    :param first_step: the task that looks at the file first
+    :param first_step: the task that reads the file first
     :return: how many are left out and where they are seen, in words; None if there are none
     :raises RejectLimitError: says how many, the first of them, the limit, where they are seen and what to do
     """

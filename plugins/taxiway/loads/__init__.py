@@ -1,5 +1,12 @@
-"""What a load is, in no warehouse's words.
+"""What a load is, independent of the warehouse.
 
-``load`` which one; ``steps``, ``step_names``, ``month`` what is done, in which order; ``warehouse`` and
-``published_months`` what is asked of a warehouse; ``attempts``, ``publication``, ``row_identity`` what is decided.
+- attempts: what a step does with the ledger's attempts
+- load: which month of which source
+- month: what each step does
+- publication: decides whether a month may be published
+- published_months: what a warehouse answers about its published months (a protocol)
+- row_identity: how ids are made
+- step_names: names of the steps
+- steps: the steps in their order
+- warehouse: what the steps ask of a warehouse (a protocol)
 """

@@ -2,7 +2,7 @@
 
 An attempt is ``running`` until it ends as ``published``, ``unchanged``, ``skipped``, ``failed`` or ``abandoned``. One
 that has ended is never reopened: if its run goes on, the next step begins another attempt, with what the one before
-has found. ``abandoned`` is an attempt whose worker ended without a word.
+has found. ``abandoned`` is an attempt whose worker ended silently.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ LONGEST_RUN = timedelta(hours=24)
 """Age at which an attempt that hasn't ended is over all the same: twice what Airflow gives a run."""
 
 LONGEST_PAUSE = timedelta(hours=8)
-"""Time after a failure in which its run may come back: three more tries, each of two hours at the most, that don't get
-as far as the ledger, and the waits between."""
+"""Time after a failure in which its run may continue: three more tries of two hours at most, which may end before they
+reach the ledger, and the waits between them."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Ledger(Protocol):
         """Say whether a step, or a later one, has begun in an attempt already."""
 
     def abandon(self, attempt: Attempt, step: str) -> None:
-        """Record that an attempt's worker ended without a word.
+        """Record that an attempt's worker ended silently.
 
         :param step: the step that begins now
         """
 
     def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
-        """Record another attempt, and mark those of other runs of the month that nobody works on any more.
+        """Record another attempt, and mark abandoned attempts of other runs of the month.
 
         :param step: the step that begins it
         :param before: the run's last attempt
@@ -139,7 +139,7 @@ def is_over(state: str, started_at: datetime, now: datetime) -> bool:
 
 
 def lost_worker(step: str) -> str:
-    """Return what the ledger says of an attempt whose worker ended without a word.
+    """Return what the ledger says of an attempt whose worker ended silently.
 
     :param step: the last step that is known to have begun
     """

@@ -20,8 +20,8 @@ LoadT = TypeVar("LoadT", bound="Load")
 class Load:
     """One month of one source, loaded by one run into one warehouse.
 
-    A warehouse derives the names of its tables from this alone: every step of a run finds them
-    by itself, and two runs never share a staging table.
+    A warehouse derives the names of its tables from this alone. So every step of a run finds them by itself, and two
+    runs never share a staging table.
 
     :param source: the source
     :param month: the month
@@ -110,7 +110,7 @@ class Load:
 
     @property
     def first_step(self) -> str:
-        """The step that looks at the file's lines first."""
+        """The step that reads the file's lines first."""
         return UPLOAD if UPLOAD in self.steps else STAGE
 
     def has_begun(self, step: str, last: str) -> bool:

@@ -46,8 +46,8 @@ class Downloaded:
 def download_month(warehouse: Warehouse, download: Callable[[], Download], *, force: bool = False) -> Downloaded:
     """Begin a load: record it, download its file, and compare that with what is published.
 
-    A month that the source doesn't have is skipped. A file whose bytes are published already is unchanged, and the
-    load ends with that, unless it is forced, or the main table no longer holds what was published.
+    A month that the source doesn't have is skipped. If the file's bytes are published already, the load ends as
+    unchanged. It goes on if it is forced, or if the main table no longer holds what was published.
 
     :param warehouse: of the load
     :param download: fetches the file
@@ -107,7 +107,7 @@ def upload_month(warehouse: BucketWarehouse, outputs: Outputs, resumed: Resumed 
 
 
 def create_main_table(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> None:
-    """Create the main table where it is absent, and compare it with the source where it is there."""
+    """Create the main table if it is absent, and compare it with the source where it is there."""
     with warehouse.step(CREATE):
         warehouse.prepare()
 
@@ -199,5 +199,5 @@ def merge_month(
 
 
 def drop_staging(warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None) -> None:
-    """Drop the staging tables of this run, whatever became of it."""
+    """Drop the staging tables of this run, however it ended."""
     warehouse.discard()

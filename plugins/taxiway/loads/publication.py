@@ -205,7 +205,8 @@ def require_few_rejects(load: Load, rejected: int, read: int, named: Sequence[Re
 
 
 def require_latest(load: Load, sha256: str, found: str | None, *, later: bool) -> None:
-    """Make sure that the published month isn't that of a later file: of two files, the one fetched later stays.
+    """Make sure that the published month doesn't come from a later file: of two files, the one that was downloaded
+    later stays.
 
     A file is as late as the attempt that fetched it, to publish it or to find it published already. Another try of a
     step goes on with the file that was fetched before, which makes it no later.

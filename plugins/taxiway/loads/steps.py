@@ -50,7 +50,7 @@ STEPS = tuple(_BY_NAME[name] for name in STEP_NAMES)
 """All of them, in their order; a warehouse may do without some."""
 
 DROP_STAGING = Step(DISCARD, month.drop_staging)
-"""What is done at a load's end, whatever became of it. The ledger says nothing of it."""
+"""What is done at a load's end, however it ended. The ledger says nothing of it."""
 
 
 def before_publishing(*added: Step) -> tuple[Step, ...]:

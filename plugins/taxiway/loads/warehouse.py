@@ -1,4 +1,4 @@
-"""What the steps of a load ask of a warehouse. It measures and stores; what that means is decided in this package.
+"""What the steps of a load ask of a warehouse. A warehouse measures and stores; this package decides what that means.
 
 A warehouse is a class with the methods of :class:`Warehouse`.
 """
@@ -18,11 +18,12 @@ from taxiway.loads.publication import Difference, Measured, Published
 
 @dataclass(frozen=True)
 class Pending:
-    """A job that the warehouse is at, and that a step waits for.
+    """A job that runs in the warehouse, and that a step waits for.
 
     :param job_id: its key
     :param load_id: the attempt that waits
-    :param is_own: whether the step has started it; else it is another run's, and the step begins again after it
+    :param is_own: whether the step has started it; else it belongs to another run, and the step begins again when it
+        has ended
     """
 
     job_id: str
@@ -32,10 +33,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class Resumed:
-    """What a step goes on with that has waited.
+    """What a step that has waited goes on with.
 
     :param job_id: the step's own job, which is done; empty if it waited for another run's
-    :param load_id: the attempt that has waited; empty if nobody knows, for the run's last one
+    :param load_id: the attempt that has waited; if empty, the run's last attempt
     """
 
     job_id: str = ""
@@ -45,8 +46,8 @@ class Resumed:
 class Warehouse(Protocol):
     """A warehouse, opened for one step of one load.
 
-    A step that starts a job returns it as :class:`Pending` if the warehouse was told not to wait; the step is called
-    again with it as :class:`Resumed` when the job is done.
+    If the warehouse was told not to wait, a step that starts a job returns it as :class:`Pending`. When the job is
+    done, the step is called again with it as :class:`Resumed`.
     """
 
     @property
@@ -61,11 +62,11 @@ class Warehouse(Protocol):
         """Record a step while it runs: its attempt, and the error if it fails.
 
         :param name: of the step
-        :param resumed: what it goes on with after waiting
+        :param resumed: what the step goes on with after waiting
         """
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
-        """Record what a step has found, or how the attempt ended.
+        """Record what a step has counted, or how the attempt ended.
 
         :param values: ``file`` (a :class:`~taxiway.download.download.Download`), ``rows_read``, ``rows_rejected``,
             ``rows_staged``, ``rows_inserted``, ``rows_deleted``, ``rows_unchanged``, ``warnings``, ``error`` and what
@@ -73,15 +74,15 @@ class Warehouse(Protocol):
         """
 
     def prepare(self) -> None:
-        """Create the main table where it is absent. The ledger is created by :meth:`step`.
+        """Create the main table if it is absent. The ledger is created by :meth:`step`.
 
         :raises MainTableError: another table has the main table's name
         """
 
     def require_no_obstacle(self, *, if_published: bool) -> bool:
-        """Make sure that nothing that users have defined on the main table keeps the month out.
+        """Make sure that no object on the main table keeps the month from being published.
 
-        :param if_published: look also if the month is published, so that perhaps no row has to change
+        :param if_published: also look if the month is published, though perhaps no row has to change
         :return: whether it has looked
         :raises MainTableError: names it, and what to do
         """
@@ -96,9 +97,9 @@ class Warehouse(Protocol):
         """Say how the main table differs from what the ledger says of the month; None if it doesn't."""
 
     def confirm(self, attempt: Attempt, file: Download) -> Mapping[str, Any] | None:
-        """Note that the published rows are those of a file that was fetched again.
+        """Note that the published rows come from a file that was downloaded again.
 
-        :return: what the ledger keeps of it; None if another run may be about to publish other rows
+        :return: what the ledger records of this; None if another run may be about to publish other rows
         """
 
     def stage(
@@ -119,7 +120,7 @@ class Warehouse(Protocol):
         """
 
     def measure(self, attempt: Attempt) -> Measured:
-        """Count the rows that are ready to be published, and measure what the source's checks are about."""
+        """Count the rows that are ready to be published, and take the measures of the source's checks."""
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an SQL expression over the rows that are ready to be published.
@@ -133,18 +134,18 @@ class Warehouse(Protocol):
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
         """Publish the month, whole or not at all, and record it.
 
-        Finds out, so that nobody else publishes meanwhile, whether a later file is published:
+        Finds out whether a later file is published, and keeps other runs from publishing meanwhile;
         :func:`taxiway.loads.publication.require_latest` decides.
         """
 
     def discard(self) -> None:
-        """Drop what the run has left beside the main table; nothing there is fine."""
+        """Drop the run's staging tables; having nothing to drop is fine."""
 
     def cancel(self) -> None:
-        """Ask the job that is waited for to end, because the task is being ended."""
+        """Ask the job that the step waits for to end, because the task is being ended."""
 
     def give_up(self, step: str, outputs: Mapping[str, Any]) -> str:
-        """Ask the step's job to end, because nobody waits for it any more; say what was found of it."""
+        """Ask the step's job to end, because no task waits for it any more; say what was found."""
 
 
 class BucketWarehouse(Warehouse, Protocol):

@@ -1,2 +1,24 @@
-"""Airflow: dags, gcp_dags and compare_dag build the DAGs from dag_template; failures decides between retry and failure;
-downloads, assets, month_of_run, known_conf, retry_after. hooks and operators are packages below."""
+"""Airflow: builds the DAGs and runs the steps of a load as tasks.
+
+Packages:
+
+- hooks: Airflow's connections, checked
+- operators: one class a step
+
+Modules:
+
+- assets: what the loads update, for DAGs that follow them
+- compare_dag: builds the DAG that compares both warehouses
+- dag_template: what the DAGs have in common
+- dags: builds the DAGs of Postgres
+- downloads: downloads with the connection and the settings in force
+- failures: decides between retry and failure
+- gcp_dags: builds the DAGs of Google Cloud
+- known_conf: which keys the conf of a run may have
+- load_tasks: makes the tasks of a load
+- month_of_run: which source and month a run loads
+- open_bigquery: opens BigQuery for a step
+- open_postgres: opens Postgres for a step
+- retry_after: when a download is tried again
+- warehouses: the warehouses that months can be loaded into
+"""

@@ -1,8 +1,8 @@
 """What the loads update, in Airflow's words: the published months of a source in each warehouse.
 
-Their addresses begin with ``x-``: for any other scheme Airflow asks every provider how to write it, and imports
-Google's on the way, which takes each task a second. Name and address go together: an asset whose address changed
-under its name stays inactive until a scheduler has run, and a task that updates it fails.
+Their addresses begin with ``x-``. For any other scheme, Airflow asks every provider how to write it, and so imports
+Google's, which takes a second in each task. Name and address belong together. If an asset's address changes and its
+name doesn't, the asset stays inactive until a scheduler has run, and a task that updates it fails.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: st
 def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:
     """Return which months the Assets' events that set a run off are about, by source; nothing for any other run.
 
-    Airflow gives a run the events up to the one that set it off. Those that come between that one and the run set off
-    nothing of their own, and belong to no run before the next one: so they are looked up among the task's inlets.
+    Airflow gives a run the events up to the one that set it off. Events between that one and the run start no run, and
+    belong to no run before the next one. So they are looked up among the task's inlets.
 
     :param context: Airflow's context of the task
-    :return: months as ``YYYY-MM``; None where an event of the source doesn't say
+    :return: months as ``YYYY-MM``; None if an event of the source doesn't say
     """
     events = [event for of_asset in (context.get("triggering_asset_events") or {}).values() for event in of_asset]
     if events:

@@ -17,7 +17,7 @@ from taxiway.sources.months import MONTH_PATTERN
 from taxiway.sources.source import Source, load_source, load_sources, read_sources
 
 MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
-"""The month of a run: the parameter where a person gave one, else that of the logical date.
+"""The month of a run: the parameter if a person gave one, else the month of the logical date.
 Airflow 3 reads a bare cron expression as a point in time, so the data interval has no length."""
 
 USE_CACHE = "{{ '' if params.use_cache else 'false' }}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def refuse_unknown_conf(context: Context) -> None:
     """Fail a task if its run's conf has a key that isn't one of the DAG's params; to be given as ``pre_execute``.
 
-    Airflow checks the values of params when a run is created, and takes any other key without a word.
+    Airflow checks the values of params when a run is created, and takes any other key silently.
 
     :param context: Airflow's context of the task
     :raises AirflowFailException: names the keys, and those that there are

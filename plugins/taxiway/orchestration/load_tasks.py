@@ -1,4 +1,4 @@
-"""Makes the tasks of a load: one for each of its steps, in their order, and one that clears up."""
+"""Makes the tasks of a load: one for each of its steps, in their order, and a teardown."""
 
 from __future__ import annotations
 

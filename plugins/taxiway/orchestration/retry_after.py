@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class RetryAfterPolicy(RetryPolicy):
     """Try again no earlier than the mirror asks (``Retry-After``), and else as the task's own settings say.
 
-    Where the task would wait as long anyway, its own delay stands: a mirror that asks for a second's
-    patience at each try doesn't use up the retries within seconds.
+    If the task would wait longer anyway, its own delay stays. So a mirror that asks for one second at each try doesn't
+    use up the retries within seconds.
     """
 
     def evaluate(

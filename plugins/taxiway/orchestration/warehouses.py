@@ -1,4 +1,4 @@
-"""The warehouses that months can be loaded into: one more is one entry here, besides its folder.
+"""The warehouses that months can be loaded into. A new one needs its folder and an entry here.
 
 What a warehouse needs is imported when a step opens it: each task imports its DAG's file, and needs one warehouse.
 """
@@ -23,9 +23,9 @@ class Kind:
     :param color: of its tasks in the web UI
     :param open: opens it for one step: given the load, the connection's id, the step's name and whether the step
         waits for its job itself
-    :param trigger: makes what waits for a job in the triggerer: given the job, the connection's id and the seconds
-        between two looks; None if there are no jobs to wait for
-    :param without: names of the steps that it does without
+    :param trigger: makes the trigger that waits for a job, from the job, the connection's id and the seconds between
+        two looks; None if no step has jobs to wait for
+    :param without: names of the steps that it doesn't have
     """
 
     conn_id: str

@@ -16,10 +16,10 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "share_null": ("integer", "numeric", "timestamp", "text"),
     "rows_to_neighbours": (),
 }
-"""What can be measured, with the types of column that it is measured on; of none: on the month.
+"""What can be measured, with the types of column that it suits; without types, it is measured on the month.
 
-A share is of all rows of the month, 0 to 1. ``rows_to_neighbours`` is the month's number of rows
-divided by the mean of those of the month before and the month after, as far as they are published.
+A share is of all rows of the month, 0 to 1. ``rows_to_neighbours`` is the month's number of rows divided by the mean of
+the months before and after, as far as they are published.
 """
 
 SEVERITIES = ("fail", "warn")
@@ -35,11 +35,11 @@ class Check:
 
     :param name: its name, unique in the source
     :param measure: one of :data:`MEASURES`
-    :param column: name of the column that is measured; None where the month is
+    :param column: name of the column that is measured; None if the month is
     :param at_least: lower bound, or None
     :param at_most: upper bound, or None
     :param severity: one of :data:`SEVERITIES`
-    :param message: what it means where the measure is out of its bounds, and what to look at
+    :param message: what it means if the measure is out of its bounds, and what to look at
     """
 
     name: str
@@ -70,7 +70,7 @@ class Check:
 class Verdict:
     """What the checks of a month found, in words.
 
-    :param failures: why the month must not be published; empty where it may
+    :param failures: why the month must not be published; empty if it may
     :param warnings: what is odd about it
     :param skipped: names of the checks that could not be measured: no rows, or no neighbours yet
     """
@@ -84,7 +84,7 @@ def judge(checks: Sequence[Check], measured: Mapping[str, float | None]) -> Verd
     """Compare measures with the bounds of their checks.
 
     :param checks: the source's checks
-    :param measured: a measure by the name of its check; None where there was nothing to measure
+    :param measured: a measure by the name of its check; None if there was nothing to measure
     """
     found: dict[str, list[str]] = {severity: [] for severity in SEVERITIES}
     skipped = []
@@ -98,7 +98,7 @@ def judge(checks: Sequence[Check], measured: Mapping[str, float | None]) -> Verd
 
 
 def rows_to_neighbours(rows: int, neighbours: Sequence[int]) -> float | None:
-    """Divide a month's number of rows by the mean of its neighbours'; None where there is none, or it is 0."""
+    """Divide a month's number of rows by the mean of its neighbours'; None if there is none, or it is 0."""
     total = sum(neighbours)
     return rows * len(neighbours) / total if total else None
 

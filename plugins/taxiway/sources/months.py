@@ -29,7 +29,7 @@ class Month:
     def parse(cls, text: str) -> Month:
         """Read a month written as ``YYYY-MM``.
 
-        :raises InvalidMonthError: where the text is anything else
+        :raises InvalidMonthError: if the text is anything else
         """
         if not isinstance(text, str) or not re.match(MONTH_PATTERN, text):
             raise InvalidMonthError(f"{shown(text)} is not a month: write it as YYYY-MM, for example 2019-03")

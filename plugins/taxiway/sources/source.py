@@ -1,8 +1,7 @@
 """What Taxiway loads: a source is one YAML file in ``include/sources/``.
 
-The file is checked whole when it is read, so that everything behind this module
-can rely on it: identifiers are plain words, paths stay
-below a connection's address, and months are months.
+The whole file is checked when it is read, so that other modules can rely on it: identifiers are letters, digits and
+underscores, paths stay below a connection's address, and months are months.
 """
 
 from __future__ import annotations
@@ -162,7 +161,7 @@ class Source:
         return self.release_of(month).file_path(month)
 
     def why_unavailable(self, month: Month) -> str | None:
-        """Say why there is no file of a month, or None where there should be one."""
+        """Say why there is no file of a month, or None if there should be one."""
         if self.release_of(month).has(month):
             return None
         return f"{self.name} {month}: not available: {self.months}"

@@ -69,8 +69,8 @@ class StrictYaml(NamedTuple):
 def read_strict_yaml(path: Path) -> StrictYaml:
     """Read a YAML file.
 
-    Anchors, aliases and tags are refused: a few lines of aliases unfold to more than the memory
-    holds, and a tag asks for a type that no key has. So is a key that stands twice.
+    Anchors, aliases, tags and duplicate keys are refused. A few lines of aliases unfold to more than the memory holds,
+    and a tag asks for a type that no key has.
 
     :param path: the file
     :return: what it holds

@@ -60,7 +60,7 @@ def render(name: str, **parameters: Any) -> str:
     :param name: path below ``include/sql``, for example ``postgres/hash_rows.sql``
     :param parameters: what the file's header lists under Parameters
     :return: SQL text
-    :raises jinja2.UndefinedError: where a parameter is missing
-    :raises jinja2.TemplateNotFound: where there is no such file
+    :raises jinja2.UndefinedError: if a parameter is missing
+    :raises jinja2.TemplateNotFound: if there is no such file
     """
     return environment().get_template(name).render(**parameters)

@@ -13,7 +13,7 @@ from taxiway.program import airflow_command
 def require_readable(conn_id: str) -> None:
     """Make sure that Airflow can read a connection's variable, if there is one.
 
-    Airflow passes over a variable that it can't read, without a word, and takes the stored connection of the
+    Airflow passes over a variable that it can't read, silently, and takes the stored connection of the
     same id: the month would be loaded into another warehouse, or from another mirror.
 
     :param conn_id: the connection's id

@@ -29,8 +29,8 @@ CONNECTION_DEFAULTS = {
     "tcp_user_timeout": 60_000,
 }
 """What libpq is told where the connection's extra says nothing else: seconds, but the last one in milliseconds."""
-# A server, or a network between, that is gone without a word is noticed within a minute: the operating system's own
-# defaults take two hours, and the task would wait as long for its try to end.
+# If the server or the network disappears, the session notices within a minute. With the operating system's defaults it
+# takes two hours, and the task would wait as long.
 
 _FIELDS = "--conn-host HOST --conn-login LOGIN --conn-password PASSWORD --conn-schema DATABASE"
 

@@ -1,1 +1,9 @@
-"""Airflow operators, one step of a load each."""
+"""Airflow operators: one class a file, one step of a load each, for every warehouse.
+
+- step_operator: what the operators of steps have in common
+- download_month, upload_month, create_main_table, stage_month, hash_rows, check_month, merge_month, drop_staging: the
+  steps
+- compare_months: compares Postgres and BigQuery
+- download_file: downloads a month's file, for a DAG of your own
+- gcp_create_bucket, gcp_create_dataset, gcp_create_ledger: the set-up of Google Cloud
+"""

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 class CompareMonthsOperator(BaseOperator):
     """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails where they differ.
 
-    Returns the number of rows of every month that agrees, by source and month. Where the loads' Assets have set the run
-    off, only the months that they name are compared (reading every month each time would cost more with each load),
-    and of these the ones that both hold from the same file: the others wait for the event of the other load.
+    Returns the number of rows of every month that agrees, by source and month. If an Asset's event has started the run,
+    only the months of its events are compared: reading every month would cost more with each load. Of these months, it
+    compares the ones that both hold from the same file. The rest waits for the event of the other load.
 
-    :param source_names: the sources that are compared, where none is asked for
+    :param source_names: the sources that are compared, if none is asked for
     :param source_name: the source that is; empty for every one (templated)
     :param month: the month that is, ``YYYY-MM``; empty for every one that both hold (templated)
     :param postgres_conn_id: the warehouse's connection
@@ -80,7 +80,7 @@ class CompareMonthsOperator(BaseOperator):
     def _compare(self, changed: Mapping[str, set[str] | None]) -> dict[str, int]:
         """Compare the months that were asked for, or those that loads have changed.
 
-        :param changed: the months by source; nothing where no load has set the run off
+        :param changed: the months by source; nothing if no load has set the run off
         """
         months = [Month.parse(self.month)] if self.month else None
         names = [self.source_name] if self.source_name else list(self.source_names)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class DownloadFileOperator(BaseOperator):
     """Fetch a month's file into the cache, verified, and return what :class:`taxiway.download.download.Download` holds.
 
-    What a retry can't fix (no such month, a page instead of a file, a corrupt
-    file, a refusal, a setting) fails at once; for the rest the task's retries apply.
+    An error that a retry can't fix fails the task at once: no such month, a page instead of a file, a corrupt file, a
+    refusal, a setting. For other errors the task's retries apply.
 
     :param source_name: name of the source's YAML file, without its ending (templated)
     :param month: the month, ``YYYY-MM`` (templated)
@@ -30,8 +30,8 @@ class DownloadFileOperator(BaseOperator):
         text leaves it to the Variable ``taxiway_use_cache``, else true (templated)
     :param cache_folder: where files are kept, relative to the repository's root; None or an
         empty text leaves it to the Variable ``taxiway_cache_folder``, else ``.taxiway/cache`` (templated)
-    :param cache_limit: what they may take up, in bytes or as ``10 GiB``; None or an empty text
-        leaves it to the Variable ``taxiway_cache_limit``, else 10 GiB (templated)
+    :param cache_limit: what the files may take up, in bytes or as ``10 GiB``. None or an empty text: the Variable
+        ``taxiway_cache_limit``, else 10 GiB (templated)
     """
 
     template_fields: Sequence[str] = ("source_name", "month", "use_cache", "cache_folder", "cache_limit")
@@ -61,8 +61,8 @@ class DownloadFileOperator(BaseOperator):
 
         :param context: Airflow's context of the task
         :return: path, address, ETag, Last-Modified, size in bytes, SHA-256 and whether it came from the cache
-        :raises AirflowFailException: where trying again can't help; the context is Taxiway's own exception
-        :raises DownloadError: where it may
+        :raises AirflowFailException: if trying again can't help; the context is Taxiway's own exception
+        :raises DownloadError: if it may
         """
         with retry_or_fail(context):
             return download(

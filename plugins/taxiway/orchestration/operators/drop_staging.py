@@ -7,6 +7,6 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 
 
 class DropStagingOperator(StepOperator):
-    """Drop the staging tables of this run, whatever became of it; Airflow runs it as a teardown."""
+    """Drop the staging tables of this run, however it ended; Airflow runs it as a teardown."""
 
     step = DROP_STAGING

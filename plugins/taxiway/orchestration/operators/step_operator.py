@@ -35,7 +35,7 @@ class StepOperator(BaseOperator):
     :param month: the month as ``YYYY-MM`` (templated)
     :param warehouse: one of :data:`taxiway.orchestration.warehouses.WAREHOUSES`
     :param conn_id: Airflow's connection; empty for the warehouse's usual one
-    :param steps: names of the DAG's steps, in their order; those of every load into the warehouse, unless given
+    :param steps: names of the DAG's steps, in their order; unless given, the steps of every load into the warehouse
     :param deferrable: wait for a job in the triggerer, so that no worker is held; Airflow's
         ``[operators] default_deferrable`` unless said otherwise
     :param poll_interval: seconds between two looks at a job in the triggerer
@@ -81,8 +81,8 @@ class StepOperator(BaseOperator):
     def resume(self, context: Context, event: dict[str, Any], job_id: str = "", load_id: str = "") -> Any:
         """Go on after the triggerer has seen the end of the step's job.
 
-        What the job did is asked for here, not taken from the event: a triggerer that got no answer
-        says "error" of a job that goes on.
+        BigQuery is asked for the job's result here. The event can't be relied on: a triggerer that got no answer
+        reports "error" for a job that runs on.
 
         :param event: the trigger's
         :param job_id: the job; ``airflow dags test`` hands over nothing but the event
@@ -99,7 +99,7 @@ class StepOperator(BaseOperator):
     def start_again(self, context: Context, event: dict[str, Any], load_id: str = "") -> Any:
         """Begin again after the triggerer has seen the end of another run's job.
 
-        :param event: the trigger's; what became of the job is asked for
+        :param event: the trigger's; not used, the job's result is asked for
         :param load_id: the attempt
         """
         return self._run(context, Resumed(load_id=load_id))

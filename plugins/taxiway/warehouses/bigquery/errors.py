@@ -1,4 +1,4 @@
-"""Says in Taxiway's words what Google Cloud refused, and whether trying again may help."""
+"""Says in Taxiway's words what Google Cloud refused, and whether a retry may help."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def failure(
     :param reason: the API's short reason, for example ``quotaExceeded``
     :param message: the API's message
     :param settings: the settings in force
-    :param code: the HTTP status, where there is one
+    :param code: the HTTP status, if there is one
     :param outcome: what had been published, for the message; nothing is said of it without
     """
     said = one_line(message, 1000)

@@ -57,6 +57,6 @@ def is_later(attempt: Attempt, fetched_load_id: str, entries: Sequence[Entry]) -
 
 
 def rank(load_id: str, entries: Sequence[Entry]) -> Rank | None:
-    """Return the rank of the file that an attempt fetched; None where nobody knows the attempt."""
+    """Return the rank of the file that an attempt fetched; None if nobody knows the attempt."""
     digest = hashlib.sha256(load_id.encode()).hexdigest()[:16]
     return next(((entry.load_number, digest) for entry in entries if entry.load_id == load_id), None)

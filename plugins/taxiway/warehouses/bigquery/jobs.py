@@ -29,7 +29,7 @@ MOST_NUMBERS = 1000
 class Started:
     """A job that was started, or found under its id.
 
-    :param job: as Google's client has it; None where it is another account's, which this one may not look at
+    :param job: as Google's client has it; None if it is another account's, which this one may not look at
     :param found: whether it was there already
     """
 
@@ -59,7 +59,7 @@ class Jobs:
         """Run a statement to its end.
 
         :return: its rows, by column name
-        :raises TransientWarehouseError: trying again may help
+        :raises TransientWarehouseError: a retry may help
         :raises WarehouseError: it would not
         """
         job = self._start_query(statement, None)
@@ -112,7 +112,7 @@ class Jobs:
 
     @explains
     def look_up(self, job_id: str) -> Started | None:
-        """Return the job that has an id; None where the id is free."""
+        """Return the job that has an id; None if the id is free."""
         from google.api_core.exceptions import Forbidden, NotFound
 
         try:
@@ -173,7 +173,7 @@ class Jobs:
 
     @explains
     def find_table(self, table: str) -> bigquery.Table | None:
-        """Return a table's description, or None where there is none.
+        """Return a table's description, or None if there is none.
 
         :param table: its name with project and dataset
         """
@@ -258,7 +258,7 @@ def first_usable_job(jobs: Jobs, start: Callable[[str], Started], name: str, is_
 
 
 def last_job(jobs: Jobs, name: str) -> Any | None:
-    """Return the job that :func:`first_usable_job` has started last under a name; None where there is none."""
+    """Return the job that :func:`first_usable_job` has started last under a name; None if there is none."""
     last = None
     for number in range(1, MOST_NUMBERS):
         found = jobs.look_up(f"{name}_{number}")

@@ -137,7 +137,7 @@ class Ledger:
         return self.load.is_retry or self.load.has_begun(step, attempt.step)
 
     def abandon(self, attempt: Attempt, step: str) -> None:
-        """Record that an attempt's worker ended without a word."""
+        """Record that an attempt's worker ended silently."""
         lost = f"{attempt.step} or a later step" if step == DOWNLOAD else step
         record(self.jobs, self.load, attempt, attempt.step, "abandoned", error=attempts.lost_worker(lost))
 

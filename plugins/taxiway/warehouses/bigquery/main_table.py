@@ -1,4 +1,4 @@
-"""The main table of a source: created where absent, compared where present."""
+"""The main table of a source: created if absent, compared if present."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _API_NAMES = {"INTEGER": "INT64"}
 
 
 def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
-    """Create the source's main table where it is absent; bring one of an earlier version over.
+    """Create the source's main table if it is absent; bring one of an earlier version over.
 
     :raises MainTableError: a table of that name exists and has other columns or partitions; or BigQuery deletes it, or
         its months, after a time

@@ -34,7 +34,7 @@ class Provisioner:
 
     @explains
     def ensure_bucket(self, client: storage.Client) -> bool:
-        """Create the bucket where it is absent: in one region, closed to the public, with a lifecycle rule.
+        """Create the bucket if it is absent: in one region, closed to the public, with a lifecycle rule.
 
         :return: whether it was created
         :raises SettingError: the name belongs to someone else, or the bucket is somewhere else
@@ -97,7 +97,7 @@ class Provisioner:
 
     @explains
     def ensure_dataset(self, client: bigquery.Client) -> bool:
-        """Create the dataset where it is absent.
+        """Create the dataset if it is absent.
 
         :return: whether it was created
         :raises SettingError: it is in another location, or deletes its tables after a time

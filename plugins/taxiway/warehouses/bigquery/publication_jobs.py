@@ -96,8 +96,8 @@ def confirm_publication(
 
     :param attempt: the step's
     :param entries: the month's attempts
-    :return: the number; None where a publication has begun that the ledger doesn't know: the rows may be of that one
-    :raises TransientWarehouseError: trying again may help
+    :return: the number; None if a publication has begun that the ledger doesn't know: the rows may be of that one
+    :raises TransientWarehouseError: a retry may help
     """
     main_table = jobs.find_table(tables.main_table)
     own = rank(attempt.fetched_load_id, entries)

@@ -112,7 +112,7 @@ def with_line_numbers(
     for number, line in numbered_lines(blocks):
         row, no_row = row_of(line, len(file_columns), unnamed)
         if number == 1 or no_row is not None:
-            continue  # what is no row was rejected before
+            continue  # what isn't a row was rejected before
         fields = fields_of(row.decode())
         reason = reasons.get(tuple(fields[place] for place in order))
         if reason is not None:

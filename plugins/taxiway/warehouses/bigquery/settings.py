@@ -79,7 +79,7 @@ class GcpSettings:
 def read_settings(get: Callable[[str], object]) -> GcpSettings:
     """Read and check the settings.
 
-    :param get: gives a Variable's value by its name; None where there is none
+    :param get: gives a Variable's value by its name; None if there is none
     :raises SettingError: names every Variable that is missing or malformed, what it holds, what it should hold and how
         to set it
     """

@@ -92,6 +92,6 @@ def finish_staging(jobs: Jobs, bucket: Bucket, tables: CloudTables, uploaded: Up
 
 
 def _rows_there(jobs: Jobs, tables: CloudTables) -> int | None:
-    """How many rows the staging table has; None where it is gone."""
+    """How many rows the staging table has; None if it is gone."""
     table = jobs.find_table(tables.staging_table)
     return None if table is None else int(table.num_rows or 0)

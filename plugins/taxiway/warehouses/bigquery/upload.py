@@ -1,4 +1,4 @@
-"""Brings a downloaded month to the bucket: looks through its lines first, and keeps those that are no rows."""
+"""Brings a downloaded month to the bucket: looks through its lines first, and keeps those that aren't rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Uploaded:
     :param generation: which version it is
     :param columns: names of the columns in the order of the file
     :param rows: how many it has
-    :param rejected: how many lines of the file are no rows, and left out of it
+    :param rejected: how many lines of the file aren't rows, and left out of it
     """
 
     object_name: str
@@ -79,7 +79,7 @@ def upload_month(
     :param file: the downloaded file
     :param record: records in the ledger how many rows the file has
     :return: the object that is loaded, and the file's own
-    :raises RejectLimitError: more lines are no rows than the source allows
+    :raises RejectLimitError: more lines aren't rows than the source allows
     :raises SupersededError: a later file of the month is published, or in the bucket
     :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
     """

@@ -105,7 +105,7 @@ class BigQueryWarehouse:
         self._attempt = replace(known, sha256=file.sha256 if file else known.sha256, warnings=warnings, **found)
 
     def prepare(self) -> None:
-        """Create the main table where it is absent; every step creates the ledger."""
+        """Create the main table if it is absent; every step creates the ledger."""
         ensure_main_table(self.jobs, self.load)
 
     def require_no_obstacle(self, *, if_published: bool) -> bool:

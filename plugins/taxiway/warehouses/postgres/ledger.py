@@ -57,7 +57,7 @@ class Ledger:
         return self.load.has_begun(step, attempt.step)
 
     def abandon(self, attempt: Attempt, step: str) -> None:
-        """Record that an attempt's worker ended without a word."""
+        """Record that an attempt's worker ended silently."""
         record(self.cursor, attempt, "abandoned", error=attempts.lost_worker(attempt.step))
 
     def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
@@ -111,7 +111,7 @@ def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> 
     A step goes on with the attempt of the step before it. One that is begun again, after a failure
     or because its worker was killed, begins another attempt; an attempt that nobody ended is
     marked abandoned, and so are those of other runs of the month that nobody works on any more.
-    The ledger is created first, where it is absent.
+    The ledger is created first, if it is absent.
 
     :param connection: the warehouse, with no transaction open
     :param name: of the step
@@ -167,7 +167,7 @@ def _enter_failure(
 
     Whatever happens to that, the step's own error is the one to show.
 
-    :param attempt: the step's; None where it failed before it had one
+    :param attempt: the step's; None if it failed before it had one
     """
     said = f"{name}: {printable(str(error) or type(error).__name__)}"
     try:

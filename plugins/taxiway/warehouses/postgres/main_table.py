@@ -1,4 +1,4 @@
-"""The main table of a source and Taxiway's own tables: created where absent, compared where present."""
+"""The main table of a source and Taxiway's own tables: created if absent, compared if present."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _BRING_OVER_ADVICE = "It may be bringing over an earlier version's main table, w
 
 
 def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
-    """Create the ledger where it is absent; one of an earlier version gets what it lacks.
+    """Create the ledger if it is absent; one of an earlier version gets what it lacks.
 
     :raises WarehouseError: the server is too old, or not UTF-8
     """
@@ -64,9 +64,9 @@ def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
 
 
 def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
-    """Create the ledger and the source's main table where they are absent; bring over what an earlier version made.
+    """Create the ledger and the source's main table if they are absent; bring over what an earlier version made.
 
-    The role ``taxiway_reader``, where there is one, can read them from then on.
+    The role ``taxiway_reader``, if there is one, can read them from then on.
 
     :raises WarehouseError: the server is too old, or not UTF-8
     :raises MainTableError: something of that name exists and has other columns, or isn't a table partitioned by month;
@@ -102,7 +102,7 @@ def _lock_definitions(cursor: psycopg.Cursor[Any], source: Source) -> None:
 
 
 def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
-    """Grant the role ``taxiway_reader``, where there is one, to read tables and their partitions.
+    """Grant the role ``taxiway_reader``, if there is one, to read tables and their partitions.
 
     :param tables: names with their schemas, of tables and views that are there
     """

@@ -40,7 +40,7 @@ class Partition:
 
 
 def find_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition | None:
-    """Find the partition that holds the month, whatever its name; None where the main table doesn't hold the month."""
+    """Find the partition that holds the month, whatever its name; None if the main table doesn't hold the month."""
     row = cursor.execute(
         render("postgres/find_partition.sql"),
         {
@@ -68,7 +68,7 @@ def lock_partition(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Partition
 
     Readers go on; an automatic vacuum gives way after a second, unless it is there against wraparound.
 
-    :return: None where the main table doesn't hold the month, or doesn't any more
+    :return: None if the main table doesn't hold the month, or doesn't any more
     :raises TransientWarehouseError: another session kept it for longer than
         :data:`~taxiway.warehouses.postgres.session.LOCK_TIMEOUT`
     """

@@ -14,7 +14,7 @@ from taxiway.warehouses.sql import render
 
 
 def find_published(cursor: psycopg.Cursor[Any], tables: LoadTables) -> Published | None:
-    """Find what a month's published rows were loaded from; None where nothing was published."""
+    """Find what a month's published rows were loaded from; None if nothing was published."""
     row = cursor.execute(render("postgres/find_published.sql"), month_key(tables)).fetchone()
     return Published(*row) if row else None
 

@@ -101,7 +101,7 @@ def in_our_words(where: str, connection_id: str, *, connecting: bool = False) ->
     :param where: source, month and task, for messages
     :param connection_id: the connection that it is about
     :param connecting: whether the connection is being made
-    :raises TransientWarehouseError: trying again may help
+    :raises TransientWarehouseError: a retry may help
     :raises WarehouseError: it would not
     """
     try:

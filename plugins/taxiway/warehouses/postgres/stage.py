@@ -80,7 +80,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param attempt: the step's
     :param file: the downloaded ``.csv.gz``
     :return: what was staged
-    :raises MissingInputError: the file is not there, or not the one that was downloaded
+    :raises MissingInputError: the file is gone, or isn't the downloaded one
     :raises InvalidFileError: not gzip, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown

@@ -53,7 +53,7 @@ class PostgresWarehouse:
             ledger.record(cursor, attempt, state, **values)
 
     def prepare(self) -> None:
-        """Create the ledger and the main table where they are absent."""
+        """Create the ledger and the main table if they are absent."""
         with transaction(self.connection) as cursor:
             ensure_tables(cursor, self.load.source)
 
