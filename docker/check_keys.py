@@ -1,7 +1,7 @@
 """Refuse keys that Airflow would start with, and fail with later.
 
-Runs in the container airflow-init, on the standard library alone. Airflow's services become healthy with a
-malformed Fernet key or a short JWT secret: the first connection that is stored fails, or tokens can be guessed.
+Runs in the container airflow-init, on the standard library alone. Airflow's services become healthy with a malformed
+Fernet key or a short JWT secret. Then the first stored connection fails, or tokens can be guessed.
 """
 
 from __future__ import annotations

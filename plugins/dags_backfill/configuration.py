@@ -29,7 +29,9 @@ def given_settings() -> str:
     names = sorted(
         name for name, value in os.environ.items() if name.startswith("AIRFLOW__") and ours.get(name) != value
     )
-    return f"\nThe environment, or .env, sets {', '.join(names)}: look whether they are meant for here" if names else ""
+    return (
+        f"\nThe environment, or .env, sets {', '.join(names)}: check whether they are meant for here" if names else ""
+    )
 
 
 def metadata_problem() -> str | None:
@@ -69,7 +71,7 @@ def executor_problem() -> str | None:
 def database_silence(error: BaseException) -> str | None:
     """Return the first line of what was said when the metadata database stopped answering; None for other errors.
 
-    :param error: what ended the command; it may have come of another error
+    :param error: the error that ended the command; another error may have caused it
     """
     seen: set[int] = set()
     cause: BaseException | None = error

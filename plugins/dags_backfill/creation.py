@@ -27,8 +27,8 @@ NOT_FOR_BACKFILLS = "not_for_backfills"
 def create_backfill(request: BackfillRequest, planned: Sequence[PlannedRun], session: Session) -> int:
     """Create the backfill and its runs, queued, in the caller's transaction.
 
-    Airflow's ``_create_backfill`` treats all runs alike; here an interrupted run is
-    finished while a failed one is left alone, so its parts are put together anew.
+    Airflow's ``_create_backfill`` treats all runs alike. This command finishes interrupted runs and leaves failed runs
+    alone, so it calls the parts of that function itself.
     It also leaves a run alone if the metadata no longer have its tasks.
 
     :param planned: the plan, in the order in which runs start

@@ -1,9 +1,8 @@
-"""Runs that were begun and not ended: what they are, and how they are put in order.
+"""Runs that were begun and not ended: finds them, and puts them in order.
 
-A command that is interrupted, and the next one after a command that was killed,
-leave nothing half done: runs that had not begun are removed, and runs that had
-are marked failed with their open tasks in no state. Such a run is recognised by
-just that, and the next plain call finishes it: tasks that succeeded stay done.
+An interrupted command leaves nothing half done, and neither does the next call after a killed one. Runs that had not
+begun are removed. Runs that had begun are marked failed, with their open tasks in no state. This state identifies them,
+and the next call finishes them: tasks that succeeded stay done.
 """
 
 from __future__ import annotations
@@ -221,7 +220,7 @@ def open_runs(backfill_id: int, session: Session) -> int:
 
 
 def fail_dead_jobs(dag_id: str, session: Session) -> None:
-    """Mark the jobs of dead commands as failed: whoever has the DAG's lock knows that they are dead."""
+    """Mark the jobs of dead commands as failed: the holder of the DAG's lock knows that they are dead."""
     from airflow.jobs.job import Job
     from airflow.utils.state import JobState
 

@@ -1,8 +1,8 @@
 """One backfill command per DAG: a lock that the database takes back when the command dies.
 
-A Postgres advisory lock belongs to a connection, so there is nothing to clean
-up after a killed command and no heartbeat to misjudge, and it works across
-machines. Two commands that start in the same moment can't both have it.
+A Postgres advisory lock belongs to a connection. So there is nothing to clean up after a killed command and no
+heartbeat to misjudge, and the lock works across machines. Two commands that start in the same moment can't both have
+it.
 """
 
 from __future__ import annotations

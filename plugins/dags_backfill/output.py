@@ -17,8 +17,8 @@ from rich.text import Text
 class Output:
     """The user's terminal or pipe, with Airflow's own messages taken out of it.
 
-    Airflow, its executor and what they start write to the process's standard
-    streams; those go to a file, and the streams that the user gave are kept aside.
+    Airflow, its executor and their processes write to the standard streams. These go to a file, and the command writes
+    to copies of the user's streams.
     """
 
     def __init__(self, log: Path | None) -> None:

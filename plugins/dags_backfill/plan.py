@@ -178,7 +178,7 @@ def _nearest(request: BackfillRequest, parsed: ParsedDag) -> str:
 
 
 def _check_dependence_on_past(request: BackfillRequest, dag: SerializedDAG) -> None:
-    """Refuse to run tasks before those of past runs that they depend on, as Airflow does."""
+    """Refuse to run tasks before the tasks of past runs that they depend on, as Airflow does."""
     names = sorted(task.task_id for task in dag.tasks if task.depends_on_past)
     if names and request.backwards:
         raise BackfillUsageError(

@@ -41,8 +41,8 @@ def bind_children() -> None:
 def hide_from_children(socket: int) -> None:
     """Keep a file descriptor out of processes forked from now on.
 
-    A connection stays open as long as one process holds it; a lock that is held
-    by a connection must go with the command, not with its last child.
+    A connection stays open as long as one process holds it. A lock that belongs to a connection must end with the
+    command, not with its last child.
     """
     _hidden_sockets.add(socket)
 

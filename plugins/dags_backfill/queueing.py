@@ -37,8 +37,8 @@ def queue_tasks(
     :param max_tasks: how many tasks may be queued at most
     :param executor_of: finds a task's executor
     :param dag_of: finds the DAG version that a task belongs to
-    :return: the tasks by executor, to be sent once the transaction is committed; None if a scheduler
-        is queueing tasks in this moment, and it should be tried again
+    :return: the tasks by executor, to be sent once the transaction is committed. None if a scheduler is queueing tasks
+        at this moment: try again
     """
     from airflow.jobs.scheduler_job_runner import ConcurrencyMap
     from airflow.utils.state import TaskInstanceState

@@ -1,7 +1,7 @@
 """Runs a backfill to its end, or watches Airflow's scheduler do it.
 
-A scheduler leaves the runs of a paused DAG alone, and there may be no scheduler
-at all; un-pausing a DAG would make it create every other run of the schedule.
+A scheduler ignores the runs of a paused DAG, and there may be no scheduler at all. If the DAG were unpaused, a
+scheduler would create every other run of the schedule.
 So the runner is a scheduler itself, for the runs of one backfill. Each step it
 looks whether Airflow's own has them: the DAG may be paused or not, and services
 may come and go, while it works.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LOOK_SECONDS = 1.0
-"""Longest time between two looks at the database while nothing is heard from a task."""
+"""Longest time between two looks at the database while no task reports."""
 
 SOON_SECONDS = 0.02
 """Time until the next try to queue tasks, where a scheduler was doing so in that moment."""

@@ -26,8 +26,8 @@ class TaskRecord(NamedTuple):
     :param task_id: the task
     :param state: its state; None before it is scheduled
     :param try_number: its last try, from 1; 0 before it is scheduled
-    :param last_event: the last state of that try that Airflow's log of events has, and that a worker, not a user,
-        has brought about; None if there is none
+    :param last_event: the last state of the try in Airflow's log of events that a worker set, not a user; None if there
+        is none
     """
 
     task_id: str

@@ -95,8 +95,8 @@ class Workers:
 def _dismiss(executor: BaseExecutor) -> None:
     """Send every worker of a LocalExecutor a message to end.
 
-    Its own ``end`` sends one for each worker that is alive at that moment. A worker that has taken the message
-    before its turn is gone by then, none is sent for it, and another one waits for ever.
+    Its own ``end`` sends one for each worker that is alive at that moment. A worker that took the message too early is
+    gone by then. No message is sent for it, and another worker waits for ever.
     """
     from airflow.executors.local_executor import LocalExecutor
 
@@ -110,8 +110,8 @@ def _prepare() -> None:
     from airflow.configuration import conf
     from airflow.executors.base_executor import get_execution_api_server_url
 
-    # A worker often sees its task's last words a moment before the process is gone, and then
-    # sleeps until the next heartbeat is due, five seconds, with its slot occupied.
+    # A worker often reads its task's last message a moment before the process is gone. Then it sleeps until the next
+    # heartbeat, five seconds, and occupies its slot.
     if conf.getint("workers", "min_heartbeat_interval") > 1:
         os.environ["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"
     # Loaded and compiled once here, instead of once in each worker and each task.

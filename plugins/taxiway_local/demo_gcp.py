@@ -1,7 +1,7 @@
 """The demo of Google Cloud, offline: three sample months through the real DAGs into stand-ins, and compared.
 
-It has an Airflow and a Postgres of its own, which go with it: runs that loaded into stand-ins must not look to the
-checkout's own Airflow as if the months were in BigQuery.
+It has an Airflow and a Postgres of its own, which it removes. Else the checkout's own Airflow would take runs into
+stand-ins for months in BigQuery.
 """
 
 from __future__ import annotations

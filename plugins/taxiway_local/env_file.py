@@ -1,7 +1,7 @@
 """The text of ``.env``, which Docker Compose and the local commands share.
 
-Runs on the standard library alone: ``docker/make_env.py`` imports it on a machine if nothing is installed, and
-every Python of the virtual environment when it starts.
+It needs the standard library only. ``docker/make_env.py`` imports it on machines without any package, and every Python
+of the virtual environment imports it when it starts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The environment of every Python process of the project's virtual environment.
 
-``make setup`` leaves a line in the virtual environment that imports this module
-when Python starts, so that plain ``airflow``, ``python`` and ``pytest`` know the
-project without anything being activated or exported. It imports nothing heavy:
+``make setup`` writes a line into the virtual environment that imports this module when Python starts. So ``airflow``,
+``python`` and ``pytest`` know the project, and you need not activate or export anything. It imports nothing heavy:
 every task's process pays for it. From here on, Ctrl-C ends a backfill that is
 still starting with one line.
 """
@@ -26,9 +25,9 @@ PROBLEM: str | None = None
 def apply() -> None:
     """Point Airflow at this repository, and read ``.env`` and the running services' settings.
 
-    The caller's environment wins over ``.env``, with two exceptions, which would mix two installations if a
-    shell's profile exports them for another Airflow: an ``AIRFLOW_HOME`` that isn't Taxiway's, and an
-    ``AIRFLOW_CONFIG`` outside ``AIRFLOW_HOME``. To use such a file on purpose, name it in ``.env``.
+    The caller's environment wins over ``.env``, with two exceptions: an ``AIRFLOW_HOME`` that isn't Taxiway's, and an
+    ``AIRFLOW_CONFIG`` outside ``AIRFLOW_HOME``. A shell's profile may export them for another Airflow, and they would
+    mix two installations. To use such a file on purpose, name it in ``.env``.
     """
     global PROBLEM
     given = os.environ.get("AIRFLOW_HOME")

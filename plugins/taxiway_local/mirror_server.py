@@ -1,8 +1,8 @@
 """A mirror of taxi months on this machine: serves a folder over HTTP as a good mirror would.
 
 Starlette answers ranges and conditional requests and uvicorn speaks HTTP; both come with
-Airflow. Added here: entity tags made from a file's content, so that a file that is
-written again with the same bytes stays the same file, and no sight of hidden files.
+Airflow. It adds entity tags made from a file's content, so that a file that is written again with the same bytes keeps
+its tag. It hides hidden files.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from taxiway_local.sample_values import money_text, value_maker
 
 T = TypeVar("T")
 
-# So many thousandths of the trips are at most this long, in hundredths of a mile and in seconds:
-# read off real months of 2020 and 2021.
+# How many thousandths of the trips are at most this long, in hundredths of a mile and in seconds, in real months of
+# 2020 and 2021.
 _LENGTHS = (
     *((0, 0, 20), (20, 0, 90), (50, 45, 130), (250, 100, 300), (500, 185, 510), (750, 355, 840)),
     *((950, 1200, 1700), (990, 2000, 2400), (1000, 3500, 4500)),
@@ -119,8 +119,8 @@ def taxi_rows(source: Source, month: Month, rows: int, draw: Random, *, duplicat
 def _trips(month: Month, rows: int, system: _System, draw: Random, *, metered: bool = True) -> Iterator[dict[str, str]]:
     """Yield trips by the hour of their pickup: column without its prefix → text.
 
-    :param metered: false for the kind that stands at the end of green months: times at full
-        minutes, fares at odd cents, and neither vendor nor rate nor payment
+    :param metered: false for the trips at the end of green months: times at full minutes, fares at odd cents, no
+        vendor, rate and payment
     """
     money, distances, clock, hours = _money_texts(), _distance_texts(), _clock_texts(), _hour_texts(month)
     rides, zones = _rides(), _zones(system, draw)

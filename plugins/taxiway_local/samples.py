@@ -1,8 +1,7 @@
 """Sample months: files like the mirror's, made up here, the same rows wherever they are made.
 
-Green and yellow months have the shape and the quirks of the real files; a source of
-any other layout gets plausible values by type, so that a new YAML file can be tried
-without a network. No row is a real trip.
+Green and yellow months have the shape and the quirks of the real files. A source of any other layout gets plausible
+values by type, so that you can try a new YAML file without a network. No row is a real trip.
 
 What is the same everywhere is the uncompressed content. The compressed bytes depend on
 the zlib at hand, so a sample has two digests.

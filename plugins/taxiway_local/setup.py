@@ -96,7 +96,7 @@ def uses_embedded_postgres(home: Home) -> bool:
 
 
 def _metadata_address(home: Home) -> str:
-    """Return SQLAlchemy's address of Airflow's metadata: that of the environment or of ``.env``, else the settings'."""
+    """Return SQLAlchemy's address of Airflow's metadata: from the environment or ``.env``, else from the settings."""
     given = {**read_assignments(home.root / ".env"), **os.environ}
     config = configparser.ConfigParser(interpolation=None)
     config.read(home.airflow_config, encoding="utf-8")
@@ -105,7 +105,7 @@ def _metadata_address(home: Home) -> str:
 
 
 def airflow_command() -> list[str]:
-    """Return the words that run Airflow, that of the Python which runs now."""
+    """Return the words that run the Airflow of this Python."""
     # Not the program airflow beside it: its first line holds the path of the checkout, which may have any characters.
     return [sys.executable, "-m", "airflow"]
 

@@ -210,7 +210,7 @@ def test_a_network_that_spoils_encrypted_bytes_is_tried_again(
     with SpoiledEncryption(server.socket_folder / ".s.PGSQL.5432", tmp_path, behind) as spoiled:
         address = {"host": "127.0.0.1", "port": spoiled.port, "extra": {"sslmode": "require"}}
         with pytest.raises(
-            TransientWarehouseError, match=f"SSL error: .*bad record mac.*{TRIED_AGAIN}look whether the"
+            TransientWarehouseError, match=f"SSL error: .*bad record mac.*{TRIED_AGAIN}check whether the"
         ):
             step.run(**address)
 
@@ -237,7 +237,7 @@ def test_a_name_server_that_does_not_answer_is_asked_again_by_the_next_try(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, socket.EAI_AGAIN, "Temporary failure in name resolution")
-    with pytest.raises(TransientWarehouseError, match=f"Temporary failure.*{TRIED_AGAIN}look whether the server runs"):
+    with pytest.raises(TransientWarehouseError, match=f"Temporary failure.*{TRIED_AGAIN}check whether the server runs"):
         step.run(host="warehouse.invalid")
 
 
@@ -286,14 +286,14 @@ def test_what_may_pass_is_tried_again(step: Step, server: KillableServer, kind: 
         closing(psycopg.connect(host=str(server.socket_folder), user="limited", password=PASSWORD, dbname="postgres")),
     ):
         fields, said = {
-            "nothing listens": ({"host": "127.0.0.1", "port": free_port()}, "refused.*look whether the server runs"),
+            "nothing listens": ({"host": "127.0.0.1", "port": free_port()}, "refused.*check whether the server runs"),
             "no socket": (
                 {"host": "/nowhere"},
-                "No such file.*look whether .* and whether host and port",
+                "No such file.*check whether .* and whether host and port",
             ),
             "no answer": (
                 {"host": "127.0.0.1", "port": silent.getsockname()[1], "extra": {"connect_timeout": 2}},
-                "timeout expired.*look whether the server runs",
+                "timeout expired.*check whether the server runs",
             ),
             "limited": ({"login": "limited"}, r"SQLSTATE 53300.*raise max_connections .* role's CONNECTION LIMIT"),
             "closed": ({"schema": "closed"}, r"SQLSTATE 55000.*ALLOW_CONNECTIONS"),

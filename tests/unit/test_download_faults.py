@@ -51,7 +51,7 @@ def test_month_that_the_mirror_lacks(mirror: FaultyMirror, cache: Cache, code: i
     mirror.script(PATH, status(code))
     error = failure(mirror, cache, MonthNotFoundError)
     assert f"the answer is {code}" in str(error)
-    assert "look whether this month is published" in str(error)
+    assert "check whether this month is published" in str(error)
     assert len(mirror.seen) == 1
 
 

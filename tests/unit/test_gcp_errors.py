@@ -78,7 +78,7 @@ def test_errors_of_the_clients_are_explained(error: Exception, kind: type[Except
         (InvalidResponse(SimpleNamespace(status_code=404), "The bucket does not exist"), "run the DAG gcp_setup once"),
         (
             NotFound("gone", errors=[{"reason": "notFound", "message": "Not found: Dataset p:d"}]),
-            "run the DAG gcp_setup once, and look whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME",
+            "run the DAG gcp_setup once, and check whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME",
         ),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_name_says_nothing_of_the_kind_of_error(name: str, tmp_path: Path) -> 
 
     assert name in str(caught.value)
     assert is_transient(caught.value, connecting=True)
-    assert advice_on(caught.value, "taxi_postgres", connecting=True).startswith("look whether the server runs")
+    assert advice_on(caught.value, "taxi_postgres", connecting=True).startswith("check whether the server runs")
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_name_says_nothing_of_the_kind_of_error(name: str, tmp_path: Path) -> 
         ("3D000", "the server has no such database", "correct that"),
         ("42704", "look at the options", "correct that"),
         ("22023", "look at the options", "correct that"),
-        ("55000", "look whether ALTER DATABASE", "correct that"),
-        ("57P03", "look in the server's log why", "look whether the server runs"),
-        ("57P01", "look whether the server runs", "look whether the server runs"),
-        ("40001", "look whether the server runs", "look in the server's log"),
+        ("55000", "check whether ALTER DATABASE", "correct that"),
+        ("57P03", "look in the server's log why", "check whether the server runs"),
+        ("57P01", "check whether the server runs", "check whether the server runs"),
+        ("40001", "check whether the server runs", "look in the server's log"),
         ("42501", "the login of the connection taxi_postgres lacks", "the login of the connection taxi_postgres lacks"),
     ],
 )

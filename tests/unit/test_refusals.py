@@ -36,8 +36,8 @@ def storage(code: int, name: str) -> Answer:
     return Answer(S3.format(name).encode(), code, {"Content-Type": "application/xml"}, conditional=False, ranges=False)
 
 
-ABSENT = "The mirror doesn't have it: look whether this month is published"
-HIDDEN = "It is absent or private: such storage answers both alike. Look whether this month is published"
+ABSENT = "The mirror doesn't have it: check whether this month is published"
+HIDDEN = "It is absent or private: such storage answers both alike. Check whether this month is published"
 LOGIN = "The mirror wants a login"
 WRONG_LOGIN = "The mirror doesn't accept the login"
 FORBIDDEN = "The mirror refuses the file to this client"

@@ -96,8 +96,8 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
         )
     if unsettled:
         raise TransientWarehouseError(
-            f"{'; '.join(unsettled)}. Expected a month that nobody changes: the task is tried again, and where that "
-            f"goes on failing, look in the ledger which load doesn't end"
+            f"{'; '.join(unsettled)}. Expected a month that no load changes: the task is tried again. If that goes on "
+            f"failing, look in the ledger which load doesn't end"
         )
 
 

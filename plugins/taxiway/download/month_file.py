@@ -15,7 +15,7 @@ from taxiway.sources.source import Source
 
 
 def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[bytes]:
-    """Unpack a downloaded file block by block; if no error came by its end, it is sound, and the right file.
+    """Unpack a downloaded file block by block; if it ends without an error, it is sound, and the right file.
 
     :param source: whose file; says how much it may unpack to
     :param month: which month

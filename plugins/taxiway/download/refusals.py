@@ -23,12 +23,12 @@ class Refusal(enum.Enum):
     """What an answer means; the value is what to do, in words that follow what was found."""
 
     ABSENT = (
-        "The mirror doesn't have it: look whether this month is published, and whether the connection's address and "
+        "The mirror doesn't have it: check whether this month is published, and whether the connection's address and "
         "the source's path are right. If the source ends before this month, set 'to' of its last release in its YAML "
         "file"
     )
     HIDDEN = (
-        "It is absent or private: such storage answers both alike. Look whether this month is published, and whether "
+        "It is absent or private: such storage answers both alike. Check whether this month is published, and whether "
         "the connection's address and the source's path are right. If the source ends before this month, set "
         "'to' of its last release in its YAML file. If the files are private, give the connection what opens them: "
         "login and password, or headers in its extra"
@@ -49,7 +49,7 @@ class Refusal(enum.Enum):
     LEGAL = (
         "The mirror may not serve the file here, for legal reasons: set the address of another mirror in the connection"
     )
-    BUSY = "The task is tried again; if that goes on failing, look whether the mirror works, and load the month later"
+    BUSY = "The task is tried again; if that goes on failing, check whether the mirror works, and load the month later"
     OTHER = "Look at the address in a browser, and correct the connection's address or the source's path"
 
 

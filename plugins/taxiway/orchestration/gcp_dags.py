@@ -92,7 +92,7 @@ def setup_dag() -> DAG:
     """Build the DAG that creates the bucket, the dataset and the ledger."""
     with DAG(
         dag_id=SETUP_DAG_ID,
-        description="Creates the bucket, the dataset and the ledger that the taxi months go to, where they are absent",
+        description="Creates the bucket, the dataset and the ledger that the taxi months go to, if they are absent",
         doc_md=_SETUP_DOC,
         schedule=None,
         start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),

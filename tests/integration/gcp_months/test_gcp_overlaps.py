@@ -364,8 +364,8 @@ def test_a_publication_that_failed_under_another_account_blocks_nobody(
     failed = jobs.wait(start_publishing(jobs, first, attempt).job)
     bigquery.jobs.give_to_another_account(failed.job_id)
     cloud.ready(second, samples(january))
-    # Until the ledger knows, nobody can tell whether that job is at it still.
-    with pytest.raises(TransientWarehouseError, match=r"is another account's.*bigquery\.jobs\.get"):
+    # Until the ledger has its result, nobody can tell whether that job still runs.
+    with pytest.raises(TransientWarehouseError, match=r"belongs to another account.*bigquery\.jobs\.get"):
         cloud.publish(second)
     number = failed_publication(failed)
     ledger.record(jobs, first, attempt, "merge_month", "failed", error="a quota", publication=number)
@@ -390,7 +390,7 @@ def test_a_publication_that_failed_does_not_excuse_wrong_rows(
         f"WHERE source_month = DATE '{january}-01'"
     )
 
-    with pytest.raises(BalanceError, match="something beside Taxiway has written there"):
+    with pytest.raises(BalanceError, match="something other than Taxiway has written there"):
         cloud.publish(tables)
 
 

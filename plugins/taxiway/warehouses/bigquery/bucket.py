@@ -1,4 +1,4 @@
-"""Brings a month's file to Cloud Storage, as it is: the bucket keeps the raw, compressed file."""
+"""Uploads a month's file to Cloud Storage, as it is: the bucket keeps the raw, compressed file."""
 
 from __future__ import annotations
 

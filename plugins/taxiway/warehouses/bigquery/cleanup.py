@@ -1,4 +1,4 @@
-"""Clears up behind a run."""
+"""Drops what a run has left."""
 
 from __future__ import annotations
 

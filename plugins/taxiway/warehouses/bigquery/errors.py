@@ -78,11 +78,11 @@ _ADVICE = {
         "nothing was billed: raise the Variable GCP_MAXIMUM_BYTES_BILLED if the query may cost that much"
     ),
     "notFound": (
-        "run the DAG gcp_setup once, and look whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME and GCP_LOCATION "
+        "run the DAG gcp_setup once, and check whether GCP_PROJECT_ID, GCP_DATASET, GCP_BUCKET_NAME and GCP_LOCATION "
         "name what you mean; a dataset is found in its own location only"
     ),
     "quotaExceeded": (
-        "a quota of the project is used up; the task is tried again, and where that goes on failing, look at the "
+        "a quota of the project is used up; the task is tried again. If that goes on failing, look at the "
         "quotas in the Google Cloud console"
     ),
     "rateLimitExceeded": "too many requests at once; the task is tried again",
@@ -196,7 +196,7 @@ def failure(
     elif _NO_LEDGER.search(said):
         transient = True
         advice = (
-            "the ledger isn't there, or not all of it; the task is tried again. Where that goes on failing, run the "
+            "the ledger isn't there, or not all of it; the task is tried again. If that goes on failing, run the "
             "DAG gcp_setup, which creates what is absent"
         )
     if advice is None:

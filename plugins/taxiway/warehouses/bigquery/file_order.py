@@ -1,8 +1,8 @@
-"""Which of two files of a month is the later one: that of the attempt that began later to fetch it.
+"""Says which of two files of a month is the later one: the file whose attempt began its download later.
 
-A step that is tried again belongs to another attempt, with a higher number, but goes on with the file that was
-fetched before. So it is the number of the attempt that fetched the file that counts. An attempt that found its file
-published already has fetched it, too.
+A step that is tried again belongs to another attempt, with a higher number, but goes on with the downloaded file. So
+the number of the attempt that downloaded the file counts. An attempt that found its file published already has
+downloaded it, too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from taxiway.warehouses.bigquery.ledger import Entry
 from taxiway.warehouses.bigquery.tables import CloudTables
 
 Rank = tuple[int, str]
-"""Where a file stands among those of its month: the number of the attempt that fetched it, then a digest of that
-attempt's key, for two that began at the same moment may share a number."""
+"""The rank of a file in its month: the number of the attempt that downloaded it, then a digest of that attempt's key,
+because attempts that began at the same moment may share a number."""
 
 
 def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entry]) -> Rank:
@@ -28,8 +28,8 @@ def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entr
     :param attempt: the step's
     :param entries: the month's attempts
     :return: the rank of the load's file
-    :raises SupersededError: one is, with other bytes
-    :raises MissingInputError: the attempt that fetched the file is gone from the ledger
+    :raises SupersededError: a later file with other bytes is published
+    :raises MissingInputError: the attempt that downloaded the file is gone from the ledger
     """
     own = rank(attempt.fetched_load_id, entries)
     if own is None:
@@ -46,7 +46,7 @@ def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entr
 
 
 def is_later(attempt: Attempt, fetched_load_id: str, entries: Sequence[Entry]) -> bool:
-    """Say whether an attempt began later than the one that fetched a load's file; one that nobody knows did not.
+    """Say whether an attempt began later than the attempt that downloaded a load's file; False if the ledger lacks one.
 
     :param attempt: one of the load
     :param fetched_load_id: the other attempt
@@ -57,6 +57,6 @@ def is_later(attempt: Attempt, fetched_load_id: str, entries: Sequence[Entry]) -
 
 
 def rank(load_id: str, entries: Sequence[Entry]) -> Rank | None:
-    """Return the rank of the file that an attempt fetched; None if nobody knows the attempt."""
+    """Return the rank of the file that an attempt downloaded; None if the ledger lacks the attempt."""
     digest = hashlib.sha256(load_id.encode()).hexdigest()[:16]
     return next(((entry.load_number, digest) for entry in entries if entry.load_id == load_id), None)

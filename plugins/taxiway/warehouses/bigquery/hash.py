@@ -50,7 +50,7 @@ def start_hashing(jobs: Jobs, tables: CloudTables, attempt: Attempt, staged_by: 
 
 
 def hashing_job_name(attempt: Attempt, staged_by: str) -> str:
-    """Return what the ids of the jobs begin with that hash what a job has staged."""
+    """Return the beginning of the ids of the jobs that hash the rows of a staging job."""
     key = hashlib.sha256(staged_by.encode()).hexdigest()[:8]
     return f"taxiway_{attempt.fetched_load_id}_hash_rows_{key}"
 
@@ -58,7 +58,7 @@ def hashing_job_name(attempt: Attempt, staged_by: str) -> str:
 def finish_hashing(
     jobs: Jobs, tables: CloudTables, attempt: Attempt, file: Download, job: Any
 ) -> tuple[int, int, Sequence[Reject]]:
-    """Count the rows that have an id; where some have none, find out which, and keep their lines.
+    """Count the rows that have an id; if some have none, find them, and keep their lines.
 
     :param attempt: the step's
     :param file: the downloaded file
@@ -79,7 +79,7 @@ def finish_hashing(
         itertools.chain([header + b"\n"], blocks), layout.columns, tables.layout.columns, reasons, layout.unnamed
     )
     rejects.keep(jobs, tables, attempt.load_id, found.kept)
-    # First: what isn't there because the table was emptied is no rejected row.
+    # First: rows that are missing because the table was emptied aren't rejected rows.
     rejects.require_all_found(tables, found.count, missing, kinds=len(reasons))
     return hashed, before + missing, found.kept
 

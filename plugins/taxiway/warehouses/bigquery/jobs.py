@@ -1,4 +1,4 @@
-"""BigQuery as the steps use it: jobs in one project and location, each told from any other by its id."""
+"""BigQuery as the steps use it: jobs in one project and location, each found again by its id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUEST_SECONDS = 60.0
 """Longest wait for one answer."""
 
 RETRY_SECONDS = 120.0
-"""How long a request is repeated that got no answer, or one that says to repeat it."""
+"""How long a request is repeated if there is no answer, or the answer says to repeat it."""
 
 MOST_NUMBERS = 1000
 """Most numbers that are tried for the id of a job."""
@@ -29,7 +29,7 @@ MOST_NUMBERS = 1000
 class Started:
     """A job that was started, or found under its id.
 
-    :param job: as Google's client has it; None if it is another account's, which this one may not look at
+    :param job: as Google's client has it; None if it belongs to another account, and this account may not see it
     :param found: whether it was there already
     """
 
@@ -45,7 +45,7 @@ class Jobs:
     :param settings: project, location, dataset, and what a query may bill
     :param where: source, month and task, for messages
     :param labels: of every job
-    :param outcome: what has been published so far, for messages; nothing is said of it without
+    :param outcome: what has been published so far, for messages; empty: messages don't mention it
     """
 
     client: bigquery.Client
@@ -67,15 +67,15 @@ class Jobs:
 
     @explains
     def start_query(self, statement: Statement, job_id: str, labels: Mapping[str, str] | None = None) -> Started:
-        """Start a statement under a job id of ours, or find the job that has it.
+        """Start a statement under a given job id, or find the job that has it.
 
-        :param labels: of this job, beside those of all
+        :param labels: of this job, in addition to the labels of all jobs
         """
         return self._start_or_find(lambda: self._start_query(statement, job_id, labels), job_id)
 
     @explains
     def start_load(self, uri: str, table: str, configuration: Mapping[str, Any], job_id: str) -> Started:
-        """Start loading an object into a table under a job id of ours, or find the job that has it.
+        """Start loading an object into a table under a given job id, or find the job that has it.
 
         :param uri: the object's address
         :param table: the table with its project and dataset
@@ -136,7 +136,7 @@ class Jobs:
         """Wait until a job is done, however it ends.
 
         :return: the job as it is then
-        :raises TransientWarehouseError: its state could not be asked for
+        :raises TransientWarehouseError: its state could not be read
         """
         from google.api_core.exceptions import GoogleAPICallError
 
@@ -152,13 +152,13 @@ class Jobs:
 
     @explains
     def cancel(self, job: Any) -> None:
-        """Ask a job to end; it may go on for a while, or end well."""
+        """Ask a job to end; it may run on for a while, or succeed."""
         job.cancel(retry=self._retry, timeout=REQUEST_SECONDS)
 
     def require_success(self, job: Any) -> None:
-        """Make sure that a job that is done has done what it should.
+        """Make sure that a job that is done has succeeded.
 
-        :raises TransientWarehouseError: it failed, and may succeed another time
+        :raises TransientWarehouseError: it failed, and a retry may succeed
         :raises WarehouseError: it failed
         """
         if job.state != "DONE":
@@ -186,11 +186,11 @@ class Jobs:
 
     @explains
     def add_labels(self, table: str, labels: Mapping[str, str]) -> None:
-        """Give a table labels beside those that it has.
+        """Add labels to a table.
 
         :param table: its name with project and dataset
         """
-        # As it is now: BigQuery refuses a description that was read before a statement changed the table.
+        # Read again: BigQuery refuses a description that was read before a statement changed the table.
         found = self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
         found.labels = {**found.labels, **labels}
         self.client.update_table(found, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
@@ -219,7 +219,7 @@ class Jobs:
         )
 
     def _start_or_find(self, start: Callable[[], Any], job_id: str) -> Started:
-        """Start a job; where its id is taken, an answer was lost, or a worker: return the job that has it."""
+        """Start a job. If its id is taken, an answer or a worker was lost: return the job that has the id."""
         from google.api_core.exceptions import Conflict
 
         try:
@@ -235,15 +235,14 @@ class Jobs:
 
 
 def first_usable_job(jobs: Jobs, start: Callable[[str], Started], name: str, is_there: Callable[[Any], bool]) -> Any:
-    """Start a job under the first number that is free, or return the one that has done the work, or is at it.
+    """Start a job under the first free number, or return the job that has done the work or is doing it.
 
-    A job id can be used once. Where the same work was begun before (a worker was lost, or the answer
-    to the request), its job is found again rather than started twice; one that failed is passed over, and one whose
-    table is gone or was made anew.
+    A job id can be used once. If the same work was begun before (a worker or an answer was lost), its job is found
+    again and not started twice. Jobs that failed, or whose table is gone or was made anew, are skipped.
 
-    :param start: starts the job of an id, or finds it where it was begun this very moment
-    :param name: what the ids begin with
-    :param is_there: whether what the job has left is there still
+    :param start: starts the job of an id, or finds it if it was begun meanwhile
+    :param name: the beginning of the ids
+    :param is_there: whether the job's result still exists
     :return: the job
     """
     for number in range(1, MOST_NUMBERS):

@@ -142,7 +142,7 @@ class Ledger:
         record(self.jobs, self.load, attempt, attempt.step, "abandoned", error=attempts.lost_worker(lost))
 
     def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
-        """Record another attempt, and mark those of other runs of the month that can't be at work any more."""
+        """Record another attempt, and mark abandoned attempts of other runs of the month."""
         load, now = self.load, datetime.now(timezone.utc)
         for entry in self.entries:
             if entry.run_id != load.run_id and attempts.is_over(entry.state, entry.started_at, now):
@@ -187,8 +187,8 @@ def record(
     :param step: the step that it belongs to
     :param state: running, published, unchanged, skipped, failed or abandoned
     :param goes_on_with: the attempt whose file this one goes on with, when it begins
-    :param values: columns of the ledger, for example ``rows_read=5000``; ``file`` stands for those of the downloaded
-        file
+    :param values: columns of the ledger, for example ``rows_read=5000``; ``file`` stands for the columns of the
+        downloaded file
     """
     file: Download | None = values.pop("file", None)
     error = values.pop("error", None)

@@ -53,8 +53,8 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         found = jobs.find_table(tables.main_table)
     if found is None:
         raise TransientWarehouseError(
-            f"{source.name}: the table {tables.main_table} is gone again, expected what was created just now; the task "
-            f"is tried again"
+            f"{source.name}: the table {tables.main_table} is gone, expected the one that was created just now; the "
+            f"task is tried again"
         )
     _require_permanence(tables, found, created=created)
     expected = [f"{name} {kind}" for name, kind in main_columns(source)]

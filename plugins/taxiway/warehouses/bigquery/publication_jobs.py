@@ -1,9 +1,9 @@
 """The publications of a month: numbered jobs, each number used once.
 
-BigQuery doesn't let two statements that only add rows wait for each other, so two runs of an empty month could both add
-theirs. What makes them wait is the id of the job, which can be used once: the n-th publication of a month is
-the job of number n, and who finds that number taken waits for its job to end before trying the next.
-The ledger has the number of every publication whose end its run has seen, failed ones too.
+In BigQuery, two statements that only add rows don't wait for each other, so two runs of an empty month could both add
+theirs. A job's id can be used once, and makes them wait: the n-th publication of a month is the job with number n. A
+run that finds the number taken waits for that job, and then tries the next number. The ledger has the number of every
+publication whose end its run has seen, failed ones too.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from taxiway.warehouses.bigquery.tables import CloudTables
 
 
 def publication_name(tables: CloudTables, main_table: Any) -> str:
-    """Return what the ids of a month's publications begin with.
+    """Return the beginning of the ids of a month's publications.
 
-    :param main_table: its description; one that was dropped and made again counts its publications anew
+    :param main_table: its description; if the table was dropped and created again, its publications count from 1 again
     """
     created = int(main_table.created.timestamp() * 1000)
     return f"taxiway_publish_{tables.settings.dataset}_{tables.month_name}_{created}"
 
 
 def name_and_number(job: Any) -> tuple[str, int]:
-    """Take the id of a publication's job apart: name and number."""
+    """Split the id of a publication's job into name and number."""
     name, _, number = job.job_id.rpartition("_")
     return name, int(number)
 
 
 def open_numbers(entries: Sequence[ledger.Entry]) -> Iterator[int]:
-    """Numbers of publications of which the ledger doesn't know how they ended, and of those to come."""
+    """Yield the numbers of publications whose end the ledger doesn't have, and then the next free numbers."""
     before = ledger.published(entries)
     known = {entry.publication for entry in entries}
     numbers = itertools.count(1 + ((before[-1].publication or 0) if before else 0))
@@ -45,7 +45,7 @@ def open_numbers(entries: Sequence[ledger.Entry]) -> Iterator[int]:
 
 
 def publication_labels(attempt: Attempt, file_rank: Rank, rows: str) -> dict[str, str]:
-    """Return the labels of a publication's job, by which another run knows what it publishes.
+    """Return the labels of a publication's job, which tell another run what it publishes.
 
     :param attempt: of the load
     :param file_rank: of its file
@@ -61,9 +61,9 @@ def publication_labels(attempt: Attempt, file_rank: Rank, rows: str) -> dict[str
 
 
 def rows_key(rows_table: Any) -> str:
-    """Return a key of what a publication publishes, which a step that is tried again finds, too.
+    """Return a key of the rows that a publication publishes; a retry of the step gets the same key.
 
-    :param rows_table: description of the table of typed rows; one that was made anew has other rows
+    :param rows_table: description of the table of typed rows; a table that was made anew has another key
     """
     return _key(f"{rows_table.full_table_id} {rows_table.created.timestamp()}")
 
@@ -73,7 +73,7 @@ def _key(text: str) -> str:
 
 
 def find_publication(jobs: Jobs, tables: CloudTables) -> Any | None:
-    """Return the job that publishes the load, where one was started that isn't recorded in the ledger; else None."""
+    """Return the job that publishes the load, if one was started and isn't recorded in the ledger; else None."""
     main_table, rows_table = jobs.find_table(tables.main_table), jobs.find_table(tables.rows_table)
     if main_table is None or rows_table is None:
         return None
@@ -90,9 +90,10 @@ def find_publication(jobs: Jobs, tables: CloudTables) -> Any | None:
 def confirm_publication(
     jobs: Jobs, tables: CloudTables, attempt: Attempt, entries: Sequence[ledger.Entry]
 ) -> int | None:
-    """Take the number of the month's next publication for a load whose file the table holds already.
+    """Take the number of the month's next publication, for a load whose file the table holds already.
 
-    A run with an earlier file, which may be about to publish it, finds the number taken, and sees by whom.
+    A run with an earlier file, which may be about to publish it, then finds the number taken, and the file in the
+    labels.
 
     :param attempt: the step's
     :param entries: the month's attempts
@@ -118,7 +119,7 @@ def confirm_publication(
 
 
 def is_followed(jobs: Jobs, name: str, number: int, entries: Sequence[ledger.Entry]) -> bool:
-    """Whether another publication of the month has begun since, and hasn't failed: the rows may be of that one.
+    """Say whether another publication of the month has begun since, and hasn't failed: the rows may come from it.
 
     :param name: what the ids of the month's publications begin with
     :param number: of the publication

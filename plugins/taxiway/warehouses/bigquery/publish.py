@@ -1,4 +1,4 @@
-"""Publishes a month: one statement brings its partition to the state of the file."""
+"""Publishes a month: one statement makes its partition equal to the file."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Publication:
 
 
 def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publication:
-    """Start the job that publishes the month, or find the one of another run that has to end first.
+    """Start the job that publishes the month, or find the job of another run that has to end first.
 
     :param attempt: the step's
-    :return: the load's own job; or another run's that isn't done: wait for it, and ask again
+    :return: the load's own job; or the job of another run that isn't done: wait for it, and call again
     :raises MissingInputError: the rows are not there
     :raises SupersededError: a run that began later has published the month from another file
-    :raises TransientWarehouseError: a publication is another account's, and nothing says yet what became of it
+    :raises TransientWarehouseError: a publication belongs to another account, and its result isn't recorded yet
     """
     rows_table = require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
     main_table = require_main_table(jobs, tables)
@@ -103,7 +103,8 @@ def require_main_table(jobs: Jobs, tables: CloudTables) -> Any:
 
 
 def failed_publication(job: Any) -> int | None:
-    """Return the number of a publication that failed, for the ledger: an account that may not look at the job reads it.
+    """Return the number of a publication that failed, for the ledger: an account that may not see the job reads it
+    there.
 
     :param job: of the publication
     """
@@ -115,13 +116,13 @@ def finish_publishing(
 ) -> Counts:
     """Record in the ledger what the job changed, then compare the published month with what was staged.
 
-    Once the job has succeeded, the month is published: what goes wrong behind it is tried again, whatever it is.
+    Once the job has succeeded, the month is published: any error after that is tried again.
 
     :param attempt: the step's
     :param record: records in the ledger, over the client that it is given, that the month is published
-    :raises TransientWarehouseError: the job failed; or the month is published, and that could not be recorded or
+    :raises TransientWarehouseError: the job failed; or the month is published, and this could not be recorded or
         counted
-    :raises WarehouseError: the job failed, and would again
+    :raises WarehouseError: the job failed, and a retry would fail, too
     :raises BalanceError: the month doesn't hold the rows of the file
     """
     jobs.require_success(job)
@@ -145,9 +146,9 @@ def finish_publishing(
 
 
 def require_published(jobs: Jobs, tables: CloudTables, entry: ledger.Entry) -> None:
-    """Make sure that the month that an attempt has published is there still.
+    """Make sure that the month that an attempt has published is still there.
 
-    An answer may be lost after the ledger has it: then the task is tried again.
+    If the answer is lost after the publication was recorded, the task is tried again and calls this.
 
     :param entry: the attempt
     :raises TransientWarehouseError: the month could not be counted
@@ -171,14 +172,14 @@ def _require_rows(jobs: Jobs, tables: CloudTables, staged: int, name: str, numbe
             return
     raise BalanceError(
         f"{tables.where}: {tables.main_table} holds {held} rows of the month, expected the {staged} of the file, which "
-        f"was published: something beside Taxiway has written there. Delete the rows where source_month is "
+        f"was published: something other than Taxiway has written there. Delete the rows where source_month is "
         f"'{tables.month.first_day}', and run the month again with force"
     )
 
 
 @contextmanager
 def _tried_again(jobs: Jobs, outcome: str) -> Iterator[Jobs]:
-    """Let every error of what is done behind a publication be one that is tried again, and say what is published."""
+    """Make every error after a publication transient, and let it say what is published."""
     try:
         yield replace(jobs, outcome=outcome)
     except WarehouseError as error:
@@ -187,9 +188,9 @@ def _tried_again(jobs: Jobs, outcome: str) -> Iterator[Jobs]:
 
 def _of_another_account(tables: CloudTables, job_id: str) -> TransientWarehouseError:
     return TransientWarehouseError(
-        f"{tables.where}: the job {job_id}, a publication of the month, is another account's, which is at it still, or "
-        f"was stopped or lost before it could record in the ledger how it ended. This account may not look at it: "
-        f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published: "
-        f"the task is tried again. Where it keeps failing, run the month again under that account, or give this one "
-        f"a role with that permission: docs/bigquery.md"
+        f"{tables.where}: the job {job_id}, a publication of the month, belongs to another account, and the ledger has "
+        f"no result of it: it is still running, or its run was interrupted. This account can't check it: "
+        f"expected the permission bigquery.jobs.get on the project {tables.settings.project}. Nothing was published by "
+        f"this run: the task is tried again. If that goes on failing, run the month again under that account, or give "
+        f"this one a role with that permission: docs/bigquery.md"
     )

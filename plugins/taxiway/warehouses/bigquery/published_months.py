@@ -86,7 +86,7 @@ class BigQueryMonth(PublishedMonth):
 
 @contextmanager
 def _as_reader(warehouse: Jobs) -> Iterator[None]:
-    """Name the roles that reading needs where Google refuses it: those of a load are others."""
+    """If Google refuses, name the roles that reading needs: a load needs other roles."""
     try:
         yield
     except WarehouseError as error:

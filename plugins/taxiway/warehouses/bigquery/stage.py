@@ -40,7 +40,7 @@ def load_configuration(columns: Sequence[Column]) -> Mapping[str, Any]:
 def start_staging(jobs: Jobs, tables: CloudTables, attempt: Attempt, uploaded: Uploaded) -> Any:
     """Create the staging table, and start the job that loads the object into it.
 
-    Where a worker was lost that had started it, the job is found again, and its table left alone.
+    If a lost worker had started the job, it is found again, and its table is left alone.
 
     :param attempt: the step's
     :param uploaded: the object
@@ -61,7 +61,7 @@ def start_staging(jobs: Jobs, tables: CloudTables, attempt: Attempt, uploaded: U
 
 
 def staging_job_name(attempt: Attempt, uploaded: Uploaded) -> str:
-    """Return what the ids of a file's staging jobs begin with, whichever attempt goes on with the file."""
+    """Return the beginning of the ids of a file's staging jobs; every attempt on the file has the same."""
     return f"taxiway_{attempt.fetched_load_id}_stage_month_{uploaded.generation}"
 
 

@@ -150,8 +150,8 @@ class BigQueryWarehouse:
     def upload(self, attempt: Attempt, file: Download) -> Mapping[str, Any]:
         """Look through the file's lines, and upload it as it is, unless the bucket has it.
 
-        If lines can't be read as rows, they are kept as rejects, and a copy without them is uploaded for the load,
-        in another folder, for as long as the run lasts.
+        Lines that can't be read as rows are kept as rejects. For the load, a copy without them is uploaded to another
+        folder, for as long as the run lasts.
         """
 
         def record(**values: Any) -> None:

@@ -1,7 +1,7 @@
 """Brings over a main table that version 0.1.0 made: partitioned by ``filename``, the downloaded file's name.
 
-Input: such a table, with its partitions and the ledger. Output: a table of the same name that is partitioned by
-``source_month``, with the same partitions, rows and ids; ``filename`` is the unpacked file's name, in the ledger too.
+Input: such a table, with its partitions and the ledger. Output: a table of the same name, partitioned by
+``source_month``, with the same partitions, rows and ids. ``filename`` is the unpacked file's name, in the ledger too.
 One transaction, which holds the lock on definitions and keeps everybody from the main table. The second time there is
 nothing to do. No row is written: a partition stays the table that it was, and gets two columns whose value is a
 constant. A table's partition key can't be changed, so the main table itself is another one afterwards. What people

@@ -1,4 +1,4 @@
-"""Clears up behind runs: tables of the staging schema that nobody needs any more."""
+"""Drops what runs have left: tables of the staging schema that no run needs any more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drop_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> Non
 def sweep_staging(connection: psycopg.Connection[Any], tables: LoadTables) -> None:
     """Drop what earlier attempts of this run, and other runs of its month that are over, left behind.
 
-    A run clears up behind itself, unless it is cut off: by its timeout, or with its worker and every retry.
+    A run drops its own tables, unless it is cut off: by its timeout, or with its worker and every retry.
     """
     with transaction(connection) as cursor:
         _drop(cursor, tables)

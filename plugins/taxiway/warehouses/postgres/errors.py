@@ -34,7 +34,7 @@ _ADVICE_ON_CONNECTING = {
     ),
     "42704": f"look at the options in the connection's extra: {_CONNECTION}",
     "22023": f"look at the options in the connection's extra: {_CONNECTION}",
-    "55000": "look whether ALTER DATABASE … ALLOW_CONNECTIONS false keeps sessions out",
+    "55000": "check whether ALTER DATABASE … ALLOW_CONNECTIONS false keeps sessions out",
     "57P03": "look in the server's log why it doesn't get ready",
 }
 """What fixes an error of connecting, by its SQLSTATE or the beginning of it. A statement's means something else."""
@@ -154,7 +154,9 @@ def advice_on(
         elif not is_transient(error, connecting=connecting):
             advice = otherwise
         elif connecting or not state or state.startswith(("08", "57P")):
-            advice = "look whether the server runs, and whether host and port of the connection {connection} lead to it"
+            advice = (
+                "check whether the server runs, and whether host and port of the connection {connection} lead to it"
+            )
         else:
             advice = "look in the server's log what it says of that"
     return advice.format(connection=connection_id, variable=connection_id.upper())

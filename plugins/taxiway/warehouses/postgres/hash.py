@@ -39,8 +39,8 @@ def hash_rows(
     :param file: the downloaded file, in which the lines of rejected rows are found again
     :param staged: what the stage step returned
     :return: rows that now have an id
-    :raises MissingInputError: the staging table is not there, or was emptied; or the file is needed again,
-        for the lines that are rejected, and is not there or another one
+    :raises MissingInputError: the staging table is gone, or was emptied. Or rows are rejected, and the file, which has
+        their lines, is gone or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     tables = tables.in_layout(attempt.layout)

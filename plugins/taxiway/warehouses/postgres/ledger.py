@@ -61,7 +61,7 @@ class Ledger:
         record(self.cursor, attempt, "abandoned", error=attempts.lost_worker(attempt.step))
 
     def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
-        """Record another attempt, and mark those of other runs of the month that nobody works on any more."""
+        """Record another attempt, and mark abandoned attempts of other runs of the month."""
         load, now = self.load, datetime.now(timezone.utc)
         self.cursor.execute(render("postgres/abandon_loads.sql"), {**_key(load), "longest_run": attempts.LONGEST_RUN})
         self.cursor.execute(
@@ -87,8 +87,8 @@ def record(cursor: psycopg.Cursor[Any], attempt: Attempt, state: str = "running"
     """Record what a step found, in the step's own transaction, or how the attempt ended.
 
     :param state: how the attempt ended; one that is running stays as it is
-    :param values: columns of the ledger and their values, for example ``rows_read=5000``; ``file`` stands for those of
-        the downloaded file
+    :param values: columns of the ledger and their values, for example ``rows_read=5000``; ``file`` stands for the
+        columns of the downloaded file
     """
     file: Download | None = values.pop("file", None)
     if file is not None:
@@ -108,9 +108,9 @@ def record(cursor: psycopg.Cursor[Any], attempt: Attempt, state: str = "running"
 def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> Iterator[Attempt]:
     """Record a step in the ledger while it runs: that it began, and its error if it fails.
 
-    A step goes on with the attempt of the step before it. One that is begun again, after a failure
-    or because its worker was killed, begins another attempt; an attempt that nobody ended is
-    marked abandoned, and so are those of other runs of the month that nobody works on any more.
+    A step goes on with the attempt of the step before it. If a step is begun again, after a failure or because its
+    worker was killed, it begins another attempt. An attempt that didn't end is marked abandoned. So are attempts of
+    other runs of the month if no worker works on them any more.
     The ledger is created first, if it is absent.
 
     :param connection: the warehouse, with no transaction open

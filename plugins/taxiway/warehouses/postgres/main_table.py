@@ -69,8 +69,8 @@ def ensure_tables(cursor: psycopg.Cursor[Any], source: Source) -> None:
     The role ``taxiway_reader``, if there is one, can read them from then on.
 
     :raises WarehouseError: the server is too old, or not UTF-8
-    :raises MainTableError: something of that name exists and has other columns, or isn't a table partitioned by month;
-        or something keeps an earlier version's table from being brought over
+    :raises MainTableError: a relation of that name has other columns, or isn't a table partitioned by month; or an
+        earlier version's table can't be brought over
     """
     require_server(cursor.connection, source.name)
     ensure_ledger(cursor, source)

@@ -1,7 +1,7 @@
 """What people make of their main table: what a month's partition takes over from it, and what keeps a month out.
 
-Constraints, defaults, settings of columns, tablespace and replica identity are taken over when the partition is
-attached; indexes, keys and triggers for each row come with that. What would not hold for the rows of a load is named
+The partition takes over constraints, defaults, settings of columns, tablespace and replica identity before it is
+attached. Attaching adds indexes, keys and triggers for each row. What would not hold for the rows of a load is named
 before anything is loaded.
 """
 
@@ -74,7 +74,8 @@ def measured(
 
     :param constraints: of the main table; a function of one finds what it finds in any session of the login
     :param checks: those that are measured on a column
-    :return: the rows, those of the file, then a measure for each check, then a count for each constraint
+    :return: the number of rows, the number of rows of the file, then a measure for each check, then a count for each
+        constraint
     :raises CheckFailedError: names a constraint that a row makes raise an error
     """
     source, month = tables.source, tables.month
@@ -163,7 +164,7 @@ def must_insert(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
 def firing(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
     """Let the triggers of rows that are written find what they find in any session of the login, by its search_path.
 
-    What they defer, and deferred constraints, happen here: not at the commit, after the last look at the partition.
+    Deferred triggers and constraints run here, not at the commit, which comes after the last look at the partition.
     """
     with login_search_path(cursor):
         yield

@@ -99,6 +99,6 @@ def _copy(session: psycopg.Connection[Any], statement: str, queue: _Queue) -> in
                 ended = True
             return cursor.rowcount
     finally:
-        # Whoever fills the queue must not wait for a session that is gone.
+        # The thread that fills the queue must not wait for a session that is gone.
         while not ended:
             ended = not isinstance(queue.get(), bytes)

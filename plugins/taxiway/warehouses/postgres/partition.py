@@ -17,7 +17,7 @@ from taxiway.warehouses.sql import render
 
 @dataclass(frozen=True)
 class PartitionState:
-    """What a look at all rows of a partition shows.
+    """What a scan of all rows of a partition shows.
 
     :param rows: how many rows it holds
     :param digest: another one after every change of a row or of the columns, by anybody

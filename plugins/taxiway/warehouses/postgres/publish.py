@@ -55,16 +55,16 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param attempt: the step's
-    :return: rows that came, went and stayed
+    :return: rows that were inserted and deleted, and that stayed unchanged
     :raises MissingInputError: the rows are not there
-    :raises BalanceError: the main table would not hold the rows that were staged, or an id twice;
-        or this attempt has published the month, and somebody has changed it since
+    :raises BalanceError: the main table would not hold the staged rows, or would hold an id twice; or this attempt has
+        published the month, and somebody has changed it since
     :raises TransientWarehouseError: another session has the month's lock, or goes on writing to its partition
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
-    :raises MainTableError: the main table is an earlier version's, and can't be brought over;
-        or a table that isn't the month's partition has its name, or one's index that of its index;
-        or something that somebody has defined keeps the month out, or its rows from being changed
+    :raises MainTableError: the main table can't be brought over from an earlier version; another table has the name of
+        the month's partition, or another index the name of its index; or an object on the main table keeps the month
+        out, or its rows from being changed
     """
     tables = tables.in_layout(attempt.layout)
     source, month = tables.source, tables.month
@@ -250,7 +250,7 @@ def _of_another_file(cursor: psycopg.Cursor[Any], both: _Both) -> Iterator[None]
 
 
 def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: Partition) -> None:
-    """Give the partition its unique index back, without which nothing shows whether an id stands twice."""
+    """Create the partition's unique index again; without it nothing shows that its ids are unique."""
     try:
         with cursor.connection.transaction():
             cursor.execute(render("postgres/restore_index.sql", partition=partition.name))

@@ -15,7 +15,7 @@ from taxiway.warehouses.sql import render
 
 
 def keep(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt, lines: Sequence[Reject]) -> None:
-    """Keep rejected lines: the first ones, as far as those of the step before leave room for them."""
+    """Keep the first rejected lines, as far as the lines of the step before leave room for them."""
     row = cursor.execute(
         "SELECT greatest(%s - count(*), 0) FROM taxiway.rejected_rows WHERE load_id = %s", [MOST_KEPT, attempt.load_id]
     ).fetchone()

@@ -1,4 +1,4 @@
-"""Transactions of the steps, with the settings that every one of them runs under."""
+"""Transactions of the steps, all with the same settings."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ SET LOCAL enable_nestloop = off;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL parallel_setup_cost = 0;
 """
-# Ids must not depend on the session's settings: dates are written and read in one way, and no
-# object of another schema can stand in for a built-in. The two costs let a month be hashed on
+# Ids must not depend on the session's settings: dates are written and read in one way, and no object of another schema
+# can replace a built-in. The two costs let a month be hashed on
 # all cores: the planner's defaults expect rows to travel to a client. New tables have no statistics,
 # and a table that was empty has wrong ones: a loop over two of them takes hours. And a worker that was killed
 # must not leave its statement running: the server looks every second whether anybody is still there.
@@ -71,8 +71,8 @@ def transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientC
     """Open one transaction under the project's settings; it commits at the end, or leaves nothing.
 
     :param connection: a connection with no transaction open
-    :return: a cursor that binds values on the client, so that they can stand in definitions
-        (``CREATE TABLE AS``, ``ATTACH PARTITION``), where the server takes no parameters
+    :return: a cursor that binds values on the client: definitions (``CREATE TABLE AS``, ``ATTACH PARTITION``) take no
+        parameters from the server
     """
     with connection.transaction(), psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(_SETTINGS.format(lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT))
@@ -98,7 +98,7 @@ def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Co
 
 
 def keep_alive(connection: psycopg.Connection[Any]) -> None:
-    """Have the server look whether the worker is still there; a setting of the connection's own stays.
+    """Have the server check whether the worker is still there; a setting of the connection's own stays.
 
     Set in the session and not asked for while connecting: a pooler refuses that.
 
@@ -140,7 +140,7 @@ def lock(
     longest: str | None = None,
     advice: str = ADVICE,
 ) -> None:
-    """Wait for a lock that lasts until the transaction ends; whoever names the same things waits.
+    """Wait for a lock that lasts until the transaction ends; sessions that request the same names wait.
 
     :param names: what is locked, for example ``("month", "green", "2019-03")``
     :param holder: who asks, in words; others who wait read it, cut to 63 characters
@@ -172,8 +172,8 @@ def lock(
 def table_users(cursor: psycopg.Cursor[Any], *groups: Mapping[str, str]) -> str:
     """Describe the sessions in a transaction that keep a load from tables.
 
-    :param groups: names of tables with their schemas, each with the weakest mode of a lock that keeps the load from
-        it, as ``pg_locks`` names modes; a group counts only if nobody is found for those before it
+    :param groups: names of tables with their schemas, each with the weakest lock mode that blocks the load, as
+        ``pg_locks`` names modes. A group counts only if the groups before it give no session
     """
     for group in groups:
         names = {"table_names": list(group), "weakest_modes": list(group.values())}

@@ -40,8 +40,8 @@ class Staged:
     """A staged month.
 
     :param rows_read: rows in the file, without its header
-    :param canonical: whether the file is canonical CSV, so that its rows have their types and ids
-        already; else the staging table holds text, and its fields need a closer look
+    :param canonical: whether the file is canonical CSV, so that its rows have their types and ids already. Else the
+        staging table holds text, and its fields must be checked
     """
 
     rows_read: int
@@ -71,8 +71,8 @@ class Staged:
 def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download) -> Staged:
     """Stream a downloaded month into its staging table.
 
-    The quick way is tried first: the file goes into typed columns as it is, over two sessions at once,
-    and gets its ids on the way. If that fails, it is staged as text. If that fails too, its lines are
+    The quick way is tried first: the file goes into typed columns as it is, over two sessions at once, and gets its
+    ids. If that fails, it is staged as text. If that fails too, its lines are
     read one by one: lines that can't be read are rejected, and the rest is staged.
 
     :param connection: the warehouse, with no transaction open
@@ -98,7 +98,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     try:
         return _stage(connection, tables, file, attempt)
     except BaseException:
-        # Airflow's teardown follows a step that succeeded: this one clears up behind itself.
+        # Airflow's teardown follows only a step that succeeded, so a failed one drops its tables itself.
         with suppress(psycopg.Error):
             drop_staging(connection, tables)
         raise
@@ -159,7 +159,7 @@ def _stage_canonical(
 
 
 def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
-    """Yield whole lines without the fields behind the last column, as long as each is a row.
+    """Yield whole lines without the fields after the last column, as long as each is a row.
 
     :param add: counts the rows of a block, and says whether each of its lines is one
     """

@@ -8,8 +8,8 @@ from taxiway.files.csv_lines import has_empty_line
 class TextRows:
     """Counts the rows of a file as its blocks pass by, and checks that every line is one row.
 
-    ``COPY`` goes on reading behind a quotation mark that isn't closed, over lines and up to 1 GiB, and takes a
-    carriage return for a line's end where the first line ends with one.
+    If a quotation mark isn't closed, ``COPY`` reads on over lines, up to 1 GiB. If the first line ends with a carriage
+    return, it takes each one for a line's end.
     """
 
     def __init__(self, columns: int) -> None:
