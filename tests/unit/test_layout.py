@@ -141,7 +141,9 @@ def test_the_benchmark_imports_what_its_row_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", sorted({path.parent for path in [*OWN.values(), ROOT / "bench" / "scale.py"]}), ids=str
+    "folder",
+    sorted({path.parent for path in [*OWN.values(), ROOT / "bench" / "scale.py"]}),
+    ids=lambda folder: folder.name,
 )
 def test_a_package_lists_its_modules(folder: Path) -> None:
     index = re.findall(

@@ -1,6 +1,6 @@
 -- Creates the ledger, the rejects and the views of the attempts and of the months.
--- Grain: load_events has one row per recorded event of an attempt; loads one row per attempt to load a month;
--- rejected_rows one row per line that could not be read; months one row per source, destination and month.
+-- Grain: load_events has one row per recorded event of an attempt, loads one per attempt to load a month, rejected_rows
+-- one per line that could not be read, months one per source, destination and month.
 -- Parameters: dataset (with its project).
 -- Twice: safe, tables are created only if they are absent, and the views are replaced by the same views.
 -- Numbers, not times, tell which event is the last: a clock may go back between two attempts.
