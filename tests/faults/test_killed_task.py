@@ -51,7 +51,7 @@ def mirror(month_files: dict[str, Path], green: Source) -> Iterator[FaultyMirror
 
 @pytest.fixture
 def taxi(tmp_path: Path, mirror: FaultyMirror, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.url)
+    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.url, own_api=True)
     # What Airflow notices in five minutes is to be noticed sooner here.
     taxi.airflow.variables["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] = "10"
     taxi.airflow.variables["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"

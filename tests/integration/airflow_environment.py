@@ -35,6 +35,8 @@ with warnings.catch_warnings():
 REPOSITORY = Path(__file__).resolve().parents[2]
 AIRFLOW = Path(sys.executable).with_name("airflow")
 TEMPLATE_DATABASE = "airflow_template"
+SHARED_DATABASE = "airflow_shared"
+BASE_URL = "AIRFLOW__API__BASE_URL"
 PASSWORD = "admin"
 
 T = TypeVar("T")
@@ -72,6 +74,7 @@ class MetadataServer:
         self.folder = Path(tempfile.mkdtemp(prefix="taxiway-pg-"))
         self.folder.chmod(0o755)
         self.server: PostgresServer = get_server(self.folder / "data", cleanup_mode="delete")
+        self.at_stop: list[Callable[[], None]] = []
         self._databases = 0
         self._template_ready = False
         atexit.register(self.stop)
@@ -85,17 +88,18 @@ class MetadataServer:
         with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
-    def new_database(self, migrate: Callable[[str], None]) -> str:
+    def new_database(self, migrate: Callable[[str], None], name: str = "") -> str:
         """Copy the migrated template into a new database and return its name.
 
         :param migrate: creates Airflow's tables in the database of the URI it gets; called once a server
+        :param name: name of the database; one that no other has by default
         """
         if not self._template_ready:
             self.execute(f"CREATE DATABASE {TEMPLATE_DATABASE}")
             migrate(self.uri(TEMPLATE_DATABASE))
             self._template_ready = True
         self._databases += 1
-        name = f"airflow_{self._databases}"
+        name = name or f"airflow_{self._databases}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE}")
         return name
 
@@ -106,6 +110,8 @@ class MetadataServer:
     def stop(self) -> None:
         """Stop the server and remove its files."""
         atexit.unregister(self.stop)
+        for stop in self.at_stop:
+            stop()
         self.server.cleanup()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -116,6 +122,79 @@ def shared_metadata_server() -> MetadataServer:
     return MetadataServer()
 
 
+class SharedApiServer:
+    """One API server for the environments of a session, one after another.
+
+    Its start takes longer than a backfill of small months. An environment that uses it has a database of
+    one name: the server finds the next one there when it looks whether its connections live.
+    """
+
+    def __init__(self, metadata: MetadataServer) -> None:
+        self._metadata = metadata
+        self._process: subprocess.Popen[str] | None = None
+        self._taken = False
+        self._port = free_port()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def take(self) -> bool:
+        """Say whether no other environment uses it, and use it."""
+        taken, self._taken = self._taken, True
+        return not taken
+
+    def give_back(self) -> None:
+        """Leave it to the next environment."""
+        self._taken = False
+
+    def start(self, variables: Mapping[str, str]) -> None:
+        """Start the server, once; it stops with the session.
+
+        :param variables: what all environments have, and the database
+        """
+        if self._process is not None:
+            return
+        home = self._metadata.folder / "api"
+        home.mkdir()
+        for name in ("config", "plugins"):
+            (home / name).symlink_to(REPOSITORY / name)
+        own = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "AIRFLOW__API__PORT": str(self._port),
+            BASE_URL: self.url,
+        }
+        (home / "passwords.json").write_text(json.dumps({"admin": PASSWORD}), encoding="utf-8")
+        with (home / "api-server.log").open("w") as log:
+            self._process = subprocess.Popen(
+                [str(AIRFLOW), "api-server"],
+                env={**variables, **own},
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        self._metadata.at_stop.append(lambda: end_group(self._process))
+        wait_until(lambda: _serves(self.url), timeout=120, what="the shared API server")
+
+
+@functools.cache
+def shared_api_server() -> SharedApiServer:
+    """Return the API server that the environments of a session share."""
+    return SharedApiServer(shared_metadata_server())
+
+
+def _serves(address: str) -> bool:
+    with contextlib.suppress(OSError, urllib.error.URLError):
+        return bool(urllib.request.urlopen(f"{address}/execution/health", timeout=2).status == 200)
+    return False
+
+
 @dataclass
 class AirflowEnvironment:
     """One Airflow home with its metadata database.
@@ -124,12 +203,14 @@ class AirflowEnvironment:
     :param metadata: the server that the metadata database is on
     :param database: name of the metadata database
     :param variables: environment of every Airflow process started here
+    :param api: the API server that it shares with others; None if each backfill starts its own
     """
 
     home: Path
     metadata: MetadataServer
     database: str
     variables: dict[str, str]
+    api: SharedApiServer | None = None
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod
@@ -140,12 +221,14 @@ class AirflowEnvironment:
         *,
         dags: Path,
         extra: Mapping[str, str] | None = None,
+        own_api: bool = False,
     ) -> AirflowEnvironment:
         """Lay out a home, and copy the migrated database.
 
         :param home: a new folder
         :param dags: the folder of DAG files; linked, not copied
         :param extra: more environment variables, for every process
+        :param own_api: whether there is no API server: a backfill starts an execution API of its own
         """
         home.mkdir(parents=True)
         for name in ("config", "plugins", "include"):
@@ -171,7 +254,7 @@ class AirflowEnvironment:
             "AIRFLOW__API__SECRET_KEY": "another secret of this test environment",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            BASE_URL: f"http://127.0.0.1:{port}",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
@@ -192,14 +275,21 @@ class AirflowEnvironment:
                 timeout=180,
             )
 
-        database = metadata.new_database(migrate)
+        shared = shared_api_server()
+        api = None if own_api or metadata is not shared_metadata_server() or not shared.take() else shared
+        database = metadata.new_database(migrate, SHARED_DATABASE if api else "")
         variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlalchemy(metadata.uri(database))
-        return cls(home=home, metadata=metadata, database=database, variables=variables)
+        environment = cls(home=home, metadata=metadata, database=database, variables=variables, api=api)
+        if api:
+            # What only this environment has, its connections among them, isn't for the next one.
+            api.start({name: value for name, value in variables.items() if name not in (extra or {})})
+            variables[BASE_URL] = api.url
+        return environment
 
     @property
     def base_url(self) -> str:
         """Address of the web UI and the REST API, once services run."""
-        return self.variables["AIRFLOW__API__BASE_URL"]
+        return self.variables[BASE_URL]
 
     def run(self, *arguments: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run an ``airflow`` command to its end.
@@ -252,6 +342,9 @@ class AirflowEnvironment:
         :return: the services' processes by name; end one early with :func:`end_group`
         """
         started = []
+        before = self.base_url
+        if "api-server" in (names or ("api-server",)):
+            self.variables[BASE_URL] = f"http://127.0.0.1:{self.variables['AIRFLOW__API__PORT']}"
         try:
             for name in names or ("api-server", "scheduler", "dag-processor"):
                 log = (self.home / f"{name}.log").open("w")
@@ -264,6 +357,7 @@ class AirflowEnvironment:
         finally:
             for process in reversed(started):
                 end_group(process)
+            self.variables[BASE_URL] = before
 
     def _wait_for_services(self, names: Sequence[str], processes: Sequence[subprocess.Popen[str]]) -> None:
         jobs = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
@@ -273,9 +367,7 @@ class AirflowEnvironment:
                 log = self.home / f"{started}.log"
                 assert process.poll() is None, f"{started} ended: {log.read_text()[-2000:]}"
             if name == "api-server":
-                with contextlib.suppress(OSError, urllib.error.URLError):
-                    return bool(urllib.request.urlopen(f"{self.base_url}/execution/health", timeout=2).status == 200)
-                return False
+                return _serves(self.base_url)
             return bool(
                 self.query(
                     "SELECT 1 FROM job WHERE job_type = %s AND state = 'running'"
@@ -318,6 +410,8 @@ class AirflowEnvironment:
         for process in self.processes:
             end_group(process)
         self.metadata.drop_database(self.database)
+        if self.api:
+            self.api.give_back()
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

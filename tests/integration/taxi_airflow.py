@@ -29,10 +29,11 @@ class TaxiAirflow:
     database: str
 
     @classmethod
-    def create(cls, server: PostgresServer, home: Path, mirror: str) -> TaxiAirflow:
+    def create(cls, server: PostgresServer, home: Path, mirror: str, *, own_api: bool = False) -> TaxiAirflow:
         """Lay out a home whose connections name a fresh warehouse and a mirror.
 
         :param mirror: address of the mirror
+        :param own_api: whether there is no API server: a backfill starts an execution API of its own
         """
         database = server.create_database()
         connections = {
@@ -42,7 +43,9 @@ class TaxiAirflow:
             ),
             "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER": str(home / "cache"),
         }
-        airflow = AirflowEnvironment.create(shared_metadata_server(), home, dags=ROOT / "dags", extra=connections)
+        airflow = AirflowEnvironment.create(
+            shared_metadata_server(), home, dags=ROOT / "dags", extra=connections, own_api=own_api
+        )
         return cls(airflow=airflow, server=server, database=database)
 
     def connect(self) -> psycopg.Connection[Any]:

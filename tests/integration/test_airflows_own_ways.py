@@ -229,7 +229,7 @@ def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:
 
     # Only the runs of this test: the DAG catches up with years of months.
     taxi.airflow.variables["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
-    with taxi.airflow.services():
+    with taxi.airflow.services("scheduler", "dag-processor"):
         wait_until(lambda: taxi.airflow.query("SELECT 1 FROM dag WHERE dag_id = 'taxi_green'"), timeout=90, what="DAG")
         # Marked before it runs, while the DAG is paused.
         day = "2019-03-01T00:00:00+00:00"

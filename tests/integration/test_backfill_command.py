@@ -22,7 +22,7 @@ DAGS = Path(__file__).with_name("backfill_dags")
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
     home = tmp_path_factory.mktemp("command") / "home"
-    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS)
+    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=True)
     try:
         yield environment
     finally:

@@ -21,7 +21,7 @@ DAGS = Path(__file__).with_name("backfill_dags")
 
 @pytest.fixture
 def airflow(tmp_path: Path) -> Iterator[AirflowEnvironment]:
-    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS)
+    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS, own_api=True)
     try:
         yield environment
     finally:

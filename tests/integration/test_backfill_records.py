@@ -229,11 +229,10 @@ def test_what_somebody_has_marked_after_a_failure_is_not_called_succeeded(airflo
     """The run, or its last task; tasks before and behind the one that failed have run, and don't make up for it."""
     assert backfill(airflow, "stepwise", "2019-01-01", "2019-02-28").returncode == 1
     ids = [f"backfill__2019-{month:02d}-01T09:00:00+00:00" for month in (1, 2)]
-    with airflow.services("api-server"):
-        airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[0])}", "PATCH", {"state": "success"})
-        task = f"/dags/stepwise/dagRuns/{quote(ids[1])}/taskInstances/publish"
-        airflow.rest(task, "PATCH", {"new_state": "success"})
-        airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[1])}", "PATCH", {"state": "success"})
+    airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[0])}", "PATCH", {"state": "success"})
+    task = f"/dags/stepwise/dagRuns/{quote(ids[1])}/taskInstances/publish"
+    airflow.rest(task, "PATCH", {"new_state": "success"})
+    airflow.rest(f"/dags/stepwise/dagRuns/{quote(ids[1])}", "PATCH", {"state": "success"})
     steps = {"fetch": ("success", 1), "tidy": ("success", 1)}
     assert tasks(airflow) == {
         "2019-01": {**steps, "publish": ("failed", 1)},
@@ -276,13 +275,12 @@ def test_a_run_that_succeeds_in_spite_of_a_failed_task_is_called_succeeded(airfl
 
 def test_a_run_that_is_marked_while_a_task_waits_for_its_next_try(airflow: AirflowEnvironment) -> None:
     """Airflow skips that task, as a worker skips the tasks behind an unchanged month."""
-    with airflow.services("api-server"):
-        command = airflow.popen("dags", "backfill", "-s", "2019-01-01", "patient")
-        waiting = "SELECT 1 FROM task_instance WHERE task_id = 'wait_long' AND state = 'up_for_retry'"
-        wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
-        run_id = airflow.query("SELECT run_id FROM dag_run")[0][0]
-        airflow.rest(f"/dags/patient/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
-        said, _ = command.communicate(timeout=120)
+    command = airflow.popen("dags", "backfill", "-s", "2019-01-01", "patient")
+    waiting = "SELECT 1 FROM task_instance WHERE task_id = 'wait_long' AND state = 'up_for_retry'"
+    wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
+    run_id = airflow.query("SELECT run_id FROM dag_run")[0][0]
+    airflow.rest(f"/dags/patient/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
+    said, _ = command.communicate(timeout=120)
     ran = ("success", 1)
     assert tasks(airflow) == {"2019-01": {"start": ran, "wait_long": ("skipped", 1), "tidy_up": ran}}
     assert "0 of 1 month succeeded, 1 skipped, in" in said
@@ -328,11 +326,10 @@ def test_an_interrupted_run_that_is_marked_afterwards(airflow: AirflowEnvironmen
         answer = airflow.rest(path, "PATCH", {"actions": [{"action": "update", "entities": entities}]})
         assert len(answer["update"]["success"]) == len(runs), answer
 
-    with airflow.services("api-server"):
-        for run_id in (first, alone):
-            airflow.rest(f"/dags/holding/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
-        several("/dags/holding/dagRuns", {"dag_run_id": first}, {"dag_run_id": together})
-        several("/dags/~/dagRuns", {"dag_id": "holding", "dag_run_id": anywhere})
+    for run_id in (first, alone):
+        airflow.rest(f"/dags/holding/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
+    several("/dags/holding/dagRuns", {"dag_run_id": first}, {"dag_run_id": together})
+    several("/dags/~/dagRuns", {"dag_id": "holding", "dag_run_id": anywhere})
     ran = ("success", 1)
     marked = {"prepare": ran, "hold": ("skipped", 1)}
     assert tasks(airflow) == {"2019-01": {"prepare": ran, "hold": ran}, **dict.fromkeys(months, marked)}
@@ -363,10 +360,9 @@ def test_an_interrupted_run_that_is_marked_while_it_waits_for_its_next_try(
     wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
     os.killpg(command.pid, signal.SIGINT)
     command.communicate(timeout=60)
-    with airflow.services("api-server"):
-        (run_id,) = airflow.query("SELECT run_id FROM dag_run")[0]
-        for state in states:
-            airflow.rest(f"/dags/hopeful/dagRuns/{quote(run_id)}", "PATCH", {"state": state})
+    (run_id,) = airflow.query("SELECT run_id FROM dag_run")[0]
+    for state in states:
+        airflow.rest(f"/dags/hopeful/dagRuns/{quote(run_id)}", "PATCH", {"state": state})
     assert tasks(airflow) == {"2019-01": {"begin": ("success", 1), "try_again": ("skipped", 1)}}
 
     again = backfill(airflow, "hopeful", "2019-01-01", "2019-01-31")

@@ -23,7 +23,7 @@ Services = dict[str, subprocess.Popen[str]]
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AirflowEnvironment, Services]]:
     home = tmp_path_factory.mktemp("services") / "home"
-    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS)
+    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=True)
     try:
         with environment.services() as services:
             wait_until(

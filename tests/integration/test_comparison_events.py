@@ -166,7 +166,7 @@ def comparing(
             done = taxi.airflow.run("dags", "reserialize")
             assert done.returncode == 0, done.stdout + done.stderr
             asset_ids = dict(taxi.airflow.query("SELECT name, id FROM asset"))
-            with taxi.airflow.services("api-server", "scheduler"):
+            with taxi.airflow.services("scheduler"):
                 comparing = Comparing(taxi, cloud, green, folder, asset_ids)
                 comparing.announce("postgres", OLD)
                 # What was published before is none of its business, as for a DAG that comes later.

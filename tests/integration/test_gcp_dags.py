@@ -171,7 +171,7 @@ def test_backfills_load_correct_and_set_off_the_comparison(
     assert taxi.backfill("2019-01-01", "2019-02-28", "taxi_green")[0] == 0
     rows = {month: len(lines_of(mirror_folder / green.file_path(month))) - 1 for month in MONTHS}
     same = [f"green {month}: {rows[month]} rows, the same in Postgres and in BigQuery" for month in MONTHS]
-    with taxi.airflow.services("api-server", "scheduler"):
+    with taxi.airflow.services("scheduler"):
         wait_until(
             lambda: is_failed(taxi) or (is_quiet(taxi) and all(line in logs_of(taxi) for line in same)),
             timeout=120,

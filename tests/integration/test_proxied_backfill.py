@@ -99,7 +99,9 @@ def folder(tmp_path: Path, green: Source) -> Path:
 
 @pytest.fixture
 def taxi(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(postgres_server, tmp_path_factory.mktemp("proxied") / "home", f"http://{HOST}")
+    taxi = TaxiAirflow.create(
+        postgres_server, tmp_path_factory.mktemp("proxied") / "home", f"http://{HOST}", own_api=True
+    )
     for name in [name for name in taxi.airflow.variables if name.lower().endswith("_proxy")]:
         del taxi.airflow.variables[name]
     try:

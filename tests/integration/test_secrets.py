@@ -393,7 +393,7 @@ def world(
             SecretCloud.prepared(_bigquery_server, _cloud_storage_server, known.google_token, MONTHS)
         )
         variables = {**environment(word, known, mirror, warehouse, home), **cloud.variables}
-        airflow = AirflowEnvironment.create(shared_metadata_server(), home, dags=dags, extra=variables)
+        airflow = AirflowEnvironment.create(shared_metadata_server(), home, dags=dags, extra=variables, own_api=True)
         stack.callback(airflow.close)
         (home / "passwords.json").write_text(json.dumps({"admin": known.admin_password}), encoding="utf-8")
         # The server lets everybody in by its socket; the password travels along all the same.
