@@ -18,7 +18,7 @@ DEFAULT_MAX_ACTIVE_RUNS = 4
 DESCRIPTION = (
     "Run a DAG for every logical date of a range, and for no other, and show how it goes. Works with or "
     "without Airflow's services, and leaves the DAG paused or not, as it was. Dates without a time are days "
-    "in UTC, the end day included. Ends with 0 only if every run of the range succeeded."
+    "in the DAG's time zone, the end day included. Ends with 0 only if every run of the range succeeded."
 )
 
 
@@ -66,8 +66,8 @@ def _arguments() -> Sequence[Arg]:
         ARG_DAG_ID,
         Arg(
             ("-s", "--start-date"),
-            help="First day, YYYY-MM-DD, or first moment, YYYY-MM-DDTHH:MM:SS+00:00; UTC if no offset is given. "
-            "Without it, the day of --end-date",
+            help="First day, YYYY-MM-DD, or first moment, YYYY-MM-DDTHH:MM:SS+00:00; without an offset, in the "
+            "DAG's time zone. Without it, the day of --end-date",
         ),
         Arg(
             ("-e", "--end-date"),

@@ -114,13 +114,19 @@ class _Command:
             f"with: {self.request.command(reprocess=self.request.reprocess_of_the_rest)}"
         )
 
+    def _parse(self) -> ParsedDag:
+        """Read the DAG from its file; the range is one of its own clocks from then on."""
+        parsed = parse_dag(self.request.dag_id)
+        self.request = self.request.in_zone(parsed.dag.timezone)
+        return parsed
+
     def execute(self) -> int:
         if self.request.dry_run:
             return self._dry_run()
         if self._runs_tasks_itself():
             self.api.start_if_missing()
         self._load_executors()
-        parsed = parse_dag(self.request.dag_id)
+        parsed = self._parse()
         check_conf(self.request, parsed.dag)
         # Everything that can be wrong with the range is found before anything is written.
         with create_session() as session:
@@ -156,7 +162,7 @@ class _Command:
 
     def _dry_run(self) -> int:
         self._load_executors()
-        parsed = parse_dag(self.request.dag_id)
+        parsed = self._parse()
         check_conf(self.request, parsed.dag)
         lock = BackfillLock(self.request.dag_id)
         with create_session() as session:

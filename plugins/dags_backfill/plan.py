@@ -56,7 +56,7 @@ class PlannedRun:
     """One run of the range.
 
     :param info: the run as the DAG's schedule has it
-    :param label: its name in messages: the month, the day or the moment, in UTC
+    :param label: its name in messages: the month, the day or the moment, in the DAG's time zone
     :param action: what is done with it
     :param run_id: the run that exists already; None if there is none
     :param worker: who works on a run that goes on elsewhere; None for any other run
@@ -171,7 +171,8 @@ def _nearest(request: BackfillRequest, parsed: ParsedDag) -> str:
         near = [date for date in dates if date <= start][-1:] + [date for date in dates if date >= end][:1]
         if near:
             labels = sorted(set(_labels(dag, near)))
-            typed = [f"{date:%Y-%m-%d}" if "T" not in labels[0] else date.isoformat() for date in near]
+            days = [f"{date.astimezone(dag.timezone):%Y-%m-%d}" for date in near]
+            typed = [date.isoformat() for date in near] if "T" in labels[0] else days
             which = f"runs are {' and '.join(labels)}: run them" if labels[1:] else f"run is {labels[0]}: run it"
             return f". The nearest {which} with {request.command(first=typed[0], last=typed[-1])}"
     return ""
@@ -227,12 +228,12 @@ def _logical_date(info: DagRunInfo) -> datetime:
 
 
 def _labels(dag: SerializedDAG, dates: Sequence[datetime]) -> list[str]:
-    """Name each date as short as the schedule allows: months, days, or moments."""
+    """Name each date as short as the schedule allows: months, days, or moments, in the DAG's time zone."""
     neighbours = itertools.islice(dag.iter_dagrun_infos_between(dates[0], dates[0] + timedelta(days=800)), 2)
     first, *later = [_logical_date(info) for info in neighbours]
     gap = later[0] - first if later else timedelta.max
     for shortest, pattern in ((timedelta(days=28), "%Y-%m"), (timedelta(hours=23), "%Y-%m-%d")):
-        labels = [date.strftime(pattern) for date in dates]
+        labels = [date.astimezone(dag.timezone).strftime(pattern) for date in dates]
         if gap >= shortest and len(set(labels)) == len(dates):
             return labels
     return [date.strftime("%Y-%m-%dT%H:%M:%S") for date in dates]

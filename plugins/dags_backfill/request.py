@@ -6,8 +6,8 @@ import json
 import os
 import re
 from argparse import Namespace
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from dags_backfill.cli import DEFAULT_MAX_ACTIVE_RUNS
@@ -29,8 +29,8 @@ class BackfillRequest:
     """One call of the command.
 
     :param dag_id: the DAG to run
-    :param start: first logical date that is wanted, with its time zone
-    :param end: last logical date that is wanted, included
+    :param start: first logical date that is wanted, in UTC
+    :param end: last logical date that is wanted, in UTC, included
     :param max_active_runs: how many runs go on at once
     :param reprocess: ``none``, ``failed`` or ``completed``
     :param backwards: whether the latest run starts first
@@ -86,6 +86,14 @@ class BackfillRequest:
             typed_end=typed_end,
         )
 
+    def in_zone(self, zone: tzinfo) -> BackfillRequest:
+        """Return the same request in a DAG's time zone: of days, and of moments without an offset.
+
+        :param zone: the DAG's
+        """
+        start = _moment("--start-date", self.typed_start, end_of_day=False, zone=zone)
+        return replace(self, start=start, end=_moment("--end-date", self.typed_end, end_of_day=True, zone=zone))
+
     @property
     def range(self) -> str:
         """The range in words, as it was typed."""
@@ -126,7 +134,7 @@ class BackfillRequest:
         return airflow_command(*words, self.dag_id)
 
 
-def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:
+def _moment(option: str, text: str, *, end_of_day: bool, zone: tzinfo = timezone.utc) -> datetime:
     day = _DAY.fullmatch(text)
     said = f"{option} {one_line(repr(text), 60)}"
     if not (day or _MOMENT.fullmatch(text)):
@@ -143,10 +151,12 @@ def _moment(option: str, text: str, *, end_of_day: bool) -> datetime:
         if not day and text[11:13] > "23":
             raise ValueError("hour must be in 0..23")
         moment = whole_day if day else datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+        if day and end_of_day:
+            moment += timedelta(days=1)  # by the clock: where clocks change, a day has 23 or 25 hours
+        moment = (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:
         raise BackfillUsageError(f"{said}: there is no such time of a day ({error})") from None
-    return moment + timedelta(days=1, microseconds=-1) if day and end_of_day else moment
+    return moment - timedelta(microseconds=1) if day and end_of_day else moment
 
 
 def _reprocess(arguments: Namespace) -> str:

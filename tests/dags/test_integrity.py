@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -241,3 +243,40 @@ def test_a_month_that_is_written_otherwise_is_refused_with_the_form_to_use(asked
         assert params.deep_merge({"month": "2019-03"}).validate()["month"] == "2019-03"
         with pytest.raises(ParamValidationError, match="as YYYY-MM"):
             params.deep_merge({"month": asked}).validate()
+
+
+@pytest.mark.parametrize(
+    ("zone", "schedule"),
+    [
+        ("America/New_York", "30 2 10 * *"),  # at a time that a change of clocks skips, in March 2019
+        ("America/New_York", "30 1 3 * *"),  # at one that it repeats, in November 2019
+        ("America/New_York", "59 23 28 * *"),
+        ("Asia/Tokyo", "0 0 1 * *"),  # on the day before, in UTC
+    ],
+)
+def test_each_month_has_one_run_in_the_source_s_time_zone(zone: str, schedule: str, tmp_path: Path) -> None:
+    import pendulum
+    from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
+
+    from taxiway.orchestration.dag_template import MONTH
+    from taxiway.orchestration.dags import postgres_dag
+
+    text = re.sub('schedule: ".*"', f'schedule: "{schedule}"', (SOURCES_FOLDER / "green.yaml").read_text())
+    (tmp_path / "lime.yaml").write_text(f"{text}timezone: {zone}\n")
+    (lime,) = load_sources(tmp_path)
+    dag = postgres_dag(lime)
+    first, last = pendulum.datetime(2019, 1, 1, tz=zone), pendulum.datetime(2019, 12, 31, 23, 59, 59, tz=zone)
+
+    dates = [info.logical_date for info in as_stored(dag).iter_dagrun_infos_between(first, last)]
+
+    year = [f"2019-{number:02d}" for number in range(1, 13)]
+    template = SandboxedEnvironment().from_string(MONTH)
+    no_month = SimpleNamespace(month=None)
+    runs = [SimpleNamespace(logical_date=date) for date in dates]
+    assert [template.render(params=no_month, dag=dag, dag_run=run) for run in runs] == year
+    assert [str(lime.month_of(date)) for date in dates] == year
+    minute, hour = map(int, schedule.split()[:2])
+    clocks = [date.astimezone(lime.zone).strftime("%H:%M") for date in dates]
+    odd = [number for number, clock in enumerate(clocks, 1) if clock != f"{hour:02d}:{minute:02d}"]
+    assert odd == ([3] if schedule == "30 2 10 * *" else [])
+    assert f"({zone}), with catchup" in dag.doc_md

@@ -7,6 +7,7 @@ import shlex
 from argparse import Namespace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -39,6 +40,23 @@ def test_days_are_whole_days_in_utc() -> None:
     asked = request()
     assert asked.start == utc(2019, 1, 1)
     assert asked.end == utc(2019, 12, 31, 23, 59, 59, 999999)
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "end"),
+    [
+        ("2019-03-10", utc(2019, 3, 10, 5), utc(2019, 3, 11, 3, 59, 59, 999999)),  # 23 hours
+        ("2019-11-03", utc(2019, 11, 3, 4), utc(2019, 11, 4, 4, 59, 59, 999999)),  # 25 hours
+        ("2019-07-01", utc(2019, 7, 1, 4), utc(2019, 7, 2, 3, 59, 59, 999999)),
+        ("2019-07-01T09:00", utc(2019, 7, 1, 13), utc(2019, 7, 1, 13)),
+        ("2019-07-01T09:00+00:00", utc(2019, 7, 1, 9), utc(2019, 7, 1, 9)),
+    ],
+)
+def test_days_are_those_of_the_dag_s_time_zone(day: str, start: datetime, end: datetime) -> None:
+    asked = request(start_date=day, end_date=day).in_zone(ZoneInfo("America/New_York"))
+
+    assert (asked.start, asked.end) == (start, end)
+    assert asked.in_zone(timezone.utc) == request(start_date=day, end_date=day)
 
 
 @pytest.mark.parametrize(

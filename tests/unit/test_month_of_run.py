@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.orchestration.month_of_run import source_and_month
+from taxiway.orchestration.month_of_run import nothing_for, source_and_month
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 
 MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
@@ -45,3 +47,24 @@ def test_one_without_a_month_says_how_to_give_it_one() -> None:
 @pytest.mark.parametrize("logical_date", [MARCH, None])
 def test_one_that_was_triggered_by_hand_loads_what_it_is_told(logical_date: datetime | None) -> None:
     assert source_and_month("green", "2019-04", context("manual", logical_date))[1] == Month(2019, 4)
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = (SOURCES_FOLDER / "green.yaml").read_text()
+    (tmp_path / "green.yaml").write_text(f"{text}timezone: Asia/Tokyo\n")
+    monkeypatch.setattr("taxiway.orchestration.month_of_run.SOURCES_FOLDER", tmp_path)
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_the_month_is_that_of_the_source_s_time_zone() -> None:
+    """The first of March begins on 28 February in UTC."""
+    first_of_march = datetime(2019, 2, 28, 15, tzinfo=timezone.utc)
+
+    assert source_and_month("green", "2019-03", context("scheduled", first_of_march))[1] == Month(2019, 3)
+    with pytest.raises(AirflowFailException, match="found 2019-02 on the run of 2019-03"):
+        source_and_month("green", "2019-02", context("scheduled", first_of_march))
+    assert nothing_for("green", datetime(2018, 12, 31, 15, tzinfo=timezone.utc)) is None
+    assert nothing_for("green", datetime(2018, 12, 31, 14, tzinfo=timezone.utc)) is not None
+    with pytest.raises(AirflowFailException, match=r"--logical-date 2019-03-01T00:00:00\+09:00"):
+        source_and_month("green", "", context("manual", None))

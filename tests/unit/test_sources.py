@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +274,9 @@ NAME = (
     "to be letters, digits and underscores, and none of unique_row_id, filename, source_month, line_number, "
     "row_count, unreadable_column, ctid, xmin, xmax, cmin, cmax, tableoid"
 )
+A_ZONE = "to be the name of a time zone, such as America/New_York"
 BAD = [
+    ("timezone", A_ZONE, ["New York", "America/Nowhere", "America", "../UTC", "", 5, None]),
     ("main_table", "to be a lower-case name of at most 32 characters", ["x; DROP TABLE y", "Lime", "l" * 33]),
     ("main_table", "to be none of load_events, loads, months, rejected_rows", ["months", "loads", "rejected_rows"]),
     (
@@ -602,7 +604,7 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
-        f"schedule, main_table, owner, tags, columns and may have on_new_column, allow_empty, "
+        f"schedule, main_table, owner, tags, columns and may have timezone, on_new_column, allow_empty, "
         f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
 
@@ -684,6 +686,22 @@ def test_a_source_is_found_by_its_plain_name_only(name: Any, tmp_path: Path) -> 
         find_source(tmp_path, name)
 
     assert str(caught.value) == (f"{name!r} is not a source's name: expected lower-case letters, digits, underscores")
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "month"),
+    [
+        ("UTC", datetime(2019, 3, 1, tzinfo=timezone.utc), Month(2019, 3)),
+        ("America/New_York", datetime(2019, 3, 1, 4, 59, tzinfo=timezone.utc), Month(2019, 2)),
+        ("America/New_York", datetime(2019, 3, 1, 5, tzinfo=timezone.utc), Month(2019, 3)),
+        ("America/New_York", datetime(2019, 4, 1, 4, tzinfo=timezone.utc), Month(2019, 4)),
+        ("Asia/Tokyo", datetime(2019, 2, 28, 15, tzinfo=timezone.utc), Month(2019, 3)),
+    ],
+)
+def test_the_month_of_a_moment_is_that_of_the_source_s_time_zone(
+    zone: str, moment: datetime, month: Month, tmp_path: Path
+) -> None:
+    assert load_source(write(tmp_path, timezone=zone)).month_of(moment) == month
 
 
 def test_a_month_outside_the_first_and_the_last_is_not_available() -> None:

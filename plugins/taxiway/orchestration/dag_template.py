@@ -6,7 +6,7 @@ Every task imports the file of its DAG: nothing here needs more than Airflow its
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_parsing_context
@@ -16,8 +16,11 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_PATTERN
 from taxiway.sources.source import Source, load_source, load_sources, read_sources
 
-MONTH = "{{ params.month or (dag_run.logical_date.strftime('%Y-%m') if dag_run.logical_date else '') }}"
-"""The month of a run: the parameter if a person gave one, else the month of the logical date.
+MONTH = (
+    "{{ params.month or "
+    "(dag_run.logical_date.astimezone(dag.timezone).strftime('%Y-%m') if dag_run.logical_date else '') }}"
+)
+"""The month of a run: the parameter if a person gave one, else the logical date's in the source's time zone.
 Airflow 3 reads a bare cron expression as a point in time, so the data interval has no length."""
 
 USE_CACHE = "{{ '' if params.use_cache else 'false' }}"
@@ -75,12 +78,13 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
                 for each in source.releases
             ),
             schedule=source.schedule,
+            timezone=source.timezone,
             first=source.first_month,
             dag_id=dag_id,
             source=source.name,
         ),
         schedule=source.schedule,
-        start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=timezone.utc),
+        start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=zone_of(source)),
         catchup=True,
         max_active_runs=MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
@@ -105,6 +109,11 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         },
         default_args=default_args(source.owner),
     )
+
+
+def zone_of(source: Source) -> tzinfo:
+    """Return the time zone of a source's schedule: Airflow takes it from the DAG's start."""
+    return timezone.utc if source.timezone == "UTC" else source.zone
 
 
 def month_param(description: str) -> Param:

@@ -20,7 +20,7 @@ Each run loads one month into `public.{table}`, in the warehouse of the connecti
 | | |
 |---|---|
 {files}
-| schedule | `{schedule}` (UTC), with catchup, from {first} |
+| schedule | `{schedule}` ({timezone}), with catchup, from {first} |
 | the month of a run | its logical date's, or the parameter `month` |
 | a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
 | one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |

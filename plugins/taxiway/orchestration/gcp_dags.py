@@ -27,7 +27,7 @@ and transforms it into `<GCP_DATASET>.{table}`.
 |---|---|
 {files}
 | before the first run | the DAG `gcp_setup`; the Variables `GCP_PROJECT_ID`, `GCP_LOCATION`, `GCP_BUCKET_NAME`, `GCP_DATASET` and the connection `taxi_gcp`: docs/bigquery.md |
-| schedule | `{schedule}` (UTC), with catchup, from {first} |
+| schedule | `{schedule}` ({timezone}), with catchup, from {first} |
 | the month of a run | its logical date's, or the parameter `month` |
 | a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
 | one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |

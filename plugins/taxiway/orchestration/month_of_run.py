@@ -31,9 +31,9 @@ def source_and_month(source_name: str, month: str, context: Context) -> tuple[So
     try:
         source = find_source(SOURCES_FOLDER, source_name)
         if not month:
-            raise _no_month(context["dag_run"])
+            raise _no_month(context["dag_run"], source)
         found = Month.parse(month)
-        _refuse_another_month(found, context)
+        _refuse_another_month(found, source, context)
     except TaxiwayError as error:
         asked = one_line(f"{source_name} {month or '(no month)'}", 60)
         raise AirflowFailException(f"{asked}: {error}") from error
@@ -43,7 +43,7 @@ def source_and_month(source_name: str, month: str, context: Context) -> tuple[So
 def nothing_for(source_name: str, logical_date: datetime) -> str | None:
     """Say why a run of the schedule or of a backfill would have nothing to load; None if it would load its month."""
     source = find_source(SOURCES_FOLDER, source_name)
-    return source.months if source.why_unavailable(Month.of(logical_date)) else None
+    return source.months if source.why_unavailable(source.month_of(logical_date)) else None
 
 
 def try_number_of(context: Context) -> int:
@@ -94,11 +94,12 @@ def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInp
     )
 
 
-def _no_month(run: Any) -> InvalidMonthError:
+def _no_month(run: Any, source: Source) -> InvalidMonthError:
     """Say that a run has no month, and the ways to give it one."""
     day = "2019-03-01"
     by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", '{"month": "2019-03"}')
-    by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    moment = datetime(2019, 3, 1, tzinfo=source.zone).isoformat()
+    by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", moment)
     backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
     return InvalidMonthError(
         f"the run {run.run_id} has neither the parameter month nor a logical date, expected one of them. Nothing was "
@@ -106,12 +107,12 @@ def _no_month(run: Any) -> InvalidMonthError:
     )
 
 
-def _refuse_another_month(month: Month, context: Context) -> None:
+def _refuse_another_month(month: Month, source: Source, context: Context) -> None:
     """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
     run = context["dag_run"]
     if str(getattr(run.run_type, "value", run.run_type)) == "manual" or run.logical_date is None:
         return
-    own = Month.of(run.logical_date)
+    own = source.month_of(run.logical_date)
     if own != month:
         day = str(own.first_day)
         again = ("-s", day, "-e", day, "--reprocess-behavior", "completed")

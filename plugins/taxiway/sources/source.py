@@ -12,9 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from taxiway.errors import SourceConfigError
 from taxiway.settings import parse_size
@@ -101,7 +103,7 @@ class Source:
     :param name: short name, the YAML file's own; DAG ids and paths are made from it
     :param title: what it is, in words
     :param releases: where its files come from, in the order of their months, one after another without a gap
-    :param schedule: five-field cron expression, UTC
+    :param schedule: five-field cron expression, in the time zone
     :param main_table: name of the main table
     :param owner: owner of its DAGs
     :param tags: tags of its DAGs
@@ -114,6 +116,7 @@ class Source:
     :param max_unpacked_size: bytes that it may unpack to
     :param checks: what is checked of a month before it is published
     :param on_new_column: what becomes of a column that the source doesn't know: ``error``, or ``ignore``: left out
+    :param timezone: name of the time zone of its schedule, for example ``America/New_York``
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
@@ -132,6 +135,7 @@ class Source:
     max_unpacked_size: int = parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size")
     checks: tuple[Check, ...] = ()
     on_new_column: str = "error"
+    timezone: str = "UTC"
     yaml_sha256: str = ""
 
     @property
@@ -143,6 +147,18 @@ class Source:
     def last_month(self) -> Month | None:
         """Last month that there is; None where months go on."""
         return self.releases[-1].last
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of its schedule."""
+        return ZoneInfo(self.timezone)
+
+    def month_of(self, moment: datetime) -> Month:
+        """Return the month that a moment lies in, in the source's time zone.
+
+        :param moment: with its time zone
+        """
+        return Month.of(moment.astimezone(self.zone))
 
     def release_of(self, month: Month) -> Release:
         """Return the release that has a month; of a month that none has, the one before it, else the first."""

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -130,6 +131,14 @@ def _size(value: object) -> int:
     if size <= 0:
         raise ValueError
     return size
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:  # a folder of zones is no zone
+        raise ValueError from error
+    return name
 
 
 def _below(path: str) -> str:
@@ -320,7 +329,7 @@ class SourceFile(_Keys):
         str,
         _matching(r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"),
         expected("to be a monthly cron: minute, hour, a day from 1 to 28, * and *"),
-    ] = Field(description="monthly cron expression, UTC")
+    ] = Field(description="monthly cron expression, in the time zone of the key timezone")
     main_table: Annotated[
         str, _matching(IDENTIFIER), expected(f"to be a lower-case name of at most {MAX_IDENTIFIER} characters")
     ] = Field(description="name of the main table")
@@ -333,6 +342,12 @@ class SourceFile(_Keys):
         Field(min_length=1, max_length=MAX_COLUMNS),
         expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
     ] = Field(description="the columns, in the order of the main table")
+    timezone: Annotated[
+        str,
+        _matching(r"[A-Za-z0-9_+/-]{1,64}"),
+        AfterValidator(_zone),
+        expected("to be the name of a time zone, such as America/New_York"),
+    ] = Field(default="UTC", description="IANA name of the time zone of the schedule")
     on_new_column: Annotated[
         str,
         _one_of(ON_NEW_COLUMN),
