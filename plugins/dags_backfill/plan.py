@@ -236,4 +236,5 @@ def _labels(dag: SerializedDAG, dates: Sequence[datetime]) -> list[str]:
         labels = [date.astimezone(dag.timezone).strftime(pattern) for date in dates]
         if gap >= shortest and len(set(labels)) == len(dates):
             return labels
-    return [date.strftime("%Y-%m-%dT%H:%M:%S") for date in dates]
+    # With the offset: where a clock is set back, an hour comes twice.
+    return [date.astimezone(dag.timezone).isoformat() for date in dates]

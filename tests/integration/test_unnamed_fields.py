@@ -12,7 +12,7 @@ import yaml
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import HeaderError, RejectLimitError
-from taxiway.files.csv_header import read_layout
+from taxiway.files.csv_header import read_row_shape
 from taxiway.loads.row_identity import digest
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -157,7 +157,7 @@ def test_nothing_tells_a_file_of_shifted_rows_alone_from_an_old_one(green: Sourc
     shifted = ["7," + row.rpartition(",")[0] + "," for row in rows * 2][:100]
     for whole, unnamed in ((0, 1), (1, 1), (2, 0)):
         data = "\n".join([header, *rows[:whole], *shifted]).encode()
-        assert read_layout(green, Month.parse(MONTH), iter([data]))[1].unnamed == unnamed
+        assert read_row_shape(green, Month.parse(MONTH), iter([data]))[1].unnamed == unnamed
 
 
 def test_an_empty_line_sends_an_old_file_line_by_line(

@@ -81,3 +81,13 @@ def test_a_day_of_the_zone_without_a_run_names_the_nearest(airflow: AirflowEnvir
         "The nearest run is 2019-06: run it with airflow dags backfill -s 2019-06-01 -e 2019-06-01 tokyo"
         in refused.stderr
     ), refused.stdout + refused.stderr
+
+
+def test_moments_are_named_with_their_offset(airflow: AirflowEnvironment) -> None:
+    """An hour that comes twice has two names, and each of them names the run again."""
+    twice = ("2019-11-03T01:00:00-04:00", "2019-11-03T01:00:00-05:00")
+    dry = airflow.run("dags", "backfill", "-s", twice[0], "-e", twice[1], "--dry-run", "hourly")
+    assert dry.stdout.splitlines() == [f"{moment}  create" for moment in twice], dry.stderr
+
+    one = airflow.run("dags", "backfill", "-s", twice[1], "-e", twice[1], "--dry-run", "hourly")
+    assert one.stdout.splitlines() == [f"{twice[1]}  create"], one.stderr

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from taxiway.errors import HeaderError, InvalidFileError
-from taxiway.files.csv_header import MAX_HEADER, SAMPLE, Layout, match_header, read_layout, split_header
+from taxiway.files.csv_header import MAX_HEADER, SAMPLE, RowShape, match_header, read_row_shape, split_header
 from taxiway.files.file_kinds import LOOK
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -110,7 +110,7 @@ def test_a_line_that_is_not_csv_is_quoted(line: bytes, reason: str, lime: Source
 )
 def test_a_layout_that_is_not_found_names_the_file(data: bytes, error: type[Exception], lime: Source) -> None:
     with pytest.raises(error, match=f"^{WHERE}"):
-        read_layout(lime, MONTH, iter([data]))
+        read_row_shape(lime, MONTH, iter([data]))
 
 
 def test_a_file_of_another_kind_is_called_what_it_is(lime: Source) -> None:
@@ -160,21 +160,21 @@ def test_a_page_in_the_place_of_a_header_is_looked_at_in_a_browser(lime: Source)
 
 
 def test_a_file_has_no_fields_without_a_name_unless_it_says_so(lime: Source) -> None:
-    assert Layout(lime.columns) == Layout(lime.columns, 0)
+    assert RowShape(lime.columns) == RowShape(lime.columns, 0)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10**6])
 def test_the_layout_is_the_same_whatever_the_blocks(size: int, lime: Source) -> None:
     data = HEADER + b"1,2 3,4,,\r\n" * 1000
 
-    header, layout, rest = read_layout(lime, MONTH, cut(data, size))
+    header, shape, rest = read_row_shape(lime, MONTH, cut(data, size))
 
-    assert layout == Layout(lime.columns, 2)
+    assert shape == RowShape(lime.columns, 2)
     assert header + b"\n" + b"".join(rest) == data
 
 
 def unnamed(source: Source, rows: bytes, header: bytes = HEADER) -> int:
-    return read_layout(source, MONTH, iter([header, rows]))[1].unnamed
+    return read_row_shape(source, MONTH, iter([header, rows]))[1].unnamed
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def test_no_more_rows_are_looked_at_than_a_sample(lime: Source) -> None:
     row = b"1,2,".ljust(SAMPLE - 1, b"x") + b","
     asked = iter([HEADER, row, b"\n", b"1,2,3\n"])
 
-    _, layout, rest = read_layout(lime, MONTH, asked)
+    _, shape, rest = read_row_shape(lime, MONTH, asked)
 
-    assert layout.unnamed == 0
+    assert shape.unnamed == 0
     assert next(asked) == b"\n"
     assert list(rest) == [row, b"1,2,3\n"]
     assert unnamed(lime, b"1,2,3,\n" + row + b"\n" + b"1,2,3\n" * 10) == 1

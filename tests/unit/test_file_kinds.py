@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from taxiway.files.csv_header import read_layout
+from taxiway.files.csv_header import read_row_shape
 from taxiway.files.file_kinds import LOOK, describe_body, is_html, other_kind
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -19,7 +19,7 @@ def test_a_header_may_begin_like_another_format(name: str, green: Source) -> Non
     head = ",".join(column.header for column in columns).encode() + b"\r\n" + b"1" + b"," * (len(columns) - 1)
 
     assert other_kind(head) is None
-    assert read_layout(replace(green, columns=columns), Month(2019, 1), iter([head]))[1].columns == columns
+    assert read_row_shape(replace(green, columns=columns), Month(2019, 1), iter([head]))[1].columns == columns
 
 
 SAVE = "Save it as CSV in UTF-8"

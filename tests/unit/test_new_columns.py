@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from taxiway.errors import HeaderError
-from taxiway.files.csv_header import MOST_LINES, SAMPLE, Layout, read_layout
+from taxiway.files.csv_header import MOST_LINES, SAMPLE, RowShape, read_row_shape
 from taxiway.files.new_columns import guess_type, is_ignored
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source, load_source
@@ -50,7 +50,7 @@ def refusal(source: Source, data: bytes) -> str:
         yield from (data[start : start + 7] for start in range(0, len(data), 7))
 
     with pytest.raises(HeaderError) as caught:
-        read_layout(source, MONTH, blocks())
+        read_row_shape(source, MONTH, blocks())
     return str(caught.value)
 
 
@@ -143,23 +143,23 @@ def test_the_lines_make_the_source_fit_the_file(green: Source, tmp_path: Path) -
 
     fitting = load_source(path)
 
-    _, layout, _ = read_layout(fitting, MONTH, iter([data]))
-    assert [column.name for column in layout.columns][-2:] == ["cbd_fee", "trip_kind"]
-    assert [column.type for column in layout.columns][-2:] == ["numeric", "text"]
+    _, shape, _ = read_row_shape(fitting, MONTH, iter([data]))
+    assert [column.name for column in shape.columns][-2:] == ["cbd_fee", "trip_kind"]
+    assert [column.type for column in shape.columns][-2:] == ["numeric", "text"]
     assert fitting.layout_of(MONTH.previous()) == green.layout_of(MONTH.previous())
 
 
 def test_a_source_may_leave_out_what_it_does_not_know(lime: Source, caplog: pytest.LogCaptureFixture) -> None:
     source = replace(lime, on_new_column="ignore")
 
-    _, layout, _ = read_layout(source, MONTH, iter([b'fee,Fare,"a,b",VendorID,fee,\n1,x,2,y,3,\n']))
+    _, shape, _ = read_row_shape(source, MONTH, iter([b'fee,Fare,"a,b",VendorID,fee,\n1,x,2,y,3,\n']))
 
-    assert [is_ignored(column) for column in layout.columns] == [True, False, True, False, True]
-    assert len({column.name for column in layout.columns}) == 5
-    assert layout.unnamed == 1
+    assert [is_ignored(column) for column in shape.columns] == [True, False, True, False, True]
+    assert len({column.name for column in shape.columns}) == 5
+    assert shape.unnamed == 1
     assert "lime 2019-03: lime_2019-03.csv: left out, as on_new_column says: fee, a,b, fee" in caplog.text
-    _, whole, _ = read_layout(source, MONTH, iter([b"VendorID,Fare\n1,x\n"]))
-    assert whole == Layout(lime.columns)
+    _, whole, _ = read_row_shape(source, MONTH, iter([b"VendorID,Fare\n1,x\n"]))
+    assert whole == RowShape(lime.columns)
 
 
 @pytest.mark.parametrize(

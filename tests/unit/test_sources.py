@@ -124,7 +124,7 @@ def line_of(path: Path, key: str, nth: int = 1) -> int:
     return [number for number, line in enumerate(lines, 1) if line.lstrip("- ").startswith(f"{key}:")][nth - 1]
 
 
-CSV = "{month}.csv"
+OTHER = "{month}.csv.gz"
 
 
 def release(**changes: object) -> dict[str, object]:
@@ -150,7 +150,7 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
     check = {"name": "odd", "measure": "share_null", "column": "total", "severity": "warn", "message": "x"}
     path = write(
         tmp_path,
-        releases=[release(**{"from": "2019-02"}), release(to="2019-01", connection="a.b-c_9", format="csv", path=CSV)],
+        releases=[release(**{"from": "2019-02"}), release(to="2019-01", connection="a.b-c_9", path=OTHER)],
         allow_empty=True,
         max_rejected_share=1,
         max_file_size=1,
@@ -162,7 +162,7 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
     assert load_source(path) == replace(
         LIME,
         releases=(
-            Release(Month(2019, 1), Month(2019, 1), "a.b-c_9", CSV, "csv"),
+            Release(Month(2019, 1), Month(2019, 1), "a.b-c_9", OTHER, "csv.gz"),
             Release(Month(2019, 2), None, "limes", "Lime/lime_{month}.csv.gz", "csv.gz"),
         ),
         allow_empty=True,
@@ -316,7 +316,7 @@ BAD_RELEASES = [
     ("to", A_MONTH, ["2019-13", None]),
     ("to", "not to be before from", ["2018-12"]),
     ("connection", "to be the id of a connection", ["", "a b", 1, "x" * 101, None]),
-    ("format", "to be one of csv.gz, csv, parquet", ["csv.zip", "CSV", 1, None]),
+    ("format", "to be one of csv.gz", ["csv", "parquet", "csv.zip", "CSV.GZ", 1, None]),
     ("path", "to end in .csv.gz, as its format says", ["lime_{month}.parquet", "lime_{month}.csv", "{month}csv.gz"]),
     ("path", ONE_MONTH, ["lime.csv.gz", "{month}_{month}.csv.gz", "{month}/{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
     ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz"]),

@@ -1,6 +1,6 @@
 -- Finds the partition of a month, whatever its name.
--- Grain: one row with its name, quoted and with its schema, and whether a unique index is on its ids; no row if there
--- is no partition.
+-- Grain: one row with its name, quoted and with its schema, and whether a unique index is on its ids; no row for a month
+-- without a partition.
 -- Parameters: bound: table_name (the main table with its schema), month (its first day).
 -- Twice: safe, it only reads.
 SELECT

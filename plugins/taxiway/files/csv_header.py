@@ -32,8 +32,8 @@ _SEPARATORS = (";", "\t", "|")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a file is laid out.
+class RowShape:
+    """Which fields the rows of a file have.
 
     :param columns: the source's columns in the order of the file, and one for each that is left out
     :param unnamed: how many fields a row has behind the last column: they have no name, and must be empty
@@ -43,8 +43,8 @@ class Layout:
     unnamed: int = 0
 
 
-def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, Layout, Iterator[bytes]]:
-    """Take the header line off a file, and find out how the file is laid out.
+def read_row_shape(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, RowShape, Iterator[bytes]]:
+    """Take the header line off a file, and find out which fields its rows have.
 
     Old files end each row with commas that no column belongs to. The first rows say how many. A row
     that has more or fewer of them, or a value there, is rejected as any row with a wrong number of fields is.
@@ -52,7 +52,7 @@ def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[
     :param source: the source
     :param month: the month, for the error's sake
     :param blocks: the file, in blocks of any size
-    :return: the header line, without its LF; the layout; the rows, in blocks of any size
+    :return: the header line, without its LF; the shape of the rows; the rows, in blocks of any size
     :raises InvalidFileError: as :func:`split_header` and :func:`match_header`
     :raises HeaderError: as :func:`match_header`
     """
@@ -66,7 +66,7 @@ def read_layout(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[
 
     columns = match_header(source, month, header, sample)
     unnamed = _unnamed_fields(sample(), len(columns), len(_names(header)) - len(columns))
-    return header, Layout(columns, unnamed), chain([first_rows], blocks)
+    return header, RowShape(columns, unnamed), chain([first_rows], blocks)
 
 
 def _unnamed_fields(rows: bytes, columns: int, in_header: int) -> int:

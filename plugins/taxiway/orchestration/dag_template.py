@@ -6,7 +6,7 @@ Every task imports the file of its DAG: nothing here needs more than Airflow its
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_parsing_context
@@ -84,7 +84,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
             source=source.name,
         ),
         schedule=source.schedule,
-        start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=zone_of(source)),
+        start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=source.zone),
         catchup=True,
         max_active_runs=MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
@@ -109,11 +109,6 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         },
         default_args=default_args(source.owner),
     )
-
-
-def zone_of(source: Source) -> tzinfo:
-    """Return the time zone of a source's schedule: Airflow takes it from the DAG's start."""
-    return timezone.utc if source.timezone == "UTC" else source.zone
 
 
 def month_param(description: str) -> Param:

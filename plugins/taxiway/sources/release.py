@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from taxiway.sources.months import Month
 
-FORMATS = ("csv.gz", "csv", "parquet")
-"""Formats of files, as their names end."""
+FORMATS = ("csv.gz",)
+"""Formats of files that can be loaded, as their names end."""
 
 
 @dataclass(frozen=True)

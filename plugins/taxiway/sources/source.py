@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,9 +149,9 @@ class Source:
         return self.releases[-1].last
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The time zone of its schedule."""
-        return ZoneInfo(self.timezone)
+    def zone(self) -> tzinfo:
+        """The time zone of its schedule; UTC in Python's own class, as Airflow writes it."""
+        return timezone.utc if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
     def month_of(self, moment: datetime) -> Month:
         """Return the month that a moment lies in, in the source's time zone.

@@ -14,7 +14,7 @@ from pathlib import Path
 from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
 from taxiway.errors import EmptyMonthError
-from taxiway.files.csv_header import read_layout
+from taxiway.files.csv_header import read_row_shape
 from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
 from taxiway.files.rejects import Reject, RejectedLines
 from taxiway.sources.months import Month
@@ -71,9 +71,9 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
 
 def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
     """Check the file in large blocks; None if the lines of one need a closer look."""
-    _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
-    commas = len(layout.columns) - 1
-    rows, sound = 0, not layout.unnamed  # BigQuery has no column for the fields behind the last one
+    _, shape, blocks = read_row_shape(source, month, unpacked_month(source, month, file))
+    commas = len(shape.columns) - 1
+    rows, sound = 0, not shape.unnamed  # BigQuery has no column for the fields behind the last one
     for block in whole_lines(blocks):
         if not sound:
             continue  # the rest is read all the same: the file's checksum is taken on the way
@@ -83,7 +83,7 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         rows += len(lines)
         canonical = not block.translate(None, _CANONICAL) and not _LINE_END_INSIDE.search(block)
         sound = canonical and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
-    return MonthFile(layout.columns, rows, 0, (), sound=True) if sound else None
+    return MonthFile(shape.columns, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
@@ -91,14 +91,14 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     rejects = RejectedLines()
     rows_read, changed = 0, False
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
-        _, layout, blocks = read_layout(source, month, unpacked_month(source, month, file))
-        copy.write(",".join(column.header for column in layout.columns).encode() + b"\n")
+        _, shape, blocks = read_row_shape(source, month, unpacked_month(source, month, file))
+        copy.write(",".join(column.header for column in shape.columns).encode() + b"\n")
         for number, line in numbered_lines(blocks, first=2):
             if not line:
                 changed = True  # an empty line isn't a row: editors leave such lines behind
                 continue
             rows_read += 1
-            row, reason = row_of(line, len(layout.columns), layout.unnamed)
+            row, reason = row_of(line, len(shape.columns), shape.unnamed)
             if reason is None:
                 canonical = _canonical(row)
                 changed = changed or canonical != line
@@ -108,7 +108,7 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     sound = not rejects.count and not changed
     if sound:
         clean_copy.unlink()
-    return MonthFile(layout.columns, rows_read, rejects.count, tuple(rejects.kept), sound)
+    return MonthFile(shape.columns, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
 def _canonical(line: bytes) -> bytes:

@@ -13,13 +13,13 @@ from taxiway.download.download import Download
 from taxiway.download.month_file import unpacked_month
 from taxiway.errors import EmptyMonthError, MissingInputError
 from taxiway.files.canonical_csv import CanonicalRows
-from taxiway.files.csv_header import Layout, read_layout
+from taxiway.files.csv_header import RowShape, read_row_shape
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
 from taxiway.files.new_columns import is_ignored
 from taxiway.files.rejects import RejectedLines
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
-from taxiway.sources.source import Column
+from taxiway.sources.source import Column, Layout
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.cleanup import drop_staging, sweep_staging
 from taxiway.warehouses.postgres.main_table import ensure_tables
@@ -130,41 +130,41 @@ def _stage_canonical(
     source = tables.source
     if len(source.layout_of(tables.month).columns) > _MOST_ARGUMENTS:
         return None
-    _, layout, blocks = read_layout(source, tables.month, unpacked_month(source, tables.month, file))
-    if any(map(is_ignored, layout.columns)):
+    _, shape, blocks = read_row_shape(source, tables.month, unpacked_month(source, tables.month, file))
+    if any(map(is_ignored, shape.columns)):
         return None
-    of_file = source.layout_of(tables.month, {column.name for column in layout.columns})
+    layout = _layout(tables, shape)
     with transaction(connection) as cursor:
         cursor.execute(
             render(
                 "postgres/create_canonical_staging_table.sql",
                 staging_table=tables.staging_table,
                 columns=source.columns,
-                id_columns=of_file.columns,
+                id_columns=layout.columns,
             ),
             {"filename": tables.filename, "month": tables.month.first_day},
         )
-    rows = CanonicalRows(layout.columns)
+    rows = CanonicalRows(shape.columns)
     try:
         copied = copy_in_parallel(
-            connection, _copy_statement(tables, layout.columns), _rows_alone(blocks, layout, rows.add)
+            connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows.add)
         )
     except _STUMBLED:
         return None
     if copied != rows.count:
         return None
     with transaction(connection) as cursor:
-        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=of_file.name)
+        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=layout.name)
     return Staged(rows_read=rows.count, canonical=True)
 
 
-def _rows_alone(blocks: Iterator[bytes], layout: Layout, add: Callable[[bytes], bool]) -> Iterator[bytes]:
+def _rows_alone(blocks: Iterator[bytes], shape: RowShape, add: Callable[[bytes], bool]) -> Iterator[bytes]:
     """Yield whole lines without the fields after the last column, as long as each is a row.
 
     :param add: counts the rows of a block, and says whether each of its lines is one
     """
     for block in whole_lines(blocks):
-        rows = without_unnamed(block, layout.unnamed)
+        rows = without_unnamed(block, shape.unnamed)
         if rows is None or not add(rows):
             raise _StumbledError
         yield rows
@@ -176,11 +176,11 @@ def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered
     )
 
 
-def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, layout: Layout, *, numbered: bool) -> str:
+def _begin(cursor: psycopg.Cursor[Any], tables: LoadTables, shape: RowShape, *, numbered: bool) -> str:
     """Create the staging table for text; return the COPY statement for the file."""
-    columns = (*tables.source.columns, *filter(is_ignored, layout.columns))
+    columns = (*tables.source.columns, *filter(is_ignored, shape.columns))
     cursor.execute(render("postgres/create_staging_table.sql", staging_table=tables.staging_table, columns=columns))
-    return _copy_statement(tables, layout.columns, numbered=numbered)
+    return _copy_statement(tables, shape.columns, numbered=numbered)
 
 
 def _stage_text(
@@ -190,21 +190,21 @@ def _stage_text(
     try:
         with transaction(connection) as cursor:
             unpacked = unpacked_month(tables.source, tables.month, file)
-            _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
-            rows = TextRows(len(layout.columns))
-            with cursor.copy(_begin(cursor, tables, layout, numbered=False)) as copy:
-                for block in _rows_alone(blocks, layout, rows.add):
+            _, shape, blocks = read_row_shape(tables.source, tables.month, unpacked)
+            rows = TextRows(len(shape.columns))
+            with cursor.copy(_begin(cursor, tables, shape, numbered=False)) as copy:
+                for block in _rows_alone(blocks, shape, rows.add):
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
-            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=_name(tables, layout))
+            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=_layout(tables, shape).name)
     except _STUMBLED:
         return None
     return Staged(rows_read=rows.count, canonical=False)
 
 
-def _name(tables: LoadTables, layout: Layout) -> str:
-    return tables.source.layout_of(tables.month, {column.name for column in layout.columns}).name
+def _layout(tables: LoadTables, shape: RowShape) -> Layout:
+    return tables.source.layout_of(tables.month, {column.name for column in shape.columns})
 
 
 def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
@@ -213,20 +213,22 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
     rows_read = 0
     with transaction(connection) as cursor:
         unpacked = unpacked_month(tables.source, tables.month, file)
-        _, layout, blocks = read_layout(tables.source, tables.month, unpacked)
-        with cursor.copy(_begin(cursor, tables, layout, numbered=True)) as copy:
+        _, shape, blocks = read_row_shape(tables.source, tables.month, unpacked)
+        with cursor.copy(_begin(cursor, tables, shape, numbered=True)) as copy:
             for number, line in numbered_lines(blocks, first=2):
                 if not line:
                     continue  # an empty line isn't a row: editors leave such lines behind
                 rows_read += 1
-                row, reason = row_of(line, len(layout.columns), layout.unnamed)
+                row, reason = row_of(line, len(shape.columns), shape.unnamed)
                 if reason is None:
                     copy.write(b"%d,%s\n" % (number, row))
                 else:
                     rejected.add(number, line, reason)
     with transaction(connection) as cursor:
         rejects.keep(cursor, tables, attempt, rejected.kept)
-        ledger.record(cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count, layout=_name(tables, layout))
+        ledger.record(
+            cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count, layout=_layout(tables, shape).name
+        )
     require_few_rejects(tables, rejected.count, rows_read, rejected.kept)
     return Staged(rows_read=rows_read, canonical=False)
 
