@@ -20,8 +20,11 @@ OTHERS = (
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     " AND pid <> ALL(%s::int[])"
 )
+# Autovacuum, too, locks a table for a moment while it counts its rows. A session that is gone has no row to join.
 LOCKS = (
-    "SELECT locktype, pid, mode FROM pg_locks WHERE pid <> pg_backend_pid() AND pid <> ALL(%s::int[])"
+    "SELECT locktype, held.pid, mode, backend_type FROM pg_locks AS held LEFT JOIN pg_stat_activity USING (pid)"
+    " WHERE held.pid <> pg_backend_pid() AND held.pid <> ALL(%s::int[])"
+    " AND backend_type IS DISTINCT FROM 'autovacuum worker'"
     " AND (locktype = 'advisory' OR database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 )
 LEDGER = "SELECT to_char(month, 'YYYY-MM'), state, step, error FROM taxiway.loads ORDER BY load_id"
