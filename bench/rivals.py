@@ -187,5 +187,5 @@ ONE_GO: dict[str, tuple[str, Callable[[Postgres, Source, Path, Path], float]]] =
     "pandas": (PANDAS, load_pandas),
     "dlt_merge": (DLT, load_dlt),
 }
-"""Those that load a file in one go: the table, and what loads a database, a source's file, with a folder for its own
-things; it returns seconds."""
+"""Rivals that load a file in one go: the table, and the function that loads it. The function takes a database, a
+source, its file and a folder for its own things, and returns seconds."""

@@ -25,9 +25,9 @@ CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
 
 REAL, CORRECTED, TINY, TRANSFER = "real", "corrected", "tiny", "transfer"
-"""Sets of months, each in a folder that is laid out as a mirror is: those of the run's rows, which all share that
-load big months; the first of them with some rows changed; those that are nothing but orchestration; and one that is
-only downloaded."""
+"""Sets of months, each in a folder that is laid out as a mirror is. ``REAL`` has months of the run's rows, which all
+share that load big months. ``CORRECTED`` has the first of them with some rows changed, ``TINY`` months that are
+nothing but orchestration, and ``TRANSFER`` one that is only downloaded."""
 
 _CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
 _BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes

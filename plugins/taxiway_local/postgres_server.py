@@ -43,8 +43,8 @@ _LONGEST_SOCKET = 100  # bytes; the system's limit is 103 or 107
 _SYSTEM_USER = "pgserver"  # Postgres refuses to run as root; this is the name that the wheel gives its user
 _ADMIN_FOLDERS = ("/usr/sbin", "/sbin")  # of useradd; some environments of root leave them out of PATH
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ +@=~-]+")
-"""Characters of paths that every program reads in the same way: Postgres's programs pass paths to a shell in double
-quotes, and libpq takes a comma in a socket's folder for the end of its name."""
+"""Characters of paths that every program reads in the same way. Postgres's programs pass paths to a shell in double
+quotes. libpq takes a comma in a socket's folder for the end of its name."""
 
 
 class ServerError(ProgramError):

@@ -13,8 +13,8 @@ from taxiway.program import airflow_command
 def require_readable(conn_id: str) -> None:
     """Make sure that Airflow can read a connection's variable, if there is one.
 
-    Airflow passes over a variable that it can't read, silently, and takes the stored connection of the
-    same id: the month would be loaded into another warehouse, or from another mirror.
+    Airflow silently ignores a variable that it can't read, and takes the stored connection of the same id. The month
+    would be loaded into another warehouse, or from another mirror.
 
     :param conn_id: the connection's id
     :raises SettingError: names the variable and what is wrong; of an address, which may hold a password, only the kind

@@ -18,8 +18,8 @@ from taxiway.warehouses.bigquery.ledger import Entry
 from taxiway.warehouses.bigquery.tables import CloudTables
 
 Rank = tuple[int, str]
-"""The rank of a file in its month: the number of the attempt that downloaded it, then a digest of that attempt's key,
-because attempts that began at the same moment may share a number."""
+"""The rank of a file in its month: the number of the attempt that downloaded it, then a digest of that attempt's key.
+Attempts that began at the same moment may share a number."""
 
 
 def require_latest(tables: CloudTables, attempt: Attempt, entries: Sequence[Entry]) -> Rank:
