@@ -146,7 +146,7 @@ def _write_config(home: Home, server: database.Server | None) -> None:
     for section, settings in defaults.items():
         for key, value in settings.items():
             if not config.has_option(section, key):
-                # Airflow interpolates what it reads, so a percent sign stands twice.
+                # Airflow interpolates what it reads, so a percent sign is doubled.
                 config.read_dict({section: {key: value.replace("%", "%%")}})
     address = config.get("database", "sql_alchemy_conn", fallback="").replace("%%", "%")
     if server is not None and (not address or database.is_embedded(address)):

@@ -21,7 +21,7 @@ _MOST_BYTES = 10 * 1024 * 1024
 class StandIn:
     """BigQuery on a free port of the loopback interface. Use it as a context manager.
 
-    ``access_token`` is what whoever asks for a token is given; ``assertions`` are what they have signed to get it.
+    ``access_token`` is given to each client that asks for a token. ``assertions`` are what clients signed for it.
 
     :param path: file of the database; in memory without one
     :param port: of the server; a free one without it

@@ -28,7 +28,7 @@ def entries() -> dict[str, tuple[bool, str, str]]:
         for number, line in enumerate(lines):
             match = ASSIGNMENT.fullmatch(line)
             if match:
-                assert match[2] not in found, f"{match[2]} stands twice"
+                assert match[2] not in found, f"{match[2]} is given twice"
                 found[match[2]] = (match[1] is None, match[3], "\n".join(lines[:number]))
     return found
 

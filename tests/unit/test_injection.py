@@ -251,7 +251,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("title: !!binary 'x'", "the tag"),
         ("title: !x y", "the tag"),
         ("<<: {title: x}\ntitle: y", "the key << has no place here"),
-        ("title: x\ntitle: y", "the key 'title' stands twice"),
+        ("title: x\ntitle: y", "the key 'title' is given twice"),
         ("schedule: 2019-02-30", "day is out of range"),
         (f"title: {'9' * 5000}", "not a YAML file"),
         (f"title: 0x{'f' * 5000}", "missing keys"),

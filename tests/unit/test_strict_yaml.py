@@ -63,7 +63,7 @@ def test_lists_within_each_other_are_read_as_deep_as_they_may_be(tmp_path: Path)
             "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
             f'more than {MAX_DEPTH} levels in "<unicode string>", line 1, column {MAX_DEPTH + 1}',
         ),
-        ("a:\n  b: x\n  c: y\n  b: z", "the key 'b' stands twice in \"<unicode string>\", line 2, column 3"),
+        ("a:\n  b: x\n  c: y\n  b: z", "the key 'b' is given twice in \"<unicode string>\", line 2, column 3"),
         ("a:\n  <<: {b: x}", 'the key << has no place here in "<unicode string>", line 2, column 3'),
         ("a: b: c", 'mapping values are not allowed in this context in "<unicode string>", line 1, column 5'),
     ],

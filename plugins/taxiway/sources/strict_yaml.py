@@ -128,7 +128,7 @@ class _StrictLoader(_SafeLoader):
         for position, key in enumerate(keys):
             if key in keys[:position]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown(key)} stands twice", node.start_mark
+                    None, None, f"the key {shown(key)} is given twice", node.start_mark
                 )
             if key == "<<":
                 raise yaml.constructor.ConstructorError(None, None, "the key << has no place here", node.start_mark)
