@@ -17,6 +17,7 @@ from taxiway.download.cache import Cache
 from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, download_month
 from taxiway.download.mirror_client import Mirror
 from taxiway.download.transfer import Transfer
+from taxiway.files.formats import format_of
 from taxiway.loads import month as steps
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
@@ -88,5 +89,7 @@ def transfer(address: str, source: Source, month: Month, cache: Path) -> tuple[f
         slot = Cache(cache, CACHE_BYTES).slot(mirror.base_url, source.file_path(month))
         slot.path.parent.mkdir(parents=True)
         asked = time.perf_counter()
-        arrival = Transfer(source, mirror, mirror.url(source.file_path(month)), slot).run(None)
+        arrival = Transfer(source, format_of(source, month), mirror, mirror.url(source.file_path(month)), slot).run(
+            None
+        )
         return asked - began + arrival.seconds, time.perf_counter() - began

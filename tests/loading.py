@@ -37,8 +37,9 @@ def source_file(path: Path) -> Download:
 
 def unpacked_bytes(path: Path) -> int | None:
     """Measure what a file unpacks to; None if it is damaged."""
+    body = path.read_bytes()
     try:
-        return len(gzip.decompress(path.read_bytes()))
+        return len(gzip.decompress(body)) if path.suffix == ".gz" else len(body)
     except (EOFError, OSError, zlib.error):
         return None
 

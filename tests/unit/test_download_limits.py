@@ -14,7 +14,8 @@ import pytest
 
 from taxiway.download.cache import Cache
 from taxiway.errors import FileTooLargeError
-from taxiway.files.gzip_file import GzipFaultError, UnpackedSizeError, check_gzip, unpacked_blocks
+from taxiway.files.file_format import FileFaultError, UnpackedSizeError
+from taxiway.files.gzip_file import GzipFaultError, check_gzip, unpacked_blocks
 from tests.mirror_faults import FaultyMirror, cut_off, good
 from tests.month_files import PATH, fetch, files_below, month_file
 
@@ -122,7 +123,7 @@ def test_what_was_yielded_is_within_the_limit(tmp_path: Path) -> None:
             blocks.extend(unpacked_blocks(path, limit=limit))
         assert sum(map(len, blocks)) <= limit < caught.value.unpacked
     assert b"".join(unpacked_blocks(path, limit=UNPACKED)) == gzip.decompress(BODY)
-    assert isinstance(caught.value, GzipFaultError)
+    assert isinstance(caught.value, FileFaultError)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_header_may_begin_like_another_format(name: str, green: Source) -> Non
 
 SAVE = "Save it as CSV in UTF-8"
 UNPACK = "Unpack it, compress the CSV file in it with gzip"
-OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path'"
+OTHER_FORMAT = "correct 'path' and 'format'"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path'"
         (b"PK\x05\x06", "an empty ZIP archive", LOOK),
         (b"7z\xbc\xaf\x27\x1cxl/", "a 7-Zip archive", UNPACK),
         (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
-        (b"\x1f\x8b\x08", "a gzip file", UNPACK),
+        (b"\x1f\x8b\x08", "a gzip file", "'format: csv.gz'"),
         (b"BZh91AY&SY\x8c,\n", "a bzip2 file", UNPACK),
         (b"\xfd7zXZ\0", "an xz file", UNPACK),
         (b"\x28\xb5\x2f\xfd", "a Zstandard file", UNPACK),

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.files.file_format import HEAD, FileContents, UnpackedSizeError
 from taxiway.files.gzip_file import (
-    HEAD,
-    GzipContents,
     GzipFaultError,
-    UnpackedSizeError,
     check_gzip,
     unpacked_blocks,
     unpacked_head,
@@ -44,7 +42,7 @@ def test_all_members_are_read(parts: list[bytes], path: Path) -> None:
 
     contents = check_gzip(path, limit=len(data))
 
-    assert contents == GzipContents(len(file), hashlib.sha256(file).hexdigest(), len(data), data[:HEAD])
+    assert contents == FileContents(len(file), hashlib.sha256(file).hexdigest(), len(data), data[:HEAD])
     assert b"".join(unpacked_blocks(path)) == data
 
 

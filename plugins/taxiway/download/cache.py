@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 from taxiway.download.validators import Validators
 from taxiway.files.gzip_file import GzipFaultError, check_gzip
 from taxiway.settings import format_size
+from taxiway.sources.release import FORMATS
 
 KEEP_SECONDS = 3600.0
 """How long after its last use a file is safe from eviction, in seconds: a later step still reads it."""
@@ -36,6 +37,7 @@ KEEP_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
 _BLOCK = 1024 * 1024
+_ENDINGS = tuple(f".{name}" for name in FORMATS)
 _MIRROR_FOLDER = re.compile(r"[a-z0-9._-]+-[0-9a-f]{12}")
 
 
@@ -47,7 +49,7 @@ class StoredFile:
     :param validators: the mirror's name for this version
     :param size: bytes
     :param sha256: in hexadecimal
-    :param unpacked_bytes: bytes that it unpacks to
+    :param unpacked_bytes: bytes that it unpacks to; of an unpacked file, its own
     """
 
     url: str
@@ -124,7 +126,7 @@ class CacheSlot:
             if unpacked_bytes is not None:
                 found = _sha256(self.path)
             else:
-                # The record of an earlier version: the file was verified as a whole then, and not measured.
+                # The record of 0.1.0, which had gzip files alone: verified as a whole then, and not measured.
                 contents = check_gzip(self.path)
                 found, unpacked_bytes = contents.sha256, contents.unpacked
             return StoredFile(document["url"], validators, size, sha256, unpacked_bytes) if found == sha256 else None
@@ -276,8 +278,9 @@ class Cache:
     def _slots(self) -> Iterator[CacheSlot]:
         for folder in self.folder.iterdir() if self.folder.is_dir() else ():
             if _MIRROR_FOLDER.fullmatch(folder.name):
-                for lock in folder.rglob("*.csv.gz.lock"):
-                    yield CacheSlot(lock.with_suffix(""))
+                for lock in folder.rglob("*.lock"):
+                    if lock.stem.endswith(_ENDINGS):
+                        yield CacheSlot(lock.with_suffix(""))
 
 
 def _stat(path: Path) -> os.stat_result | None:

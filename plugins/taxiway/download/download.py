@@ -18,6 +18,7 @@ from taxiway.download.cache import Cache
 from taxiway.download.mirror_client import Mirror
 from taxiway.download.transfer import DISK_FULL, Transfer
 from taxiway.errors import DownloadError
+from taxiway.files.formats import format_of
 from taxiway.settings import format_size, in_all_units
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -42,8 +43,8 @@ class Download:
     :param url: its address, without credentials
     :param etag: the mirror's ETag, as it came
     :param last_modified: the mirror's Last-Modified, as it came
-    :param size: bytes of the ``.gz`` file
-    :param sha256: of the ``.gz`` file, in hexadecimal
+    :param size: bytes of the file
+    :param sha256: of the file, in hexadecimal
     :param from_cache: whether it was there already, and unchanged at the mirror
     :param unpacked_bytes: bytes that it unpacks to; None if a task of an earlier version fetched it
     """
@@ -92,7 +93,7 @@ def download_month(
     :param lock_timeout: seconds to wait for another process that fetches the same file
     :return: the verified file
     :raises MonthNotFoundError: if the mirror has no such file, or may not show it: 404, 410, or a storage's 403
-    :raises InvalidFileError: if the complete file isn't a sound gzip file
+    :raises InvalidFileError: if the complete file isn't a sound one of its format
     :raises FileTooLargeError: if it is larger than the source allows, packed or unpacked
     :raises RetryAfterTooLongError: if the mirror asks to wait longer than a task waits between two tries
     :raises DownloadRefusedError: if the mirror, or a rule about redirects, refuses
@@ -114,7 +115,9 @@ def download_month(
     with _disk_errors(subject, cache.folder):
         try:
             with slot.locked(lock_timeout):
-                arrival = Transfer(source, mirror, url, slot).run(slot.stored() if use_cache else None)
+                arrival = Transfer(source, format_of(source, month), mirror, url, slot).run(
+                    slot.stored() if use_cache else None
+                )
         except Timeout as error:
             raise DownloadError(
                 f"{subject}: another process has been fetching {url} for more than {lock_timeout:g} s. "

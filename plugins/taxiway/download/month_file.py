@@ -9,27 +9,30 @@ from pathlib import Path
 from taxiway.download.download import Download
 from taxiway.download.size_limits import unpacked_too_large
 from taxiway.errors import DownloadError, InvalidFileError, MissingInputError
-from taxiway.files.gzip_file import GzipFaultError, UnpackedSizeError, unpacked_blocks
+from taxiway.files.file_format import FileFaultError, UnpackedSizeError
+from taxiway.files.formats import format_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 
 def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[bytes]:
-    """Unpack a downloaded file block by block; if it ends without an error, it is sound, and the right file.
+    """Yield a downloaded file as CSV, block by block; if it ends without an error, it is sound, and the right file.
 
     :param source: whose file; says how much it may unpack to
     :param month: which month
     :param file: what ``download_month`` returned
     :return: blocks of at most 1 MiB
     :raises MissingInputError: the file is gone, or is another one
-    :raises InvalidFileError: it isn't a gzip file, or is damaged
+    :raises InvalidFileError: it isn't a file of its release's format, or is damaged
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
     """
     where = f"{source.name} {month}: {source.download_name(month)}"
+    format_ = format_of(source, month)
     found = hashlib.sha256()
     try:
-        yield from unpacked_blocks(Path(file.path), found, limit=source.max_unpacked_size)
+        layout = source.layout_of(month)
+        yield from format_.blocks(Path(file.path), layout, found, limit=source.max_unpacked_size)
     except FileNotFoundError:
         raise MissingInputError(
             f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
@@ -38,9 +41,9 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
         ) from None
     except UnpackedSizeError as error:
         raise unpacked_too_large(source, where, error) from error
-    except GzipFaultError as error:
+    except FileFaultError as error:
         raise InvalidFileError(
-            f"{where}: found {error}, expected a whole gzip file. Clear the task download_month with its "
+            f"{where}: found {error}, expected {format_.sound}. Clear the task download_month with its "
             f"downstream tasks to fetch it again"
         ) from error
     except OSError as error:

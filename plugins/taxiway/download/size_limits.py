@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxiway.errors import FileTooLargeError
-from taxiway.files.gzip_file import UnpackedSizeError
+from taxiway.files.file_format import UnpackedSizeError
 from taxiway.settings import format_size
 from taxiway.sources.source import Source
 

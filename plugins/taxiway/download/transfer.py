@@ -17,17 +17,9 @@ from taxiway.download.mirror_client import BrokenConnectionError, Mirror, blocks
 from taxiway.download.size_limits import file_too_large, unpacked_too_large
 from taxiway.download.validators import Validators
 from taxiway.errors import DownloadError, FileTooLargeError, InvalidFileError
-from taxiway.files.file_kinds import LOOK, describe_body, other_kind
-from taxiway.files.gzip_file import (
-    GZIP_MAGIC,
-    HEAD,
-    GzipContents,
-    GzipFaultError,
-    UnpackedSizeError,
-    check_gzip,
-    unpacked_blocks,
-    unpacked_head,
-)
+from taxiway.files.file_format import HEAD, FileContents, FileFaultError, FileFormat, UnpackedSizeError
+from taxiway.files.file_kinds import LOOK
+from taxiway.files.gzip_file import GZIP_MAGIC, unpacked_blocks, unpacked_head
 from taxiway.settings import format_size
 from taxiway.sources.source import Source
 
@@ -57,15 +49,17 @@ class Arrival:
 class Transfer:
     """A transfer into a slot that the caller has locked."""
 
-    def __init__(self, source: Source, mirror: Mirror, url: str, slot: CacheSlot) -> None:
+    def __init__(self, source: Source, format_: FileFormat, mirror: Mirror, url: str, slot: CacheSlot) -> None:
         """Make one.
 
         :param source: whose file; says how large it may be
+        :param format_: the file's format
         :param mirror: the mirror
         :param url: the file's address, without credentials
         :param slot: the file's place in the cache
         """
         self.source = source
+        self.format = format_
         self.mirror = mirror
         self.url = url
         self.slot = slot
@@ -96,7 +90,7 @@ class Transfer:
 
     def _attempt(self, stored: StoredFile | None, part: PartialFile | None) -> Arrival | None:
         """Ask once; None if the part in the cache can't be continued."""
-        # "identity": the file is compressed already, and its own bytes are what is counted and hashed.
+        # "identity": the file's own bytes are what is counted and hashed.
         headers = {"Accept-Encoding": "identity"}
         began = time.monotonic()
         if stored is not None:
@@ -142,7 +136,13 @@ class Transfer:
         if part is None:
             encoding = response.headers.get("Content-Encoding", "").strip().lower()
             current = PartialFile(Validators.from_headers(response.headers), encoding, announced)
-            first, broken = self._first_bytes(body, response)
+            chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+            if announced is None and not chunked and not self.format.proves_whole:
+                raise self._invalid(
+                    "an answer that doesn't say how long the file is",
+                    "Have the mirror send Content-Length, or serve the file compressed with gzip",
+                )
+            first, broken = self._first_bytes(body, response, encoding)
             self._check_size(len(first), f"{len(first)} bytes of a file, and it goes on")
             self.slot.begin(current)
         else:
@@ -165,7 +165,7 @@ class Transfer:
         return current
 
     def _first_bytes(
-        self, body: Iterator[bytes], response: requests.Response
+        self, body: Iterator[bytes], response: requests.Response, encoding: str
     ) -> tuple[bytes, BrokenConnectionError | None]:
         """Read as much as tells what the body is, before a byte of it is stored."""
         first, broken = b"", None
@@ -174,28 +174,32 @@ class Transfer:
                 first += block
         except BrokenConnectionError as error:
             broken = error
-        content_type = response.headers.get("Content-Type", "")
-        if not GZIP_MAGIC.startswith(first[:2]) or (not first and broken is None):
-            found = describe_body(first[:HEAD], content_type)
-            raise self._invalid(found.described, found.advice)
-        inside = unpacked_head(first)
-        # A gzip file in a gzip file may be the server's doing, which is undone later.
-        if not inside.startswith(GZIP_MAGIC) and other_kind(inside) is not None:
-            found = describe_body(inside, content_type)
-            raise self._invalid(f"a gzip file that holds {found.described}", found.advice)
+        head = first[:HEAD]
+        if (first or broken is None) and not self._is_wrapped(encoding, head):
+            found = self.format.other_kind(head, response.headers.get("Content-Type", ""))
+            if found is not None:
+                raise self._invalid(found.described, found.advice)
         return first, broken
 
-    def _verify(self, current: PartialFile, *, resumed: bool) -> GzipContents | None:
+    def _is_wrapped(self, encoding: str, head: bytes) -> bool:
+        """Say whether the server has compressed the file on its way, though asked not to.
+
+        :param encoding: the answer's Content-Encoding
+        :param head: the body's first bytes
+        """
+        if encoding not in _GZIP_ENCODINGS or not head.startswith(GZIP_MAGIC):
+            return False
+        return self.format.other_kind(unpacked_head(head), "") is None
+
+    def _verify(self, current: PartialFile, *, resumed: bool) -> FileContents | None:
         """Check the whole ``.part``; None if it was put together from several answers and doesn't hold."""
         try:
-            contents = check_gzip(self.slot.part, limit=self.source.max_unpacked_size)
-            if contents.head.startswith(GZIP_MAGIC) and current.encoding in _GZIP_ENCODINGS:
-                contents = self._unwrap()
-            if contents.head.startswith(GZIP_MAGIC):
-                raise GzipFaultError("a gzip file inside a gzip file")
-            if contents.unpacked == 0:
-                raise GzipFaultError("a gzip file with nothing in it")
-        except GzipFaultError as fault:
+            with self.slot.part.open("rb") as file:
+                head = file.read(HEAD)
+            if self._is_wrapped(current.encoding, head):
+                self._unwrap()
+            return self.format.check(self.slot.part, limit=self.source.max_unpacked_size)
+        except FileFaultError as fault:
             if resumed:
                 return None
             if fault.truncated and current.total is None:
@@ -204,10 +208,9 @@ class Transfer:
                 raise unpacked_too_large(self.source, self._where, fault) from fault
             self.slot.drop_part()
             raise self._invalid(str(fault)) from fault
-        return contents
 
-    def _unwrap(self) -> GzipContents:
-        """Undo a compression that the server put around the ``.gz`` file, though asked not to."""
+    def _unwrap(self) -> None:
+        """Undo a compression that the server put around the file."""
         with self.slot.unwrapped.open("wb") as file:
             size = 0
             for block in unpacked_blocks(self.slot.part):
@@ -215,7 +218,6 @@ class Transfer:
                 self._check_size(size, f"{size} bytes of a file that came compressed once more, and it goes on")
                 file.write(block)
         self.slot.unwrapped.replace(self.slot.part)
-        return check_gzip(self.slot.part, limit=self.source.max_unpacked_size)
 
     def _check_size(self, size: int, found: str) -> None:
         if size > self.source.max_file_size:
@@ -241,7 +243,7 @@ class Transfer:
         return DownloadError(f"{self._where}: found {found}; expected the whole file. {next_step}")
 
     def _invalid(self, found: str, advice: str = LOOK) -> InvalidFileError:
-        return InvalidFileError(f"{self._where}: found {found}; expected a sound gzip file of CSV rows. {advice}")
+        return InvalidFileError(f"{self._where}: found {found}; expected {self.format.sound}. {advice}")
 
 
 def _continued(part: PartialFile, response: requests.Response) -> PartialFile | None:

@@ -1,9 +1,13 @@
 """How a file is read.
 
 - canonical_csv: whether a file is canonical CSV
+- csv_file: the format csv
+- csv_gz_file: the format csv.gz
 - csv_header: which columns the header names, and how many fields the rows have
 - csv_lines: lines, one by one or in blocks
 - file_kinds: what a file is that isn't CSV in gzip
+- file_format: what a format must provide
+- formats: the registry of formats
 - gzip_file: unpacks, and checks to the last byte
 - new_columns: columns of a file that its source doesn't know
 - rejects: lines that can't be read

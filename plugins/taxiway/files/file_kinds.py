@@ -1,4 +1,4 @@
-"""Says what a file is that should be CSV in gzip, and isn't: for errors, with what to do."""
+"""Says what a file is that should be CSV, and isn't: for errors, with what to do."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ _JSON = re.compile(rb"\s*[\[{]\s*[\[\]{}\"]")
 _BOM = b"\xef\xbb\xbf"
 
 LOOK = "Open the file's address, for example in a browser. If the file is broken, tell the mirror's administrator"
-_OTHER_FORMAT = "Taxiway reads CSV in gzip: correct 'path' in the source's YAML file, or have the mirror serve CSV"
+_OTHER_FORMAT = (
+    "The release's format is CSV: correct 'path' and 'format' in the source's YAML file, or have the mirror serve CSV"
+)
 _UNPACK = "Unpack it, compress the CSV file in it with gzip, and have the mirror serve the result"
+_UNPACK_GZIP = (
+    "Have the mirror serve it under a name that ends in .csv.gz, with 'format: csv.gz' in the source's YAML file; or "
+    "unpack it"
+)
 _UNPACK_TAR = (
     "Have the mirror serve the CSV file in it, compressed with gzip: 'tar -xOf ARCHIVE MEMBER | gzip > FILE.csv.gz'"
 )
-_COMPRESS = "Have the mirror serve it compressed with gzip: 'gzip FILE.csv'"
-_SAVE = "Save it as CSV in UTF-8, and compress it with gzip"
+_COMPRESS = (
+    "Have the mirror serve it compressed with gzip: 'gzip FILE.csv'. Or have it serve a name that ends in .csv, with "
+    "'format: csv' in the source's YAML file"
+)
+_SAVE = "Save it as CSV in UTF-8, and compress it with gzip if the release's format is csv.gz"
 _PAGE = (
     "Look at it in a browser: a page in the file's place is often that of a login, of an error or of a proxy. If it "
     "asks for a login, set login and password in the mirror's connection; else correct the connection's address"
@@ -41,7 +50,7 @@ _FORMATS = (
     (b"PK\x05\x06", "an empty ZIP archive", LOOK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-    (b"\x1f\x8b", "a gzip file", _UNPACK),
+    (b"\x1f\x8b", "a gzip file", _UNPACK_GZIP),
     (b"BZh", "a bzip2 file", _UNPACK),
     (b"\xfd7zXZ\x00", "an xz file", _UNPACK),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file", _UNPACK),

@@ -4,73 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from isal import isal_zlib
+
+from taxiway.files.file_format import BLOCK, HEAD, Digest, FileContents, FileFaultError, UnpackedSizeError
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of every gzip member (RFC 1952)."""
 
-HEAD = 64 * 1024
-"""How many bytes of a body's start are read to say what it is."""
-
-_UNPACKED_BLOCK = 1024 * 1024
 _READ_BLOCK = 64 * 1024
 # The decompressor copies what is left of a block behind a member's end: with many small members, large blocks are slow.
 _GZIP_WBITS = 31
 _DAMAGED: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs say: an instance
 
 
-class GzipFaultError(ValueError):
+class GzipFaultError(FileFaultError):
     """What is wrong with a gzip file."""
 
-    def __init__(self, found: str, *, truncated: bool = False) -> None:
-        """Make one.
 
-        :param found: what is wrong, in words that follow "found"
-        :param truncated: whether everything up to the file's end is sound, and it only ends too early
-        """
-        super().__init__(found)
-        self.truncated = truncated
-
-
-class UnpackedSizeError(GzipFaultError):
-    """A gzip file that unpacks to more than it may; whether the rest of it is sound is not known."""
-
-    def __init__(self, size: int, unpacked: int) -> None:
-        """Make one.
-
-        :param size: bytes of the file that were read until then
-        :param unpacked: bytes that they had given
-        """
-        super().__init__(f"a gzip file whose first {size} bytes unpack to {unpacked} already")
-        self.size = size
-        self.unpacked = unpacked
-
-
-@dataclass(frozen=True)
-class GzipContents:
-    """What a gzip file holds.
-
-    :param size: bytes of the file itself
-    :param sha256: of the file itself, in hexadecimal
-    :param unpacked: bytes that it unpacks to
-    :param head: the first of these, at most :data:`HEAD`
-    """
-
-    size: int
-    sha256: str
-    unpacked: int
-    head: bytes
-
-
-class _Digest(Protocol):
-    def update(self, block: bytes, /) -> None: ...
-
-
-def check_gzip(path: Path, *, limit: int | None = None) -> GzipContents:
+def check_gzip(path: Path, *, limit: int | None = None) -> FileContents:
     """Unpack a file from end to end, keeping nothing: every member's checksum and length must hold.
 
     :param limit: bytes that it may unpack to; None for any number
@@ -82,10 +35,10 @@ def check_gzip(path: Path, *, limit: int | None = None) -> GzipContents:
     for block in unpacked_blocks(path, digest, limit=limit):
         unpacked += len(block)
         head += block[: HEAD - len(head)]
-    return GzipContents(path.stat().st_size, digest.hexdigest(), unpacked, head)
+    return FileContents(path.stat().st_size, digest.hexdigest(), unpacked, head)
 
 
-def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | None = None) -> Iterator[bytes]:
+def unpacked_blocks(path: Path, digest: Digest | None = None, *, limit: int | None = None) -> Iterator[bytes]:
     """Yield what a gzip file unpacks to, in blocks of at most 1 MiB.
 
     :param digest: is fed the file's own bytes on the way
@@ -106,7 +59,7 @@ def unpacked_blocks(path: Path, digest: _Digest | None = None, *, limit: int | N
                         raise _not_a_member(size - len(block))
                     member = isal_zlib.decompressobj(_GZIP_WBITS)
                 try:
-                    unpacked = member.decompress(block, _UNPACKED_BLOCK)
+                    unpacked = member.decompress(block, BLOCK)
                 except _DAMAGED as error:
                     raise GzipFaultError(f"a gzip file damaged within its first {size} bytes ({error})") from error
                 total += len(unpacked)
@@ -129,7 +82,7 @@ def _not_a_member(position: int) -> GzipFaultError:
 
 
 def unpacked_head(body: bytes) -> bytes:
-    """Unpack what the first bytes of a gzip file give, at most :data:`HEAD`; nothing where they are damaged."""
+    """Unpack what the first bytes of a gzip file give, at most :data:`HEAD`; nothing if they are damaged."""
     try:
         return isal_zlib.decompressobj(_GZIP_WBITS).decompress(body, HEAD)
     except _DAMAGED:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from taxiway.sources.months import Month
 
-FORMATS = ("csv.gz",)
-"""Formats of files that can be loaded, as their names end."""
+FORMATS = ("csv.gz", "csv")
+"""Formats of files that can be loaded, as their names end. How each is read: :mod:`taxiway.files.formats`."""
 
 
 @dataclass(frozen=True)

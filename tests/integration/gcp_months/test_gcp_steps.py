@@ -28,6 +28,7 @@ from taxiway.errors import (
 from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.publish import merging, start_publishing
@@ -98,6 +99,22 @@ def test_a_month_arrives_whole_typed_and_described(
     made_by = (len(gzip.decompress(path.read_bytes())), Layout(green.columns).name, 1, green.yaml_sha256)
     for view in ("loads", "months"):
         assert cloud.query(f"{rules} `$taxi.{view}` WHERE month = DATE '{january}-01'") == [made_by]
+
+
+def test_the_bucket_keeps_csv_that_is_not_compressed_as_it_came(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
+) -> None:
+    (release,) = green.releases
+    plain = replace(green, releases=(replace(release, path=release.path.removesuffix(".gz"), format="csv"),))
+    path = tmp_path / plain.download_name(Month.parse(january))
+    path.write_bytes(gzip.decompress(samples(january).read_bytes()))
+
+    assert cloud.load(plain, january, path) == Counts(inserted=ROWS, deleted=0, unchanged=0)
+
+    assert digest(cloud.ids(green, january)) == digest(specified_ids(green, samples(january)))
+    blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv")
+    assert blob.download_as_bytes(raw_download=True) == path.read_bytes()
+    assert (blob.content_type, blob.content_encoding) == ("text/csv", None)
 
 
 def test_loading_again_uploads_nothing(cloud: Cloud, samples: Callable[..., Path], green: Source, january: str) -> None:
@@ -334,7 +351,7 @@ def bytes_of(path: Path) -> bytes:
 BAD_FILES: list[tuple[Callable[[Path], bytes], type[TaxiwayError], str]] = [
     (lambda path: gzip.compress(bytes_of(path).replace(b"VendorID,", b"Vendor,", 1)), HeaderError, "unknown Vendor"),
     (lambda path: gzip.compress(bytes_of(path).splitlines()[0]), EmptyMonthError, "no rows"),
-    (lambda path: path.read_bytes()[:-20], InvalidFileError, "expected a whole gzip file"),
+    (lambda path: path.read_bytes()[:-20], InvalidFileError, "expected a sound gzip file"),
     (lambda path: gzip.compress(b""), InvalidFileError, "empty"),
     (lambda path: gzip.compress(b"\xff\x00rubbish\n1\n"), InvalidFileError, "not a CSV header"),
 ]

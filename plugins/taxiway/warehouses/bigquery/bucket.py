@@ -1,4 +1,4 @@
-"""Uploads a month's file to Cloud Storage, as it is: the bucket keeps the raw, compressed file."""
+"""Uploads a month's file to Cloud Storage, as it is: the bucket keeps the file as it came."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from taxiway.warehouses.bigquery.settings import GcpSettings
 
 if TYPE_CHECKING:
     from google.cloud import storage
-
-CONTENT_TYPE = "application/gzip"
-"""The objects are gzip files. Not ``Content-Encoding: gzip``, which would have them unpacked on the way out."""
 
 FETCHED_BY = "taxiway_fetched_load_id"
 """Metadata of an object: the attempt that downloaded its bytes."""
@@ -59,7 +56,13 @@ class Bucket:
 
     @explains
     def upload(
-        self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool] = lambda _: False
+        self,
+        path: Path,
+        name: str,
+        fetched_load_id: str,
+        is_later: Callable[[str], bool] = lambda _: False,
+        *,
+        content_type: str = "application/gzip",
     ) -> Stored:
         """Upload a file, unless the object is there with the same size and checksum.
 
@@ -69,6 +72,7 @@ class Bucket:
         :param name: the object's name
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
+        :param content_type: the file's media type
         :raises SupersededError: another file is there, a later one
         :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
         :raises MissingInputError: the file is gone
@@ -92,7 +96,7 @@ class Bucket:
         try:
             blob.upload_from_filename(
                 str(path),
-                content_type=CONTENT_TYPE,
+                content_type=content_type,
                 if_generation_match=int(found.generation or 0) if found is not None else 0,
                 # A run that finds its file's bytes there already changes the metadata alone.
                 if_metageneration_match=int(found.metageneration or 0) if found is not None else None,

@@ -16,6 +16,7 @@ from taxiway.download.month_file import unpacked_month
 from taxiway.errors import EmptyMonthError
 from taxiway.files.csv_header import read_row_shape
 from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
+from taxiway.files.formats import format_of
 from taxiway.files.rejects import Reject, RejectedLines
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -47,19 +48,21 @@ class MonthFile:
 
 
 def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
-    """Check every line of a file; if lines must stay out, write a copy without them.
+    """Check every line of a file; if BigQuery can't read it as it is, write a copy that it can.
 
-    :param file: the downloaded ``.csv.gz``
+    :param file: the downloaded file
     :param source: the source
     :param month: the month
     :param clean_copy: where a copy is written, if one is needed
     :raises MissingInputError: the file is gone, or isn't the downloaded one
-    :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises InvalidFileError: not of its format, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     """
-    found = _examine_quickly(file, source, month) or _examine_lines(file, source, month, clean_copy)
+    is_csv = format_of(source, month).is_csv
+    quickly = _examine_quickly(file, source, month) if is_csv else None
+    found = quickly or _examine_lines(file, source, month, clean_copy, always=not is_csv)
     if found.rows_read == 0 and not source.allow_empty:
         raise EmptyMonthError(
             f"{source.name} {month}: {source.filename(month)}: found a header and no rows, expected at least one. If "
@@ -86,10 +89,13 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
     return MonthFile(shape.columns, rows, 0, (), sound=True) if sound else None
 
 
-def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path) -> MonthFile:
-    """Check the lines one by one, and write the rows to a copy."""
+def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path, *, always: bool) -> MonthFile:
+    """Check the lines one by one, and write the rows to a copy.
+
+    :param always: whether the copy is kept if its lines are those of the file, too
+    """
     rejects = RejectedLines()
-    rows_read, changed = 0, False
+    rows_read, changed = 0, always
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
         _, shape, blocks = read_row_shape(source, month, unpacked_month(source, month, file))
         copy.write(",".join(column.header for column in shape.columns).encode() + b"\n")

@@ -52,8 +52,13 @@ class CloudTables(Load):
 
     @property
     def clean_object_name(self) -> str:
-        """The object that stands in for a file with lines that can't be read."""
-        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/{self.download_name}"
+        """The object that stands in for a file that BigQuery can't read as it is."""
+        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/{self.clean_name}"
+
+    @property
+    def clean_name(self) -> str:
+        """Name of a copy that BigQuery can read: CSV in gzip, whatever the file's own format is."""
+        return f"{self.download_name.removesuffix(f'.{self.source.release_of(self.month).format}')}.csv.gz"
 
     def uri(self, object_name: str) -> str:
         """Return an object's address, as jobs name it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from taxiway.download.download import Download
 from taxiway.errors import MissingInputError
+from taxiway.files.formats import format_of
 from taxiway.files.new_columns import ignored_column
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
@@ -84,7 +85,7 @@ def upload_month(
     :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
     """
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
-        clean_copy = Path(folder) / tables.download_name
+        clean_copy = Path(folder) / tables.clean_name
         found = examine(file, tables.source, tables.month, clean_copy)
         layout = tables.source.layout_of(tables.month, {column.name for column in found.columns})
         record(rows_read=found.rows_read, rows_rejected=found.rows_rejected, layout=layout.name)
@@ -95,7 +96,13 @@ def upload_month(
         def is_theirs_later(fetched_load_id: str) -> bool:
             return is_later(attempt, fetched_load_id, ledger.find_loads(jobs, tables))
 
-        loaded = stored = bucket.upload(Path(file.path), tables.object_name, attempt.fetched_load_id, is_theirs_later)
+        loaded = stored = bucket.upload(
+            Path(file.path),
+            tables.object_name,
+            attempt.fetched_load_id,
+            is_theirs_later,
+            content_type=format_of(tables.source, tables.month).content_type,
+        )
         if not found.sound:
             loaded = bucket.upload(clean_copy, tables.clean_object_name, attempt.fetched_load_id)
     columns = tuple(column.name for column in found.columns)

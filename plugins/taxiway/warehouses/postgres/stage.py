@@ -78,10 +78,10 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param attempt: the step's
-    :param file: the downloaded ``.csv.gz``
+    :param file: the downloaded file
     :return: what was staged
     :raises MissingInputError: the file is gone, or isn't the downloaded one
-    :raises InvalidFileError: not gzip, cut off, or no CSV
+    :raises InvalidFileError: not of its format, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
     :raises RejectLimitError: more lines that can't be read than the source allows
