@@ -17,7 +17,7 @@ from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
 from taxiway.sources.months import Month
-from taxiway.sources.release import Release
+from taxiway.sources.release import FORMATS, Release
 from taxiway.sources.source import Column, Layout, Source, find_source, load_source, load_sources, read_sources
 from taxiway.sources.source_file import MAX_COLUMNS, json_schema
 from taxiway.sources.strict_yaml import shown
@@ -316,7 +316,7 @@ BAD_RELEASES = [
     ("to", A_MONTH, ["2019-13", None]),
     ("to", "not to be before from", ["2018-12"]),
     ("connection", "to be the id of a connection", ["", "a b", 1, "x" * 101, None]),
-    ("format", "to be one of csv.gz", ["csv", "parquet", "csv.zip", "CSV.GZ", 1, None]),
+    ("format", f"to be one of {', '.join(FORMATS)}", ["zip", "csv.zip", "CSV.GZ", 1, None]),
     ("path", "to end in .csv.gz, as its format says", ["lime_{month}.parquet", "lime_{month}.csv", "{month}csv.gz"]),
     ("path", ONE_MONTH, ["lime.csv.gz", "{month}_{month}.csv.gz", "{month}/{month}.csv.gz", "lime_{month}{x}.csv.gz"]),
     ("path", ONE_MONTH, ["lime/lime_{year}-{month}.csv.gz", "lime/lime_{month.csv.gz"]),

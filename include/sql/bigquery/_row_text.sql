@@ -3,6 +3,7 @@
   (docs/row-identity.md): every source column in its order, NULL as \N, joined with U+001F.
 
   field(column)          a staged text; an empty field is NULL, quoted or not
+  whole_seconds(column)  a timestamp without its fraction of zeros; NULL if its length is another
   as_type(column)        a field in its own type; NULL where it can't be read
   is_readable(column)    whether a field that is not NULL fits its column; never NULL for such a one
   value_text(column)     a readable field as the row's text has it
@@ -14,13 +15,17 @@
 NULLIF(staged.`{{ column.name }}`, '')
 {%- endmacro -%}
 
+{%- macro whole_seconds(column) -%}
+REGEXP_EXTRACT(`{{ column.name }}`, r'^(.{19})(?:[.]0{1,9})?$')
+{%- endmacro -%}
+
 {%- macro as_type(column) -%}
 {%- if column.type == 'integer' -%}
 SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'^ *([+-]?0*[0-9]{1,18})(?:[.]0*)? *$') AS INT64)
 {%- elif column.type == 'numeric' -%}
 SAFE_CAST(`{{ column.name }}` AS NUMERIC)
 {%- elif column.type == 'timestamp' -%}
-SAFE_CAST(`{{ column.name }}` AS DATETIME)
+SAFE_CAST({{ whole_seconds(column) }} AS DATETIME)
 {%- else -%}
 `{{ column.name }}`
 {%- endif -%}
@@ -42,7 +47,7 @@ COALESCE({{ as_type(column) }} BETWEEN -2147483648 AND 2147483647, FALSE)
             )
         )
 {%- elif column.type == 'timestamp' -%}
-COALESCE(FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%S', SAFE_CAST(`{{ column.name }}` AS DATETIME)) = `{{ column.name }}`, FALSE)
+COALESCE(FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%S', {{ as_type(column) }}) = {{ whole_seconds(column) }}, FALSE)
 {%- else -%}
 (`{{ column.name }}` <> '\\N' AND STRPOS(`{{ column.name }}`, '\x1F') = 0)
 {%- endif -%}
@@ -51,6 +56,8 @@ COALESCE(FORMAT_DATETIME('%E4Y-%m-%d %H:%M:%S', SAFE_CAST(`{{ column.name }}` AS
 {%- macro value_text(column) -%}
 {%- if column.type in ('integer', 'numeric') -%}
 CAST({{ as_type(column) }} AS STRING)
+{%- elif column.type == 'timestamp' -%}
+{{ whole_seconds(column) }}
 {%- else -%}
 `{{ column.name }}`
 {%- endif -%}

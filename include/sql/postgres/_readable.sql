@@ -6,7 +6,7 @@
 
   What nearly every field looks like is told by its characters, which is several times as quick as a regular expression.
   Integers may read 1.0; numbers are decimals, with or without an exponent, never NaN or Infinity; timestamps are
-  YYYY-MM-DD HH:MM:SS, on days and at times that exist; a text is neither \N nor holds U+001F, for these mark NULL
+  YYYY-MM-DD HH:MM:SS, on days and at times that exist, with a fraction of up to nine zeros or none; a text is neither \N nor holds U+001F, for these mark NULL
   and the end of a field in the text that a row's id is made from.
 -#}
 {%- macro is_readable(column) -%}
@@ -35,9 +35,15 @@ CASE
 {%- elif column.type == 'timestamp' -%}
 CASE
             WHEN {{ column.name | identifier }} IS NULL THEN TRUE
-            WHEN LENGTH({{ column.name | identifier }}) <> 19 THEN FALSE
-            WHEN PG_INPUT_IS_VALID({{ column.name | identifier }}, 'timestamp')
-                THEN {{ column.name | identifier }}::timestamp::text = {{ column.name | identifier }}
+            WHEN
+                LENGTH({{ column.name | identifier }}) <> 19
+                AND (
+                    LENGTH({{ column.name | identifier }}) NOT BETWEEN 21 AND 29
+                    OR RTRIM(SUBSTR({{ column.name | identifier }}, 20), '0') <> '.'
+                )
+                THEN FALSE
+            WHEN PG_INPUT_IS_VALID(LEFT({{ column.name | identifier }}, 19), 'timestamp')
+                THEN LEFT({{ column.name | identifier }}, 19)::timestamp::text = LEFT({{ column.name | identifier }}, 19)
             ELSE FALSE
         END
 {%- else -%}

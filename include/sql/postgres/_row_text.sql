@@ -2,7 +2,8 @@
   Macros for row identity, the text of a row that unique_row_id is the MD5 of
   (docs/row-identity.md): every source column in its order, NULL as \N, joined with U+001F.
 
-  as_type(column)     a staged text column, cast to its own type; 1.0 is read as the integer 1
+  as_type(column)     a staged text column, cast to its own type; 1.0 is read as the integer 1, and a timestamp without
+                      its fraction of zeros
   row_text(columns)   the text of a row of typed columns
 
   CONCAT_WS writes every value as its type does, and leaves NULL out: the mark that follows each value takes
@@ -12,6 +13,8 @@
 {%- macro as_type(column) -%}
 {%- if column.type == 'integer' -%}
 {{ column.name | identifier }}::numeric::integer
+{%- elif column.type == 'timestamp' -%}
+LEFT({{ column.name | identifier }}, 19)::timestamp
 {%- else -%}
 {{ column.name | identifier }}::{{ column.type }}
 {%- endif -%}

@@ -37,6 +37,8 @@ def value_text(column: Column, value: str) -> str:
             return "0"
         text = f"{number:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
+    if column.type == "timestamp" and "." in value:
+        return value.rstrip("0").removesuffix(".")
     return value
 
 
