@@ -57,7 +57,10 @@ BIGQUERY_NAMES = {
     "column.name",
 }
 """What may stand between backticks in BigQuery, and nowhere else."""
-MACROS = {"as_type", "row_id", "row_text", "field", "is_readable", "typed_text", "unreadable", "value_text"}
+MACROS = {
+    *("as_type", "row_id", "row_text", "field", "is_readable"),
+    *("typed_text", "unreadable", "value_text", "whole_seconds"),
+}
 NAMES_OF_CODE = {
     "postgres/record_step.sql": {"column"},
     "postgres/check_month.sql": {"is_broken", "loop.index"},
