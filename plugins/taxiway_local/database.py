@@ -128,13 +128,16 @@ def stop(home: Home) -> bool:
 
 
 def psql(home: Home, arguments: Sequence[str], *, role: str = DATABASES["taxi"]) -> NoReturn:
-    """Become ``psql`` on the warehouse; doesn't return.
+    """Become ``psql`` on the warehouse; doesn't return. Commands after ``\\!``, such as ``pg_dump``, reach it as well.
 
     :param role: who to be there; the server's superuser is ``postgres``
     """
     server = find(home) or start(home)
-    program = str(postgres_server.binary("psql"))
-    os.execv(program, [program, server.url("taxi", role=role), *arguments])  # noqa: S606 - psql itself, no shell
+    program = postgres_server.binary("psql")
+    path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "PGHOST": str(server.socket_folder), "PGUSER": role}
+    # psql itself, no shell.
+    os.execve(program, [str(program), server.url("taxi", role=role), *arguments], environment)  # noqa: S606
 
 
 def _create_databases(server: Server) -> None:

@@ -467,6 +467,27 @@ def test_psql_is_who_one_asks_for(installation: Installation, options: list[str]
 
 
 @pytest.mark.parametrize("installation", [embedded], indirect=True)
+def test_a_command_inside_psql_reaches_the_warehouse(installation: Installation, tmp_path: Path) -> None:
+    """As an error advises it."""
+    assert installation.home is not None
+    path = tmp_path / "before.sql"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "taxiway_local.psql",
+            "--as=postgres",
+            "-c",
+            f"\\! pg_dump -s --file={path} --dbname=taxi",
+        ],
+        env={**os.environ, "AIRFLOW_HOME": str(installation.home.root), "PYTHONPATH": str(ROOT / "plugins")},
+        check=True,
+        timeout=60,
+    )
+    assert "CREATE SCHEMA taxiway" in path.read_text()
+
+
+@pytest.mark.parametrize("installation", [embedded], indirect=True)
 def test_embedded_postgres_listens_on_a_socket_that_its_owner_alone_reaches(installation: Installation) -> None:
     assert installation.home is not None
     data = installation.home.postgres
