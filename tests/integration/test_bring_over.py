@@ -27,6 +27,7 @@ from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
+from tests.integration.airflow_environment import wait_until
 from tests.loading import (
     by_hand,
     check_month,
@@ -48,7 +49,7 @@ EARLIER = Path(__file__).parent / "warehouse_of_0_1_0.sql"
 MONTHS = ("2019-01", "2019-02", "2019-03")
 MAIN = "public.green_tripdata"
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY = f"{MAIN}_2019_01"
+JANUARY, FEBRUARY, MARCH = (f"{MAIN}_{month.replace('-', '_')}" for month in MONTHS)
 Files = Callable[[str], Path]
 
 
@@ -546,21 +547,55 @@ def test_what_postgres_refuses_in_the_middle_leaves_everything_as_it_was(
     assert rows(earlier, green) == before
 
 
-def test_a_reader_who_keeps_a_partition_makes_it_wait_and_changes_nothing(
-    earlier: psycopg.Connection[Any], connect: Connect, green: Source, files: Files, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["ACCESS SHARE", "ROW EXCLUSIVE"])
+def test_a_session_that_keeps_a_partition_is_named_and_nothing_is_changed(
+    mode: str,
+    earlier: psycopg.Connection[Any],
+    connect: Connect,
+    green: Source,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first partitions are detached by then."""
     monkeypatch.setattr(session, "LOCK_TIMEOUT", "1s")
-    reader = connect()
-    reader.execute(f"SELECT count(*) FROM {MAIN}_2019_03")
+    other = connect()
+    other.execute("SET application_name = 'a report'")
+    other.execute(f"LOCK TABLE {MARCH} IN {mode} MODE")
     described = query(earlier, DESCRIBED)
 
-    with pytest.raises(errors.TransientWarehouseError, match="waited 1s for a table"):
+    with pytest.raises(
+        errors.TransientWarehouseError, match=r"waited for it and its partitions, 1s.*: a report \(role postgres"
+    ):
         fetched(earlier, green, "2019-01", files)
 
     assert query(earlier, DESCRIBED) == described
-    reader.rollback()
+    other.rollback()
     assert fetched(earlier, green, "2019-01", files).nothing_to_do is not None
+
+
+def test_a_reader_who_begins_to_write_goes_first(
+    earlier: psycopg.Connection[Any], connect: Connect, green: Source, files: Files
+) -> None:
+    """A lock that is made stronger in the middle would be a deadlock."""
+    reader, watcher = connect(), connect()
+    reader.execute(f"SELECT count(*) FROM {MAIN}")
+    failures: list[BaseException] = []
+
+    def load_one() -> None:
+        try:
+            assert load(earlier, green, "2019-04", files("2019-04"), "manual__new") == Counts(8, 0, 0)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=load_one)
+    thread.start()
+    waits = f"SELECT count(*) FROM pg_locks WHERE relation = '{MAIN}'::regclass AND NOT granted"
+    wait_until(lambda: query(watcher, waits) != [(0,)] or not thread.is_alive(), timeout=60, what="the load to wait")
+    reader.execute(f"DELETE FROM {MARCH}")
+    reader.commit()
+    thread.join(timeout=120)
+
+    assert failures == []
+    assert query(watcher, f"SELECT count(*) FROM {MAIN}") == [(9 + 8 + 8,)]
 
 
 def test_rows_that_somebody_has_changed_are_not_taken_for_unchanged(

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from taxiway.errors import MainTableError
+from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.messages import fitting
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.errors import is_transient, said_by
 from taxiway.warehouses.postgres.main_table_objects import login_search_path
 from taxiway.warehouses.postgres.partition import Partition, sum_up
@@ -56,8 +57,7 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
     _months_to_bring_over(cursor, source)
     try:
         with cursor.connection.transaction():
-            # Readers go on while the rows are counted.
-            cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            _lock(cursor, source)
             # Somebody may have made something of it before it was locked.
             months = _months_to_bring_over(cursor, source)
             log.info("%s: %s is an earlier version's: %d months are brought over", source.name, table, len(months))
@@ -81,6 +81,34 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
     log.info("%s: %s is partitioned by source_month now, with every row and id", source.name, table)
 
 
+def _lock(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Lock the main table with all its partitions.
+
+    At once and in the strongest mode: a lock that is made stronger later is a deadlock with a reader who begins to
+    write.
+
+    :raises TransientWarehouseError: names the sessions that kept it away
+    """
+    table = f"public.{source.main_table}"
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        names = [table, *(name for name, _ in _earlier_partitions(cursor, source))]
+        users = session.table_users(cursor, dict.fromkeys(names, "AccessShareLock"))
+        raise TransientWarehouseError(
+            f"{source.name}: {table} is an earlier version's: waited for it and its partitions, {session.LOCK_TIMEOUT} "
+            f"at most, to bring it over. Sessions with locks of them: {users}. Nothing was changed; the task is tried "
+            f"again. {session.ADVICE}"
+        ) from error
+
+
+def _earlier_partitions(cursor: psycopg.Cursor[Any], source: Source) -> list[tuple[str, str]]:
+    """Return the partitions, each with the expression of its bound."""
+    names = {"table_name": f"public.{source.main_table}"}
+    return cursor.execute(render("postgres/find_earlier_partitions.sql"), names).fetchall()
+
+
 def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_Month]:
     """Return the partitions, if each holds a month of the source and nothing is in the way.
 
@@ -89,10 +117,7 @@ def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_
     before, after = source.releases[0].file.split("{month}")
     file = re.compile(f"{re.escape(before)}([0-9]{{4}}-[0-9]{{2}}){re.escape(after)}")
     months, strangers = list[_Month](), list[str]()
-    found = cursor.execute(
-        render("postgres/find_earlier_partitions.sql"), {"table_name": f"public.{source.main_table}"}
-    ).fetchall()
-    for partition, bound in found:
+    for partition, bound in _earlier_partitions(cursor, source):
         value = _BOUND.fullmatch(bound)
         name = file.fullmatch(value[1].replace("''", "'")) if value else None
         if name is None:
