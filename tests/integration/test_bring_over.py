@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from taxiway import errors
 from taxiway.loads.load import Counts
 from taxiway.loads.month import Downloaded
 from taxiway.loads.row_identity import digest
+from taxiway.messages import LONGEST_MESSAGE
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source, load_source
@@ -25,6 +28,7 @@ from taxiway.warehouses.postgres.partition import Partition, sum_up
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.postgres_server import binary
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import wait_until
@@ -246,6 +250,9 @@ COMMENT ON CONSTRAINT "50% sane" ON {MAIN} IS 'not more';
 ALTER TABLE {MAIN} ALTER trip_distance SET NOT NULL, ALTER extra SET DEFAULT 0.25,
     ALTER vendorid SET STATISTICS 500, ALTER store_and_fwd_flag SET STORAGE EXTERNAL;
 CREATE STATISTICS public.places ON pulocationid, dolocationid FROM {MAIN};
+COMMENT ON STATISTICS public.places IS 'places';
+ALTER STATISTICS public.places SET STATISTICS 77;
+ALTER STATISTICS public.places OWNER TO role_name;
 CREATE TABLE public.vendors (id integer PRIMARY KEY);
 INSERT INTO public.vendors VALUES (1), (2), (6);
 ALTER TABLE {MAIN} ADD CONSTRAINT of_vendor FOREIGN KEY (vendorid) REFERENCES public.vendors;
@@ -256,7 +263,9 @@ CREATE TRIGGER note AFTER INSERT ON {MAIN} FOR EACH ROW WHEN (NEW.total_amount I
 EXECUTE FUNCTION public.note();
 CREATE TRIGGER quiet AFTER INSERT ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.note();
 ALTER TABLE {MAIN} DISABLE TRIGGER quiet;
+COMMENT ON TRIGGER quiet ON {MAIN} IS 'not now';
 CREATE POLICY few ON {MAIN} FOR SELECT TO role_name, CURRENT_USER USING (vendorid = 1 AND filename LIKE 'green%');
+COMMENT ON POLICY few ON {MAIN} IS 'one vendor';
 ALTER TABLE {MAIN} ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE {MAIN} IS 'ours';
 COMMENT ON COLUMN {MAIN}.extra IS 'an extra';
@@ -264,6 +273,21 @@ GRANT SELECT, INSERT ON {MAIN} TO role_name WITH GRANT OPTION;
 GRANT UPDATE (extra, filename) ON {MAIN} TO role_name;
 GRANT SELECT ON public.totals TO PUBLIC;
 GRANT SELECT ON {JANUARY} TO role_name;
+GRANT UPDATE (filename), SELECT (filename) ON {JANUARY} TO role_name WITH GRANT OPTION;
+COMMENT ON COLUMN {JANUARY}.filename IS 'the file of January';
+ALTER TABLE {JANUARY} ALTER filename SET STATISTICS 300, ALTER filename SET (n_distinct = 1);
+CREATE STATISTICS public.of_january ON unique_row_id, filename FROM {JANUARY};
+COMMENT ON STATISTICS public.of_january IS 'one file';
+COMMENT ON INDEX public.own IS 'own';
+ALTER TABLE {JANUARY} CLUSTER ON own;
+ALTER TABLE {JANUARY} ADD CONSTRAINT own_key UNIQUE NULLS NOT DISTINCT (filename, unique_row_id) INCLUDE (vendorid)
+    WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED;
+COMMENT ON CONSTRAINT own_key ON {JANUARY} IS 'a key of January';
+COMMENT ON INDEX public.own_key IS 'its index';
+ALTER TABLE {FEBRUARY} ADD CONSTRAINT first PRIMARY KEY (unique_row_id, filename);
+ALTER TABLE {FEBRUARY} REPLICA IDENTITY USING INDEX first;
+ALTER TABLE {MARCH} ADD CONSTRAINT apart EXCLUDE USING btree (filename WITH =, unique_row_id WITH =);
+CREATE UNIQUE INDEX unique_of_march ON {MARCH} (lower(filename), unique_row_id);
 CREATE PUBLICATION everything FOR ALL TABLES;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO PUBLIC;
 """
@@ -271,28 +295,44 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO PUBLIC;
 
 DESCRIBED = """
 SELECT 'view', format('%s %s %s %s %s', oid::regclass, relowner::regrole, reloptions, relacl, obj_description(oid)) ||
-    pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+    pg_get_viewdef(oid) || relispopulated FROM pg_class
+    WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
 UNION ALL
-SELECT 'index', regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \\S+', 'INDEX') || ' ' || indisvalid ||
-    coalesce(obj_description(indexrelid), '') FROM pg_index WHERE indrelid::regclass::text LIKE 'green_tripdata%'
+SELECT 'index', format('%s %s %s %s %s %s', regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \\S+', 'INDEX'),
+    indisvalid, indisclustered, indisreplident, obj_description(indexrelid), spcname)
+    FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid LEFT JOIN pg_tablespace AS s ON s.oid = reltablespace
+    WHERE relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'publication', format('%s %s %s %s', pubname, tablename, rowfilter,
+    ARRAY(SELECT unnest(attnames) AS name EXCEPT SELECT 'source_month' ORDER BY name))
+    FROM pg_publication_tables WHERE pubname <> 'everything'
+UNION ALL
+SELECT 'sequence', format('%s %s %s', d.objid::regclass, refobjid::regclass, attname) FROM pg_depend AS d
+    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid JOIN pg_class AS c ON c.oid = d.objid
+    WHERE deptype = 'a' AND relkind = 'S' AND d.classid = 'pg_class'::regclass
 UNION ALL
 SELECT 'constraint', format('%s %s %s %s', conrelid::regclass, CASE contype WHEN 'n' THEN '' ELSE conname END,
     pg_get_constraintdef(oid), obj_description(oid)) FROM pg_constraint
     WHERE conrelid::regclass::text LIKE 'green_tripdata%' AND conparentid = 0 AND conname <> 'of_one_file'
     AND NOT (contype = 'n' AND pg_get_constraintdef(oid) LIKE '%source_month')
 UNION ALL
-SELECT 'column', format('%s %s %s %s %s %s %s', attrelid::regclass, attname, attstattarget, attstorage, attacl,
-    pg_get_expr(adbin, adrelid), CASE WHEN attname <> 'filename' THEN col_description(attrelid, attnum) END)
-    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+SELECT 'column', format('%s %s %s %s %s %s %s %s', attrelid::regclass, attname, attstattarget, attstorage, attacl,
+    attoptions, pg_get_expr(adbin, adrelid),
+    CASE WHEN attname <> 'filename' OR relkind = 'r' THEN col_description(attrelid, attnum) END)
+    FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid::regclass::text LIKE 'green_tripdata%' AND attnum > 0 AND NOT attisdropped
     AND attname <> 'source_month'
-    AND attrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))
+    AND relkind IN ('r', 'p')
 UNION ALL
-SELECT 'statistics', pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
+SELECT 'statistics', format('%s %s %s %s', pg_get_statisticsobjdef(oid), stxowner::regrole, stxstattarget,
+    obj_description(oid)) FROM pg_statistic_ext
 UNION ALL
-SELECT 'trigger', pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
+SELECT 'trigger', format('%s %s %s', pg_get_triggerdef(oid), tgenabled,
+    CASE tgparentid WHEN 0 THEN obj_description(oid) END) FROM pg_trigger WHERE NOT tgisinternal
 UNION ALL
-SELECT 'policy', format('%s', pg_policies) FROM pg_policies
+SELECT 'policy', format('%s %s', pg_policies, (SELECT string_agg(obj_description(oid, 'pg_policy'), ',')
+    FROM pg_policy)) FROM pg_policies
 UNION ALL
 SELECT 'table', format('%s %s %s %s %s %s', oid::regclass, relowner::regrole, relacl, relrowsecurity, relreplident,
     obj_description(oid)) FROM pg_class WHERE oid::regclass::text LIKE 'green_tripdata%' AND relkind IN ('r', 'p')
@@ -316,6 +356,12 @@ def test_what_people_have_made_of_it_goes_over(
         (green.filename(Month.parse(month)),) for month in MONTHS
     ]
     assert query(earlier, "SELECT count(*) FROM public.noted") == [(0,)]
+    # Nothing else would count what the new table and the new columns hold.
+    counted = (
+        "SELECT count(*) FROM pg_stats WHERE tablename LIKE 'green_tripdata%' AND attname = 'filename' "
+        "AND most_common_vals IS NOT NULL"
+    )
+    assert query(earlier, counted) == [(4,)]
     # And holds for months to come: the trigger fires, and the view shows them.
     assert load(earlier, green, "2019-04", files("2019-04"), "manual__new") == Counts(8, 0, 0)
     assert query(earlier, "SELECT count(*) FROM public.noted") == [(8,)]
@@ -338,11 +384,13 @@ def test_a_comparison_says_that_a_load_brings_the_table_over(
 
 OBSTACLES = {
     "a primary key": (
-        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename)",
+        f"ALTER TABLE {MAIN} ADD PRIMARY KEY (unique_row_id, filename); "
+        f"COMMENT ON CONSTRAINT green_tripdata_pkey ON {MAIN} IS 'the key'",
         r"the constraint green_tripdata_pkey \(PRIMARY KEY \(unique_row_id, filename\)\)",
     ),
     "a unique index": (
-        f"CREATE UNIQUE INDEX once ON {MAIN} (filename, unique_row_id, total_amount)",
+        f"CREATE UNIQUE INDEX once ON {MAIN} (filename, unique_row_id, total_amount); "
+        "COMMENT ON INDEX public.once IS 'once'",
         r"the unique index public\.once",
     ),
     "a foreign key to it": (
@@ -363,7 +411,80 @@ OBSTACLES = {
         "INSERT INTO public.noted VALUES (NEW.filename)",
         "the rule note",
     ),
+    "a rule of a partition": (
+        f"CREATE TABLE public.noted (what text); CREATE RULE note AS ON INSERT TO {JANUARY} DO ALSO "
+        "INSERT INTO public.noted VALUES (NEW.filename)",
+        r"rule note on table public\.green_tripdata_2019_01",
+    ),
+    "a rule of a view": (
+        f"CREATE VIEW public.trips AS SELECT vendorid FROM {MAIN}; CREATE RULE put AS ON INSERT TO public.trips DO "
+        f"INSTEAD INSERT INTO {MAIN} (unique_row_id, filename) VALUES (gen_random_uuid(), 'a.csv.gz')",
+        r"rule put on view public\.trips",
+    ),
+    "a trigger that a partition has disabled": (
+        "CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END' /* $$ */; "
+        f"CREATE TRIGGER note BEFORE UPDATE ON {MAIN} FOR EACH ROW EXECUTE FUNCTION public.note(); "
+        f"ALTER TABLE {JANUARY} DISABLE TRIGGER note",
+        r"the trigger note, which is switched otherwise on public\.green_tripdata_2019_01",
+    ),
+    "a policy of a partition": (
+        f"CREATE POLICY one ON {JANUARY} USING (filename LIKE '%.gz')",
+        r"policy one on table public\.green_tripdata_2019_01",
+    ),
+    "a policy of another table": (
+        f"CREATE TABLE public.noted (what text); CREATE POLICY one ON public.noted "
+        f"USING (EXISTS (SELECT FROM {MAIN} WHERE filename = what))",
+        r"policy one on table public\.noted",
+    ),
+    "a trigger of a partition": (
+        "CREATE TABLE public.noted (what text); CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RETURN NEW; END' /* $$ */; "
+        f"CREATE TRIGGER note BEFORE UPDATE OF filename ON {JANUARY} FOR EACH ROW EXECUTE FUNCTION public.note()",
+        r"trigger note on table public\.green_tripdata_2019_01",
+    ),
+    "a default of its rows": (
+        f"CREATE TABLE public.noted (what text DEFAULT (NULL::{MAIN})::text)",
+        r"default value for column what of table public\.noted",
+    ),
     "a publication of its rows": (f"CREATE PUBLICATION taxi FOR TABLE {MAIN}", "the publication taxi"),
+    "a publication of a few of its columns and rows": (
+        f"CREATE PUBLICATION taxi FOR TABLE {MAIN} (vendorid, extra, unique_row_id) WHERE (vendorid = 1) "
+        "WITH (publish = 'insert', publish_via_partition_root = true)",
+        "the publication taxi",
+    ),
+    "a publication of a partition's filename": (
+        f"CREATE PUBLICATION taxi FOR TABLE {JANUARY} (filename, extra), {FEBRUARY} WITH (publish = 'insert')",
+        r"the publication taxi of public\.green_tripdata_2019_01; expected",
+    ),
+    "a sequence of a column": (
+        f"CREATE SEQUENCE public.numbers OWNED BY {MAIN}.vendorid; "
+        f"ALTER TABLE {MAIN} ALTER vendorid SET DEFAULT nextval('public.numbers')",
+        r"the sequence public\.numbers of the column public\.green_tripdata\.vendorid",
+    ),
+    "a sequence of a partition's filename": (
+        f"CREATE SEQUENCE public.numbers OWNED BY {JANUARY}.filename",
+        r"the sequence public\.numbers of the column public\.green_tripdata_2019_01\.filename",
+    ),
+    "a view of whole rows, and a view of that": (
+        f"CREATE VIEW public.whole AS SELECT t AS trip FROM {MAIN} AS t; "
+        "CREATE VIEW public.part WITH (security_barrier = true) AS SELECT (trip).extra FROM public.whole; "
+        "GRANT SELECT ON public.whole TO PUBLIC; GRANT SELECT (extra) ON public.part TO PUBLIC",
+        r"view public\.part; view public\.whole",
+    ),
+    "materialized views and views of each other": (
+        f"CREATE MATERIALIZED VIEW public.totals WITH (fillfactor = 70) AS SELECT filename, sum(total_amount) AS total "
+        f"FROM {MAIN} GROUP BY 1; CREATE UNIQUE INDEX by_name ON public.totals (filename); "
+        "COMMENT ON MATERIALIZED VIEW public.totals IS 'totals'; COMMENT ON COLUMN public.totals.total IS 'a total'; "
+        "GRANT SELECT ON public.totals TO PUBLIC; ALTER MATERIALIZED VIEW public.totals OWNER TO pg_monitor; "
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor; "
+        'CREATE MATERIALIZED VIEW public."a Total" AS SELECT max(total) AS most FROM public.totals; '
+        f'CREATE VIEW public.aside AS SELECT most, vendorid FROM public."a Total", {MAIN}; '
+        'CREATE VIEW public.first WITH (security_barrier = true) AS SELECT most FROM public."a Total" '
+        "JOIN public.totals ON most = total WHERE most > 0; COMMENT ON VIEW public.first IS 'the most'; "
+        f"CREATE MATERIALIZED VIEW public.later AS SELECT extra FROM {MAIN} WITH NO DATA",
+        r'view public\.aside; view public\.first; materialized view public\."a Total"; '
+        r"materialized view public\.later; materialized view public\.totals; expected",
+    ),
     "a column of its rows' type": (
         f"CREATE TABLE public.audit (number int, trip {MAIN}); "
         f"INSERT INTO public.audit SELECT 1, trip FROM {MAIN} AS trip LIMIT 1",
@@ -378,7 +499,8 @@ OBSTACLES = {
         r"materialized view public\.totals",
     ),
     "a view of a partition's filename": (
-        f"CREATE VIEW public.names AS SELECT filename FROM {JANUARY}",
+        f"CREATE VIEW public.names WITH (check_option = local) AS SELECT filename FROM {JANUARY} "
+        "WHERE filename <> 'a'; COMMENT ON VIEW public.names IS 'names'; GRANT SELECT ON public.names TO PUBLIC",
         r"view public\.names",
     ),
     "a function of its rows": (
@@ -387,7 +509,8 @@ OBSTACLES = {
     ),
     "a function that names it": (
         "CREATE FUNCTION public.price() RETURNS numeric BEGIN ATOMIC "
-        f"SELECT sum(total_amount) FROM {MAIN}; END /* $$ */",
+        f"SELECT sum(total_amount) FROM {MAIN}; END; REVOKE ALL ON FUNCTION public.price() FROM PUBLIC; "
+        "COMMENT ON FUNCTION public.price() IS 'all' /* $$ */",
         r"function public\.price\(\)",
     ),
     "a default partition": (
@@ -408,17 +531,67 @@ OBSTACLES = {
 """What can't be brought over; and how it is said."""
 
 
+KEPT = {
+    "a rule": ("CREATE RULE note AS",),
+    "a rule of a partition": ("CREATE RULE note AS",),
+    "a policy of a partition": ("CREATE POLICY one ON public.green_tripdata_2019_01",),
+    "a policy of another table": ("CREATE POLICY one ON public.noted",),
+    "a trigger of a partition": ("CREATE TRIGGER note BEFORE UPDATE OF filename",),
+    "a function of its rows": ("CREATE FUNCTION public.price(public.green_tripdata)",),
+    "a function that names it": (
+        "CREATE FUNCTION public.price()", "REVOKE ALL ON FUNCTION public.price() FROM PUBLIC",
+        "COMMENT ON FUNCTION public.price() IS 'all'", "ALTER FUNCTION public.price() OWNER TO postgres",
+    ),
+    "a CHECK on its filename": ("CONSTRAINT zipped CHECK",),
+    "a rule of a view": ("CREATE RULE put AS",),
+}  # fmt: skip
+"""What the dump holds that an error advises, of what it has no statement for."""
+
+RESTORING = {
+    "a primary key": f"COMMENT ON CONSTRAINT green_tripdata_pkey ON {MAIN} IS 'the key';",
+    "a unique index": "COMMENT ON INDEX public.once IS 'once';",
+}
+"""Statements that an error gives to run afterwards."""
+
+RESTORED = {
+    "a trigger that a partition has disabled",
+    "a publication of its rows", "a publication of a few of its columns and rows", "a sequence of a column",
+    "a publication of a partition's filename", "a sequence of a partition's filename",
+    "a view of whole rows, and a view of that", "materialized views and views of each other", "a materialized view",
+    "a view of a partition's filename",
+}  # fmt: skip
+"""What is as it was, once the statements of an error have been run."""
+
+
 def remedies(message: str) -> tuple[str, str]:
     """Return the statements that an error gives to run before and afterwards."""
     before = re.search(r"make psql AS=postgres\), (.*?) and load a month again", message)
-    after = re.search(r"Afterwards, run (.*)$", message)
+    after = re.search(r"Afterwards, run (.*?)(psql --file=views_\S+ \S+)?$", message)
     assert before is not None
-    return before[1], after[1] if after else ""
+    return before[1], after[1].strip() if after else ""
+
+
+@pytest.fixture
+def in_shell(connect: Connect, postgres_server: PostgresServer, tmp_path: Path) -> Callable[[str], None]:
+    """Run a command of Postgres, as an error gives it."""
+    path = f"{binary('pg_dump').parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PGHOST": str(postgres_server.socket_folder), "PGUSER": "postgres"}
+
+    def run(command: str) -> None:
+        command = command.replace("psql ", "psql --no-psqlrc --set=ON_ERROR_STOP=1 ")
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path, env={**environment, "PGOPTIONS": ""})
+
+    return run
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
 def test_what_cannot_go_over_is_named_before_anything_is_changed(
-    name: str, earlier: psycopg.Connection[Any], green: Source, files: Files
+    name: str,
+    earlier: psycopg.Connection[Any],
+    green: Source,
+    files: Files,
+    in_shell: Callable[[str], None],
+    tmp_path: Path,
 ) -> None:
     made, said = OBSTACLES[name]
     by_hand(earlier, made)
@@ -434,10 +607,22 @@ def test_what_cannot_go_over_is_named_before_anything_is_changed(
     assert entry == ("failed", f"download_month: {caught.value}")
     # What the error advises works, and so does what it says to run afterwards.
     remedy, restoring = remedies(str(caught.value))
+    keeping = re.findall(r"\((pg_dump [^()]*)\)", str(caught.value))
+    assert keeping
+    for command in keeping:
+        in_shell(command)
     by_hand(earlier, remedy)
     assert fetched(earlier, green, "2019-01", files).nothing_to_do is not None
+    assert RESTORING.get(name, "") in restoring
     by_hand(earlier, restoring or "SELECT 1")
+    if command := re.search(r"psql --file=views_\S+ \S+$", str(caught.value)):
+        in_shell(command[0])
     assert rows(earlier, green) == before
+    if name in RESTORED:
+        assert query(earlier, DESCRIBED) == described
+    # What the error has no statement for is kept whole.
+    (kept,) = (path.read_text() for path in tmp_path.glob("before_*.sql"))
+    assert all(statement in kept for statement in KEPT.get(name, ()))
     # What names source_month in place of filename then holds for a new month.
     assert load(earlier, green, "2019-04", files("2019-04"), "manual__new") == Counts(8, 0, 0)
 
@@ -530,19 +715,34 @@ def test_a_view_of_another_role_is_named_with_what_lets_the_loader_replace_it(
 def test_what_postgres_refuses_in_the_middle_leaves_everything_as_it_was(
     earlier: psycopg.Connection[Any], green: Source, files: Files
 ) -> None:
-    """A view of whole rows can't be replaced: its column's type is that of the earlier table's rows."""
-    by_hand(earlier, f"CREATE VIEW public.whole AS SELECT t AS trip FROM {MAIN} AS t")
+    """A view of the earlier table is made once its partitions are detached and the new table is there."""
+    by_hand(
+        earlier,
+        """
+        CREATE FUNCTION public.make_late() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        DECLARE aside regclass := (SELECT oid FROM pg_class WHERE relname LIKE 'earlier%');
+        BEGIN
+            IF aside IS NOT NULL THEN
+                EXECUTE format('CREATE OR REPLACE VIEW public.late AS SELECT count(*) FROM %s', aside);
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER make_late ON ddl_command_end WHEN TAG IN ('COMMENT') EXECUTE FUNCTION public.make_late();
+        """,
+    )
     described, before, names = query(earlier, DESCRIBED), rows(earlier, green), query(earlier, EARLIER_NAMES)
 
     with pytest.raises(
         errors.MainTableError, match=r"public\.green_tripdata is an earlier version's.*Nothing was changed"
-    ):
+    ) as caught:
         fetched(earlier, green, "2019-01", files)
 
+    # The table is named as its users know it.
+    assert "view public.late depends on table public.green_tripdata" in str(caught.value)
+    assert "earlier_" not in str(caught.value)
     assert query(earlier, DESCRIBED) == described
     assert (rows(earlier, green), query(earlier, EARLIER_NAMES)) == (before, names)
     assert query(earlier, "SELECT DISTINCT right(filename, 3) FROM taxiway.loads WHERE run_id <> 'again'") == [(".gz",)]
-    by_hand(earlier, "DROP VIEW public.whole")
+    by_hand(earlier, "DROP EVENT TRIGGER make_late")
     assert fetched(earlier, green, "2019-01", files).nothing_to_do is not None
     assert rows(earlier, green) == before
 
@@ -596,6 +796,64 @@ def test_a_reader_who_begins_to_write_goes_first(
 
     assert failures == []
     assert query(watcher, f"SELECT count(*) FROM {MAIN}") == [(9 + 8 + 8,)]
+
+
+def test_what_is_more_than_a_message_holds_is_named_by_the_next(
+    earlier: psycopg.Connection[Any],
+    green: Source,
+    files: Files,
+    in_shell: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next error's files don't replace the first's, and its views come back first."""
+    made = [f"CREATE VIEW public.whole_{n:02} AS SELECT t AS trip FROM {MAIN} AS t" for n in range(25)]
+    made += [f"CREATE VIEW public.part_{n:02} AS SELECT (trip).extra FROM public.whole_{n:02}" for n in range(25)]
+    by_hand(earlier, "; ".join(made))
+    described = query(earlier, DESCRIBED)
+    restoring: list[str] = []
+    moments = iter(range(100))
+    monkeypatch.setattr("taxiway.warehouses.postgres.bring_over._now", lambda: f"t{next(moments)}")
+
+    for _ in range(20):
+        try:
+            assert fetched(earlier, green, "2019-01", files).nothing_to_do is not None
+            break
+        except errors.MainTableError as error:
+            message = str(error)
+        assert query(
+            earlier, "SELECT right(error, 20) FROM taxiway.loads ORDER BY finished_at DESC NULLS LAST LIMIT 1"
+        ) == [(message[-20:],)]
+        assert len(message) <= LONGEST_MESSAGE - len("download_month: ")
+        for command in re.findall(r"\((pg_dump [^()]*)\)", message):
+            in_shell(command)
+        by_hand(earlier, remedies(message)[0])
+        restoring.append(re.findall(r"psql --file=views_\S+ \S+$", message)[0])
+
+    assert len(restoring) > 2
+    for command in reversed(restoring):
+        in_shell(command)
+    assert query(earlier, DESCRIBED) == described
+
+
+def test_indexes_stay_in_their_tablespaces(earlier: psycopg.Connection[Any], green: Source) -> None:
+    by_hand(
+        earlier,
+        "SET allow_in_place_tablespaces = on; CREATE TABLESPACE roomy_for_0_1_0 LOCATION ''; "
+        f"CREATE INDEX by_total ON {MAIN} (total_amount) TABLESPACE roomy_for_0_1_0; "
+        f"CREATE INDEX own ON {JANUARY} (filename, total_amount) TABLESPACE roomy_for_0_1_0; "
+        f"ALTER TABLE {MAIN} SET TABLESPACE roomy_for_0_1_0",
+    )
+    try:
+        described = query(earlier, DESCRIBED)
+
+        bring_over(earlier, green)
+
+        assert query(earlier, DESCRIBED) == described
+        assert str(described).count("roomy_for_0_1_0") == 5
+        assert query(earlier, f"SELECT reltablespace <> 0 FROM pg_class WHERE oid = '{MAIN}'::regclass") == [(True,)]
+    finally:
+        earlier.rollback()
+        by_hand(earlier, f"DROP TABLE {MAIN}; DROP TABLESPACE roomy_for_0_1_0")
 
 
 def test_rows_that_somebody_has_changed_are_not_taken_for_unchanged(

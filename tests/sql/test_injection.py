@@ -60,6 +60,7 @@ BIGQUERY_NAMES = {
 MACROS = {
     *("as_type", "row_id", "row_text", "field", "is_readable"),
     *("typed_text", "unreadable", "value_text", "whole_seconds"),
+    "extended_statistics",
 }
 NAMES_OF_CODE = {
     "postgres/record_step.sql": {"column"},

@@ -1,3 +1,4 @@
+{%- from "postgres/_extended_statistics.sql" import extended_statistics -%}
 -- Writes the statements that give the new main table, of the same name, what the table of version 0.1.0 has. Views read
 -- the new table, and indexes, triggers, policies, rights and so on are created again.
 -- Grain: one row per statement: whether it runs while the earlier table is still there, under another name, and the
@@ -39,6 +40,41 @@ triggers AS (
     WHERE NOT definition.tgisinternal
 ),
 
+indexes AS (
+    SELECT
+        of_main.indexrelid,
+        tablespace.spcname
+    FROM main
+    INNER JOIN pg_catalog.pg_index AS of_main ON main.oid = of_main.indrelid
+    INNER JOIN pg_catalog.pg_class AS relation ON of_main.indexrelid = relation.oid
+    LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON relation.reltablespace = tablespace.oid
+    WHERE NOT of_main.indisunique
+),
+
+policies AS (
+    SELECT
+        policy.oid,
+        policy.polname,
+        policy.polpermissive,
+        policy.polcmd,
+        policy.polroles,
+        policy.polqual,
+        policy.polwithcheck,
+        policy.polrelid
+    FROM main
+    INNER JOIN pg_catalog.pg_policy AS policy ON main.oid = policy.polrelid
+),
+
+extended AS (
+    SELECT
+        counted.oid,
+        FORMAT('%%s.%%I', counted.stxnamespace::regnamespace, counted.stxname) AS qualified_name,
+        counted.stxowner,
+        counted.stxstattarget
+    FROM main
+    INNER JOIN pg_catalog.pg_statistic_ext AS counted ON main.oid = counted.stxrelid
+),
+
 statements AS (
     SELECT DISTINCT
         0 AS position,
@@ -59,27 +95,26 @@ statements AS (
 
     SELECT
         1 AS position,
-        PG_GET_INDEXDEF(of_main.indexrelid) AS statement
-    FROM main
-    INNER JOIN pg_catalog.pg_index AS of_main ON main.oid = of_main.indrelid
-    WHERE NOT of_main.indisunique
+        PG_GET_INDEXDEF(indexes.indexrelid) AS statement
+    FROM indexes
 
     UNION ALL
 
     SELECT
         2 AS position,
-        FORMAT('COMMENT ON INDEX %%s IS %%L', of_main.indexrelid::regclass, OBJ_DESCRIPTION(of_main.indexrelid, 'pg_class')) AS statement
-    FROM main
-    INNER JOIN pg_catalog.pg_index AS of_main ON main.oid = of_main.indrelid
-    WHERE OBJ_DESCRIPTION(of_main.indexrelid, 'pg_class') IS NOT NULL
+        FORMAT('ALTER INDEX %%s SET TABLESPACE %%I', indexes.indexrelid::regclass, indexes.spcname) AS statement
+    FROM indexes
+    WHERE indexes.spcname IS NOT NULL
 
     UNION ALL
 
     SELECT
-        1 AS position,
-        PG_GET_STATISTICSOBJDEF(extended.oid) AS statement
-    FROM main
-    INNER JOIN pg_catalog.pg_statistic_ext AS extended ON main.oid = extended.stxrelid
+        2 AS position,
+        FORMAT('COMMENT ON INDEX %%s IS %%L', indexes.indexrelid::regclass, OBJ_DESCRIPTION(indexes.indexrelid, 'pg_class')) AS statement
+    FROM indexes
+
+    UNION ALL
+{{ extended_statistics() }}
 
     UNION ALL
 
@@ -122,6 +157,14 @@ statements AS (
     UNION ALL
 
     SELECT
+        2 AS position,
+        FORMAT('COMMENT ON TRIGGER %%I ON %%s IS %%L', triggers.tgname, main.name, OBJ_DESCRIPTION(triggers.oid, 'pg_trigger')) AS statement
+    FROM main
+    CROSS JOIN triggers
+
+    UNION ALL
+
+    SELECT
         1 AS position,
         FORMAT(
             'CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', policy.polname, main.name,
@@ -137,7 +180,15 @@ statements AS (
             ' WITH CHECK (' || PG_GET_EXPR(policy.polwithcheck, policy.polrelid) || ')'
         ) AS statement
     FROM main
-    INNER JOIN pg_catalog.pg_policy AS policy ON main.oid = policy.polrelid
+    CROSS JOIN policies AS policy
+
+    UNION ALL
+
+    SELECT
+        2 AS position,
+        FORMAT('COMMENT ON POLICY %%I ON %%s IS %%L', policies.polname, main.name, OBJ_DESCRIPTION(policies.oid, 'pg_policy')) AS statement
+    FROM main
+    CROSS JOIN policies
 
     UNION ALL
 
@@ -169,7 +220,10 @@ statements AS (
         FORMAT('COMMENT ON COLUMN %%s.%%I IS %%L', main.name, columns.attname, COL_DESCRIPTION(main.oid, columns.attnum)) AS statement
     FROM main
     CROSS JOIN columns
-    WHERE columns.attname <> 'filename'
+    WHERE
+        columns.attname <> 'filename'
+        -- Unless it is the earlier version's own.
+        OR COL_DESCRIPTION(main.oid, columns.attnum) <> 'Name of the file that the row comes from, one partition each'
 
     UNION ALL
 

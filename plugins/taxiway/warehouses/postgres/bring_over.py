@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import psycopg
@@ -24,16 +26,30 @@ from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.errors import is_transient, said_by
 from taxiway.warehouses.postgres.main_table_objects import login_search_path
 from taxiway.warehouses.postgres.partition import Partition, sum_up
+from taxiway.warehouses.postgres.tables import DESTINATION
 from taxiway.warehouses.sql import identifier, render
 
 EARLIER_PARTITION_KEY = "LIST (filename)"
 """What the main table of an earlier version is partitioned by."""
 
-DESTINATION = "postgres"
-
 _BOUND = re.compile(r"FOR VALUES IN \('((?:[^']|'')*)'\)")
 
 log = logging.getLogger(__name__)
+
+
+class _Obstacle(NamedTuple):
+    """Something that can't be brought over.
+
+    :param what: what it is
+    :param remedy: the statement that removes it
+    :param restored: the statement that creates it again afterwards, if there is one
+    :param kept: the name of a view, if pg_dump has to keep it
+    """
+
+    what: str
+    remedy: str
+    restored: str | None = None
+    kept: str | None = None
 
 
 class _Month(NamedTuple):
@@ -53,8 +69,8 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
     :raises MainTableError: names everything that can't be brought over, and the statements before and after
     """
     table = f"public.{source.main_table}"
-    names = {"table_name": table}
     _months_to_bring_over(cursor, source)
+    (earlier,) = cursor.execute("SELECT 'earlier_' || to_regclass(%s)::oid", [table]).fetchone() or ("",)
     try:
         with cursor.connection.transaction():
             _lock(cursor, source)
@@ -65,20 +81,26 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
                 each: sum_up(cursor, Partition(each.partition, True), source.layout_of(each.month)).digest
                 for each in months
             }
-            _move(cursor, source, names, months)
+            _move(cursor, source, earlier, months)
             for each, digest in digests.items():
                 _renew_digest(cursor, source, each, digest)
-            cursor.execute(render("postgres/rename_files.sql"), {"source": source.name, "destination": DESTINATION})
+            rename_files(cursor, source)
     except psycopg.Error as error:
         if is_transient(error):
             raise
-        detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
+        said = " ".join([f"{said_by(error)}.", *(error.diag.message_detail or "").splitlines()])
         raise MainTableError(
             f"{source.name}: {table} is an earlier version's and can't be brought over: expected that all that was "
-            f"made of it goes over, found that Postgres says: {said_by(error)}.{detail} Nothing was changed: drop "
-            f"what it names, load a month again, and make it again afterwards"
+            f"made of it goes over, found that Postgres says: {said.replace(f'public.{earlier}', table)} Nothing was "
+            f"changed: keep the definition of what it names ({_dump_all(cursor, _now())}), drop that, load a month "
+            f"again, and create it again afterwards"
         ) from error
     log.info("%s: %s is partitioned by source_month now, with every row and id", source.name, table)
+
+
+def rename_files(cursor: psycopg.Cursor[Any], source: Source) -> None:
+    """Give the source's attempts in the ledger the unpacked file's name."""
+    cursor.execute(render("postgres/rename_files.sql"), {"source": source.name, "destination": DESTINATION})
 
 
 def _lock(cursor: psycopg.Cursor[Any], source: Source) -> None:
@@ -109,6 +131,23 @@ def _earlier_partitions(cursor: psycopg.Cursor[Any], source: Source) -> list[tup
     return cursor.execute(render("postgres/find_earlier_partitions.sql"), names).fetchall()
 
 
+def _database(cursor: psycopg.Cursor[Any]) -> str:
+    """Return the option that names the database, as a shell reads it."""
+    return shlex.quote(f"--dbname={cursor.connection.info.dbname}")
+
+
+def _dump_all(cursor: psycopg.Cursor[Any], now: str) -> str:
+    """Return the command that keeps all definitions.
+
+    :param now: the moment, for the file's name: a second dump must not replace the first
+    """
+    return f"pg_dump --schema-only --file=before_{now}.sql {_database(cursor)}"
+
+
+def _now() -> str:
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+
+
 def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_Month]:
     """Return the partitions, if each holds a month of the source and nothing is in the way.
 
@@ -135,42 +174,58 @@ def _require_no_obstacle(cursor: psycopg.Cursor[Any], source: Source, strangers:
     :raises MainTableError: names what can't
     """
     table = f"public.{source.main_table}"
-    found: list[tuple[str, str, str | None]] = [
-        (
+    found = [
+        _Obstacle(
             f"the partition {name}, which isn't that of one file {source.releases[0].file}",
             f"ALTER TABLE {table} DETACH PARTITION {name}",
-            None,
         )
         for name in strangers
     ]
-    rows = cursor.execute(render("postgres/find_bring_over_obstacles.sql"), {"table_name": table})
-    found += [(what, remedy, restored) for _, what, remedy, restored in rows if remedy not in {f[1] for f in found}]
+    rows = cursor.execute(render("postgres/find_bring_over_obstacles.sql"), {"table_name": table}).fetchall()
+    found += [each for row in rows if (each := _Obstacle(*row[1:])).remedy not in {other.remedy for other in found}]
     if not found:
         return
-    named = found[: fitting(f"{what}; {remedy}; {restored or ''}; " for what, remedy, restored in found)]
+    now, database = _now(), _database(cursor)
+    dump_all, dump_views = _dump_all(cursor, now), f"pg_dump --file=views_{now}.sql {database}"
+    load_views = f"psql --file=views_{now}.sql {database}"
+    lists = (f"{each.what}; {each.remedy}; {each.restored or _as_option(each.kept)}; " for each in found)
+    named = found[: max(1, fitting([f"{dump_all}{dump_views}{load_views}", *lists]) - 1)]
     more = len(found) - len(named)
-    restored = " ".join(f"{' '.join(each[2].split())};" for each in named if each[2])
+    views = "".join(f" {_as_option(each.kept)}" for each in named if each.kept)
+    afterwards = [f"{' '.join(each.restored.split())};" for each in named if each.restored]
+    afterwards += [load_views] if views else []
     raise MainTableError(
         f"{source.name}: {table} is an earlier version's, partitioned by filename, and can't be brought over: found "
-        f"{'; '.join(each[0] for each in named)}{f' and {more} more' if more else ''}; expected only what goes over to "
-        f"a table that is partitioned by source_month (docs/main-table.md). Nothing was changed: run as its owner, or "
-        f"as the superuser (make psql AS=postgres), {' '.join(f'{each[1]};' for each in named)} and load a month again"
-        f"{f', which names the other {more}' if more else ''}"
-        f"{f'. Afterwards, run {restored}' if restored else ''}"
+        f"{'; '.join(each.what for each in named)}{f' and {more} more' if more else ''}; expected only what goes over "
+        f"to a table that is partitioned by source_month (docs/main-table.md). Nothing was changed: keep all "
+        f"definitions ({dump_all}){f' and views ({dump_views}{views})' if views else ''}; run as its owner, or as the "
+        f"superuser (make psql AS=postgres), {' '.join(f'{each.remedy};' for each in named)} and load a month again"
+        f"{f', which names the other {more}, to be created again first' if more else ''}"
+        f"{f'. Afterwards, run {chr(32).join(afterwards)}' if afterwards else ''}"
     )
 
 
-def _move(cursor: psycopg.Cursor[Any], source: Source, names: dict[str, str], months: list[_Month]) -> None:
-    """Put a new main table in the earlier one's place, and its partitions below it."""
-    table = names["table_name"]
+def _as_option(view: str | None) -> str:
+    """Return the option by which pg_dump keeps a view."""
+    return shlex.quote(f"--table={view}") if view else ""
+
+
+def _move(cursor: psycopg.Cursor[Any], source: Source, earlier: str, months: list[_Month]) -> None:
+    """Put a new main table in the earlier one's place, and its partitions below it.
+
+    :param earlier: the earlier table's name meanwhile
+    """
+    table = f"public.{source.main_table}"
+    names = {"table_name": table}
     plan = cursor.execute(render("postgres/plan_bring_over.sql"), names).fetchall()
     settings = cursor.execute(render("postgres/carry_over.sql"), {**names, "partition_index": None}).fetchone()
-    indexes = [
-        definition
+    of_filenames = [
+        statement
         for each in months
-        for (definition,) in cursor.execute(render("postgres/find_filename_indexes.sql"), {"partition": each.partition})
+        for (statement,) in cursor.execute(
+            render("postgres/find_filename_objects.sql"), {"partition": each.partition}
+        ).fetchall()
     ]
-    (earlier,) = cursor.execute("SELECT 'earlier_' || to_regclass(%s)::oid", [table]).fetchone() or ("",)
     for each in months:
         cursor.execute(f"ALTER TABLE {table} DETACH PARTITION {each.partition}")
     cursor.execute(f"ALTER TABLE {table} RENAME TO {identifier(earlier)}")
@@ -195,12 +250,14 @@ def _move(cursor: psycopg.Cursor[Any], source: Source, names: dict[str, str], mo
         cursor.execute(render("postgres/bring_over_partition.sql", partition=each.partition.replace("%", "%%")), values)
     # An index may need functions of somebody's.
     with login_search_path(cursor):
-        for definition in indexes:
-            cursor.execute(definition)
+        for statement in of_filenames:
+            cursor.execute(statement)
         for each in months:
             cursor.execute(
                 f"ALTER TABLE {table} ATTACH PARTITION {each.partition} FOR VALUES IN ('{each.month.first_day}')"
             )
+        # Nothing counts what the new table and the new columns hold, for no row was written.
+        cursor.execute(f"ANALYZE {table}")
 
 
 def _revoke_default_privileges(cursor: psycopg.Cursor[Any], table: str) -> None:

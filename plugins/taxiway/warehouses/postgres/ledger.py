@@ -22,11 +22,8 @@ from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.lock_waits import keepers
 from taxiway.warehouses.postgres.main_table import ensure_ledger
 from taxiway.warehouses.postgres.session import ADVICE, connector_of, transaction
-from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.tables import DESTINATION, LoadTables
 from taxiway.warehouses.sql import render
-
-DESTINATION = "postgres"
-"""What the ledger calls this warehouse."""
 
 log = logging.getLogger(__name__)
 

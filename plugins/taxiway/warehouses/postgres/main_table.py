@@ -15,8 +15,9 @@ from taxiway.messages import fitting
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
-from taxiway.warehouses.postgres.bring_over import DESTINATION, EARLIER_PARTITION_KEY, bring_over
+from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over
 from taxiway.warehouses.postgres.session import lock, require_server
+from taxiway.warehouses.postgres.tables import DESTINATION
 from taxiway.warehouses.sql import identifier, render
 
 log = logging.getLogger(__name__)

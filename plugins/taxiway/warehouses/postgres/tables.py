@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from taxiway.loads.load import Load
 from taxiway.loads.step_names import CREATE, STEP_NAMES, UPLOAD
 
+DESTINATION = "postgres"
+"""What the ledger calls this warehouse."""
+
 STAGING_SCHEMA = "taxiway_staging"
 """Schema of the tables that live only as long as a run."""
 
