@@ -856,6 +856,18 @@ def test_indexes_stay_in_their_tablespaces(earlier: psycopg.Connection[Any], gre
         by_hand(earlier, f"DROP TABLE {MAIN}; DROP TABLESPACE roomy_for_0_1_0")
 
 
+def test_the_ledger_of_a_table_that_is_gone_is_renamed_when_it_is_made_again(
+    earlier: psycopg.Connection[Any], green: Source, files: Files
+) -> None:
+    by_hand(earlier, f"DROP TABLE {MAIN}")
+
+    assert load(earlier, green, "2019-01", files("2019-01"), "again") == Counts(8, 0, 0)
+
+    assert query(earlier, "SELECT DISTINCT filename FROM taxiway.loads ORDER BY 1") == [
+        (green.filename(Month.parse(month)),) for month in MONTHS
+    ]
+
+
 def test_rows_that_somebody_has_changed_are_not_taken_for_unchanged(
     earlier: psycopg.Connection[Any], green: Source, files: Files
 ) -> None:

@@ -15,7 +15,7 @@ from taxiway.messages import fitting
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
-from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over
+from taxiway.warehouses.postgres.bring_over import EARLIER_PARTITION_KEY, bring_over, rename_files
 from taxiway.warehouses.postgres.session import lock, require_server
 from taxiway.warehouses.postgres.tables import DESTINATION
 from taxiway.warehouses.sql import identifier, render
@@ -129,6 +129,7 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
                 title=source.title,
             )
         )
+        rename_files(cursor, source)
         return
     kind, columns, partition_key = found
     types = dict(columns)
