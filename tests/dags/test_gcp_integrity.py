@@ -77,7 +77,8 @@ def test_schedule_parameters_and_policy_are_those_of_the_postgres_dag(bag: Any, 
     sibling = bag.dags[f"taxi_{source.name}"]
     for name in ("schedule", "catchup", "start_date", "max_active_runs", "dagrun_timeout", "owner"):
         assert getattr(dag, name) == getattr(sibling, name), name
-    assert set(dag.params) == set(sibling.params) == {"month", "use_cache", "force"}
+    months = set() if source.stands_alone else {"month"}
+    assert set(dag.params) == set(sibling.params) == {*months, "use_cache", "force"}
     for task in dag.tasks:
         alike = sibling.task_dict["merge_month"]
         for name in ("retries", "retry_delay", "max_retry_delay", "retry_exponential_backoff", "execution_timeout"):
@@ -87,7 +88,8 @@ def test_schedule_parameters_and_policy_are_those_of_the_postgres_dag(bag: Any, 
 def test_every_dag_is_owned_tagged_and_documented(bag: Any) -> None:
     for dag_id in [*(f"taxi_{source.name}_gcp" for source in SOURCES), "gcp_setup", "taxi_compare"]:
         dag = bag.dags[dag_id]
-        assert {"taxi", "bigquery"} <= set(dag.tags) <= {"taxi", "bigquery", "postgres", "green", "yellow"}, dag_id
+        of_sources = {tag for source in SOURCES for tag in source.tags}
+        assert {"taxi", "bigquery"} <= {"taxi", *dag.tags} <= {"taxi", "bigquery", "postgres", *of_sources}, dag_id
         assert dag.owner != "airflow", dag_id
         assert dag.description, dag_id
         assert dag_id in dag.doc_md or dag_id == "taxi_compare", dag_id

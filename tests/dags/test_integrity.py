@@ -17,7 +17,7 @@ from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_sources
 
 SOURCES = load_sources(SOURCES_FOLDER)
-ALLOWED_TAGS = {"taxi", "green", "yellow", "postgres"}
+MONTHLY = tuple(source for source in SOURCES if not source.stands_alone)
 GRAPH = {
     "download_month": {"stage_month"},
     "stage_month": {"hash_rows", "drop_staging"},
@@ -46,6 +46,17 @@ def dag(bag: Any, source: Source) -> Any:
     return bag.dags[f"taxi_{source.name}"]
 
 
+@pytest.fixture(params=MONTHLY, ids=lambda source: source.name)
+def monthly(request: pytest.FixtureRequest) -> Source:
+    found: Source = request.param
+    return found
+
+
+@pytest.fixture
+def monthly_dag(bag: Any, monthly: Source) -> Any:
+    return bag.dags[f"taxi_{monthly.name}"]
+
+
 def as_stored(dag: Any) -> Any:
     """The DAG as the scheduler and the API server see it."""
     from airflow.serialization.serialized_objects import DagSerialization
@@ -63,8 +74,9 @@ def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 
 
-def test_the_dags_of_a_source_know_which_months_there_are(bag: Any, source: Source) -> None:
+def test_the_dags_of_a_source_know_which_months_there_are(bag: Any, monthly: Source) -> None:
     """The backfill command asks a DAG's tasks why a date has nothing to run."""
+    source = monthly
     before, first = source.first_month.previous().first_day, source.first_month.first_day
     for dag_id in (f"taxi_{source.name}", f"taxi_{source.name}_gcp"):
         (ask,) = [task.nothing_for for task in bag.dags[dag_id].tasks if hasattr(task, "nothing_for")]
@@ -94,17 +106,52 @@ def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
 
 def test_schedules_are_the_sources(dag: Any, source: Source) -> None:
     assert dag.schedule == source.schedule
-    assert dag.catchup is True
-    assert dag.start_date.strftime("%Y-%m-%d") == f"{source.first_month}-01"
-    assert {"green": "0 9 1 * *", "yellow": "0 20 1 * *"}[source.name] == source.schedule
+    assert dag.catchup is not source.stands_alone
+    assert dag.start_date.date() == source.first_month.first_day
+    assert {"green": "0 9 1 * *", "yellow": "0 20 1 * *"}.get(source.name, source.schedule) == source.schedule
 
 
-def test_a_backfill_of_2019_means_its_twelve_months(dag: Any) -> None:
+def test_a_backfill_of_a_year_means_its_twelve_months(monthly_dag: Any, monthly: Source) -> None:
     import pendulum
 
-    infos = as_stored(dag).iter_dagrun_infos_between(pendulum.datetime(2019, 1, 1), pendulum.datetime(2019, 12, 31))
+    year = monthly.first_month.year + 1
+    infos = as_stored(monthly_dag).iter_dagrun_infos_between(
+        pendulum.datetime(year, 1, 1, tz=monthly.timezone), pendulum.datetime(year, 12, 31, tz=monthly.timezone)
+    )
 
-    assert [info.logical_date.strftime("%Y-%m") for info in infos] == [f"2019-{n:02d}" for n in range(1, 13)]
+    months = [str(monthly.month_of(info.logical_date)) for info in infos]
+    assert months == [f"{year}-{n:02d}" for n in range(1, 13)]
+
+
+def test_a_run_of_a_file_of_no_month_loads_it_whatever_its_date(bag: Any) -> None:
+    """There is no month to give, and none that a date could miss."""
+    for source in SOURCES:
+        if not source.stands_alone:
+            continue
+        for dag_id in (f"taxi_{source.name}", f"taxi_{source.name}_gcp"):
+            dag = bag.dags[dag_id]
+            assert set(dag.params) == {"use_cache", "force"}, dag_id
+            assert {task.month for task in dag.tasks} == {"whole"}, dag_id
+            assert dag.max_active_runs == 1, dag_id
+            (ask,) = [task.nothing_for for task in dag.tasks if hasattr(task, "nothing_for")]
+            for year in (1969, 2019, 2026):
+                assert ask(datetime(year, 7, 1, tzinfo=timezone.utc)) is None, dag_id
+            assert f"airflow dags trigger {dag_id}" in dag.doc_md, dag_id
+            assert "month" not in dag.description, dag_id
+
+
+@pytest.mark.parametrize("schedule", [None, "@once", "0 6 * * 1"])
+def test_a_file_of_no_month_may_have_any_schedule_or_none(schedule: str | None, tmp_path: Path) -> None:
+    from taxiway.orchestration.dags import postgres_dag
+
+    text = (SOURCES_FOLDER / "zones.yaml").read_text()
+    (tmp_path / "single.yaml").write_text(f'{text}schedule: "{schedule}"\n' if schedule else text)
+    (single,) = load_sources(tmp_path)
+
+    stored = as_stored(postgres_dag(single))
+
+    assert stored.timetable.summary == (schedule or "None")
+    assert stored.catchup is False
 
 
 def test_every_task_retries_with_backoff_and_ends(dag: Any) -> None:
@@ -121,27 +168,30 @@ def test_every_task_retries_with_backoff_and_ends(dag: Any) -> None:
 def test_every_dag_is_owned_tagged_and_documented(dag: Any, source: Source) -> None:
     assert {task.owner for task in dag.tasks} == {source.owner}, dag.dag_id
     assert dag.owner == source.owner != "airflow"
-    assert set(dag.tags) <= ALLOWED_TAGS, f"{dag.dag_id}: {set(dag.tags) - ALLOWED_TAGS} are not allowed tags"
-    assert {"taxi", source.name} <= set(dag.tags)
+    assert set(dag.tags) == {*source.tags, "postgres"}, dag.dag_id
     assert dag.description, dag.dag_id
-    assert f"airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag.dag_id}" in dag.doc_md
+    by_hand = "trigger" if source.stands_alone else "backfill -s 2019-01-01 -e 2019-12-31"
+    assert f"airflow dags {by_hand} {dag.dag_id}" in dag.doc_md
 
 
-def test_the_trigger_form_names_the_months_that_there_are(dag: Any, source: Source) -> None:
+def test_the_trigger_form_names_the_months_that_there_are(monthly_dag: Any, monthly: Source) -> None:
+    dag, source = monthly_dag, monthly
     said = dag.params.get_param("month").description
     there_are = f"There are the months {source.months_there_are}"
     assert f"{there_are}; for any other month the run succeeds, and loads nothing" in said
 
 
 @pytest.mark.parametrize("month", ["2019-03", "2021-12", None])
-def test_a_month_is_accepted(dag: Any, month: str | None) -> None:
-    as_stored(dag).params.deep_merge({"month": month}).validate()
+def test_a_month_is_accepted(monthly_dag: Any, month: str | None) -> None:
+    as_stored(monthly_dag).params.deep_merge({"month": month}).validate()
 
 
-@pytest.mark.parametrize("month", ["2019-13", "2019-3", "March", "../2019-03", "2019-03'; --", "{{ ds }}", 201903, ""])
-def test_what_is_no_month_is_refused(dag: Any, month: object) -> None:
+@pytest.mark.parametrize(
+    "month", ["2019-13", "2019-3", "March", "../2019-03", "2019-03'; --", "{{ ds }}", 201903, "", "whole"]
+)
+def test_what_is_no_month_is_refused(monthly_dag: Any, month: object) -> None:
     with pytest.raises(ValueError, match="month"):
-        as_stored(dag).params.deep_merge({"month": month}).validate()
+        as_stored(monthly_dag).params.deep_merge({"month": month}).validate()
 
 
 def test_dags_survive_serialisation(dag: Any) -> None:
@@ -237,7 +287,7 @@ def test_a_month_that_is_written_otherwise_is_refused_with_the_form_to_use(asked
     from airflow.exceptions import ParamValidationError
 
     with_month = [dag for dag in bag.dags.values() if "month" in dag.params]
-    assert len(with_month) > len(SOURCES)
+    assert len(with_month) == 2 * len(MONTHLY) + 1  # the last one compares
     for dag in with_month:
         params = as_stored(dag).params
         assert params.deep_merge({"month": "2019-03"}).validate()["month"] == "2019-03"

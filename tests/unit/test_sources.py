@@ -16,7 +16,7 @@ import yaml
 from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.release import FORMATS, Release
 from taxiway.sources.source import Column, Layout, Source, find_source, load_source, load_sources, read_sources
 from taxiway.sources.source_file import MAX_COLUMNS, json_schema
@@ -25,7 +25,9 @@ from tests.releases import ending
 
 
 def test_both_colours_are_there() -> None:
-    assert [source.name for source in load_sources(SOURCES_FOLDER)] == ["green", "yellow"]
+    assert [source.name for source in load_sources(SOURCES_FOLDER)] == sorted(
+        path.stem for path in SOURCES_FOLDER.glob("*.yaml")
+    )
 
 
 def test_green_is_laid_out_as_the_mirror_has_it(green: Source) -> None:
@@ -604,7 +606,7 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
-        f"schedule, main_table, owner, tags, columns and may have timezone, on_new_column, allow_empty, "
+        f"main_table, owner, tags, columns and may have schedule, period, timezone, on_new_column, allow_empty, "
         f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
 
@@ -777,3 +779,86 @@ def test_a_folder_without_sources_is_an_error(tmp_path: Path) -> None:
         load_sources(tmp_path)
 
     assert str(caught.value) == f"{tmp_path}: no source here: expected at least one *.yaml file"
+
+
+ALONE: dict[str, Any] = {
+    "period": "none",
+    "schedule": ...,
+    "releases": [{"connection": "limes", "path": "misc/lime.csv", "format": "csv"}],
+}
+
+
+def test_a_file_of_no_month_has_one_fixed_period(tmp_path: Path) -> None:
+    lime = load_source(write(tmp_path, **ALONE))
+
+    assert lime.stands_alone
+    assert lime.schedule is None
+    assert lime.releases == (Release(WHOLE, WHOLE, "limes", "misc/lime.csv", "csv"),)
+    assert (lime.filename(WHOLE), lime.download_name(WHOLE)) == ("lime.csv", "lime.csv")
+    assert lime.file_path(WHOLE) == "misc/lime.csv"
+    assert lime.why_unavailable(WHOLE) is None
+    assert lime.layout_of(WHOLE).columns == lime.columns
+    for year in (1969, 2019):
+        assert lime.month_of(datetime(year, 7, 1, tzinfo=timezone.utc)) == WHOLE
+    assert lime.why_unavailable(Month(2019, 1)) == (
+        "lime 2019-01: not available: include/sources/lime.yaml says that there is one file, of no month"
+    )
+
+
+@pytest.mark.parametrize("schedule", ["@once", "0 6 * * 1", "* * * * *", "59 23 28 12 0"])
+def test_a_file_of_no_month_may_be_loaded_at_any_time(schedule: str, tmp_path: Path) -> None:
+    assert load_source(write(tmp_path, **{**ALONE, "schedule": schedule})).schedule == schedule
+
+
+NO_MONTH = "with period: none, a file is of no month"
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "said"),
+    [
+        ("from", {"releases": [{**ALONE["releases"][0], "from": "2019-01"}]}, f"not to be there: {NO_MONTH}"),
+        ("to", {"releases": [{**ALONE["releases"][0], "to": "2019-01"}]}, f"not to be there: {NO_MONTH}"),
+        (
+            "path",
+            {"releases": [{**ALONE["releases"][0], "path": "lime_{month}.csv"}]},
+            f"to have no {{month}} and no braces: {NO_MONTH}",
+        ),
+        ("path", {"releases": [{**ALONE["releases"][0], "path": "lime.tsv"}]}, "to end in .csv, as its format says"),
+        ("releases", {"releases": ALONE["releases"] * 2}, f"to be one release: {NO_MONTH}"),
+        ("since", {"columns": [{**DOCUMENT["columns"][0], "since": "2019-01"}]}, f"not to be there: {NO_MONTH}"),
+        (
+            "measure",
+            {
+                "checks": [
+                    {"name": "a", "measure": "rows_to_neighbours", "at_least": 1, "severity": "warn", "message": "look"}
+                ]
+            },
+            f"to be one of share_negative, share_null: {NO_MONTH}",
+        ),
+        ("schedule", {"schedule": "@daily"}, "to be a monthly cron"),
+        ("schedule", {"schedule": "0 9 31 * *"}, "to be a monthly cron"),
+        ("period", {"period": "week"}, "to be one of month, none"),
+    ],
+)
+def test_what_only_months_have_is_named(key: str, changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, **{**ALONE, **changes})
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(path)
+
+    assert f"{path}:{line_of(path, key)}: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schedule": ...}, "schedule is None: expected it to be a monthly cron"),
+        ({"schedule": "@once"}, "schedule is '@once': expected it to be a monthly cron"),
+        ({"releases": [release(**{"from": ...})]}, "expected it to have from, the first month"),
+        ({"releases": [release(**{"from": "1970-01"})]}, "this one stands for a file of no month"),
+    ],
+)
+def test_what_months_need_is_named(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceConfigError, match=said):
+        load_source(write(tmp_path, **changes))

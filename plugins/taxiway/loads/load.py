@@ -96,7 +96,7 @@ class Load:
     @property
     def month_name(self) -> str:
         """Source and month, as names of tables and jobs have them: ``green_2019_01``."""
-        return f"{self.source.name}_{self.month.year:04d}_{self.month.number:02d}"
+        return f"{self.source.name}_{self.month.in_names}"
 
     @property
     def run_key(self) -> str:

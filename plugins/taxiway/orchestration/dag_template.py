@@ -5,7 +5,7 @@ Every task imports the file of its DAG: nothing here needs more than Airflow its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,13 @@ from airflow.sdk import DAG, Param, get_parsing_context
 
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import MONTH_PATTERN
+from taxiway.sources.months import MONTH_FORMAT, MONTH_PATTERN, WHOLE
 from taxiway.sources.source import Source, load_source, load_sources, read_sources
 
 MONTH = (
     "{{ params.month or "
-    "(dag_run.logical_date.astimezone(dag.timezone).strftime('%Y-%m') if dag_run.logical_date else '') }}"
+    f"(dag_run.logical_date.astimezone(dag.timezone).strftime('{MONTH_FORMAT}') if dag_run.logical_date else '') "
+    "}}"
 )
 """The month of a run: the parameter if a person gave one, else the logical date's in the source's time zone.
 Airflow 3 reads a bare cron expression as a point in time, so the data interval has no length."""
@@ -58,7 +59,7 @@ def require_sound_sources() -> None:
 
 
 def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, doc: str) -> DAG:
-    """Make the DAG that loads a source, one month a run, without its tasks.
+    """Make the DAG that loads a source, one month a run, without its tasks; or one file, whenever it runs.
 
     :param source: the source, from its YAML file
     :param dag_id: the DAG's id
@@ -66,6 +67,26 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
     :param description: one line
     :param doc: Markdown, with the names of :func:`str.format` in it
     """
+    params = {
+        "use_cache": Param(
+            True,
+            type="boolean",
+            title="Use the cache",
+            description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description="Load the file even if its bytes are published already.",
+        ),
+    }
+    if not source.stands_alone:
+        month = month_param(
+            f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
+            f"{source.months_there_are}; for any other month the run succeeds, and loads nothing."
+        )
+        params = {"month": month, **params}
     return DAG(
         dag_id=dag_id,
         dag_display_name=dag_id,
@@ -73,42 +94,46 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         doc_md=doc.format(
             title=source.title,
             table=source.main_table,
-            files="\n".join(
-                f"| files, {each.months} | `{each.path}` below the connection `{each.connection}` |"
-                for each in source.releases
-            ),
-            schedule=source.schedule,
-            timezone=source.timezone,
-            first=source.first_month,
-            dag_id=dag_id,
+            rows="\n".join(_about(source, dag_id)),
+            of="the file" if source.stands_alone else "one month",
+            it="the file" if source.stands_alone else "a month",
+            the="table" if source.stands_alone else "month",
             source=source.name,
         ),
         schedule=source.schedule,
         start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=source.zone),
-        catchup=True,
-        max_active_runs=MAX_ACTIVE_RUNS,
+        catchup=not source.stands_alone,
+        max_active_runs=1 if source.stands_alone else MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
         tags=[*source.tags, warehouse],
-        params={
-            "month": month_param(
-                f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
-                f"{source.months_there_are}; for any other month the run succeeds, and loads nothing."
-            ),
-            "use_cache": Param(
-                True,
-                type="boolean",
-                title="Use the cache",
-                description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
-            ),
-            "force": Param(
-                False,
-                type="boolean",
-                title="Force",
-                description="Load the file even if its bytes are published already.",
-            ),
-        },
+        params=params,
         default_args=default_args(source.owner),
     )
+
+
+def month_of_runs(source: Source) -> str:
+    """Return the period that a source's tasks load: a template, or the period of a file that stands alone."""
+    return str(WHOLE) if source.stands_alone else MONTH
+
+
+def how(source: Source) -> str:
+    """Say how a source is loaded, in words that follow where to."""
+    return "" if source.stands_alone else ", month by month"
+
+
+def _about(source: Source, dag_id: str) -> Iterator[str]:
+    """Yield the rows of a DAG's table that say what it loads, and when."""
+    for each in source.releases:
+        yield f"| files, {each.months} | `{each.path}` below the connection `{each.connection}` |"
+    if source.stands_alone:
+        schedule = f"`{source.schedule}` ({source.timezone})" if source.schedule else "none: run it by hand"
+        yield f"| schedule | {schedule} |"
+        yield f"| a run | `airflow dags trigger {dag_id}`: whatever its logical date is, it loads the same file |"
+        return
+    yield f"| schedule | `{source.schedule}` ({source.timezone}), with catchup, from {source.first_month} |"
+    yield "| the month of a run | its logical date's, or the parameter `month` |"
+    yield f"| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |"
+    yield f'| one month | `airflow dags trigger {dag_id} -c \'{{"month": "2019-03"}}\'` |'
 
 
 def month_param(description: str) -> Param:

@@ -8,29 +8,25 @@ from airflow.sdk import DAG
 
 from taxiway.loads.steps import STEPS, Step
 from taxiway.orchestration.assets import postgres_asset
-from taxiway.orchestration.dag_template import month_dag, sources_to_build
+from taxiway.orchestration.dag_template import how, month_dag, sources_to_build
 from taxiway.orchestration.load_tasks import add_tasks
 from taxiway.sources.source import Source
 
 _DOC = """\
 ## {title}
 
-Each run loads one month into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
+Each run loads {of} into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
 
 | | |
 |---|---|
-{files}
-| schedule | `{schedule}` ({timezone}), with catchup, from {first} |
-| the month of a run | its logical date's, or the parameter `month` |
-| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
-| one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |
+{rows}
 | what is loaded | `SELECT * FROM taxiway.months WHERE source = '{source}'` |
 | every attempt | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
 
-Steps: download → stage → row id → check → publish. Loading a month again changes nothing. If the
-file was corrected, the month becomes what the file says. A month is published whole or not at all.
+Steps: download → stage → row id → check → publish. Loading {it} again changes nothing. If the
+file was corrected, the {the} becomes what the file says. It is published whole or not at all.
 Rows that can't be read are kept in `taxiway.rejected_rows`. The staging tables of the run are dropped
-at its end. If the run is cut off, the next run of the month drops them.
+at its end. If the run is cut off, the next run of {it} drops them.
 """
 
 
@@ -54,7 +50,7 @@ def postgres_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
         source,
         postgres_dag_id(source.name),
         warehouse="postgres",
-        description=f"{source.title} into Postgres, month by month",
+        description=f"{source.title} into Postgres{how(source)}",
         doc=_DOC,
     ) as dag:
         add_tasks(source, "postgres", steps, postgres_asset(source))

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, get_parsing_context
 from taxiway.loads.steps import STEPS, Step
 from taxiway.orchestration.assets import bigquery_asset
 from taxiway.orchestration.compare_dag import COMPARE_DAG_ID, compare_dag
-from taxiway.orchestration.dag_template import default_args, month_dag, sources_to_build
+from taxiway.orchestration.dag_template import default_args, how, month_dag, sources_to_build
 from taxiway.orchestration.load_tasks import add_tasks
 from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
 from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
@@ -20,22 +20,18 @@ from taxiway.sources.source import Source
 _DOC = """\
 ## {title}, into BigQuery
 
-Each run loads one month. Its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`). BigQuery loads
+Each run loads {of}. Its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`). BigQuery loads
 and transforms it into `<GCP_DATASET>.{table}`.
 
 | | |
 |---|---|
-{files}
+{rows}
 | before the first run | the DAG `gcp_setup`; the Variables `GCP_PROJECT_ID`, `GCP_LOCATION`, `GCP_BUCKET_NAME`, `GCP_DATASET` and the connection `taxi_gcp`: docs/bigquery.md |
-| schedule | `{schedule}` ({timezone}), with catchup, from {first} |
-| the month of a run | its logical date's, or the parameter `month` |
-| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |
-| one month | `airflow dags trigger {dag_id} -c '{{"month": "2019-03"}}'` |
 | what is loaded | ``SELECT * FROM `<GCP_DATASET>.months` WHERE source = '{source}'`` |
 | every attempt | ``SELECT * FROM `<GCP_DATASET>.loads` WHERE source = '{source}'`` |
 
-Steps: download → upload → stage → row id → check → publish. Loading a month again changes nothing. If the file
-was corrected, the month becomes what the file says. A month is published whole or not at all, in one statement
+Steps: download → upload → stage → row id → check → publish. Loading {it} again changes nothing. If the file
+was corrected, the {the} becomes what the file says. It is published whole or not at all, in one statement
 that touches its own partition only. Rows that can't be read are kept in `rejected_rows`.
 """  # noqa: E501 - a table's row is one line
 
@@ -81,7 +77,7 @@ def gcp_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
         source,
         gcp_dag_id(source.name),
         warehouse="bigquery",
-        description=f"{source.title} into BigQuery, through Cloud Storage, month by month",
+        description=f"{source.title} into BigQuery, through Cloud Storage{how(source)}",
         doc=_DOC,
     ) as dag:
         add_tasks(source, "bigquery", steps, bigquery_asset(source))

@@ -10,7 +10,7 @@ from airflow.sdk.bases.operator import chain
 
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 from taxiway.loads.steps import DROP_STAGING, Step
-from taxiway.orchestration.dag_template import MONTH, USE_CACHE
+from taxiway.orchestration.dag_template import USE_CACHE, month_of_runs
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
 from taxiway.orchestration.operators.download_month import DownloadMonthOperator
@@ -51,7 +51,7 @@ def add_tasks(source: Source, warehouse: str, steps: Sequence[Step], asset: Asse
     steps = [step for step in steps if step.name not in WAREHOUSES[warehouse].without]
     of_load: dict[str, Any] = {
         "source_name": source.name,
-        "month": MONTH,
+        "month": month_of_runs(source),
         "warehouse": warehouse,
         "steps": [step.name for step in steps],
     }

@@ -22,6 +22,9 @@ A share is of all rows of the month, 0 to 1. ``rows_to_neighbours`` is the month
 the months before and after, as far as they are published.
 """
 
+MEASURES_OF_MONTHS = ("share_outside_month", "rows_to_neighbours")
+"""Measures that a file of no month can't have."""
+
 SEVERITIES = ("fail", "warn")
 """What a check does outside its bounds: the month isn't published, or its load carries a warning."""
 

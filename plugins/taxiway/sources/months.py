@@ -1,4 +1,9 @@
-"""A month of trips, the unit that Taxiway loads."""
+"""Periods: a month of trips, the unit that Taxiway loads, or one file that stands alone.
+
+Nothing else knows how a period is written. A file that stands alone has the period :data:`WHOLE`. It is a month too, so
+that ledger, locks and partitions need no other key: main tables are partitioned by a date, which can't be NULL, and
+BigQuery has partitions from 1960 on only. It is January 1970, long before the TLC's first file.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,16 @@ MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])(?!\n)$"
 In Python, a line's end may stand behind what ``$`` finds."""
 
 
+PERIODS = ("month", "none")
+"""What one file of a source may cover: a month, or everything."""
+
+MONTH_FORMAT = "%Y-%m"
+"""How :func:`datetime.datetime.strftime` writes a month."""
+
+WHOLE_TEXT = "whole"
+"""How the period of a file that stands alone is written."""
+
+
 @dataclass(frozen=True, order=True)
 class Month:
     """One calendar month.
@@ -27,10 +42,12 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """Read a month written as ``YYYY-MM``.
+        """Read a month written as ``YYYY-MM``, or the period of a file that stands alone.
 
         :raises InvalidMonthError: if the text is anything else
         """
+        if text == WHOLE_TEXT:
+            return WHOLE
         if not isinstance(text, str) or not re.match(MONTH_PATTERN, text):
             raise InvalidMonthError(f"{shown(text)} is not a month: write it as YYYY-MM, for example 2019-03")
         return cls(int(text[:4]), int(text[5:]))
@@ -45,6 +62,16 @@ class Month:
         """The month's first day."""
         return date(self.year, self.number, 1)
 
+    @property
+    def in_names(self) -> str:
+        """How names of tables and jobs have it: ``2019_01``."""
+        return f"{self.year:04d}_{self.number:02d}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the period of a file that stands alone."""
+        return self == WHOLE
+
     def next(self) -> Month:
         """Return the month that follows."""
         return Month(self.year + self.number // 12, self.number % 12 + 1)
@@ -54,5 +81,9 @@ class Month:
         return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
 
     def __str__(self) -> str:
-        """Write the month as ``YYYY-MM``."""
-        return f"{self.year:04d}-{self.number:02d}"
+        """Write the month as ``YYYY-MM``; the period of a file that stands alone as ``whole``."""
+        return WHOLE_TEXT if self.is_whole else f"{self.year:04d}-{self.number:02d}"
+
+
+WHOLE = Month(1970, 1)
+"""The period of a file that stands alone; no monthly source has this month."""

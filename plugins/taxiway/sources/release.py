@@ -35,6 +35,8 @@ class Release:
     @property
     def months(self) -> str:
         """The first and the last month, in words."""
+        if self.first.is_whole:
+            return "one file"
         return f"from {self.first} on" if self.last is None else f"{self.first} to {self.last}"
 
     def has(self, month: Month) -> bool:

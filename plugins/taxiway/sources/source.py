@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from taxiway.errors import SourceConfigError
 from taxiway.settings import parse_size
 from taxiway.sources.checks import Check
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.release import Release
 from taxiway.sources.source_file import (
     IDENTIFIER,
@@ -103,7 +103,7 @@ class Source:
     :param name: short name, the YAML file's own; DAG ids and paths are made from it
     :param title: what it is, in words
     :param releases: where its files come from, in the order of their months, one after another without a gap
-    :param schedule: five-field cron expression, in the time zone
+    :param schedule: five-field cron expression, in the time zone; ``@once``, or None, for a file that stands alone
     :param main_table: name of the main table
     :param owner: owner of its DAGs
     :param tags: tags of its DAGs
@@ -117,13 +117,14 @@ class Source:
     :param checks: what is checked of a month before it is published
     :param on_new_column: what becomes of a column that the source doesn't know: ``error``, or ``ignore``: left out
     :param timezone: name of the time zone of its schedule, for example ``America/New_York``
+    :param period: what one file covers: one of :data:`~taxiway.sources.months.PERIODS`
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
     name: str
     title: str
     releases: tuple[Release, ...]
-    schedule: str
+    schedule: str | None
     main_table: str
     owner: str
     tags: tuple[str, ...]
@@ -136,7 +137,13 @@ class Source:
     checks: tuple[Check, ...] = ()
     on_new_column: str = "error"
     timezone: str = "UTC"
+    period: str = "month"
     yaml_sha256: str = ""
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is one file, of no month."""
+        return self.period == "none"
 
     @property
     def first_month(self) -> Month:
@@ -154,10 +161,12 @@ class Source:
         return timezone.utc if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
     def month_of(self, moment: datetime) -> Month:
-        """Return the month that a moment lies in, in the source's time zone.
+        """Return the month that a moment lies in, in the source's time zone; of a file that stands alone, its period.
 
         :param moment: with its time zone
         """
+        if self.stands_alone:
+            return WHOLE
         return Month.of(moment.astimezone(self.zone))
 
     def release_of(self, month: Month) -> Release:
@@ -204,11 +213,15 @@ class Source:
     @property
     def months(self) -> str:
         """Which months there are, and where that is said, in words."""
+        if self.stands_alone:
+            return f"include/sources/{self.name}.yaml says that there is one file, of no month"
         return f"include/sources/{self.name}.yaml says that there are the months {self.months_there_are}"
 
     @property
     def months_there_are(self) -> str:
         """The first and the last month, in words."""
+        if self.stands_alone:
+            return "one file"
         return f"from {self.first_month} on" if self.last_month is None else f"{self.first_month} to {self.last_month}"
 
 
@@ -293,7 +306,8 @@ def load_source(path: Path) -> Source:
 def _source(name: str, file: SourceFile, yaml_sha256: str) -> Source:
     values = dict(file) | {
         "releases": tuple(
-            Release(each.first, each.last, each.connection, each.path, each.format) for each in file.in_order()
+            Release(each.first or WHOLE, each.last if each.first else WHOLE, each.connection, each.path, each.format)
+            for each in file.in_order()
         ),
         "tags": tuple(file.tags),
         "allowed_redirect_hosts": tuple(file.allowed_redirect_hosts),

@@ -29,8 +29,8 @@ from pydantic_core import PydanticCustomError
 from taxiway.errors import InvalidMonthError, SettingError
 from taxiway.messages import one_line
 from taxiway.settings import parse_size
-from taxiway.sources.checks import MAX_BOUND, MEASURES, SEVERITIES
-from taxiway.sources.months import MONTH_PATTERN, Month
+from taxiway.sources.checks import MAX_BOUND, MEASURES, MEASURES_OF_MONTHS, SEVERITIES
+from taxiway.sources.months import MONTH_PATTERN, PERIODS, WHOLE, Month
 from taxiway.sources.release import FORMATS
 from taxiway.sources.strict_yaml import TEXT, shown
 
@@ -118,6 +118,8 @@ def _words(value: str) -> str:
 
 def _month(value: object) -> Month:
     try:
+        if value == str(WHOLE):
+            raise ValueError
         return Month.parse(value)  # type: ignore[arg-type]  # it looks itself
     except InvalidMonthError as error:
         raise ValueError from error
@@ -245,7 +247,9 @@ class ColumnEntry(_Keys):
 class ReleaseEntry(_Keys):
     """Months that come from one place in one format."""
 
-    first: _AMonth = Field(alias="from", description="the first month, YYYY-MM")
+    first: Annotated[_AMonth | None, expected("to be a month (YYYY-MM)")] = Field(
+        default=None, alias="from", description="the first month, YYYY-MM; not for period: none"
+    )
     connection: Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,100}"), expected("to be the id of a connection")] = Field(
         description="HTTP connection whose address the path is below, for example tlc_mirror"
     )
@@ -257,7 +261,9 @@ class ReleaseEntry(_Keys):
             "to be a relative path below the connection's address, of letters, digits, dots, underscores, hyphens and "
             "slashes"
         ),
-    ] = Field(description="path of a month's file below that address, {month} standing for YYYY-MM")
+    ] = Field(
+        description="path of a file below that address, {month} standing for YYYY-MM; period: none has no {month}"
+    )
     format: Annotated[str, _one_of(FORMATS), _enum(FORMATS), expected(f"to be one of {', '.join(FORMATS)}")] = Field(
         description="format of the file, as its name ends"
     )
@@ -265,16 +271,34 @@ class ReleaseEntry(_Keys):
         default=None, alias="to", description="the last month, YYYY-MM; without it, months go on"
     )
 
-    def problems(self) -> Iterator[Problem]:
-        """Find what doesn't go together."""
-        if self.last is not None and self.last < self.first:
+    def problems(self, period: str) -> Iterator[Problem]:
+        """Find what doesn't go together.
+
+        :param period: the source's
+        """
+        if period == "none":
+            for key, month in (("from", self.first), ("to", self.last)):
+                if month is not None:
+                    yield (key,), str(month), "not to be there: with period: none, a file is of no month"
+        elif self.first is None:
+            yield (), {"path": self.path}, "to have from, the first month"
+        elif self.first.is_whole:
+            yield ("from",), "1970-01", "to be another month: this one stands for a file of no month"
+        elif self.last is not None and self.last < self.first:
             yield ("to",), str(self.last), "not to be before from"
-        if self.path.count("{month}") != 1 or re.search(r"[{}]", self.path.replace("{month}", "")):
-            yield ("path",), self.path, "to hold {month} once, and no other braces"
-        elif "{month}" not in self.path.rpartition("/")[2]:
-            yield ("path",), self.path, "to hold {month} in the file's name, behind the last slash"
-        elif not self.path.endswith(f".{self.format}"):
-            yield ("path",), self.path, f"to end in .{self.format}, as its format says"
+        if (phrase := self._path_should(period)) is not None:
+            yield ("path",), self.path, phrase
+
+    def _path_should(self, period: str) -> str | None:
+        """Say what the path should be, if it isn't."""
+        if period == "none" and re.search(r"[{}]", self.path):
+            return "to have no {month} and no braces: with period: none, a file is of no month"
+        if period != "none":
+            if self.path.count("{month}") != 1 or re.search(r"[{}]", self.path.replace("{month}", "")):
+                return "to hold {month} once, and no other braces"
+            if "{month}" not in self.path.rpartition("/")[2]:
+                return "to hold {month} in the file's name, behind the last slash"
+        return None if self.path.endswith(f".{self.format}") else f"to end in .{self.format}, as its format says"
 
 
 class CheckEntry(_Keys):
@@ -316,6 +340,11 @@ class CheckEntry(_Keys):
             yield ("column",), self.column, f"to be one of the source's columns, of the type {' or '.join(types)}"
 
 
+_MONTHLY = r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"
+_CRON = r"([0-5]?[0-9]|\*) (1?[0-9]|2[0-3]|\*) ([1-9]|1[0-9]|2[0-8]|\*) ([1-9]|1[0-2]|\*) ([0-6]|\*)"
+_A_SCHEDULE = "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"
+
+
 class SourceFile(_Keys):
     """A source of Taxiway: what is loaded, from where, and how it is checked. See docs/sources.md."""
 
@@ -326,10 +355,14 @@ class SourceFile(_Keys):
         description="which months come from where; each month from exactly one release"
     )
     schedule: Annotated[
-        str,
-        _matching(r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"),
-        expected("to be a monthly cron: minute, hour, a day from 1 to 28, * and *"),
-    ] = Field(description="monthly cron expression, in the time zone of the key timezone")
+        str | None,
+        _matching(rf"{_CRON}|@once"),
+        expected(_A_SCHEDULE),
+    ] = Field(
+        default=None,
+        description="monthly cron expression, in the time zone of the key timezone; with period: none, @once, or five "
+        "fields that are each a number or *, or no schedule at all",
+    )
     main_table: Annotated[
         str, _matching(IDENTIFIER), expected(f"to be a lower-case name of at most {MAX_IDENTIFIER} characters")
     ] = Field(description="name of the main table")
@@ -342,6 +375,9 @@ class SourceFile(_Keys):
         Field(min_length=1, max_length=MAX_COLUMNS),
         expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
     ] = Field(description="the columns, in the order of the main table")
+    period: Annotated[str, _one_of(PERIODS), _enum(PERIODS), expected(f"to be one of {', '.join(PERIODS)}")] = Field(
+        default="month", description="what a file covers: a month; or none, for one file that stands alone"
+    )
     timezone: Annotated[
         str,
         _matching(r"[A-Za-z0-9_+/-]{1,64}"),
@@ -379,15 +415,14 @@ class SourceFile(_Keys):
     def problems(self) -> Iterator[Problem]:
         """Find what doesn't go together, though each value alone is allowed."""
         for position, release in enumerate(self.releases):
-            for place, value, phrase in release.problems():
+            for place, value, phrase in release.problems(self.period):
                 yield ("releases", position, *place), value, phrase
-        yield from self._gaps_and_overlaps()
+        yield from self._of_no_month() if self.period == "none" else self._of_months()
         if self.main_table in TAKEN_TABLES:
             yield ("main_table",), self.main_table, f"to be none of {', '.join(TAKEN_TABLES)}"
         for position in _repeated([column.name.lower() for column in self.columns]):
             name = self.columns[position].name.lower()
             yield ("columns", position, "name"), name, "to stand once (case does not count)"
-        yield from self._columns_of_no_month()
         taken = {column.name.lower() for column in self.columns}
         for position, column in enumerate(self.columns):
             for number, header in enumerate(column.headers):
@@ -407,10 +442,33 @@ class SourceFile(_Keys):
 
     def in_order(self) -> list[ReleaseEntry]:
         """Return the releases in the order of their months."""
-        return sorted(self.releases, key=lambda release: release.first)
+        return sorted(self.releases, key=lambda release: release.first or WHOLE)
+
+    def _of_months(self) -> Iterator[Problem]:
+        if not re.fullmatch(_MONTHLY, self.schedule or ""):
+            yield ("schedule",), self.schedule, _A_SCHEDULE
+        if all(release.first is not None for release in self.releases):
+            yield from self._gaps_and_overlaps()
+            yield from self._columns_of_no_month()
+
+    def _of_no_month(self) -> Iterator[Problem]:
+        """Find what only months have."""
+        if len(self.releases) > 1:
+            phrase = "to be one release: with period: none, a file is of no month"
+            yield ("releases",), f"{len(self.releases)} releases", phrase
+        for position, column in enumerate(self.columns):
+            for key, month in (("since", column.since), ("until", column.until)):
+                if month is not None:
+                    place = ("columns", position, key)
+                    yield place, str(month), "not to be there: with period: none, a file is of no month"
+        for position, check in enumerate(self.checks):
+            if check.measure in MEASURES_OF_MONTHS:
+                others = ", ".join(name for name in MEASURES if name not in MEASURES_OF_MONTHS)
+                place = ("checks", position, "measure")
+                yield place, check.measure, f"to be one of {others}: with period: none, a file is of no month"
 
     def _columns_of_no_month(self) -> Iterator[Problem]:
-        first, last = self.in_order()[0].first, self.in_order()[-1].last
+        first, last = self.in_order()[0].first or WHOLE, self.in_order()[-1].last
         for position, column in enumerate(self.columns):
             if column.since and column.until and column.until < column.since:
                 yield ("columns", position, "until"), str(column.until), "not to be before since"
@@ -426,6 +484,8 @@ class SourceFile(_Keys):
             first, second = (f"releases[{self.releases.index(each)}]" for each in (before, after))
             place = ("releases", self.releases.index(after), "from")
             next_month = before.last.next() if before.last else None
+            if after.first is None:
+                continue
             if next_month is None or next_month > after.first:
                 months = "goes on" if before.last is None else f"goes to {before.last}"
                 yield (

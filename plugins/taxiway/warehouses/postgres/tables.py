@@ -68,7 +68,7 @@ class LoadTables(Load):
     @property
     def partition_name(self) -> str:
         """The month's partition of the main table, in the schema public."""
-        return f"{self.source.main_table}_{self.month.year:04d}_{self.month.number:02d}"
+        return f"{self.source.main_table}_{self.month.in_names}"
 
     @property
     def partition_index(self) -> str:
