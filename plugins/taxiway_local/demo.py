@@ -1,4 +1,4 @@
-"""The demo: a year of sample months, through a real mirror, a real Airflow and a real Postgres."""
+"""The demo: a year of sample months, or a sample of a file of no month, through a real mirror, Airflow and Postgres."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -19,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from taxiway.download.mirror_address import IN_PASSWORDS, SCHEMES, mirror_address, shown_address
-from taxiway.errors import SettingError, TaxiwayError
+from taxiway.errors import SettingError, SourceConfigError, TaxiwayError
 from taxiway.messages import CALL_VARIABLE
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import Month
-from taxiway.sources.source import Source, load_source
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import Source, find_source
 from taxiway_local import database
 from taxiway_local.exits import end
 from taxiway_local.home import Home
@@ -33,13 +34,14 @@ from taxiway_local.samples import write_sample_months
 from taxiway_local.setup import airflow_command, airflow_environment, is_migrated
 
 SOURCE = "green"
+"""The source that is loaded unless another one is asked for."""
+
 YEAR = 2019
 DEFAULT_ROWS = 5000
-COMMAND = ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", f"taxi_{SOURCE}"]
 
 _LOADED = """
 SELECT DISTINCT ON (month)
-    to_char(month, 'YYYY-MM') AS month, url, sha256,
+    month, url, sha256,
     rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected,
     extract(epoch FROM finished_at - started_at)::double precision AS seconds, finished_at
 FROM taxiway.loads
@@ -59,6 +61,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--rows", default=str(DEFAULT_ROWS), help="rows of a sample month")
+    parser.add_argument("--source", default=SOURCE, help="name of a file in include/sources (default: %(default)s)")
     parser.add_argument(
         "--mirror", help="load from this address instead: <address>/green/green_tripdata_2019-01.csv.gz"
     )
@@ -67,7 +70,8 @@ def main() -> int:
     home = Home.current()
     console = line_console()
     try:
-        return _demo(home, console, sample_rows(arguments.rows), arguments.mirror, replace=arguments.replace)
+        source = source_of(arguments.source)
+        return _demo(home, console, source, sample_rows(arguments.rows), arguments.mirror, replace=arguments.replace)
     except DemoError as error:
         console.print(f"The demo stops: {error}", style="red", markup=False)
         return 2
@@ -92,9 +96,39 @@ def sample_rows(text: str) -> int:
     return rows
 
 
-def make_call(target: str, rows: int, mirror: str | None = None, *, replace: bool = False) -> str:
+def source_of(name: str) -> Source:
+    """Read the source that was asked for.
+
+    :raises DemoError: there is no such source, or its file is wrong
+    """
+    try:
+        return find_source(SOURCES_FOLDER, name)
+    except SourceConfigError as error:
+        names = ", ".join(sorted(path.stem for path in SOURCES_FOLDER.glob("*.yaml")))
+        raise DemoError(f"SOURCE={name}: expected one of {names}: {error}") from error
+
+
+def months_of(source: Source) -> list[Month]:
+    """Return the months of the year that a source has; of a file of no month, its period."""
+    if source.stands_alone:
+        return [WHOLE]
+    return [month for month in (Month(YEAR, number) for number in range(1, 13)) if not source.why_unavailable(month)]
+
+
+def load_command(source: Source, *more: str) -> list[str]:
+    """Return the arguments of ``airflow`` that load what the demo loads.
+
+    :param more: further arguments of a backfill
+    """
+    if source.stands_alone:
+        return ["dags", "test", f"taxi_{source.name}"]
+    return ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", *more, f"taxi_{source.name}"]
+
+
+def make_call(target: str, rows: int, mirror: str | None = None, *, source: str = SOURCE, replace: bool = False) -> str:
     """Return the call of ``make`` that asks for the same demo again; no password is in it."""
     words = ["make", target, *(["REPLACE=1"] if replace else [])]
+    words += [f"SOURCE={source}"] if source != SOURCE else []
     words += [f"ROWS={rows}"] if rows != DEFAULT_ROWS else []
     return shlex.join([*words, *([f"MIRROR={shown_address(mirror)}"] if mirror is not None else [])])
 
@@ -103,8 +137,10 @@ def _count(months: list[dict[str, Any]]) -> str:
     return "1 month" if len(months) == 1 else f"{len(months)} months"
 
 
-def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replace: bool) -> int:
-    source = load_source(SOURCES_FOLDER / f"{SOURCE}.yaml")
+def _demo(home: Home, console: Console, source: Source, rows: int, mirror: str | None, *, replace: bool) -> int:
+    months = months_of(source)
+    if not months:
+        raise DemoError(f"SOURCE={source.name}: it has no month of {YEAR}, which the demo loads: {source.months}")
     if mirror is not None:
         mirror = _address(mirror)
     if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
@@ -118,42 +154,46 @@ def _demo(home: Home, console: Console, rows: int, mirror: str | None, *, replac
     before = loaded_months(server, source)
     real = [row for row in before if not _is_sample(home, source, row)]
     if real and not replace:
-        raise DemoError(_would_replace(real, rows, mirror))
-    refuse_while_scheduled(server)
+        raise DemoError(_would_replace(source, real, rows, mirror))
+    refuse_while_scheduled(server, source)
     if mirror is not None:
         _probe(mirror, source)
     if real:
         said = f"REPLACE=1: replacing {_count(real)} loaded from {shown_address(str(real[0]['url']))}"
         console.print(said, markup=False)
     elif before:
-        console.print(f"Replacing the samples in {_count(before)} of {YEAR}")
+        of = "" if source.stands_alone else f" of {YEAR}"
+        console.print(f"Replacing the samples in {_count(before)}{of}")
     started = datetime.now(timezone.utc)
     with _mirror(home, console, source, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
-        again = ["--reprocess-behavior", "completed"] if _has_runs(server) else []
-        console.print(f"\n$ airflow {' '.join([*COMMAND, *again])}\n", style="bold", markup=False)
-        code = run(
-            [*airflow_command(), *COMMAND, *again],
+        again = ["--reprocess-behavior", "completed"] if _has_runs(server, source) else []
+        load = load_command(source, *again)
+        console.print(f"\n$ airflow {' '.join(load)}\n", style="bold", markup=False)
+        code = (test_run if source.stands_alone else run)(
+            [*airflow_command(), *load],
             {
                 **airflow_environment(home),
                 # Connections of the environment come before stored ones: the demo leaves those alone, and
                 # loads into embedded Postgres whatever they say.
-                "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": address}),
+                **connections_to(source, address),
                 "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
-                CALL_VARIABLE: make_call("demo", rows, mirror, replace=replace),
+                CALL_VARIABLE: make_call("demo", rows, mirror, source=source.name, replace=replace),
             },
         )
     loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
     if loaded:
         _show(console, source, loaded)
-    if code == 0 and len(loaded) < 12:
-        raise DemoError(f"the ledger has only {len(loaded)} of 12 months, although the command succeeded")
+    if code == 0 and len(loaded) < len(months):
+        found = f"{len(loaded)} of {len(months)} months"
+        raise DemoError(f"the ledger has only {found}, although the command succeeded")
     if code == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
         if mirror is None:
             console.print(
-                f"They are samples, made on this machine. The real year in their place:\n"
-                f"  bin/airflow {' '.join(COMMAND[:-1])} --reprocess-behavior completed {COMMAND[-1]}"
+                f"They are samples, made on this machine. The real {'file' if source.stands_alone else 'year'} in "
+                f"their place:\n"
+                f"  bin/airflow {' '.join(load_command(source, '--reprocess-behavior', 'completed'))}"
             )
         for command, does in (
             ("psql", "looks at them"),
@@ -178,30 +218,53 @@ def _take_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def refuse_while_scheduled(server: database.Server) -> None:
+def connections_to(source: Source, address: str) -> dict[str, str]:
+    """Return the environment's variables that lead the connections of a source's releases to one address."""
+    connection = json.dumps({"conn_type": "http", "host": address})
+    return {f"AIRFLOW_CONN_{release.connection.upper()}": connection for release in source.releases}
+
+
+def test_run(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it if it fails."""
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)
+    for line in lines:
+        if failed or "airflow.task.operators.taxiway" in line:
+            sys.stdout.write(
+                line.partition("]")[2].partition(" [airflow.task")[0].strip() + "\n" if not failed else line + "\n"
+            )
+    sys.stdout.flush()
+    return done.returncode or int(failed)
+
+
+def refuse_while_scheduled(server: database.Server, source: Source) -> None:
     """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's mirror."""
     with server.connect("airflow") as metadata:
         row = metadata.execute(
             "SELECT 1 FROM dag JOIN job ON job.job_type = 'SchedulerJob' AND job.state = 'running' AND "
             "job.latest_heartbeat > now() - interval '1 minute' WHERE dag.dag_id = %s AND NOT dag.is_paused",
-            [f"taxi_{SOURCE}"],
+            [f"taxi_{source.name}"],
         ).fetchone()
     if row:
+        connections = ", ".join(sorted({release.connection for release in source.releases}))
         raise DemoError(
-            f"taxi_{SOURCE} is unpaused and a scheduler runs it, which would load from the connection tlc_mirror. "
-            f"Pause it (bin/airflow dags pause taxi_{SOURCE}), or stop Airflow (make down), and try again"
+            f"taxi_{source.name} is unpaused and a scheduler runs it, which would load from the connection "
+            f"{connections}. Pause it (bin/airflow dags pause taxi_{source.name}), or stop Airflow "
+            f"(make down), and try again"
         )
 
 
-def _has_runs(server: database.Server) -> bool:
+def _has_runs(server: database.Server, source: Source) -> bool:
     with server.connect("airflow") as metadata:
-        row = metadata.execute("SELECT 1 FROM dag_run WHERE dag_id = %s LIMIT 1", [f"taxi_{SOURCE}"]).fetchone()
+        row = metadata.execute("SELECT 1 FROM dag_run WHERE dag_id = %s LIMIT 1", [f"taxi_{source.name}"]).fetchone()
     return row is not None
 
 
 def _probe(mirror: str, source: Source) -> None:
     """Ask the mirror for a file before twelve months do, each with its retries."""
-    address = f"{mirror}/{source.file_path(Month(YEAR, 1))}"
+    month = months_of(source)[0]
+    address = f"{mirror}/{source.file_path(month)}"
     asked, file = shown_address(mirror), shown_address(address)
     try:
         answer = requests.head(address, allow_redirects=True, timeout=20)
@@ -211,7 +274,7 @@ def _probe(mirror: str, source: Source) -> None:
             f"whether the address is right and the mirror runs"
         ) from error
     if answer.status_code >= 400 and answer.status_code != 405:
-        raise DemoError(f"MIRROR={asked} answers {answer.status_code} for {file}, expected the file of {YEAR}-01 there")
+        raise DemoError(f"MIRROR={asked} answers {answer.status_code} for {file}, expected the file of {month} there")
 
 
 def _address(mirror: str) -> str:
@@ -229,17 +292,18 @@ def _address(mirror: str) -> str:
 
 
 def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
-    return is_sample(home, source, Month.parse(row["month"]), row["sha256"], row["rows_read"])
+    return is_sample(home, source, row["month"], row["sha256"], row["rows_read"])
 
 
-def _would_replace(real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
+def _would_replace(source: Source, real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
     """Say which months hold real data, and the call that replaces them."""
     first = real[0]
     instead = "by samples" if mirror is None else f"by what {shown_address(mirror)} has"
+    call = make_call("demo", rows, mirror, source=source.name, replace=True)
     return (
-        f"real data is in {_count(real)} of {SOURCE} ({first['month']} from {first['url']}), and the demo would "
-        f"replace it {instead}. To do that: {make_call('demo', rows, mirror, replace=True)}. To look at it: make psql. "
-        f"To load the months that are missing: bin/airflow {' '.join(COMMAND)}"
+        f"real data is in {_count(real)} of {source.name} ({first['month']} from {first['url']}), and the demo would "
+        f"replace it {instead}. To do that: {call}. To look "
+        f"at it: make psql. To load the months that are missing: bin/airflow {' '.join(load_command(source))}"
     )
 
 
@@ -249,9 +313,10 @@ def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str
         console.print(f"Loading from {shown_address(mirror)}", markup=False)
         yield mirror
         return
-    months = [Month(YEAR, number) for number in range(1, 13)]
+    months = months_of(source)
     folder = home.samples / f"{rows}-rows"
-    console.print(f"Making 12 sample months of {rows} rows in {folder}", markup=False)
+    made = "a sample" if source.stands_alone else f"{len(months)} sample months of {rows} rows"
+    console.print(f"Making {made} in {folder}", markup=False)
     note_samples(home, write_sample_months([source], months, folder, rows=rows))
     with serve(folder) as server:
         console.print(f"Serving them at {server.address}", markup=False)
@@ -263,14 +328,18 @@ def loaded_months(server: database.Server, source: Source) -> list[dict[str, Any
     with server.connect("taxi") as connection, connection.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
             return []
-        cursor.execute(_LOADED, [source.name, Month(YEAR, 1).first_day, Month(YEAR, 12).first_day])
+        months = months_of(source)
+        cursor.execute(_LOADED, [source.name, months[0].first_day, months[-1].first_day])
         names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [{**row, "month": Month.of(row["month"])} for row in rows]
 
 
 def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> None:
-    part = "" if len(loaded) == 12 else f": {len(loaded)} of 12 months"
-    table = Table(title=f"public.{source.main_table}, {YEAR}{part}")
+    months = len(months_of(source))
+    part = "" if len(loaded) == months else f": {len(loaded)} of {months} months"
+    year = "" if source.stands_alone else f", {YEAR}"
+    table = Table(title=f"public.{source.main_table}{year}{part}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):
         table.add_column(name, justify="right")

@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from taxiway.messages import CALL_VARIABLE
-from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.paths import ROOT
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source, load_source
+from taxiway.sources.source import Source
 from taxiway_local import database, demo
 from taxiway_local.exits import end
 from taxiway_local.home import Home
@@ -34,14 +33,13 @@ from taxiway_local.samples import write_sample_months
 from taxiway_local.setup import airflow_command, airflow_environment, setup
 
 NAME = "demo-gcp"
-MONTHS = [Month(2019, number) for number in (1, 2, 3)]
+MOST_MONTHS = 3
 VARIABLES = {
     "GCP_PROJECT_ID": "taxiway-demo",
     "GCP_LOCATION": "europe-west1",
     "GCP_BUCKET_NAME": "taxiway-demo-bucket",
     "GCP_DATASET": "taxi",
 }
-RANGE = ["-s", f"{MONTHS[0]}-01", "-e", f"{MONTHS[-1]}-28"]
 
 
 def main() -> int:
@@ -51,13 +49,14 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="make demo-gcp", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", default=str(demo.DEFAULT_ROWS), help="rows of a sample month")
-    typed = parser.parse_args().rows
+    parser.add_argument("--source", default=demo.SOURCE, help="name of a file in include/sources")
+    typed = parser.parse_args()
     console = demo.line_console()
     try:
-        rows = demo.sample_rows(typed)
+        rows, source = demo.sample_rows(typed.rows), demo.source_of(typed.source)
         checkout = Home.current()
         with _own_home(checkout) as home:
-            code = _demo(home, checkout.samples / f"{rows}-rows", console, rows)
+            code = _demo(home, checkout.samples / f"{rows}-rows", console, source, rows)
     except demo.DemoError as error:
         console.print(f"The demo stops: {error}", style="red", markup=False)
         return 2
@@ -86,47 +85,38 @@ def _own_home(checkout: Home) -> Iterator[Home]:
         yield home
 
 
-def _demo(home: Home, folder: Path, console: Console, rows: int) -> int:
-    source = load_source(SOURCES_FOLDER / f"{demo.SOURCE}.yaml")
+def _demo(home: Home, folder: Path, console: Console, source: Source, rows: int) -> int:
+    months = demo.months_of(source)[:MOST_MONTHS]
+    if not months:
+        raise demo.DemoError(f"SOURCE={source.name}: it has no month of {demo.YEAR}: {source.months}")
     server = database.start(home)
-    console.print(f"Making {len(MONTHS)} sample months of {rows} rows in {folder}", markup=False)
-    write_sample_months([source], MONTHS, folder, rows=rows)
+    made = "a sample" if source.stands_alone else f"{len(months)} sample months of {rows} rows"
+    console.print(f"Making {made} in {folder}", markup=False)
+    write_sample_months([source], months, folder, rows=rows)
+    load = ["test"] if source.stands_alone else ["backfill", "-s", f"{months[0]}-01", "-e", f"{months[-1]}-28"]
     with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
         console.print(f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}")
         environment = {
             **airflow_environment(home),
-            "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror.address}),
+            **demo.connections_to(source, mirror.address),
             "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
             **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
             **cloud,
-            CALL_VARIABLE: demo.make_call("demo-gcp", rows),
+            CALL_VARIABLE: demo.make_call("demo-gcp", rows, source=source.name),
         }
         for command in (
             ["dags", "test", "gcp_setup"],
-            ["dags", "backfill", *RANGE, f"taxi_{source.name}_gcp"],
-            ["dags", "backfill", *RANGE, f"taxi_{source.name}"],
+            ["dags", *load, f"taxi_{source.name}_gcp"],
+            ["dags", *load, f"taxi_{source.name}"],
             ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
         ):
             console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False)
-            run = _test if command[1] == "test" else demo.run
+            run = demo.test_run if command[1] == "test" else demo.run
             if code := run([*airflow_command(), *command], environment):
                 return code
         _show(console, source, bigquery)
     console.print("\nNothing of it is left. The same on the real cloud: docs/bigquery.md")
     return 0
-
-
-def _test(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it if it fails."""
-    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
-    failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)
-    for line in lines:
-        if failed or "airflow.task.operators.taxiway" in line:
-            sys.stdout.write(
-                line.partition("]")[2].partition(" [airflow.task")[0].strip() + "\n" if not failed else line + "\n"
-            )
-    return done.returncode or int(failed)
 
 
 @contextmanager
@@ -175,7 +165,7 @@ def _show(console: Console, source: Source, bigquery: Any) -> None:
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected"):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(f"{row['month']:%Y-%m}", *(f"{count:,}" for count in list(row.values())[1:]))
+        table.add_row(str(Month.of(row["month"])), *(f"{count:,}" for count in list(row.values())[1:]))
     console.print(table, soft_wrap=False)
 
 

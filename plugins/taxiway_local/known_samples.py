@@ -41,7 +41,7 @@ def is_sample(home: Home, source: Source, month: Month, sha256: str | None, rows
         return False
     # Loaded by an earlier version, which noted nothing, or from a mirror of somebody's own samples.
     with tempfile.TemporaryDirectory() as folder:
-        return write_sample_month(source, month, Path(folder) / "sample.csv.gz", rows=rows).sha256 == sha256
+        return write_sample_month(source, month, Path(folder) / "sample", rows=rows).sha256 == sha256
 
 
 def _note(home: Home) -> Path:

@@ -34,6 +34,7 @@ LOOPBACK = "127.0.0.1"
 """The only address that is listened on: the files are for this machine."""
 
 _GRACE_SECONDS = 1
+_MEDIA_TYPES = {".gz": "application/gzip", ".csv": "text/csv"}
 _START_SECONDS = 30
 
 
@@ -70,7 +71,7 @@ class _Files(StaticFiles):
             name,
             status_code,
             {"ETag": self._tag(name, stat_result)},
-            "application/gzip" if name.endswith(".gz") else None,
+            next((kind for ending, kind in _MEDIA_TYPES.items() if name.endswith(ending)), None),
             stat_result=stat_result,
         )
         if self.is_not_modified(response.headers, Headers(scope=scope)):

@@ -15,20 +15,23 @@ import hashlib
 import json
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from taxiway.errors import InvalidArgumentError, TaxiwayError
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_sources
 from taxiway_local.exits import end
 from taxiway_local.sample_draws import Row, random_numbers, spread
 from taxiway_local.sample_trips import taxi_rows, taxi_system
 from taxiway_local.sample_values import generic_rows
+from taxiway_local.sample_zones import ZONES, is_zones, zone_rows
 
 GENERATOR = 1
 """Version of the content, wherever it is made: raise it with every change of the rows, so that files are made anew."""
@@ -42,7 +45,7 @@ _MOST_CORRECTIONS = 20
 class SampleMonth:
     """One sample month, as it lies on disk.
 
-    :param path: the ``.csv.gz`` file
+    :param path: the file, in its release's format
     :param rows: rows in the file, the header not counted
     :param inserted: rows that revision 0 lacks, counted as a multiset
     :param deleted: rows of revision 0 that this one lacks, counted as a multiset
@@ -76,7 +79,7 @@ def write_sample_months(
     """Write sample months as the mirror lays them out: ``<folder>/<source.file_path(month)>``.
 
     :param sources: the sources, and
-    :param months: the months of each
+    :param months: the months of each; a file of no month is written once
     :param folder: created where it is missing
     :param rows: rows of each file, at least 1
     :param seed: another seed gives other trips
@@ -88,7 +91,7 @@ def write_sample_months(
     return [
         write_sample_month(source, month, folder / source.file_path(month), rows=rows, seed=seed, revision=revision)
         for source in sources
-        for month in asked
+        for month in ([WHOLE] if source.stands_alone else asked)
     ]
 
 
@@ -107,10 +110,10 @@ def write_sample_month(
     The file appears whole or not at all. A hidden ``.json`` file beside it remembers what
     it was made from; a file that was touched since is made anew.
 
-    :param source: its columns, in their order, are the file's
+    :param source: its columns of the month, in their order, are the file's
     :param month: the month that the trips lie in, but for a few strays
     :param path: where the file goes
-    :param rows: rows of revision 0, at least 1
+    :param rows: rows of revision 0, at least 1; of taxi zones, at most 265
     :param seed: another seed gives other trips
     :param revision: 0, or the number of a correction, which changes, drops and adds some rows of revision 0
     :param duplicates: whether a few rows of the file are duplicates, if it has 1000 or more
@@ -124,9 +127,12 @@ def write_sample_month(
             f"{source.name} {month}: revision is {revision} with {rows} rows: expected 0, "
             "or a correction's number above 0 and at least 6 rows to correct"
         )
+    columns = source.layout_of(month).columns
+    if is_zones(source):
+        rows = min(rows, ZONES)
     made_from = {
         "generator": GENERATOR,
-        "columns": [f"{column.header} {column.type}" for column in source.columns],
+        "columns": [f"{column.header} {column.type}" for column in columns],
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
         # Said only if it is so: samples that were made before it could be asked for stay valid.
         **({} if duplicates else {"duplicates": False}),
@@ -135,18 +141,22 @@ def write_sample_month(
     if sample := _remembered(memory, path, made_from):
         return sample
     draw = random_numbers(source, month, seed, "trips")
-    make_rows = taxi_rows if taxi_system(source) else generic_rows
-    trips = make_rows(source, month, rows, draw, duplicates=duplicates)
+    in_layout = replace(source, columns=columns)
+    if is_zones(source):
+        trips = zone_rows(in_layout, rows)
+    else:
+        make_rows = taxi_rows if taxi_system(source) else generic_rows
+        trips = make_rows(in_layout, month, rows, draw, duplicates=duplicates)
     corrections: dict[int, str] = {}
     if revision:
         some = min(_MOST_CORRECTIONS, max(1, rows // 1000))
         kinds = {"drop": some, "change": 2 * some, "add": 3 * some}
         corrections = spread(kinds, 0, rows, random_numbers(source, month, seed, f"revision {revision}"))
-        trips = _corrected(trips, corrections, *_correction(source, month, revision))
+        trips = _corrected(trips, corrections, *_correction(in_layout, month, revision))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        count, content_sha256 = _write(part, source, trips)
+        count, content_sha256 = _write(part, in_layout, month, trips)
         done = list(corrections.values())
         sample = SampleMonth(
             path=path,
@@ -181,19 +191,28 @@ def _remembered(memory: Path, path: Path, made_from: Mapping[str, object]) -> Sa
         return None  # nothing here, or a memory that another version left: the file is made anew
 
 
-def _write(path: Path, source: Source, rows: Iterator[Row]) -> tuple[int, str]:
-    """Write a header and rows; return their count and the digest of what was compressed."""
-    end = "\r\n" if taxi_system(source) == "lpep" else "\n"
+def _write(path: Path, source: Source, month: Month, rows: Iterator[Row]) -> tuple[int, str]:
+    """Write a header and rows; return their count and the digest of the CSV."""
+    zones = is_zones(source)
+    end = "\r\n" if zones or taxi_system(source) == "lpep" else "\n"
+    headers = [f'"{column.header}"' if zones else column.header for column in source.columns]
     digest, count = hashlib.sha256(), 0
-    # No name and no time in gzip's header: they would differ from file to file.
-    with path.open("xb") as raw, gzip.GzipFile("", "wb", _COMPRESS_LEVEL, raw, mtime=0) as file:
-        lines = chain((",".join(column.header for column in source.columns),), map(",".join, rows))
+    with path.open("xb") as raw, _WRITERS[source.release_of(month).format](raw) as file:
+        lines = chain((",".join(headers),), map(",".join, rows))
         while block := list(islice(lines, _ROWS_A_WRITE)):
             content = (end.join(block) + end).encode()
             digest.update(content)
             file.write(content)
             count += len(block)
     return count - 1, digest.hexdigest()
+
+
+_WRITERS: Mapping[str, Callable[[BinaryIO], AbstractContextManager[Any]]] = {
+    # No name and no time in gzip's header: they would differ from file to file.
+    "csv.gz": lambda raw: gzip.GzipFile("", "wb", _COMPRESS_LEVEL, raw, mtime=0),
+    "csv": nullcontext,
+}
+"""What writes CSV as a file of a format, by its name."""
 
 
 def _sha256(path: Path) -> str:
