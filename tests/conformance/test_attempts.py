@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from taxiway.download.download import Download
-from taxiway.errors import DownloadError, TransientWarehouseError
+from taxiway.errors import BalanceError, DownloadError, TransientWarehouseError
 from taxiway.loads.load import Counts
-from taxiway.loads.step_names import CHECK, STAGE
+from taxiway.loads.step_names import CHECK, PUBLISH, STAGE
 from tests.conformance.conftest import Months
 from tests.conformance.harness import Harness
 
@@ -96,3 +98,28 @@ def test_a_worker_that_is_lost_after_publishing_says_the_same_counts_again(harne
     (entry,) = harness.attempts(run.load)
     assert (entry.stands, entry.changes) == (("manual__1", 1, "published"), (6, 0, 0))
     assert len(harness.ids(run.load)) == 6
+
+
+def test_an_attempt_that_has_published_says_why_its_step_failed_afterwards(harness: Harness, months: Months) -> None:
+    """Until another try succeeds."""
+    run = months.run()
+    run.ready(months.file(months.rows()))
+    published = run.publish()
+    before = harness.attempts(run.load)
+
+    with (
+        pytest.raises(TransientWarehouseError),
+        harness.open(run.load) as warehouse,
+        warehouse.step(PUBLISH),
+    ):
+        raise TransientWarehouseError("the server is shutting down")
+    assert harness.attempts(run.load) == [replace(before[0], error="merge_month: the server is shutting down")]
+    later = replace(run, load=replace(run.load, source=replace(run.load.source, yaml_sha256="later")))
+    assert later.publish(again=True) == published
+    assert harness.attempts(run.load) == before
+    assert harness.ask("SELECT yaml_sha256 FROM $taxi.loads WHERE yaml_sha256 = 'later'") == []
+
+    harness.delete_row(run.load, harness.ids(run.load)[0])
+    with pytest.raises(BalanceError) as caught:
+        run.publish(again=True)
+    assert harness.attempts(run.load) == [replace(before[0], error=f"merge_month: {caught.value}")]

@@ -234,7 +234,7 @@ class TimeoutOfTheTask(BaseException):
 def test_a_published_month_is_not_recorded_as_failed(
     connect: Connect, green: Source, file: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The task's time is up behind the commit, and before the step's end."""
+    """The task's time is up after the commit, before the step's end; the next try fails before it has an attempt."""
     connection = connect()
     load = tables(green)
     hash_rows(connection, load, stage_month(connection, load, file))
@@ -250,9 +250,15 @@ def test_a_published_month_is_not_recorded_as_failed(
     with pytest.raises(TimeoutOfTheTask):
         merge_month(connection, load)
 
-    assert query(connection, ENTRIES) == [(1, "merge_month", "published", None, True)]
+    assert query(connection, ENTRIES) == [(1, "merge_month", "published", "merge_month: TimeoutOfTheTask", True)]
     monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "ensure_ledger", lambda *_: query(connection, "SELECT 1 / 0"))
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            merge_month(connection, load)
+    assert query(connection, ENTRIES) == [(1, "merge_month", "published", "merge_month: division by zero", True)]
     assert merge_month(connection, load) == Counts(40, 0, 0)
+    assert query(connection, ENTRIES) == [(1, "merge_month", "published", None, True)]
 
 
 def test_a_task_whose_time_is_up_in_a_statement_is_recorded_as_failed(

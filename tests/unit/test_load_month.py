@@ -328,6 +328,20 @@ def test_a_month_is_published(resumed: Resumed | None, step: str, load: Load, ca
     assert caplog.messages == ["lime 2019-01: published in lime_trips: 3 rows inserted, 2 deleted, 1 unchanged"]
 
 
+@pytest.mark.parametrize("resumed", [None, WAITED])
+def test_an_attempt_that_has_published_says_the_same_counts_again(resumed: Resumed | None, load: Load) -> None:
+    published = replace(ATTEMPT, state="published", published=Counts(3, 2, 1))
+    warehouse = Answers(load, attempt=published)
+
+    assert merge_month(warehouse, None, resumed) == {"inserted": 3, "deleted": 2, "unchanged": 1}
+    assert warehouse.asked[1:-1] == [("require_published", published), ("published", {"error": None})]
+
+    changed = Answers(load, {"require_published": BalanceError("rows are gone")}, attempt=published)
+    with pytest.raises(BalanceError, match="rows are gone"):
+        merge_month(changed, None, resumed)
+    assert changed.asked[1:] == [("require_published", published)]
+
+
 def test_what_a_run_has_left_is_dropped(load: Load) -> None:
     warehouse = Answers(load)
 

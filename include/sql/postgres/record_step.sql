@@ -3,7 +3,14 @@
 -- Parameters: columns (the ledger's columns that the step knows); bound: load_id, state and the columns' values.
 -- Twice: safe.
 -- A finished attempt is never reopened. A worker that was taken for dead, but lives, may only publish the month, or
--- record why it couldn't. If an attempt ended well, an error of its last step doesn't change that.
+-- record why it couldn't. If an attempt ended well, an error of its last step doesn't change that. A published attempt
+-- gets the error and stays published; a try that succeeds clears the error.
+{%- if "error" in columns %}
+UPDATE taxiway.loads
+SET error = %(error)s
+WHERE load_id = %(load_id)s AND state = 'published';
+{%- endif %}
+
 UPDATE taxiway.loads
 SET
 {%- for column in columns %}

@@ -2,7 +2,8 @@
 
 An attempt is ``running`` until it ends as ``published``, ``unchanged``, ``skipped``, ``failed`` or ``abandoned``. One
 that has ended is never reopened: if its run goes on, the next step begins another attempt, with what the one before
-has found. ``abandoned`` is an attempt whose worker ended silently.
+has found. ``abandoned`` is an attempt whose worker ended silently. If ``merge_month`` fails after it has published,
+the attempt stays ``published``, and has the error until another try succeeds.
 """
 
 from __future__ import annotations

@@ -177,14 +177,22 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
 def merge_month(
     warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None
 ) -> dict[str, int] | Pending:
-    """Publish the month in the main table, whole or not at all.
+    """Publish the month in the main table, whole or not at all. If the attempt has published it, look at it again.
 
     :return: rows that were inserted and deleted, and that stayed unchanged
+    :raises BalanceError: the main table doesn't hold the rows that were published
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     """
     load = warehouse.load
     with warehouse.step(PUBLISH, resumed) as attempt:
-        counts: Counts | Pending = warehouse.merge(attempt, resumed)
+        counts: Counts | Pending
+        if attempt.published is None:
+            counts = warehouse.merge(attempt, resumed)
+        else:
+            # The worker was lost after publishing, and before it could return: this is another try.
+            warehouse.require_published(attempt)
+            warehouse.record(attempt, "published", error=None)
+            counts = attempt.published
     if isinstance(counts, Pending):
         return counts
     log.info(

@@ -66,7 +66,7 @@ class Warehouse(Protocol):
         """
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
-        """Record what a step has counted, or how the attempt ended.
+        """Record what a step has counted, or how the attempt ended. An attempt that is published stays published.
 
         :param values: ``file`` (a :class:`~taxiway.download.download.Download`), ``rows_read``, ``rows_rejected``,
             ``rows_staged``, ``rows_inserted``, ``rows_deleted``, ``rows_unchanged``, ``warnings``, ``error`` and what
@@ -136,6 +136,12 @@ class Warehouse(Protocol):
 
         Finds out whether a later file is published, and keeps other runs from publishing meanwhile;
         :func:`taxiway.loads.publication.require_latest` decides.
+        """
+
+    def require_published(self, attempt: Attempt) -> None:
+        """Make sure that the main table still holds the rows that an attempt has published.
+
+        :raises BalanceError: it doesn't hold them
         """
 
     def discard(self) -> None:

@@ -192,6 +192,7 @@ def record(
     """
     file: Download | None = values.pop("file", None)
     error = values.pop("error", None)
+    is_made = state == "abandoned" or attempt.published is not None
     known = {
         **_key(tables),
         "load_id": attempt.load_id,
@@ -209,8 +210,8 @@ def record(
         "bytes": file.size if file else None,
         "sha256": file.sha256 if file else attempt.sha256,
         "unpacked_bytes": file.unpacked_bytes if file else None,
-        # What nobody ended was made by what that attempt has recorded, not by what holds now.
-        **(dict.fromkeys(tables.rules) if state == "abandoned" else tables.in_layout(attempt.layout).rules),
+        # What nobody ended, or what is published, was made by what its attempt has recorded, not by what holds now.
+        **(dict.fromkeys(tables.rules) if is_made else tables.in_layout(attempt.layout).rules),
         "rows_read": attempt.rows_read,
         "rows_rejected": attempt.rows_rejected,
         "rows_staged": attempt.rows_staged,

@@ -145,17 +145,17 @@ def finish_publishing(
     return counts
 
 
-def require_published(jobs: Jobs, tables: CloudTables, entry: ledger.Entry) -> None:
+def require_published(jobs: Jobs, tables: CloudTables, attempt: Attempt, number: int) -> None:
     """Make sure that the month that an attempt has published is still there.
 
     If the answer is lost after the publication was recorded, the task is tried again and calls this.
 
-    :param entry: the attempt
+    :param number: of the publication
     :raises TransientWarehouseError: the month could not be counted
     :raises BalanceError: the month doesn't hold the rows of the file
     """
     name = publication_name(tables, require_main_table(jobs, tables))
-    _require_rows(jobs, tables, entry.rows_staged or 0, name, entry.publication or 0)
+    _require_rows(jobs, tables, attempt.rows_staged or 0, name, number)
 
 
 def rows_held(jobs: Jobs, tables: CloudTables) -> int:

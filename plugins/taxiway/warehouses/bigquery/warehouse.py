@@ -206,10 +206,6 @@ class BigQueryWarehouse:
 
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
         """Publish the month in one statement, once no other run is publishing it."""
-        if isinstance(attempt, ledger.Entry) and attempt.published is not None:
-            require_published(self.jobs, self.load, attempt)
-            log.info("%s: published before in this run", self.load.where)
-            return attempt.published
         if resumed is not None and resumed.job_id:
             job = self._done(resumed, lambda: None)
         else:
@@ -230,6 +226,11 @@ class BigQueryWarehouse:
             self._record(jobs, attempt, "published", **values)
 
         return finish_publishing(self.jobs, self.load, attempt, job, record)
+
+    def require_published(self, attempt: Attempt) -> None:
+        """Count the month's rows in the main table."""
+        publication = attempt.publication if isinstance(attempt, ledger.Entry) else None
+        require_published(self.jobs, self.load, attempt, publication or 0)
 
     def discard(self) -> None:
         """Drop the run's tables and its copy of the file."""

@@ -198,9 +198,8 @@ def _fail(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, attempt: A
     if attempt is None:
         ledger = Ledger(cursor, tables)
         found = ledger.last_attempt()
-        attempt = (
-            found if found is not None and found.state == "running" and not ledger.has_begun(found, name) else None
-        )
+        if found is not None and not attempts.decide(found.state, name, begun=ledger.has_begun(found, name)).begins:
+            attempt = found
     if attempt is not None:
         record(cursor, attempt, "failed", error=error)
 

@@ -13,7 +13,7 @@ import psycopg
 from taxiway.errors import BalanceError
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
-from taxiway.loads.publication import BEFORE, Difference, require_latest
+from taxiway.loads.publication import BEFORE, Difference, Published, require_latest
 from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
 from taxiway.warehouses.postgres.main_table import let_reader_read, require_current
@@ -57,8 +57,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param attempt: the step's
     :return: rows that were inserted and deleted, and that stayed unchanged
     :raises MissingInputError: the rows are not there
-    :raises BalanceError: the main table would not hold the staged rows, or would hold an id twice; or this attempt has
-        published the month, and somebody has changed it since
+    :raises BalanceError: the main table would not hold the staged rows, or would hold an id twice
     :raises TransientWarehouseError: another session has the month's lock, or goes on writing to its partition
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
@@ -67,31 +66,18 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
         out, or its rows from being changed
     """
     tables = tables.in_layout(attempt.layout)
-    source, month = tables.source, tables.month
-    with transaction(connection) as cursor:
-        require_current(cursor, source)
-        lock(cursor, "month", source.name, str(month), holder=tables.name)
-        partition = lock_partition(cursor, tables)
-        published = find_published(cursor, tables)
-        held = tables.in_layout(published.layout).layout if published else tables.layout
-        state = sum_up(cursor, partition, held) if partition else None
-        difference = difference_to(tables, published, partition, state)
-        # A worker that was killed after publishing, and before it could say so, tries again.
-        if attempt.published is not None:
-            # Of one that an earlier version published, the counts are all that can be compared.
-            if published is None or not counts_alone_agree(published, state):
-                _require_unchanged(tables, difference)
-            return attempt.published
+    with _month_held(connection, tables) as held:
+        cursor, partition, state = held.cursor, held.partition, held.state
         require_table(cursor, tables, tables.rows_table, left_by="hash_rows")
-        if published is not None:
-            later = int(published.fetched_load_id) > int(attempt.fetched_load_id)
-            require_latest(tables, attempt.sha256 or "", published.sha256, later=later)
-        if difference:
-            log.warning("%s %s: %s: its rows are brought to the state of the file", source.name, month, difference)
+        if held.published is not None:
+            later = int(held.published.fetched_load_id) > int(attempt.fetched_load_id)
+            require_latest(tables, attempt.sha256 or "", held.published.sha256, later=later)
+        if held.difference:
+            log.warning("%s: %s: its rows are brought to the state of the file", tables.where, held.difference)
         inserted: int | None = None  # all of them
         deleted = 0
         if partition is not None and state is not None:
-            both = _Both(tables, partition, state.rows, compare_values=difference is not None)
+            both = _Both(tables, partition, state.rows, compare_values=held.difference is not None)
             with naming_the_constraint(cursor, tables):
                 inserted, deleted = _replace(cursor, attempt, both)
         else:
@@ -109,7 +95,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
             rows_deleted=counts.deleted,
             rows_unchanged=counts.unchanged,
             partition_digest=state.digest,
-            warnings=with_difference(attempt.warnings, difference),
+            warnings=with_difference(attempt.warnings, held.difference),
             error=None,
         )
     return counts
@@ -122,14 +108,50 @@ def with_difference(warnings: Sequence[str], difference: str | None) -> list[str
     return [*warnings, Difference(difference).warning]
 
 
-def _require_unchanged(tables: LoadTables, difference: str | None) -> None:
-    """Make sure that a month that this attempt has published is there still."""
-    if difference is not None:
-        raise BalanceError(
-            f"{tables.source.name} {tables.month}: this run has published the month already, and its rows aren't known "
-            f"to be the same: {difference}. Nothing was changed: clear the task download_month with its downstream "
-            f"tasks, which compares every value with the file"
-        )
+def require_published(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> None:
+    """Make sure that the main table still holds the month as this run has published it.
+
+    :raises BalanceError: its rows have changed since
+    """
+    with _month_held(connection, tables.in_layout(attempt.layout)) as held:
+        # Of one that an earlier version published, the counts are all that can be compared.
+        if held.difference is None or (held.published is not None and counts_alone_agree(held.published, held.state)):
+            return
+    raise BalanceError(
+        f"{tables.where}: this run has published the month already, and its rows aren't known to be the same: "
+        f"{held.difference}. Nothing was changed: clear the task download_month with its downstream tasks, which "
+        f"compares every value with the file"
+    )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A month that no other session publishes or writes to until the transaction ends.
+
+    :param cursor: of the transaction
+    :param partition: of the main table; None if it doesn't hold the month
+    :param state: of the partition
+    :param published: what the ledger knows of the month
+    :param difference: between main table and ledger, in words; None if there is none
+    """
+
+    cursor: psycopg.Cursor[Any]
+    partition: Partition | None
+    state: PartitionState | None
+    published: Published | None
+    difference: str | None
+
+
+@contextmanager
+def _month_held(connection: psycopg.Connection[Any], tables: LoadTables) -> Iterator[_Held]:
+    with transaction(connection) as cursor:
+        require_current(cursor, tables.source)
+        lock(cursor, "month", tables.source.name, str(tables.month), holder=tables.name)
+        partition = lock_partition(cursor, tables)
+        published = find_published(cursor, tables)
+        layout = tables.in_layout(published.layout).layout if published else tables.layout
+        state = sum_up(cursor, partition, layout) if partition else None
+        yield _Held(cursor, partition, state, published, difference_to(tables, published, partition, state))
 
 
 def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> PartitionState:

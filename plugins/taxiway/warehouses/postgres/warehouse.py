@@ -20,7 +20,7 @@ from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.main_table_objects import require_no_obstacle
 from taxiway.warehouses.postgres.measure import evaluate, measure
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
-from taxiway.warehouses.postgres.publish import merge_month
+from taxiway.warehouses.postgres.publish import merge_month, require_published
 from taxiway.warehouses.postgres.published import counts_alone_agree, difference_to, find_published
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.stage import Staged, stage_month
@@ -116,6 +116,10 @@ class PostgresWarehouse:
     def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts:
         """Publish the month in one transaction."""
         return merge_month(self.connection, self.load, attempt)
+
+    def require_published(self, attempt: Attempt) -> None:
+        """Look at every row of the month's partition, without reading its values."""
+        require_published(self.connection, self.load, attempt)
 
     def discard(self) -> None:
         """Drop the run's staging tables."""
