@@ -14,8 +14,9 @@ import pytest
 from taxiway import errors
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import unique_row_ids
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Column, Source
+from taxiway.sources.source import Column, Source, load_source
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import (
@@ -171,6 +172,30 @@ def test_a_source_may_have_more_columns_than_a_function_takes(
     load(connection, wide, "2019-01", path)
 
     assert ids_of(connection, wide, path.name) == sorted(unique_row_ids(columns, rows))
+
+
+@pytest.mark.parametrize(
+    ("base", "zone", "canonical"),
+    [("B00254", "7", True), ("B00254", "", True), ("B00254", "0B1", False), ("B00254 ", "7", False), ("b", "7", False)],
+)
+def test_texts_without_decimal_numbers_take_the_quick_way(
+    base: str, zone: str, canonical: bool, connect: Connect, tmp_path: Path
+) -> None:
+    """Postgres would read 0B1 as the integer 1; it is rejected. A space behind a text stays."""
+    fhv = replace(load_source(SOURCES_FOLDER / "fhv.yaml"), max_rejected_share=0.5)
+    good = "HV0003,2019-01-05 00:44:02,2019-01-05 00:52:23,42,41,1,B00254"
+    row = f"{base},2019-01-05 00:44:02,2019-01-05 00:52:23,{zone},41,1,{base}"
+    path = write_gzip(tmp_path / "fhv_tripdata_2019-01.csv.gz", [header(fhv), good, row])
+    tables = LoadTables(fhv, Month(2019, 1), "manual__1")
+
+    staged = stage_month(connect(), tables, source_file(path))
+    assert staged["stage_month"] == {"rows_read": 2, "canonical": canonical}
+    counts = load(connect(), fhv, "2019-01", path)
+
+    rows = [line.split(",") for line in (good, row) if "0B1" not in line]
+    assert counts == Counts(len(rows), 0, 0)
+    expected = list(unique_row_ids(fhv.columns, rows))
+    assert sorted(row_id.replace("-", "") for row_id in ids(connect(), fhv)) == sorted(expected)
 
 
 @pytest.mark.parametrize(("flag", "canonical"), [("N", True), ('"N"', False), ("\u00e9", False)])

@@ -96,6 +96,30 @@ def test_anything_else_is_not(row: str, types: tuple[str, ...]) -> None:
         assert not CanonicalRows(columns(types)).add(f"{before}{bad}\n{good}\n".encode())
 
 
+@pytest.mark.parametrize("base", ["B00254", "HV0003", "A", "0", "-", "UNKNOWN"])
+def test_a_source_without_decimal_numbers_may_have_words(base: str) -> None:
+    assert CanonicalRows(columns(("text", "timestamp", "integer"))).add(f"{base},{TIME},\nN,{TIME},7\n".encode())
+    assert CanonicalRows(columns(("integer", "text"))).add(f",{base}\n".encode())
+
+
+def test_a_word_beside_a_decimal_number_takes_a_closer_look() -> None:
+    """NaN, 1E5 and INFINITY are numbers, too."""
+    assert not CanonicalRows(columns(("text", "numeric"))).add(b"B00254,1.5\n")
+
+
+@pytest.mark.parametrize("odd", ["0B1", "0X1F", "0O7", "-0X1", "1_000", " 7", "7 ", "0b1", "0x1f", "+7", "1e5"])
+def test_a_number_of_another_base_is_no_word(odd: str) -> None:
+    """Postgres would read it as an integer, and the steps for other files reject it or read it otherwise."""
+    assert not CanonicalRows(columns(("text", "timestamp", "integer"))).add(f"B00254,{TIME},{odd}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "odd", ["", f"{TIME}Z", "2019-01-05T00:44:02", "TODAY", "INFINITY", "2019-JAN-05 00:44:02", "2019-01-05 24:00:00"]
+)
+def test_a_word_is_no_time(odd: str) -> None:
+    assert not CanonicalRows(columns(("text", "timestamp", "integer"))).add(f"B00254,{odd},7\n".encode())
+
+
 def test_nothing_may_follow_a_line_without_end() -> None:
     rows = CanonicalRows(columns())
 

@@ -17,6 +17,10 @@ _VALUES = b"0123456789.,-:\rNY"
 # Numbers, timestamps and the flags Y and N, without what stands between a timestamp's parts and between rows. What
 # Postgres reads as a number within this alphabet is a plain decimal number: no NaN, Infinity, hexadecimal, exponent
 # or digit group.
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Texts of a source without decimal numbers may have these, too. What Postgres reads as an integer within both alphabets
+# is a plain one, but for the prefixes of other bases.
+_OTHER_BASES = (b"0B", b"0O", b"0X")
 _TIMESTAMP = b"0000-00-00 00:00:00"
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _strstr = ctypes.CDLL(None).strstr
@@ -40,6 +44,9 @@ class CanonicalRows:
         self._timestamps = [number for number, column in enumerate(columns) if column.type == "timestamp"]
         self._run = _run_within_the_row(self._timestamps, len(columns))
         self._one_column = len(columns) == 1
+        types = {column.type for column in columns}
+        self._has_letters = "text" in types and "numeric" not in types
+        self._values = _VALUES + _LETTERS if self._has_letters else _VALUES
         self._goes_on = False
         self.count = 0
 
@@ -51,13 +58,15 @@ class CanonicalRows:
         if self._goes_on:
             return False
         self._goes_on = not block.endswith(b"\n")
-        marks = block.translate(None, _VALUES)
+        marks = block.translate(None, self._values)
         ends, spaces = marks.count(b"\n"), marks.count(b" ")
         rows = ends + self._goes_on
         self.count += rows
         if len(marks) != ends + spaces or spaces != rows * len(self._timestamps):
             return False
         if self._one_column and has_empty_line(block):
+            return False
+        if self._has_letters and any(_holds(block, prefix) for prefix in _OTHER_BASES):
             return False
         # Postgres reads 24:00:00 and a 60th second too, and writes them as another time. (No NUL is left by now: it is
         # not of the alphabet.)
