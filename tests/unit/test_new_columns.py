@@ -13,7 +13,7 @@ import yaml
 from taxiway.errors import HeaderError
 from taxiway.files.csv_header import MOST_LINES, SAMPLE, RowShape, read_row_shape
 from taxiway.files.new_columns import guess_type, is_ignored
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Column, Source, load_source
 from tests.releases import from_path
 
@@ -172,3 +172,14 @@ def test_a_source_may_leave_out_what_it_does_not_know(lime: Source, caplog: pyte
 )
 def test_a_header_that_lacks_something_is_refused_all_the_same(line: bytes, problem: str, lime: Source) -> None:
     assert f"doesn't fit: {problem}." in refusal(replace(lime, on_new_column="ignore"), line)
+
+
+def test_a_new_column_of_a_file_of_no_month_is_since_no_month(lime: Source) -> None:
+    (release,) = lime.releases
+    single = replace(release, first=WHOLE, last=WHOLE, path="lime.csv", format="csv")
+    source = replace(lime, period="none", releases=(single,))
+
+    with pytest.raises(HeaderError) as caught:
+        read_row_shape(source, WHOLE, iter([b"VendorID,Fare,Odd\n1,2,3\n"]))
+
+    assert added(str(caught.value)) == [{"name": "Odd", "type": "integer", "description": "say what it means"}]

@@ -63,7 +63,8 @@ def lines_to_add(source: Source, month: Month, names: Sequence[str], unknown: Se
         taken.add(name.lower())
         kind = guess_type(row[place] for row in fields if len(row) > place)
         spelled = "" if name == header else f", headers: ['{header.replace(chr(39), chr(39) * 2)}']"
-        lines.append(f"- {{name: {name}, type: {kind}, description: say what it means, since: {month}{spelled}}}")
+        since = "" if month.is_whole else f", since: {month}"
+        lines.append(f"- {{name: {name}, type: {kind}, description: say what it means{since}{spelled}}}")
     return lines
 
 
