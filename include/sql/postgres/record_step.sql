@@ -1,6 +1,6 @@
 -- Records in the ledger what a step of an attempt found, or how the attempt ended.
 -- Grain: one row of the ledger.
--- Parameters: columns (the ledger's columns that the step knows); bound: load_id, state and the columns' values.
+-- Parameters: columns (the ledger's columns that the step knows); bound: load_id, state, error and the columns' values.
 -- Twice: safe.
 -- A finished attempt is never reopened. A worker that was taken for dead, but lives, may only publish the month, or
 -- record why it couldn't. If an attempt ended well, an error of its last step doesn't change that. A published attempt
