@@ -8,9 +8,11 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from stand_ins.bigquery import StandIn, service_account_key
+from stand_ins.bigquery.faults import HeldJob
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.month import create_main_table
@@ -295,25 +298,50 @@ def ready(loading: Loading, run_id: str) -> Iterator[CloudTables]:
         loading.cloud.discard(tables)
 
 
-def test_another_runs_publication_is_waited_for_in_the_triggerer(loading: Loading) -> None:
-    """No worker is held by it, and the month is published next."""
-    with ready(loading, "manual__first") as first, ready(loading, "manual__second"):
-        held = loading.bigquery.faults.hold_next_job(containing="MERGE")
-        theirs = start_publishing(loading.cloud.jobs(), first, loading.cloud.attempt(first)).job
-        operator, context = merging(loading), context_of("manual__second")
+def deferred(step: Callable[[], Any], method: str) -> TaskDeferred:
+    """Run a step until it waits in the triggerer, and goes on with a method of the operator."""
+    with pytest.raises(TaskDeferred) as waits:
+        step()
+    assert waits.value.method_name == method
+    return waits.value
 
-        with pytest.raises(TaskDeferred) as waits:
-            operator.execute(context)
-        assert (waits.value.method_name, waits.value.trigger.job_id) == ("start_again", theirs.job_id)
-        assert waits.value.trigger.cancel_on_kill is False, "the job is not ours to cancel"
-        held.release()
-        (event,) = asyncio.run(events(waits.value.trigger))
-        operator.deferrable = False
-        counts = operator.start_again(context, event=event, **(waits.value.kwargs or {}))
+
+def end_of_wait(loading: Loading, waits: TaskDeferred, held: HeldJob) -> dict[str, Any]:
+    """Run the trigger, and let the job go on when the trigger has seen that it isn't done; return what goes on."""
+    loading.bigquery.forget_requests()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(asyncio.run, events(waits.trigger))
+        try:
+            loading.bigquery.wait_until_answered(200, path_ending=waits.trigger.job_id)
+            assert not waiting.done()
+        finally:
+            held.release()
+        (event,) = waiting.result(60)
+    return {"event": event, **(waits.kwargs or {})}
+
+
+def test_other_runs_publications_are_waited_for_in_the_triggerer_and_then_the_own_one(loading: Loading) -> None:
+    """No worker is held by any of them, however often the task is deferred."""
+    with ready(loading, "manual__1") as first, ready(loading, "manual__2") as other, ready(loading, "manual__own"):
+        operator, context = merging(loading), context_of("manual__own")
+        step = partial(operator.execute, context)
+        for tables in (first, other):
+            held = loading.bigquery.faults.hold_next_job(containing="MERGE")
+            theirs = start_publishing(loading.cloud.jobs(), tables, loading.cloud.attempt(tables)).job
+            waits = deferred(step, "start_again")
+            assert waits.trigger.job_id == theirs.job_id
+            assert waits.trigger.cancel_on_kill is False, "the job is not ours to cancel"
+            step = partial(operator.start_again, context, **end_of_wait(loading, waits, held))
+
+        held = loading.bigquery.faults.hold_next_job(containing="MERGE")
+        waits = deferred(step, "resume")
+        assert waits.trigger.cancel_on_kill is True
+        counts = operator.resume(context, **end_of_wait(loading, waits, held))
 
         assert (counts["inserted"], counts["deleted"]) == (0, 0), "the first one has published the same file"
         loading.cloud.publish(first)
-    assert loading.states() == ["published", "published", "published"]
+        loading.cloud.publish(other)
+    assert loading.states() == ["published"] * 4
 
 
 def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loading: Loading) -> None:
