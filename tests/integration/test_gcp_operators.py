@@ -14,8 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
-from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
-from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
+from taxiway.orchestration.operators.gcp_create import GcpCreateOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month
@@ -49,16 +48,18 @@ def run(operator: Any) -> Any:
     return operator.execute({})
 
 
-def set_up() -> list[bool]:
-    return [
-        run(GcpCreateBucketOperator(task_id="create_bucket")),
-        run(GcpCreateDatasetOperator(task_id="create_dataset")),
-    ]
+def create(what: Any) -> Any:
+    return run(GcpCreateOperator(task_id=f"create_{what}", what=what))
+
+
+def set_up() -> list[bool | None]:
+    return [create(what) for what in ("bucket", "dataset", "ledger")]
 
 
 def test_set_up_makes_what_is_absent_and_leaves_what_is_there(bigquery: StandIn) -> None:
-    assert set_up() == [True, True]
-    assert set_up() == [False, False]
+    assert set_up() == [True, True, None]
+    assert Cloud.connect().query("SELECT count(*) FROM `$taxi.months`") == [(0,)]
+    assert set_up() == [False, False, None]
     assert {request.authorized for request in bigquery.requests if "datasets" in request.path} == {True}
 
 
@@ -68,9 +69,9 @@ def test_settings_that_are_missing_are_told_before_anything_is_made(
     monkeypatch.delenv("AIRFLOW_VAR_GCP_DATASET")
     monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "gs://Lake")
 
-    for operator in (GcpCreateBucketOperator(task_id="a"), GcpCreateDatasetOperator(task_id="b")):
+    for what in ("bucket", "dataset", "ledger"):
         with pytest.raises(AirflowFailException) as found:
-            run(operator)
+            create(what)
         assert "the Variable GCP_DATASET is not set" in str(found.value)
         assert "the Variable GCP_BUCKET_NAME is 'gs://Lake'" in str(found.value)
         said = "".join(traceback.format_exception(found.value))
@@ -82,7 +83,7 @@ def test_a_missing_connection_is_told_with_how_to_add_it(monkeypatch: pytest.Mon
     monkeypatch.delenv("AIRFLOW_CONN_TAXI_GCP")
 
     with pytest.raises(AirflowFailException, match=r"the connection taxi_gcp isn't there: .*airflow connections add"):
-        run(GcpCreateDatasetOperator(task_id="create_dataset"))
+        create("dataset")
 
 
 def broken(key: dict[str, str]) -> dict[str, str]:
@@ -105,7 +106,7 @@ def test_a_key_that_does_not_work_is_told_without_quoting_it(
     monkeypatch.setenv("AIRFLOW_CONN_TAXI_GCP", connection(key))
 
     with pytest.raises(AirflowFailException, match="the connection taxi_gcp can't be used") as found:
-        run(GcpCreateDatasetOperator(task_id="create_dataset"))
+        create("dataset")
 
     said = capfd.readouterr()
     secret = key["private_key"].splitlines()[5]
@@ -140,7 +141,7 @@ def test_requests_are_made_with_a_key_in_a_file(
     file.write_text(json.dumps(key))
     way(file, monkeypatch)
 
-    assert set_up() == [True, True]
+    assert set_up() == [True, True, None]
 
     # There are no other credentials from which Google's library could get a token.
     assert {request.authorized for request in bigquery.requests} == {True}
@@ -166,9 +167,9 @@ def test_a_key_file_that_is_missing_or_no_key_is_told_without_quoting_it(
         file.write_text(content)
     way(file, monkeypatch)
 
-    for operator in (GcpCreateBucketOperator(task_id="a"), GcpCreateDatasetOperator(task_id="b")):
+    for what in ("bucket", "dataset", "ledger"):
         with pytest.raises(AirflowFailException) as found:
-            run(operator)
+            create(what)
         assert "the connection taxi_gcp can't be used" in str(found.value)
         assert "expected a key file (key_path) that the worker can read" in str(found.value)
         if way is by_key_file and content is None:
@@ -183,7 +184,7 @@ def test_a_bucket_of_someone_else_is_told(cloud_storage: CloudStorage) -> None:
     cloud_storage.own_elsewhere(SETTINGS.bucket)
 
     with pytest.raises(AirflowFailException, match=f"the bucket's name {SETTINGS.bucket} belongs to someone else"):
-        run(GcpCreateBucketOperator(task_id="create_bucket"))
+        create("bucket")
 
 
 def compare(source: str = "", month: str = "") -> Any:

@@ -12,9 +12,7 @@ from taxiway.orchestration.assets import bigquery_asset
 from taxiway.orchestration.compare_dag import COMPARE_DAG_ID, compare_dag
 from taxiway.orchestration.dag_template import default_args, how, month_dag, sources_to_build
 from taxiway.orchestration.load_tasks import add_tasks
-from taxiway.orchestration.operators.gcp_create_bucket import GcpCreateBucketOperator
-from taxiway.orchestration.operators.gcp_create_dataset import GcpCreateDatasetOperator
-from taxiway.orchestration.operators.gcp_create_ledger import GcpCreateLedgerOperator
+from taxiway.orchestration.operators.gcp_create import GcpCreateOperator
 from taxiway.sources.source import Source
 
 _DOC = """\
@@ -98,7 +96,7 @@ def setup_dag() -> DAG:
         tags=["taxi", "bigquery"],
         default_args=default_args("taxiway"),
     ) as dag:
-        GcpCreateBucketOperator(task_id="create_bucket")
-        dataset = GcpCreateDatasetOperator(task_id="create_dataset")
-        dataset >> GcpCreateLedgerOperator(task_id="create_ledger")
+        GcpCreateOperator(task_id="create_bucket", what="bucket")
+        dataset = GcpCreateOperator(task_id="create_dataset", what="dataset")
+        dataset >> GcpCreateOperator(task_id="create_ledger", what="ledger")
     return dag

@@ -5,5 +5,5 @@
   steps
 - compare_months: compares Postgres and BigQuery
 - download_file: downloads a month's file, for a DAG of your own
-- gcp_create_bucket, gcp_create_dataset, gcp_create_ledger: the set-up of Google Cloud
+- gcp_create: creates the bucket, the dataset and the ledger in Google Cloud
 """
