@@ -10,5 +10,8 @@
 - formats: the registry of formats
 - gzip_file: unpacks, and checks to the last byte
 - new_columns: columns of a file that its source doesn't know
+- parquet_blocks: a Parquet file as blocks of CSV
+- parquet_file: the format Parquet
+- parquet_text: columns of a Parquet file as fields of CSV
 - rejects: lines that can't be read
 """

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from taxiway.files.csv_file import CsvFile
 from taxiway.files.csv_gz_file import CsvGzFile
 from taxiway.files.file_format import FileFormat
+from taxiway.files.parquet_file import ParquetFile
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 FORMATS: Mapping[str, FileFormat] = {
     "csv.gz": CsvGzFile(),
     "csv": CsvFile(),
+    "parquet": ParquetFile(),
 }
 """How files are read, by the name of their format, which is the ending of their names."""
 

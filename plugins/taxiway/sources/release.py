@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from taxiway.sources.months import Month
 
-FORMATS = ("csv.gz", "csv")
+FORMATS = ("csv.gz", "csv", "parquet")
 """Formats of files that can be loaded, as their names end. How each is read: :mod:`taxiway.files.formats`."""
 
 

@@ -1,0 +1,146 @@
+"""Streams a Parquet file as CSV, in record batches. As a program, it looks through a file, and says what it found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from taxiway.files.file_format import BLOCK, FileFaultError, UnpackedSizeError
+from taxiway.files.parquet_text import Texts, field_texts, scalar
+from taxiway.messages import one_line, quoted
+
+_MOST_ROWS = 8_192
+# Rows of a batch: enough for what a batch costs besides, few enough for blocks of about BLOCK.
+
+_READ_BUFFER = 64 * 1024
+# Bytes of a column that are read ahead. Without this, Arrow keeps all columns of a row group in memory.
+
+_MOST_MEMORY = 2 * 1024**3
+# Bytes of memory that reading a file may take: a damaged file may ask for any number.
+
+_NOTHING, _EMPTY, _COMMA = map(scalar, ("", '""', ","))
+
+_NEITHER_QUOTED_NOR_NAMED = pcsv.WriteOptions(include_header=False, quoting_style="none")
+
+
+def csv_blocks(path: Path, types: Mapping[str, str], *, limit: int | None = None) -> Iterator[bytes]:
+    """Yield a header line, then the rows as lines of CSV.
+
+    :param path: the file
+    :param types: types of the source's columns, by their names in lower case; other columns are written as they are
+    :param limit: bytes that the rows may have; None for any number
+    :raises FileFaultError: the file is damaged
+    :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
+    """
+    rows = 0
+    _take_little_memory()
+    with _faults(), path.open("rb") as file:
+        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, page_checksum_verification=True)
+        names = parquet.schema_arrow.names
+        if not names:
+            raise FileFaultError("a Parquet file without columns")
+        kinds = [types.get(name.strip().lower()) for name in names]
+        header = ",".join(map(_header_name, names)).encode() + b"\n"
+        size = len(header)
+        yield header
+        for batch in parquet.iter_batches(_batch_rows(parquet.metadata), use_threads=False):
+            rows += len(batch)
+            block = _lines(batch, kinds)
+            size += len(block)
+            if limit is not None and size > limit:
+                raise UnpackedSizeError(file.tell(), size, "a Parquet file")
+            yield block
+        if rows != parquet.metadata.num_rows:
+            raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
+
+
+def _take_little_memory() -> None:
+    """Let Arrow give memory back that it doesn't need, as its default allocator doesn't."""
+    if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Say what is wrong with a file that Arrow can't read."""
+    try:
+        yield
+    except MemoryError as error:
+        raise FileFaultError("a Parquet file that asks for more memory than any does") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's fault
+        raise FileFaultError(f"a damaged Parquet file ({one_line(str(error))})") from error
+    except (pa.ArrowException, UnicodeError, ValueError, OverflowError) as error:
+        if isinstance(error, FileFaultError):
+            raise
+        raise FileFaultError(f"a damaged Parquet file ({one_line(str(error))})") from error
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """Return how many rows a batch has: fewer if they are long."""
+    unpacked = sum(max(0, metadata.row_group(number).total_byte_size) for number in range(metadata.num_row_groups))
+    average = unpacked // max(1, metadata.num_rows) + 1
+    return int(max(1, min(_MOST_ROWS, 4 * BLOCK // average)))
+
+
+def _header_name(name: str) -> str:
+    """Write a column's name as a header has it; what no header can have is escaped."""
+    name = name if name.isprintable() else quoted(name)
+    return '"' + name.replace('"', '""') + '"' if set(name) & {",", '"'} else name
+
+
+def _lines(batch: pa.RecordBatch, kinds: Sequence[str | None]) -> bytes:
+    """Write rows as lines of CSV."""
+    columns = [field_texts(column, kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+    if len(columns) == 1:
+        # A line for a row without a value must not be empty.
+        given = pc.coalesce(columns[0], _NOTHING)
+        return _joined([pc.if_else(pc.equal(given, _NOTHING), _EMPTY, given)])
+    try:
+        stream = pa.BufferOutputStream()
+        texts = pa.record_batch(columns, names=[str(number) for number in range(len(columns))])
+        with pcsv.CSVWriter(stream, texts.schema, write_options=_NEITHER_QUOTED_NOR_NAMED) as writer:
+            writer.write_batch(texts)
+        return bytes(stream.getvalue().to_pybytes())
+    except pa.ArrowInvalid:  # a text holds a comma or a quotation mark: field_texts has quoted it
+        return _joined(columns)
+
+
+def _joined(columns: Sequence[Texts]) -> bytes:
+    large = [column.cast(pa.large_string()) for column in columns]
+    lines = pc.binary_join_element_wise(
+        *large, _COMMA.cast(pa.large_string()), null_handling="replace", null_replacement=""
+    )
+    return b"\n".join(lines.cast(pa.large_binary()).to_pylist()) + b"\n"
+
+
+def _look_through(path: Path, limit: int | None) -> dict[str, object]:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    try:
+        unpacked = sum(map(len, csv_blocks(path, {}, limit=limit)))
+    except UnpackedSizeError as error:
+        return {"too_large": [error.size, error.unpacked]}
+    except FileFaultError as error:
+        return {"fault": str(error)}
+    return {"sha256": digest.hexdigest(), "unpacked": unpacked}
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    json.dump(_look_through(Path(sys.argv[1]), int(sys.argv[2]) or None), sys.stdout)

@@ -1,0 +1,143 @@
+"""Writes columns of a Parquet file as fields of CSV, whole arrays at once.
+
+Types drift between the months of a source: numbers come as int, double, text or null. A value that its column's type
+can have is written as CSV has it. Any other value is written so that the checks of CSV reject its row, and name the
+column and the value.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Texts: TypeAlias = "pa.Array[pa.StringScalar]"
+
+UNREADABLE = "\x1f"
+"""Stands before what no column can hold: a text with this character is rejected, whatever its column's type."""
+
+_UTC = ("UTC", "Etc/UTC", "+00:00", "Z")
+
+
+def scalar(text: str) -> pa.StringScalar:
+    """Make a text for Arrow from bytes: from a text, it imports pandas first, to find out what that is."""
+    data = text.encode()
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(data)))
+    return pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))[0]
+
+
+_MARK, _QUOTE, _NOTHING = map(scalar, (UNREADABLE, '"', ""))
+
+
+def field_texts(array: pa.Array, kind: str | None) -> Texts:
+    """Write the values of a column as fields of CSV; a null stays a null.
+
+    Numbers are plain decimals: the shortest ones that read back as the same double, without an exponent. Timestamps are
+    wall-clock times. A text is quoted if it holds a comma or a quotation mark.
+
+    :param array: of any type
+    :param kind: type of the source's column; None if the source doesn't know it
+    """
+    array = _plain(array)
+    type_ = array.type
+    if pa.types.is_null(type_):
+        return array.cast(pa.string())
+    if _is_text(type_):
+        return _by_value(array, _quoted_texts)
+    if pa.types.is_integer(type_):
+        return _by_value(array, lambda values: values.cast(pa.string()))
+    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return _by_value(array, _number_texts)
+    texts = _time_texts(array) if pa.types.is_timestamp(type_) or pa.types.is_date(type_) else _other_texts(array)
+    return texts if kind in ("timestamp", None) else _marked(texts)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Return the values without what Arrow puts around them: dictionaries, extensions, views."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_fixed_size_binary(array.type) or array.type in (pa.binary_view(), pa.string_view()):
+        array = array.cast(pa.binary())
+    return array
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return any(
+        test(type_)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    )
+
+
+def _by_value(array: pa.Array, write: Callable[[pa.Array], Texts]) -> Texts:
+    """Write each value once, however many rows have it: several times as quick as writing every row."""
+    distinct = array.dictionary_encode()
+    return write(distinct.dictionary).take(distinct.indices)
+
+
+def _number_texts(values: pa.Array) -> Texts:
+    """Write doubles, floats and decimals; NaN and the infinities as words that no column can hold."""
+    if pa.types.is_float16(values.type):
+        values = values.cast(pa.float32())
+    texts = pc.replace_substring_regex(values.cast(pa.string()), r"[.]0+$", "")
+    texts = pc.replace_substring_regex(texts, "^-0$", "0")
+    with_exponent = pc.match_substring_regex(texts, r"[0-9][eE]")
+    if pc.any(with_exponent).as_py():
+        texts = pc.replace_with_mask(
+            texts,
+            with_exponent,
+            pa.array([f"{Decimal(text):f}" for text in texts.filter(with_exponent).to_pylist()], pa.string()),
+        )
+    return texts
+
+
+def _time_texts(array: pa.Array) -> Texts:
+    """Write timestamps and dates as wall-clock times; a fraction of zero is none."""
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        zone = array.type.tz
+        array = array.cast(pa.timestamp(array.type.unit)) if zone in _UTC else pc.local_timestamp(array)
+    try:
+        return array.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return pc.replace_substring_regex(array.cast(pa.string()), r"[.]0+$", "")
+
+
+def _other_texts(array: pa.Array) -> Texts:
+    """Write values of types that no source has, one by one; the first characters tell what they are."""
+    texts = [None if value is None else f"{array.type}: {value}"[:200] for value in array.to_pylist()]
+    return _quoted_texts(pa.array(texts, pa.string()))
+
+
+def _quoted_texts(values: pa.Array) -> Texts:
+    """Quote texts as CSV has them; one that isn't UTF-8 or has a line end is escaped, and can't be read."""
+    texts = _checked_texts(values)
+    quoted = pc.binary_join_element_wise(_QUOTE, pc.replace_substring(texts, '"', '""'), _QUOTE, _NOTHING)
+    return pc.if_else(pc.match_substring_regex(texts, r'[,"\r]|^\\[.]$'), quoted, texts)
+
+
+def _checked_texts(values: pa.Array) -> Texts:
+    values = values.cast(pa.binary())
+    try:
+        texts = values.cast(pa.string())  # which looks whether they are UTF-8
+    except pa.ArrowInvalid:
+        texts = pa.array([value and _valid_text(value) for value in values.to_pylist()], pa.string())
+    broken = pc.match_substring(texts, "\n")
+    if pc.any(broken).as_py():
+        texts = pc.if_else(broken, _marked(pc.replace_substring(texts, "\n", "\\n")), texts)
+    return texts
+
+
+def _marked(texts: Texts) -> Texts:
+    return pc.binary_join_element_wise(_MARK, texts, _NOTHING)
+
+
+def _valid_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return UNREADABLE + value.decode(errors="backslashreplace")

@@ -1,0 +1,230 @@
+"""A Parquet file becomes CSV whose rows have the ids of its values, and what is wrong with it is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from taxiway.files import parquet_file
+from taxiway.files.file_format import FileFaultError, UnpackedSizeError
+from taxiway.files.parquet_file import ParquetFile
+from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.paths import ROOT
+from taxiway.sources.source import Column, Layout, Source
+
+GOLDEN = ("2020-04", "2023-02", "2024-01", "2025-01")
+FEE = Column("cbd_congestion_fee", "cbd_congestion_fee", "numeric", "US dollars")
+
+
+def column(kind: str, name: str = "a") -> Column:
+    return Column(name, name, kind, "for the test")
+
+
+def write(folder: Path, columns: dict[str, Any], **options: Any) -> Path:
+    path = folder / "month.parquet"
+    pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+def read(path: Path, columns: Sequence[Column]) -> list[list[str]]:
+    """The fields of the file's rows, behind its header."""
+    blocks = b"".join(ParquetFile().blocks(path, Layout(tuple(columns))))
+    return list(csv.reader(io.StringIO(blocks.decode(), newline="")))
+
+
+@pytest.mark.parametrize("month", GOLDEN)
+def test_the_ids_of_the_official_files_are_those_computed_outside(green: Source, tlc: Path, month: str) -> None:
+    path = tlc / "parquet" / f"green_tripdata_{month}.parquet"
+    columns = (*green.layout_of(green.first_month).columns, *([FEE] if month == "2025-01" else []))
+    header, *rows = read(path, columns)
+    places = [[name.lower() for name in header].index(each.name) for each in columns]
+
+    found = digest(unique_row_ids(columns, ([row[place] for place in places] for row in rows)))
+
+    golden = {each["file"]: each for each in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}
+    assert (len(rows), found) == (golden[f"parquet/{path.name}"]["rows"], golden[f"parquet/{path.name}"]["digest"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "texts"),
+    [
+        ("integer", pa.array([1, None, -7], pa.int64()), ["1", "", "-7"]),
+        ("integer", pa.array([1.0, None, -0.0, 1.5, float("nan")]), ["1", "", "0", "1.5", "nan"]),
+        ("integer", pa.array([None, None], pa.null()), ["", ""]),
+        ("integer", pa.array(["1", "2.0", "", None]), ["1", "2.0", "", ""]),
+        ("integer", pa.array([2**63], pa.uint64()), [str(2**63)]),
+        ("numeric", pa.array([0.79, 8.0, 0.1 + 0.2, 1e-7, 1e22, float("-inf")]),
+         ["0.79", "8", "0.30000000000000004", "0.0000001", "10000000000000000000000", "-inf"]),
+        ("numeric", pa.array([0.1], pa.float32()), ["0.1"]),
+        ("numeric", pa.array([Decimal("8.50"), Decimal("-0.0000001")]), ["8.5000000", "-0.0000001"]),
+        ("timestamp", pa.array([datetime(2020, 1, 1, 1, 2, 3)], pa.timestamp("us")), ["2020-01-01 01:02:03"]),
+        ("timestamp", pa.array([datetime(2020, 1, 1), datetime(1, 1, 1), datetime(9999, 12, 31)], pa.timestamp("ms")),
+         ["2020-01-01 00:00:00", "0001-01-01 00:00:00", "9999-12-31 00:00:00"]),
+        ("timestamp", pa.array([datetime(2020, 1, 1, microsecond=5)] * 2, pa.timestamp("ns")),
+         ["2020-01-01 00:00:00.000005000"] * 2),
+        ("timestamp", pa.array([datetime(2020, 1, 1), datetime(2020, 1, 1, microsecond=5)]),
+         ["2020-01-01 00:00:00", "2020-01-01 00:00:00.000005"]),
+        ("timestamp", pa.array([datetime(2020, 7, 1, tzinfo=timezone.utc)]), ["2020-07-01 00:00:00"]),
+        ("timestamp", pa.array([date(2020, 7, 1)]), ["2020-07-01 00:00:00"]),
+        ("timestamp", pa.array(["2020-07-01 00:00:00"]), ["2020-07-01 00:00:00"]),
+        ("text", pa.array(["N", None, "", 'a "b", c', "a\rb", "Zoë"]), ["N", "", "", 'a "b", c', "a\rb", "Zoë"]),
+        ("text", pa.array(["N", None], pa.large_string()), ["N", ""]),
+        ("text", pa.array(["N", None, "N"]).dictionary_encode(), ["N", "", "N"]),
+        ("text", pa.array([b"N", b"\xff"], pa.binary()), ["N", "\x1f\\xff"]),
+        ("text", pa.array([1.0, 2.5, None]), ["1", "2.5", ""]),
+        ("text", pa.array(["a\nb"]), ["\x1fa\\nb"]),
+        ("text", pa.array([True, None]), ["\x1fbool: True", ""]),
+        ("text", pa.array([datetime(2020, 1, 1)]), ["\x1f2020-01-01 00:00:00"]),
+        ("numeric", pa.array([[1], None], pa.list_(pa.int64())), ["\x1flist<element: int64>: [1]", ""]),
+    ],
+)  # fmt: skip
+def test_a_value_is_written_as_its_columns_type_has_it(
+    tmp_path: Path, kind: str, values: pa.Array, texts: list[str]
+) -> None:
+    path = write(tmp_path, {"a": values, "b": pa.array(["x"] * len(values))})
+
+    assert read(path, [column(kind)]) == [["a", "b"], *([text, "x"] for text in texts)]
+    assert read(write(tmp_path, {"a": values}), [column(kind)])[1:] == [[text] for text in texts]
+
+
+def test_days_that_no_warehouse_has_are_written_so_that_they_cannot_be_read(tmp_path: Path) -> None:
+    days = [timedelta(days=-719529) // timedelta(seconds=1), 253402300800, 10**13]
+    path = write(tmp_path, {"a": pa.array(days, pa.int64()).cast(pa.timestamp("s")).cast(pa.timestamp("ms"))})
+
+    assert all(row[0].startswith("0000") or len(row[0]) != 19 for row in read(path, [column("timestamp")])[1:])
+
+
+def test_a_time_in_a_zone_is_its_wall_clock_time(tmp_path: Path) -> None:
+    values = pa.array([datetime(2020, 7, 1, 4, tzinfo=timezone.utc)], pa.timestamp("us", "America/New_York"))
+
+    assert read(write(tmp_path, {"a": values}), [column("timestamp")])[1:] == [["2020-07-01 00:00:00"]]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd", "snappy", "none"])
+@pytest.mark.parametrize("rows_of_a_group", [100, 20_000, 50_000])
+def test_row_groups_and_compression_change_nothing(tmp_path: Path, codec: str, rows_of_a_group: int) -> None:
+    values = pa.array([number % 977 / 4 if number % 5 else None for number in range(30_000)])
+    path = write(tmp_path, {"a": values, "B": values}, compression=codec, row_group_size=rows_of_a_group)
+
+    contents = ParquetFile().check(path)
+    rows = read(path, [column("numeric"), column("numeric", "b")])
+
+    assert rows[:3] == [["a", "B"], ["", ""], ["0.25", "0.25"]]
+    assert len(rows) == 30_001
+    assert contents.unpacked == sum(map(len, ParquetFile().blocks(path, Layout((column("numeric"),)))))
+
+
+def test_a_name_that_no_header_has_is_escaped(tmp_path: Path) -> None:
+    path = write(tmp_path, {'a,"b"': [1], "c\nd": [2]})
+
+    assert read(path, []) == [['a,"b"', "'c\\nd'"], ["1", "2"]]
+
+
+def damaged(path: Path, change: str) -> None:
+    body = bytearray(path.read_bytes())
+    if change == "cut off":
+        del body[len(body) // 2 :]
+    elif change == "a footer of nonsense":
+        body[-40:-8] = b"\xff" * 32
+    elif change == "pages of nonsense":
+        body[4:-1000] = b"\xff" * (len(body) - 1004)
+    elif change == "empty":
+        body.clear()
+    elif change == "encrypted":
+        body[-4:] = b"PARE"
+    else:
+        body = bytearray(b"VendorID,a\n1,2\n")
+    path.write_bytes(bytes(body))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("cut off", r"a Parquet file that breaks off after \d+ bytes, before its footer"),
+        ("a footer of nonsense", "a damaged Parquet file"),
+        ("pages of nonsense", "a damaged Parquet file"),
+        ("empty", "an empty body"),
+        ("encrypted", "an encrypted Parquet file"),
+        ("CSV", "plain text"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change: str, found: str) -> None:
+    path = write(tmp_path, {"a": list(range(3000)), "b": [f"text {number}" for number in range(3000)]})
+    damaged(path, change)
+
+    with pytest.raises(FileFaultError, match=found):
+        ParquetFile().check(path)
+
+
+def test_a_real_truncated_file_is_named(tlc: Path) -> None:
+    with pytest.raises(FileFaultError, match="breaks off after") as caught:
+        ParquetFile().check(tlc / "broken" / "green_tripdata_2025-02.truncated.parquet")
+    assert caught.value.truncated
+
+
+@pytest.mark.parametrize("options", [{"plaintext_footer": True}, {"plaintext_footer": False}], ids=str)
+def test_a_file_that_says_it_is_encrypted_is_refused(tmp_path: Path, options: dict[str, bool]) -> None:
+    kms = pytest.importorskip("pyarrow.parquet.encryption")
+
+    class Client(kms.KmsClient):  # type: ignore[misc]
+        def wrap_key(self, key_bytes: bytes, _: str) -> bytes:
+            return key_bytes.hex().encode()
+
+        def unwrap_key(self, wrapped_key: bytes, _: str) -> bytes:
+            return bytes.fromhex(wrapped_key.decode())
+
+    factory = kms.CryptoFactory(lambda _: Client())
+    config = kms.EncryptionConfiguration(footer_key="key", column_keys={"key": ["a"]}, **options)
+    table = pa.table({"a": [1, 2]})
+    path = tmp_path / "month.parquet"
+    properties = factory.file_encryption_properties(kms.KmsConnectionConfig(), config)
+    with pq.ParquetWriter(path, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+
+    with pytest.raises(FileFaultError, match=r"encrypted|decrypt"):
+        ParquetFile().check(path)
+
+
+def test_a_reader_that_crashes_leaves_the_task_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash = tmp_path / "python"
+    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crash.chmod(0o755)
+    monkeypatch.setattr(parquet_file.sys, "executable", str(crash))
+
+    with pytest.raises(FileFaultError, match="its reader ended with SIGSEGV"):
+        ParquetFile().check(write(tmp_path, {"a": [1]}))
+
+
+def test_arrow_is_imported_only_when_a_file_is_read() -> None:
+    code = "import sys, taxiway.files.formats; print('pyarrow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
+
+
+def test_a_file_that_unpacks_to_too_much_is_not_read_on(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": ["the same text"] * 100_000, "b": ["again"] * 100_000})
+
+    with pytest.raises(UnpackedSizeError):
+        ParquetFile().check(path, limit=1_000_000)
+    yielded = list[bytes]()
+    with pytest.raises(UnpackedSizeError):
+        yielded.extend(ParquetFile().blocks(path, Layout((column("text"),)), limit=1_000_000))
+    assert sum(map(len, yielded)) <= 1_000_000
