@@ -39,6 +39,7 @@ class Request:
     path: str
     query: dict[str, str]
     body: dict[str, Any]
+    if_match: str | None = None
 
 
 class Api:
@@ -125,8 +126,11 @@ class Api:
             return self._catalog.show(self._catalog.table(TableName(project, dataset, table)))
 
     def _patch_table(self, request: Request, project: str, dataset: str, table: str) -> dict[str, Any]:
+        name = TableName(project, dataset, table)
         with self._catalog.lock:
-            return self._catalog.show(self._catalog.patch(TableName(project, dataset, table), request.body))
+            if request.if_match not in (None, self._catalog.show(self._catalog.table(name))["etag"]):
+                raise BigQueryError("conditionNotMet", "Precondition check failed.")
+            return self._catalog.show(self._catalog.patch(name, request.body))
 
     def _delete_table(self, _: Request, project: str, dataset: str, table: str) -> None:
         with self._catalog.lock:

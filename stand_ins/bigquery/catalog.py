@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -298,11 +299,12 @@ class Catalog:
 
     def show(self, table: Table) -> dict[str, Any]:
         """The table as the API shows it."""
+        etag = {"etag": hashlib.md5(f"{table.storage} {table.resource}".encode(), usedforsecurity=False).hexdigest()}
         if table.is_view:
-            return {**table.resource, "etag": table.storage}
+            return {**table.resource, **etag}
         with self.lock:
             rows, size = self.measure(table, list(table.columns))
-        return {**table.resource, "numRows": str(rows), "numBytes": str(size), "etag": f"{table.storage}-{rows}"}
+        return {**table.resource, "numRows": str(rows), "numBytes": str(size), **etag}
 
     def measure(self, table: Table, columns: list[str], where: str = "TRUE", values: Any = None) -> tuple[int, int]:
         """Rows, and the bytes of some columns of them, as BigQuery counts these.

@@ -19,6 +19,7 @@ CODES = {
     "billingNotEnabled": 403,
     "notFound": 404,
     "duplicate": 409,
+    "conditionNotMet": 412,
     "requestTooLarge": 413,
     "stopped": 499,
     "internalError": 500,

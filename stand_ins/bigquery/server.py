@@ -162,7 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
             if len(content) > _MOST_BYTES:
                 message = f"Request payload size exceeds the limit: {_MOST_BYTES} bytes."
                 raise BigQueryError("requestTooLarge", message)
-            answer = self.server.api.answer(Request(self.command, urllib.parse.unquote(split.path), query, body or {}))
+            path = urllib.parse.unquote(split.path)
+            asked = Request(self.command, path, query, body or {}, self.headers.get("If-Match"))
+            answer = self.server.api.answer(asked)
             status, made = (204, None) if answer is None else (200, answer)
         except BigQueryError as error:
             status, made = error.code, error.body()

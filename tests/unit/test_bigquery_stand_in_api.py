@@ -20,6 +20,7 @@ from google.api_core.exceptions import (
     GoogleAPICallError,
     MethodNotImplemented,
     NotFound,
+    PreconditionFailed,
     ServiceUnavailable,
 )
 from google.auth.credentials import AnonymousCredentials
@@ -69,6 +70,14 @@ def test_tables(client: real.Client) -> None:
     assert (table.time_partitioning.field, table.clustering_fields, table.num_rows) == ("day", ["a"], 0)
     table.description = "x"
     assert client.update_table(table, ["description"]).description == "x"
+    with pytest.raises(PreconditionFailed):
+        client.update_table(table, ["description"])
+    table = client.get_table("d.t")
+    run(client, "INSERT INTO d.t VALUES (1, '2020-01-01')")
+    table.description = "of rows that have changed"
+    with pytest.raises(PreconditionFailed):
+        client.update_table(table, ["description"])
+    table = client.get_table("d.t")
     table.schema = [*table.schema, real.SchemaField("b", "INT64")]
     with pytest.raises(MethodNotImplemented, match="columns"):
         client.update_table(table, ["schema"])
