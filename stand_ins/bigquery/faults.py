@@ -92,7 +92,7 @@ class Faults:
     def answer(self, kind: str, *, method: str = "GET", path_containing: str = "/jobs/", times: int = 1) -> None:
         """Let an answer go wrong, after the request was carried out.
 
-        :param kind: ``503``, ``500``, ``429``, ``403``, ``401`` or ``404`` (that HTTP code), or ``drop``: the
+        :param kind: ``503``, ``500``, ``429``, ``412``, ``403``, ``401`` or ``404`` (that HTTP code), or ``drop``: the
             connection is closed with no answer
         :param method: of the requests that it concerns
         :param path_containing: part of their path

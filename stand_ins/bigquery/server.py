@@ -64,16 +64,20 @@ class StandIn:
             self._answered.append((request, status))
             self._answering.notify_all()
 
-    def wait_until_answered(self, status: int, *, path_ending: str, timeout: float = 30) -> RecordedRequest:
+    def wait_until_answered(
+        self, status: int, *, path_ending: str, user_agent: str = "", timeout: float = 30
+    ) -> RecordedRequest:
         """Wait until a request was answered with a status.
 
         :param path_ending: how its path ends
+        :param user_agent: part of what its client calls itself
         :return: the first such request
         """
 
         def found() -> RecordedRequest | None:
             each = (request for request, code in self._answered if code == status)
-            return next((request for request in each if request.path.endswith(path_ending)), None)
+            ended = (request for request in each if request.path.endswith(path_ending))
+            return next((request for request in ended if user_agent in request.user_agent), None)
 
         with self._answering:
             if not self._answering.wait_for(found, timeout):
@@ -181,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         elif fault is not None:
             reasons = {"503": "backendError", "500": "internalError", "404": "notFound", "403": "accessDenied"}
+            reasons["412"] = "conditionNotMet"
             reason = reasons.get(fault, "rateLimitExceeded")
             body = BigQueryError(reason, f"{reason}: made to fail by the test").body()
             body["error"]["code"] = int(fault)

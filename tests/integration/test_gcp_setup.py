@@ -15,6 +15,7 @@ import pytest
 from stand_ins.bigquery import StandIn
 from taxiway.errors import MainTableError, SettingError, TransientWarehouseError
 from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.ledger import create_ledger
 from taxiway.warehouses.bigquery.main_table import ensure_main_table
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from tests.cloud_loading import SETTINGS, Cloud
@@ -191,6 +192,7 @@ def test_a_dataset_that_deletes_its_tables_is_refused(limit: str, bigquery: Stan
     with pytest.raises(SettingError, match=rf"has a {limit} of 60 days.*bq update --{limit}=0 taxi-project:taxi,"):
         Provisioner(SETTINGS, "create_dataset").ensure_dataset(cloud.bigquery)
 
+    create_ledger(cloud.jobs())
     for made in (", created just now, ", " "):
         with pytest.raises(MainTableError, match=f"green_tripdata{made}(is deleted at|loses its months 60 days)"):
             ensure_main_table(cloud.jobs(), cloud.tables(green, "2019-01"))

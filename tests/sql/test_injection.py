@@ -14,6 +14,7 @@ from stand_ins.cloud_storage import CloudStorage
 from taxiway.paths import SQL_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.ledger import create_ledger
 from taxiway.warehouses.bigquery.main_table import ensure_main_table as ensure_bigquery_table
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.postgres.main_table import ensure_tables
@@ -200,6 +201,7 @@ def test_texts_of_a_source_are_descriptions_in_bigquery_as_they_stand(text: str,
     described = replace(GREEN.columns[0], description=text)
     source = replace(GREEN, title=text, columns=(described, *GREEN.columns[1:]))
 
+    create_ledger(cloud.jobs())
     ensure_bigquery_table(cloud.jobs(), cloud.tables(source, "2019-01"))
 
     table = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.{source.main_table}")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.client_info import ClientInfo
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery import Client
 
 from stand_ins.bigquery import StandIn
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery.ledger import create_ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
@@ -87,7 +92,7 @@ def test_every_row_and_id_stays_and_the_same_file_is_unchanged(
 
 
 @pytest.mark.parametrize(
-    "containing", ["DATE '2020-02-01' AND ENDS_WITH", "@destination AND ENDS_WITH"], ids=["a month", "the ledger"]
+    "containing", ["DATE '2020-02-01' AND ENDS_WITH", "@destination AND ENDS_WITH"], ids=["a month", "the look"]
 )
 def test_what_is_cut_off_goes_on_at_the_next_try(
     containing: str, earlier: Cloud, samples: Samples, green: Source, bigquery: StandIn
@@ -101,6 +106,125 @@ def test_what_is_cut_off_goes_on_at_the_next_try(
 
     assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
     assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
+
+
+def rename_job(cloud: Cloud, month: str, number: int = 1) -> str:
+    """Return the id of the job that renames a month's file."""
+    created = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.green_tripdata").created
+    milliseconds = int(created.timestamp() * 1000)
+    return f"taxiway_rename_{cloud.settings.dataset}_green_{month.replace('-', '_')}_{milliseconds}_{number}"
+
+
+def renames(bigquery: StandIn, month: str) -> list[str]:
+    """Return the ids of the jobs that were started to rename a month's file."""
+    bodies = [each.body or {} for each in bigquery.requests if each.method == "POST" and each.path.endswith("/jobs")]
+    wanted = f"source_month = DATE '{month}-01' AND ENDS_WITH"
+    return [each["jobReference"]["jobId"] for each in bodies if wanted in str(each["configuration"])]
+
+
+def test_a_month_whose_ledger_was_not_reached_is_renamed_again(
+    earlier: Cloud, samples: Samples, green: Source, bigquery: StandIn
+) -> None:
+    """The job ends between its two statements."""
+    before, failures = rows(earlier, green), list[BaseException]()
+    held = bigquery.faults.hold_next_job("DATE '2020-01-01' AND ENDS_WITH", after=1)
+    thread = fetching(earlier, green, MONTHS[0], samples, failures)
+    held.wait_until_running()
+    earlier.bigquery.cancel_job(rename_job(earlier, MONTHS[0]), location=earlier.settings.location)
+    thread.join(timeout=120)
+
+    assert [type(failure) for failure in failures] == [TransientWarehouseError]
+    assert [name for name, _ in names(earlier)] == ["green_tripdata_2020-01.csv", "green_tripdata_2020-02.csv.gz"]
+    assert [name for name, _ in names(earlier, "load_events") if name.endswith(".gz")] == [
+        f"{name}.gz" for name, _ in unpacked(green, ROWS)
+    ]
+
+    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+    assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
+    assert [name for name, _ in names(earlier, "load_events") if name.endswith(".gz")] == []
+
+
+def fetching(
+    cloud: Cloud, source: Source, month: str, samples: Samples, failures: list[BaseException]
+) -> threading.Thread:
+    """Begin a load of a month; note what it fails with."""
+
+    def fetch() -> None:
+        try:
+            tables = cloud.tables(source, month, f"again__{month}")
+            assert cloud.fetch(tables, samples(month)).nothing_to_do is not None
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    return thread
+
+
+def test_a_second_load_waits_for_the_first_ones_job(
+    earlier: Cloud, samples: Samples, green: Source, bigquery: StandIn
+) -> None:
+    create_ledger(earlier.jobs())
+    before, failures = rows(earlier, green), list[BaseException]()
+    client = earlier.bigquery
+    second = Client(
+        project=client.project,
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        location=client.location,
+        client_info=ClientInfo(user_agent="second-load"),
+    )
+    held = bigquery.faults.hold_next_job(f"DATE '{MONTHS[0]}-01' AND ENDS_WITH")
+    threads = [fetching(earlier, green, MONTHS[0], samples, failures)]
+    held.wait_until_running()
+    threads.append(fetching(replace(earlier, bigquery=second), green, MONTHS[1], samples, failures))
+    job = rename_job(earlier, MONTHS[0])
+    bigquery.wait_until_answered(200, path_ending=f"/jobs/{job}", user_agent="second-load", timeout=120)
+    held.release()
+    for thread in threads:
+        thread.join(timeout=120)
+
+    assert failures == []
+    assert renames(bigquery, MONTHS[0]) == [job]
+    assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
+    assert names(earlier, "loads") == unpacked(green, 2)
+    assert labels(earlier) == {"team": "x", "taxiway_filename": "unpacked"}
+
+
+def test_no_statement_reads_more_than_one_month(
+    earlier: Cloud, samples: Samples, green: Source, bigquery: StandIn
+) -> None:
+    """So the limit of what a query may bill doesn't have to suffice for the whole table."""
+    bigquery.forget_requests()
+    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+
+    queries = [str((each.body or {}).get("configuration")) for each in bigquery.requests if each.method == "POST"]
+    reading = [each for each in queries if f"{earlier.settings.dataset_name}.green_tripdata`" in each]
+    # Two months are renamed, and one is compared with the ledger.
+    assert len(reading) == 3
+    assert [each for each in reading if "source_month = " not in each] == []
+
+
+def test_the_ledger_of_a_table_that_is_gone_is_renamed_when_it_is_made_again(
+    earlier: Cloud, samples: Samples, green: Source
+) -> None:
+    earlier.query("DROP TABLE `$taxi.green_tripdata`")
+
+    assert earlier.load(green, MONTHS[0], samples(MONTHS[0]), "again") == Counts(ROWS, 0, 0)
+
+    assert names(earlier) == unpacked(green, ROWS)[:1]
+    assert names(earlier, "loads") == [
+        (name, count) for (name, _), count in zip(unpacked(green, 0), (2, 1), strict=True)
+    ]
+
+
+def test_labels_are_written_again_if_somebody_has_changed_the_table_meanwhile(
+    earlier: Cloud, samples: Samples, green: Source, bigquery: StandIn
+) -> None:
+    bigquery.faults.answer("412", method="PATCH", path_containing="/tables/green_tripdata")
+
+    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+
+    assert labels(earlier) == {"team": "x", "taxiway_filename": "unpacked"}
 
 
 def test_a_corrected_file_and_a_new_month_load_on_what_was_brought_over(

@@ -188,12 +188,21 @@ class Jobs:
     def add_labels(self, table: str, labels: Mapping[str, str]) -> None:
         """Add labels to a table.
 
+        BigQuery refuses a description that was read before somebody else changed the table: it is read again.
+
         :param table: its name with project and dataset
         """
-        # Read again: BigQuery refuses a description that was read before a statement changed the table.
-        found = self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
-        found.labels = {**found.labels, **labels}
-        self.client.update_table(found, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
+        from google.api_core.exceptions import PreconditionFailed
+
+        for is_last in (False, False, True):
+            found = self.client.get_table(table, retry=self._retry, timeout=REQUEST_SECONDS)
+            found.labels = {**found.labels, **labels}
+            try:
+                self.client.update_table(found, ["labels"], retry=self._retry, timeout=REQUEST_SECONDS)
+                return
+            except PreconditionFailed:
+                if is_last:
+                    raise
 
     @property
     def _retry(self) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 from taxiway.errors import MainTableError, TransientWarehouseError
@@ -10,7 +12,7 @@ from taxiway.loads.publication import are_new
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.sources.source_file import ADDED_COLUMNS, MONTH_COLUMN
-from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.jobs import Jobs, first_usable_job
 from taxiway.warehouses.bigquery.ledger import DESTINATION
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -41,6 +43,9 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
     found = jobs.find_table(tables.main_table)
     created = found is None
     if found is None:
+        # Before the table is there: a try that is cut off does it again.
+        if _earlier_month(jobs, tables) is not None:
+            jobs.run(statement("rename_files", _key(tables), dataset=tables.dataset))
         jobs.run(
             statement(
                 "create_main_table",
@@ -81,10 +86,10 @@ def bring_over(jobs: Jobs, tables: CloudTables) -> None:
     if found is None or found.labels.get(FILENAME_LABEL) == UNPACKED or not _has_earlier_columns(found):
         return
     log.info("%s: %s is an earlier version's: its rows get the names of unpacked files", tables.where, found.table_id)
-    _rename_files(jobs, tables)
+    _rename_files(jobs, tables, found)
     jobs.add_labels(tables.main_table, {FILENAME_LABEL: UNPACKED})
     # A run of the earlier version may have published meanwhile.
-    _rename_files(jobs, tables)
+    _rename_files(jobs, tables, found)
 
 
 def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
@@ -99,8 +104,7 @@ def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
     gained = [column for column in source.columns if column.name not in held]
     if not gained or not _has_earlier_columns(found):
         return found
-    values = {"source": source.name, "destination": DESTINATION}
-    rows = jobs.run(statement("find_published_months", values, dataset=tables.dataset))
+    rows = jobs.run(statement("find_published_months", _key(tables), dataset=tables.dataset))
     published = ((Month.of(row["month"]), row["layout"]) for row in rows)
     if not are_new(source, {column.name for column in gained}, published):
         return found
@@ -110,13 +114,29 @@ def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
     return jobs.find_table(tables.main_table)
 
 
-def _rename_files(jobs: Jobs, tables: CloudTables) -> None:
-    for row in jobs.run(statement("find_earlier_names", main_table=tables.main_table)):
-        month = row["source_month"].isoformat()
-        jobs.run(statement("rename_file", main_table=tables.main_table, month=month))
+def _rename_files(jobs: Jobs, tables: CloudTables, table: bigquery.Table) -> None:
+    """Rename month by month, as the ledger has them. A month that another load is renaming is waited for.
+
+    :param table: the main table's description
+    """
+    names = {"main_table": tables.main_table, "dataset": tables.dataset}
+    created = int(table.created.timestamp() * 1000)
+    while (month := _earlier_month(jobs, tables)) is not None:
+        renaming = statement("rename_file", _key(tables), **names, month=month.isoformat())
+        name = f"taxiway_rename_{tables.settings.dataset}_{tables.source.name}_{month:%Y_%m}_{created}"
+        job = first_usable_job(jobs, partial(jobs.start_query, renaming), name, lambda _: False)
+        jobs.require_success(jobs.wait(job))
         log.info("%s: %s: the rows of %s have it", tables.where, tables.main_table, month)
-    values = {"source": tables.source.name, "destination": DESTINATION}
-    jobs.run(statement("rename_files", values, dataset=tables.dataset))
+
+
+def _earlier_month(jobs: Jobs, tables: CloudTables) -> date | None:
+    """Return the first month for which the ledger has the downloaded file's name; None if there is none."""
+    found: date | None = jobs.run(statement("find_earlier_names", _key(tables), dataset=tables.dataset))[0]["month"]
+    return found
+
+
+def _key(tables: CloudTables) -> dict[str, str]:
+    return {"source": tables.source.name, "destination": DESTINATION}
 
 
 def _has_earlier_columns(table: bigquery.Table) -> bool:
