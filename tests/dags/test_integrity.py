@@ -107,7 +107,7 @@ def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
 def test_schedules_are_the_sources(dag: Any, source: Source) -> None:
     assert dag.schedule == source.schedule
     assert dag.catchup is not source.stands_alone
-    assert dag.start_date.date() == source.first_month.first_day
+    assert dag.start_date.astimezone(source.zone).date() == source.first_month.first_day
     assert {"green": "0 9 1 * *", "yellow": "0 20 1 * *"}.get(source.name, source.schedule) == source.schedule
 
 
