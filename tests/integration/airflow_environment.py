@@ -256,8 +256,8 @@ class AirflowEnvironment:
             "AIRFLOW__API__PORT": str(port),
             BASE_URL: f"http://127.0.0.1:{port}",
             "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            # No DAG file changes while services run: each is read once.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
             "AIRFLOW__TRIGGERER__CAPACITY": "10",
             # Postgres gives every connection a process: pools of idle ones slow a small machine down.
