@@ -9,6 +9,7 @@ import select
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,14 +20,27 @@ from tests.integration.airflow_environment import AIRFLOW, AirflowEnvironment, s
 DAGS = Path(__file__).with_name("backfill_dags")
 
 
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
+@contextmanager
+def new_airflow(tmp_path_factory: pytest.TempPathFactory, *, own_api: bool) -> Iterator[AirflowEnvironment]:
     home = tmp_path_factory.mktemp("command") / "home"
-    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=True)
+    environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=own_api)
     try:
         yield environment
     finally:
         environment.close()
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
+    with new_airflow(tmp_path_factory, own_api=False) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
+    """Nothing of Airflow runs: the command starts all that it needs."""
+    with new_airflow(tmp_path_factory, own_api=True) as environment:
+        yield environment
 
 
 def backfill(
@@ -61,19 +75,19 @@ def months(*numbers: int) -> list[str]:
 YEAR = months(*range(1, 13))
 
 
-def test_a_year_of_a_new_dag(airflow: AirflowEnvironment) -> None:
+def test_a_year_of_a_new_dag(alone: AirflowEnvironment) -> None:
     """The DAG is in nobody's database yet, nothing of Airflow runs, and the command is typed as it always was."""
-    assert airflow.query("SELECT 1 FROM dag") == []
+    assert alone.query("SELECT 1 FROM dag") == []
 
-    first = backfill(airflow, "trivial", "2019-01-01", "2019-12-31")
+    first = backfill(alone, "trivial", "2019-01-01", "2019-12-31")
 
     assert first.returncode == 0, first.stdout + first.stderr
-    assert runs(airflow, "trivial") == dict.fromkeys(YEAR, "success")
-    assert airflow.query("SELECT DISTINCT dag_id FROM dag_run") == [("trivial",)]
-    assert is_paused(airflow, "trivial")
-    assert 2 <= most_at_once(airflow, "trivial") <= 4
-    assert airflow.query("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
-    assert airflow.query("SELECT DISTINCT state FROM job WHERE job_type = 'BackfillJob'") == [("success",)]
+    assert runs(alone, "trivial") == dict.fromkeys(YEAR, "success")
+    assert alone.query("SELECT DISTINCT dag_id FROM dag_run") == [("trivial",)]
+    assert is_paused(alone, "trivial")
+    assert 2 <= most_at_once(alone, "trivial") <= 4
+    assert alone.query("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+    assert alone.query("SELECT DISTINCT state FROM job WHERE job_type = 'BackfillJob'") == [("success",)]
     # One line for each change of a month, in plain text, and nothing of Airflow's own messages.
     assert re.search(r"[\x00-\x09\x0b-\x1f]", first.stdout) is None
     lines = first.stdout.splitlines()
@@ -87,11 +101,11 @@ def test_a_year_of_a_new_dag(airflow: AirflowEnvironment) -> None:
     assert len(lines) == 2 + 2 * 12
     assert [line for line in lines if "succeeded after" in line][-1].startswith("[12/12]")
     # What tasks and Airflow had to say is kept.
-    logs = airflow.home / "logs"
+    logs = alone.home / "logs"
     assert len(list(logs.glob("dag_id=trivial/run_id=*/task_id=*/attempt=1.log"))) == 24
     assert "Workload finished" in "".join(log.read_text() for log in (logs / "dags_backfill").iterdir())
 
-    second = backfill(airflow, "trivial", "2019-01-01", "2019-12-31")
+    second = backfill(alone, "trivial", "2019-01-01", "2019-12-31")
 
     assert second.returncode == 0, second.stdout + second.stderr
     assert second.stdout.count("already succeeded") == 1 + 12
@@ -99,8 +113,8 @@ def test_a_year_of_a_new_dag(airflow: AirflowEnvironment) -> None:
     assert (
         "Runs that succeeded earlier were not checked. To run all of them again: airflow dags backfill" in second.stdout
     )
-    assert runs(airflow, "trivial") == dict.fromkeys(YEAR, "success")
-    assert airflow.query("SELECT max(try_number) FROM task_instance WHERE dag_id = 'trivial'") == [(1,)]
+    assert runs(alone, "trivial") == dict.fromkeys(YEAR, "success")
+    assert alone.query("SELECT max(try_number) FROM task_instance WHERE dag_id = 'trivial'") == [(1,)]
 
 
 def test_the_latest_month_first_one_at_a_time_on_a_dag_that_is_not_paused(airflow: AirflowEnvironment) -> None:
@@ -227,16 +241,16 @@ def test_a_task_that_is_tried_again(airflow: AirflowEnvironment) -> None:
     ) == [(2, "success")]
 
 
-def test_a_task_that_waits_for_a_trigger(airflow: AirflowEnvironment) -> None:
-    done = backfill(airflow, "deferring", "2019-01-01", "2019-01-31")
+def test_a_task_that_waits_for_a_trigger(alone: AirflowEnvironment) -> None:
+    done = backfill(alone, "deferring", "2019-01-01", "2019-01-31")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert runs(airflow, "deferring") == {"2019-01": "success"}
+    assert runs(alone, "deferring") == {"2019-01": "success"}
     # The triggerer that was started for it has ended in good order.
-    assert airflow.query("SELECT state FROM job WHERE job_type = 'TriggererJob'") == [("success",)]
+    assert alone.query("SELECT state FROM job WHERE job_type = 'TriggererJob'") == [("success",)]
 
 
-def test_another_server_at_airflows_address_is_not_taken_for_its_api(airflow: AirflowEnvironment) -> None:
+def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: AirflowEnvironment) -> None:
     asked: list[str] = []
 
     class Impostor(BaseHTTPRequestHandler):
@@ -253,7 +267,7 @@ def test_another_server_at_airflows_address_is_not_taken_for_its_api(airflow: Ai
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         address = f"http://127.0.0.1:{server.server_port}"
-        done = backfill(airflow, "trivial", "2020-05-01", "2020-05-31", AIRFLOW__API__BASE_URL=address)
+        done = backfill(alone, "trivial", "2020-05-01", "2020-05-31", AIRFLOW__API__BASE_URL=address)
     finally:
         server.shutdown()
         server.server_close()
