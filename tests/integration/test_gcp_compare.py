@@ -24,6 +24,7 @@ from stand_ins.cloud_storage import CloudStorage
 from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.published_months import Recorded
+from taxiway.loads.row_identity import digest
 from taxiway.orchestration.assets import announce, announced, bigquery_asset, postgres_asset
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.months import Month
@@ -35,7 +36,7 @@ from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import Connect
 from tests.integration.airflow_environment import free_port
-from tests.loading import lines_of, load
+from tests.loading import ids, lines_of, load, specified_ids
 
 ROWS = 30
 MONTHS = ("2019-01", "2019-02")
@@ -188,6 +189,24 @@ def test_months_that_reach_one_warehouse_after_the_other_are_each_compared_once(
         both.compare(*into_postgres)
     every_other = {"green 2019-02": corrected}, {"2019-02"}
     assert both.compare((postgres_asset(both.source), {"source": "green"})) == every_other
+
+
+def test_the_real_heads_of_2019_are_the_same_in_both(both: Both, tlc: Path, green: Source, yellow: Source) -> None:
+    """Their golden ids, where there are any, else those of the specification."""
+    golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}
+    expected = {}
+    for source in (green, yellow):
+        for month in (Month(2019, number) for number in range(1, 13)):
+            name = f"heads/{source.file_path(month)}"
+            path = tlc / name
+            known = golden[name]["digest"] if name in golden else digest(specified_ids(source, path))
+            load(both.postgres, source, str(month), path)
+            assert digest(ids(both.postgres, source, path.name)) == known
+            both.cloud.load(source, str(month), path)
+            assert digest(both.cloud.ids(source, str(month))) == known
+            expected[f"{source.name} {month}"] = 100
+
+    assert both.compare()[0] == expected
 
 
 def test_months_that_are_empty_in_both_are_a_difference_to_what_was_published(both: Both) -> None:

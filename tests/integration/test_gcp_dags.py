@@ -65,18 +65,20 @@ def key_line(bigquery: StandIn) -> str:
 
 
 def real_months(tlc: Path, folder: Path, sources: list[Source]) -> list[Expected]:
-    """Lay a mirror out: a whole month of green taxis and the heads of every month of 2019, with their golden ids."""
+    """Lay a mirror out: a whole month of green taxis and the head of one month of each source, with golden ids.
+
+    ``test_gcp_compare.py`` loads the heads of the other months of 2019.
+    """
     golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}
     files = [("months", sources[0], Month(2020, 4))]
-    files += [("heads", source, Month(2019, number)) for source in sources for number in range(1, 13)]
+    files += [("heads", source, Month(2019, 2)) for source in sources]
     found = []
     for kind, source, month in files:
         name = f"{kind}/{source.file_path(month)}"
         path = folder / source.file_path(month)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tlc / name, path)
-        known = golden.get(name) or {"rows": 100, "digest": specified(source, path)}
-        found.append(Expected(source, month, path, known["rows"], known["digest"]))
+        found.append(Expected(source, month, path, golden[name]["rows"], golden[name]["digest"]))
     return found
 
 
