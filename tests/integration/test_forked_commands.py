@@ -1,0 +1,83 @@
+"""A forked command is like one that was started: its arguments, environment, folder, output and end are its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from taxiway.paths import ROOT
+from tests.integration.forked_commands import CommandServer
+
+PROGRAM = """
+import atexit, json, os, pathlib, random, sys, time
+atexit.register(print, "the end", flush=True)
+if sys.argv[1:] == ["wait"]:
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+own = [name for name in sys.modules if name.split(".")[0] in ("airflow", "taxiway", "taxiway_local")]
+names = ["TZ", "AIRFLOW_HOME", "FROM_ENV_FILE"]
+print(json.dumps([
+    sys.argv, sys.orig_argv, sys.path[0], sorted(own), {name: os.environ.get(name) for name in names},
+    str(pathlib.Path.cwd()), time.strftime("%H", time.localtime(0)), sys.stdin.read(), len(os.listdir("/proc/self/fd")),
+]))
+print("not well", file=sys.stderr)
+sys.exit(3)
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bin") / "airflow"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandServer]:
+    server = CommandServer(program, tmp_path_factory.mktemp("empty"))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def test_it_is_like_a_command_that_was_started(server: CommandServer, program: Path, tmp_path: Path) -> None:
+    (tmp_path / "plugins").symlink_to(ROOT / "plugins")
+    (tmp_path / ".env").write_text("FROM_ENV_FILE=read\n")
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "TZ": "Asia/Tokyo"}
+    arguments = ["dags", "backfill", "a b"]
+    started = subprocess.run(
+        [sys.executable, program, *arguments],
+        env=environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 3, started.stderr
+
+    forked = server.run(arguments, environment, tmp_path, 60)
+
+    assert (forked.returncode, forked.stdout, forked.stderr) == (3, started.stdout, started.stderr)
+    told, end = forked.stdout.splitlines()
+    assert end == "the end"
+    argv, _, _, own, variables, folder, hour, _, _ = json.loads(told)
+    assert argv == [str(program), *arguments]
+    assert not [name for name in own if name.startswith("airflow")], "a command imports Airflow by its own settings"
+    assert variables == {"TZ": "Asia/Tokyo", "AIRFLOW_HOME": str(tmp_path), "FROM_ENV_FILE": "read"}
+    assert (folder, hour) == (str(tmp_path), "09")
+
+
+def test_one_that_takes_too_long_is_killed(server: CommandServer, tmp_path: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired) as raised:
+        server.run(["wait"], os.environ, tmp_path, 5)
+    assert raised.value.output, "it had begun"
+    assert not psutil.pid_exists(int(raised.value.output))
