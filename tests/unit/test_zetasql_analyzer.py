@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins.zetasql_analyzer import Analysis, SqlError, analyze, evaluate
+from stand_ins.zetasql_analyzer import Analysis, SqlError, _analyze, analyze, evaluate
 
 TABLES = {
     "p-1.d.t": {"n": "INT64", "m": "NUMERIC", "at": "DATETIME", "s": "STRING", "day": "DATE", "w": "ARRAY<STRING>"}
@@ -19,6 +19,29 @@ TABLES = {
 def test_names_types_and_columns_that_are_read(name: str) -> None:
     analysis = analyze(f"SELECT n, m * 2 AS m FROM {name} WHERE s = @s", TABLES, {"s": "STRING"})
     assert analysis == Analysis("Query", [("n", "INT64"), ("m", "NUMERIC")], {"p-1.d.t": ["n", "m", "s"]})
+
+
+def test_statements_that_differ_in_names_of_tables_are_analysed_once() -> None:
+    sql = "CREATE TABLE `p-1.d.made_{0}` AS SELECT n, '`p-1.d.t_{0}`' AS s FROM `p-1.d.t_{0}` JOIN `p-1.d.t` USING (n)"
+    before = _analyze.cache_info()
+    for name in ("a", "b"):
+        shapes = {f"p-1.d.t_{name}": {"n": "INT64"}, **TABLES}
+        found = analyze(sql.format(name), shapes)
+        assert found == Analysis(
+            "CreateTableAsSelect",
+            [("n", "INT64"), ("s", "STRING")],
+            {f"p-1.d.t_{name}": ["n"], "p-1.d.t": ["n"]},
+        )
+        with pytest.raises(SqlError, match=rf"Table not found: `p-1.d.u_{name}`"):
+            analyze(f"SELECT 'x' AS x FROM `p-1.d.u_{name}`", TABLES)
+    after = _analyze.cache_info()
+    assert after.hits - before.hits == 0, "a text in them differs"
+    other = sql.replace("'`p-1.d.t_{0}`'", "'x'")
+    for name in ("a", "b"):
+        analyze(other.format(name), {f"p-1.d.t_{name}": {"n": "INT64"}, **TABLES})
+    assert _analyze.cache_info().hits - after.hits == 1
+    with pytest.raises(SqlError, match="Column n in USING clause not found"):
+        analyze(other.format("b"), {"p-1.d.t_b": {"m": "INT64"}, **TABLES})
 
 
 def test_statements_that_change_or_define() -> None:
