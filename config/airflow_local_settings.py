@@ -31,7 +31,14 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     # Only of a Python that has started with it: importing it here would change settings that Airflow has read.
     if getattr(sys.modules.get("taxiway_local.environment"), "PROBLEM", None):
         sys.exit(2)  # said when Python started: half of the settings may lead to another warehouse
-    register(prepare_workers=compile_all)
+
+    def prepare_workers(dag_id: str) -> None:
+        from taxiway.orchestration.warehouses import prepare_tasks
+
+        compile_all()
+        prepare_tasks(dag_id)
+
+    register(prepare_workers)
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
     except ProgramError as error:

@@ -22,15 +22,15 @@ DESCRIPTION = (
 )
 
 
-worker_preparations: list[Callable[[], None]] = []
-"""What else is called once in the process from which the workers of tasks are forked."""
+worker_preparations: list[Callable[[str], None]] = []
+"""What else is called once, with the DAG's id, in the process from which the workers of tasks are forked."""
 
 
-def register(prepare_workers: Callable[[], None]) -> None:
+def register(prepare_workers: Callable[[str], None]) -> None:
     """Add the command to the group ``dags``; adding it twice changes nothing.
 
-    :param prepare_workers: called once in the process from which the workers are forked: what it loads or
-        compiles there, no task has to
+    :param prepare_workers: called once with the DAG's id in the process from which the workers are forked: what it
+        loads or compiles there, no task has to
     """
     worker_preparations[:] = [prepare_workers]
     from airflow.cli import cli_config

@@ -144,7 +144,7 @@ class BackfillRunner(SchedulerJobRunner):
         self.api.wait_until_ready(self.dag_id, run_id or "", self.stop_requested)
         if self.stop_requested():
             return
-        self.workers.start(self.job.id, self._most_tasks_at_once())
+        self.workers.start(self.dag_id, self.job.id, self._most_tasks_at_once())
 
     def _start_over(self) -> None:
         """End the workers, whose tasks can't report any more; they run again, with another execution API."""

@@ -32,9 +32,10 @@ class Workers:
         self.executors = executors
         self.started = False
 
-    def start(self, job_id: int | str | None, most_tasks: int) -> None:
+    def start(self, dag_id: str, job_id: int | str | None, most_tasks: int) -> None:
         """Start the executors.
 
+        :param dag_id: the DAG whose tasks they get
         :param job_id: the job that they work for
         :param most_tasks: how many tasks can go on at once; as many processes are started
         """
@@ -42,7 +43,7 @@ class Workers:
         from airflow.executors.local_executor import LocalExecutor
 
         bind_children()
-        _prepare()
+        _prepare(dag_id)
         for executor in self.executors:
             executor.job_id = job_id
             executor.callback_sink = DatabaseCallbackSink()
@@ -105,7 +106,7 @@ def _dismiss(executor: BaseExecutor) -> None:
             executor.activity_queue.put(None)
 
 
-def _prepare() -> None:
+def _prepare(dag_id: str) -> None:
     """Set up what the workers inherit from this process."""
     from airflow.configuration import conf
     from airflow.executors.base_executor import get_execution_api_server_url
@@ -122,7 +123,7 @@ def _prepare() -> None:
     # The certificates that a client of the execution API could need take longer to read than a task takes to start.
     Client(base_url=get_execution_api_server_url(), token="").close()
     for prepare in worker_preparations:
-        prepare()
+        prepare(dag_id)
 
 
 def _nothing_reported(executor: BaseExecutor) -> bool:
