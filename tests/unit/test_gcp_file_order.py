@@ -24,7 +24,6 @@ ENTRY = Entry(
     step="download_month",
     state="running",
     started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    finished_at=None,
 )
 
 

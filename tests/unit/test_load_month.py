@@ -58,6 +58,7 @@ class Answers:
     asked: list[Any] = field(default_factory=list)
     restages: bool = False
     attempt: Attempt = ATTEMPT
+    holds: bool = True
 
     @contextmanager
     def step(self, name: str, resumed: Resumed | None = None) -> Iterator[Attempt]:
@@ -66,9 +67,9 @@ class Answers:
         self.asked.append("}")
 
     @contextmanager
-    def month_held(self) -> Iterator[None]:
+    def month_held(self) -> Iterator[bool]:
         self.asked.append(("month_held", "{"))
-        yield
+        yield self.holds
         self.asked.append("}")
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
@@ -158,6 +159,13 @@ def test_the_same_bytes_are_not_published_again(load: Load) -> None:
         Downloaded(FILE, "lime 2019-01: lime_2019-01.csv is published with the same bytes"),
         [*HELD, ("difference_to", PUBLISHED), ("confirm", ATTEMPT, FILE), ("unchanged", UNCHANGED), "}"],
     )
+
+
+def test_what_is_published_is_asked_once_if_nobody_can_be_kept_from_publishing(load: Load) -> None:
+    warehouse = Answers(load, {"find_published": PUBLISHED, "confirm": {"digest": "d"}}, holds=False)
+
+    assert download_month(warehouse, lambda: FILE).nothing_to_do is not None
+    assert warehouse.asked.count(("find_published",)) == 1
 
 
 def test_what_is_published_counts_when_nobody_else_publishes(load: Load) -> None:

@@ -2,6 +2,7 @@
 -- Grain: one row per attempt, in the order in which they began.
 -- Parameters: dataset (with its project); bound: source, month, destination.
 -- Twice: safe, it only reads.
+-- It asks for the column that came last, so that it fails on an earlier version's ledger.
 SELECT
     load_id,
     load_number,
@@ -21,7 +22,7 @@ SELECT
     warnings,
     layout,
     started_at,
-    finished_at
+    yaml_sha256
 FROM `{{ dataset }}.loads`
 WHERE source = @source AND month = @month AND destination = @destination
 ORDER BY load_number, attempt, load_id

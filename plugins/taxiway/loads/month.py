@@ -72,8 +72,9 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
         if published is not None and published.is_from(file.sha256):
             # Who publishes the month looks, under the same lock, for what is recorded here: a run with an earlier file
             # has either published it by now, or finds that it came too late.
-            with warehouse.month_held():
-                published = warehouse.find_published()
+            with warehouse.month_held() as is_held:
+                # Somebody may have published while it waited for that.
+                published = warehouse.find_published() if is_held else published
                 if published is not None and published.is_from(file.sha256):
                     difference = difference_of_layout(load, published) or warehouse.difference_to(published)
                     confirmed = None if difference else warehouse.confirm(attempt, file)

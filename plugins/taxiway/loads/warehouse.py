@@ -90,8 +90,8 @@ class Warehouse(Protocol):
     def find_published(self) -> Published | None:
         """Return what the published rows were loaded from; None if nothing is published."""
 
-    def month_held(self) -> AbstractContextManager[None]:
-        """Keep other runs from publishing the month, if the warehouse can."""
+    def month_held(self) -> AbstractContextManager[bool]:
+        """Keep other runs from publishing the month, if the warehouse can; say whether it does."""
 
     def difference_to(self, published: Published) -> Difference | None:
         """Say how the main table differs from what the ledger says of the month; None if it doesn't."""

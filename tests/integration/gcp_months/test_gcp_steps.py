@@ -90,7 +90,7 @@ def test_a_month_arrives_whole_typed_and_described(
     (entry,) = cloud.loads(green, january)
     assert (entry.state, entry.rows_read, entry.rows_rejected, entry.rows_staged) == ("published", ROWS, 0, ROWS)
     assert (entry.published, entry.number) == (Counts(ROWS, 0, 0), 1)
-    assert entry.finished_at is not None
+    assert cloud.query(f"SELECT finished_at IS NULL FROM `$taxi.loads` WHERE month = DATE '{january}-01'") == [(False,)]
     (month,) = cloud.query(
         f"SELECT last_state, row_count, sha256 FROM `$taxi.months` WHERE month = DATE '{january}-01'"
     )

@@ -21,6 +21,9 @@ REQUEST_SECONDS = 60.0
 RETRY_SECONDS = 120.0
 """How long a request is repeated if there is no answer, or the answer says to repeat it."""
 
+PAGE_ROWS = 10_000
+"""Rows that come with the answer that a statement is done; more are asked for page by page."""
+
 MOST_NUMBERS = 1000
 """Most numbers that are tried for the id of a job."""
 
@@ -63,7 +66,7 @@ class Jobs:
         :raises WarehouseError: it would not
         """
         job = self._start_query(statement, None)
-        return [dict(row.items()) for row in job.result(timeout=None, retry=self._retry)]
+        return [dict(row.items()) for row in job.result(page_size=PAGE_ROWS, timeout=None, retry=self._retry)]
 
     @explains
     def start_query(self, statement: Statement, job_id: str, labels: Mapping[str, str] | None = None) -> Started:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from taxiway.download.download import Download
+from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.loads import attempts
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
@@ -32,20 +33,19 @@ class Entry(Attempt):
     :param publication: which publication of the month it was, from 1; None if it published nothing
     :param run_id: Airflow's run id
     :param started_at: when it began
-    :param finished_at: when it ended; None while it runs
     """
 
     load_number: int = field(kw_only=True)
     publication: int | None = field(kw_only=True)
     run_id: str = field(kw_only=True)
     started_at: datetime = field(kw_only=True)
-    finished_at: datetime | None = field(kw_only=True)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Entry:
         """Read a row of the view."""
         known = dict(row)
         counts = Counts(*(known.pop(f"rows_{change}") or 0 for change in ("inserted", "deleted", "unchanged")))
+        del known["yaml_sha256"]
         return cls(
             number=known.pop("attempt"),
             fetched_load_id=known.pop("fetched_load_id") or known["load_id"],
@@ -60,14 +60,18 @@ def is_complete(jobs: Jobs) -> bool:
     return _months(jobs) is not None
 
 
-def ensure_ledger(jobs: Jobs) -> None:
+def ensure_ledger(jobs: Jobs) -> bool:
     """Create the ledger, the rejects and their views where one of them is absent, or lacks the column that came last.
 
     An earlier version's ledger then gets what it lacks.
+
+    :return: whether one was created
     """
     months = _months(jobs)
-    if months is None or all(field.name != "yaml_sha256" for field in months.schema):
-        create_ledger(jobs)
+    if months is not None and any(field.name == "yaml_sha256" for field in months.schema):
+        return False
+    create_ledger(jobs)
+    return True
 
 
 def _months(jobs: Jobs) -> bigquery.Table | None:
@@ -110,10 +114,15 @@ class Ledger:
     """
 
     def __init__(self, jobs: Jobs, load: CloudTables) -> None:
-        """Assign the parameters, and ask for the month's attempts."""
+        """Assign the parameters, and ask for the month's attempts; create the ledger if there is none to ask."""
         self.jobs = jobs
         self.load: CloudTables = load
-        self.entries = find_loads(jobs, load)
+        try:
+            self.entries = find_loads(jobs, load)
+        except (WarehouseError, TransientWarehouseError):
+            if not ensure_ledger(jobs):
+                raise
+            self.entries = find_loads(jobs, load)
 
     @property
     def own(self) -> list[Entry]:
@@ -144,6 +153,8 @@ class Ledger:
     def begin(self, step: str, before: Attempt | None, *, takes_over: bool) -> Attempt:
         """Record another attempt, and mark abandoned attempts of other runs of the month."""
         load, now = self.load, datetime.now(timezone.utc)
+        # Its attempts were found, but people's view of them may be absent.
+        ensure_ledger(self.jobs)
         for entry in self.entries:
             if entry.run_id != load.run_id and attempts.is_over(entry.state, entry.started_at, now):
                 theirs = replace(load, run_id=entry.run_id)

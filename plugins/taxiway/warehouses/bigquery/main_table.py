@@ -39,8 +39,7 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         its months, after a time
     """
     source = tables.source
-    bring_over(jobs, tables)
-    found = jobs.find_table(tables.main_table)
+    found = bring_over(jobs, tables)
     created = found is None
     if found is None:
         # Before the table is there: a try that is cut off does it again.
@@ -63,7 +62,7 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         )
     _require_permanence(tables, found, created=created)
     expected = [f"{name} {kind}" for name, kind in main_columns(source)]
-    columns = [f"{name} {kind}" for name, kind in found_columns(add_new_columns(jobs, tables) or found)]
+    columns = [f"{name} {kind}" for name, kind in found_columns(add_new_columns(jobs, tables, found))]
     partition = found.time_partitioning
     by_month = partition is not None and (partition.field, partition.type_) == (MONTH_COLUMN, "MONTH")
     # In any order: what the source has gained comes last.
@@ -77,29 +76,31 @@ def ensure_main_table(jobs: Jobs, tables: CloudTables) -> None:
         )
 
 
-def bring_over(jobs: Jobs, tables: CloudTables) -> None:
+def bring_over(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
     """Give the rows of an earlier version's main table, and its attempts in the ledger, the unpacked file's name.
 
     The table's label says that this is done, and comes last: a task that is cut off goes on at its next try.
+
+    :return: the main table's description; None if there is no main table
     """
     found = jobs.find_table(tables.main_table)
     if found is None or found.labels.get(FILENAME_LABEL) == UNPACKED or not _has_earlier_columns(found):
-        return
+        return found
     log.info("%s: %s is an earlier version's: its rows get the names of unpacked files", tables.where, found.table_id)
     _rename_files(jobs, tables, found)
     jobs.add_labels(tables.main_table, {FILENAME_LABEL: UNPACKED})
     # A run of the earlier version may have published meanwhile.
     _rename_files(jobs, tables, found)
+    return found
 
 
-def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
+def add_new_columns(jobs: Jobs, tables: CloudTables, found: bigquery.Table) -> bigquery.Table:
     """Add what the source has gained since its months were published to the main table.
 
-    :return: the table as it is then; None if it is absent
+    :param found: the table as it is
+    :return: the table as it is then
     """
-    source, found = tables.source, jobs.find_table(tables.main_table)
-    if found is None:
-        return None
+    source = tables.source
     held = dict(found_columns(found))
     gained = [column for column in source.columns if column.name not in held]
     if not gained or not _has_earlier_columns(found):
@@ -111,7 +112,7 @@ def add_new_columns(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
     jobs.run(statement("add_columns", main_table=tables.main_table, columns=gained))
     names = ", ".join(column.name for column in gained)
     log.info("%s: %s has gained what its source has: %s", tables.where, found.table_id, names)
-    return jobs.find_table(tables.main_table)
+    return jobs.find_table(tables.main_table) or found
 
 
 def _rename_files(jobs: Jobs, tables: CloudTables, table: bigquery.Table) -> None:

@@ -72,13 +72,18 @@ def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def find_publication(jobs: Jobs, tables: CloudTables) -> Any | None:
-    """Return the job that publishes the load, if one was started and isn't recorded in the ledger; else None."""
+def find_publication(jobs: Jobs, tables: CloudTables, entries: Sequence[ledger.Entry]) -> Any | None:
+    """Return the job that publishes the load, if one was started and isn't recorded in the ledger; else None.
+
+    If the main table or the load's rows are gone, it can't be told which job that is.
+
+    :param entries: the month's attempts
+    """
     main_table, rows_table = jobs.find_table(tables.main_table), jobs.find_table(tables.rows_table)
     if main_table is None or rows_table is None:
         return None
     name, rows = publication_name(tables, main_table), rows_key(rows_table)
-    for number in open_numbers(ledger.find_loads(jobs, tables)):
+    for number in open_numbers(entries):
         found = jobs.look_up(f"{name}_{number}")
         if found is None:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,10 +50,13 @@ class Publication:
     own: bool
 
 
-def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publication:
+def start_publishing(
+    jobs: Jobs, tables: CloudTables, attempt: Attempt, entries: Sequence[ledger.Entry] | None = None
+) -> Publication:
     """Start the job that publishes the month, or find the job of another run that has to end first.
 
     :param attempt: the step's
+    :param entries: the month's attempts, if they were read just now; a publication that has begun since has a number
     :return: the load's own job; or the job of another run that isn't done: wait for it, and call again
     :raises MissingInputError: the rows are not there
     :raises SupersededError: a run that began later has published the month from another file
@@ -61,7 +64,7 @@ def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Attempt) -> Publi
     """
     rows_table = require_table(jobs, tables, tables.rows_table, left_by="hash_rows")
     main_table = require_main_table(jobs, tables)
-    entries = ledger.find_loads(jobs, tables)
+    entries = ledger.find_loads(jobs, tables) if entries is None else entries
     file_rank = require_latest(tables, attempt, entries)
     name = publication_name(tables, main_table)
     labels = publication_labels(attempt, file_rank, rows_key(rows_table))

@@ -12,11 +12,10 @@ from taxiway.warehouses.bigquery.tables import CloudTables
 def difference_to(jobs: Jobs, tables: CloudTables, published: Published) -> str | None:
     """Say how the main table differs from what the ledger says of the month; None if it is as it was published."""
     source, main_table, expected = tables.source, tables.main_table, published.rows_staged
-    bring_over(jobs, tables)
-    found = add_new_columns(jobs, tables)
+    found = bring_over(jobs, tables)
     if found is None:
         return f"there is no table {main_table}, the ledger has {expected} rows of the month"
-    held_columns = found_columns(found)
+    held_columns = found_columns(add_new_columns(jobs, tables, found))
     if lacking := [f"{name} {kind}" for name, kind in main_columns(source) if (name, kind) not in held_columns]:
         return f"{main_table} lacks the column {lacking[0]}, the ledger has {expected} rows of the month"
     values = {"month": tables.month.first_day, "filename": tables.filename}

@@ -74,8 +74,8 @@ class BigQueryWarehouse:
     def step(self, name: str, resumed: Resumed | None = None) -> Iterator[Attempt]:
         """Record a step while it runs: its attempt, and the error if it fails."""
         self._step = name
-        ledger.ensure_ledger(self.jobs)
         attempts = ledger.Ledger(self.jobs, self.load)
+        self._entries = attempts.entries
         waited = attempts.find(resumed.load_id) if resumed is not None else None
         self._attempt = waited if waited is not None else attempt_of(attempts, name)
         try:
@@ -121,9 +121,9 @@ class BigQueryWarehouse:
         counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
         return Published(last.sha256 or "", *counts, last.fetched_load_id, layout=last.layout)
 
-    def month_held(self) -> AbstractContextManager[None]:
+    def month_held(self) -> AbstractContextManager[bool]:
         """Nothing keeps others away: :meth:`confirm` finds out whether somebody has published meanwhile."""
-        return nullcontext()
+        return nullcontext(False)
 
     def difference_to(self, published: Published) -> Difference | None:
         """Compare the main table's rows of the month with their ids."""
@@ -209,7 +209,7 @@ class BigQueryWarehouse:
         if resumed is not None and resumed.job_id:
             job = self._done(resumed, lambda: None)
         else:
-            found = start_publishing(self.jobs, self.load, attempt)
+            found = start_publishing(self.jobs, self.load, attempt, self._entries)
             while not found.own:
                 log.info("%s: waits for the job %s of another run", self.load.where, found.job.job_id)
                 if not self.waits:
@@ -245,7 +245,7 @@ class BigQueryWarehouse:
         """Ask the step's job to end, because nobody waits for it any more; say what was found of it."""
         job = self._job_of(step, outputs)
         if job is None:
-            return "no job of this run has begun"
+            return "no job of this run was found"
         if job.state == "DONE":
             return f"the job {job.job_id} is done, and the next try finds it"
         self.jobs.cancel(job)
@@ -253,14 +253,14 @@ class BigQueryWarehouse:
 
     def _job_of(self, step: str, outputs: Mapping[str, Any]) -> Any | None:
         """Return the job that a step has started last."""
-        attempt = ledger.Ledger(self.jobs, self.load).last_attempt()
+        attempt = self._attempt
         if attempt is None:
             return None
         if step == STAGE:
             return last_job(self.jobs, staging_job_name(attempt, Uploaded.from_dict(outputs[UPLOAD], self.load.where)))
         if step == HASH:
             return last_job(self.jobs, hashing_job_name(attempt, outputs[STAGE]["staged_by"]))
-        return find_publication(self.jobs, self.load) if step == PUBLISH else None
+        return find_publication(self.jobs, self.load, self._entries) if step == PUBLISH else None
 
     def _done(self, resumed: Resumed | None, start: Callable[[], Any]) -> Any | Pending:
         """Return a step's job when it is done; or the one to wait for, if the step isn't to wait itself."""

@@ -71,11 +71,11 @@ class PostgresWarehouse:
             return find_published(cursor, self.load)
 
     @contextmanager
-    def month_held(self) -> Iterator[None]:
+    def month_held(self) -> Iterator[bool]:
         """Keep other runs from publishing the month: all that is done meanwhile is one transaction."""
         with transaction(self.connection) as cursor:
             lock(cursor, "month", self.load.source.name, str(self.load.month), holder=self.load.name)
-            yield
+            yield True
 
     def difference_to(self, published: Published) -> Difference | None:
         """Look at every row of the month's partition, without reading its values."""
@@ -130,4 +130,4 @@ class PostgresWarehouse:
 
     def give_up(self, step: str, outputs: Mapping[str, Any]) -> str:
         """Nothing to ask: no step leaves a job behind."""
-        return "no job of this run has begun"
+        return "no job of this run was found"
