@@ -160,6 +160,26 @@ def test_rows_that_were_deleted_or_changed_by_hand_are_loaded_again_and_said(har
     assert months.run("manual__3").download(file).nothing_to_do is not None
 
 
+def test_a_main_table_that_was_dropped_by_hand_is_loaded_again_and_said(harness: Harness, months: Months) -> None:
+    """Equal rows get the same ids again."""
+    source = replace(months.source, main_table="dropped_trips")
+    rows = months.rows()
+    file = months.file([*rows, rows[0]])
+    first, again = months.run(source=source), months.run("manual__2", source=source)
+    first.complete(file)
+    before = harness.ids(first.load)
+    harness.do(f"DROP TABLE {harness.main_table(source)}")
+
+    assert again.download(file).nothing_to_do is None
+    assert again.finish() == Counts(7, 0, 0)
+    again.drop()
+
+    assert harness.ids(first.load) == before
+    (warning,) = harness.attempts(first.load)[1].warnings
+    assert "the ledger has 7 rows" in warning
+    assert months.run("manual__3", source=source).download(file).nothing_to_do is not None
+
+
 def test_nothing_is_left_behind_whatever_became_of_the_run(harness: Harness, months: Months) -> None:
     """Also of a file with lines that can't be read, and if it is dropped twice."""
     lenient = replace(months.source, max_rejected_share=0.5)

@@ -31,6 +31,7 @@ from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.publication_jobs import find_publication
 from taxiway.warehouses.bigquery.publish import merging, start_publishing
 from taxiway.warehouses.bigquery.stage import finish_staging, load_configuration
 from taxiway.warehouses.bigquery.statements import Statement, statement
@@ -219,24 +220,22 @@ def test_what_somebody_has_changed_is_loaded_again_and_said(
     assert sorted(cloud.query(every_value), key=str) == published
 
 
-def test_a_table_that_somebody_has_dropped_is_loaded_again_and_said(
-    cloud: Cloud,
-    samples: Callable[..., Path],
-    green: Source,
-    tmp_path: Path,
-    january: str,
-    caplog: pytest.LogCaptureFixture,
+def test_the_job_of_a_load_is_not_found_without_the_rows_that_it_publishes(
+    cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
-    source = replace(green, main_table="green_dropped")
-    path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
-    cloud.load(source, january, path)
-    cloud.query("DROP TABLE `$taxi.green_dropped`")
+    """Which job is the load's own is told by its rows."""
+    tables, jobs = cloud.tables(green, january), cloud.jobs()
+    cloud.ready(tables, samples(january))
+    own = start_publishing(jobs, tables, cloud.attempt(tables)).job
+    jobs.wait(own)
+    entries = ledger.find_loads(jobs, tables)
+    found = find_publication(jobs, tables, entries)
+    assert found is not None
+    assert found.job_id == own.job_id
 
-    said, counts = load_again(cloud, source, january, path, caplog)
-
-    assert "there is no table" in said
-    assert counts == Counts(ALL, 0, 0)
-    assert sorted(cloud.ids(source, january)) == sorted(specified_ids(green, path))
+    cloud.query(f"DROP TABLE `{tables.rows_table}`")
+    assert find_publication(jobs, tables, entries) is None
+    cloud.discard(tables)
 
 
 def test_a_table_without_a_column_is_not_unchanged(
