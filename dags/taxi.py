@@ -1,9 +1,9 @@
-"""The DAGs of Postgres, one for each source in include/sources: taxi_green, taxi_yellow and so on.
+"""The DAGs that load: taxi_green and so on into Postgres, taxi_green_gcp and so on into BigQuery, one for each source.
 
 Airflow reads only files whose text has the words airflow and dag, so this docstring has them.
 """
 
-from taxiway.orchestration.dags import postgres_dags
+from taxiway.orchestration.dags import load_dags
 
-for dag in postgres_dags():
+for dag in load_dags():
     globals()[dag.dag_id] = dag

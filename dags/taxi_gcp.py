@@ -1,4 +1,4 @@
-"""The DAGs of Google Cloud: taxi_green_gcp and so on, one for each source, gcp_setup and taxi_compare.
+"""The DAGs of Google Cloud besides its loads: gcp_setup and taxi_compare.
 
 Airflow reads only files whose text has the words airflow and dag, so this docstring has them.
 """

@@ -39,10 +39,10 @@ QUICKER_DAGS = '''
 from datetime import timedelta
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_sources
-from taxiway.orchestration.dags import postgres_dag
+from taxiway.orchestration.dags import load_dag
 
 for source in load_sources(SOURCES_FOLDER):
-    dag = postgres_dag(source)
+    dag = load_dag(source, "postgres")
     for task in dag.tasks:
         task.retry_delay = timedelta(seconds=1)
     globals()[dag.dag_id] = dag

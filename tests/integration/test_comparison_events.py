@@ -23,7 +23,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.orchestration.assets import announce, bigquery_asset, postgres_asset
+from taxiway.orchestration.assets import announce, asset_of
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -37,7 +37,7 @@ from tests.loading import lines_of, load
 
 DAGS = Path(__file__).with_name("partitioned_dags")
 EVENTS_PROGRAM = Path(__file__).with_name("many_asset_events.py")
-ASSETS = {"postgres": postgres_asset, "bigquery": bigquery_asset}
+BOTH = ("postgres", "bigquery")
 OLD = "2019-12"
 """A month whose event comes before the comparison."""
 
@@ -86,7 +86,7 @@ class Comparing:
 
     def announce(self, warehouse: str, month: str) -> None:
         """Say that a month was published, as the task does that publishes."""
-        asset = ASSETS[warehouse](self.source)
+        asset = asset_of(warehouse, self.source)
         self.event(asset.name, extra=said_of(asset, month))
 
     def publish(self, warehouse: str, month: str, revision: int = 0) -> None:
@@ -171,7 +171,7 @@ def comparing(
                 comparing.announce("postgres", OLD)
                 # What was published before is none of its business, as for a DAG that comes later.
                 taxi.airflow.query("UPDATE dag_schedule_asset_reference SET created_at = now()")
-                for warehouse in ASSETS:
+                for warehouse in BOTH:
                     comparing.load(warehouse, SETTLED)
                 comparing.pause(False, "taxi_compare")
                 yield comparing
@@ -193,7 +193,7 @@ def test_months_are_compared_in_any_order(comparing: Comparing) -> None:
     comparing.publish("postgres", "2019-02")
     # Both at once.
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(comparing.publish, ASSETS, ("2019-03", "2019-03")))
+        list(pool.map(comparing.publish, BOTH, ("2019-03", "2019-03")))
 
     found = comparing.compared_after(start)
     assert [found.get(f"green 2019-0{number}") for number in (1, 2, 3, 4)] == [ROWS, ROWS, ROWS, None]
@@ -205,7 +205,7 @@ def test_months_are_compared_in_any_order(comparing: Comparing) -> None:
 
 def test_a_correction_on_one_side_is_said_to_wait_for_the_other(comparing: Comparing) -> None:
     month = "2019-05"
-    for warehouse in ASSETS:
+    for warehouse in BOTH:
         comparing.load(warehouse, month)
 
     start = comparing.last_run()
@@ -237,7 +237,7 @@ def test_months_published_during_a_pause_are_compared_by_the_next_run(comparing:
 
 def test_of_many_months_none_is_lost(comparing: Comparing) -> None:
     start = comparing.last_run()
-    asset = postgres_asset(comparing.source)
+    asset = asset_of("postgres", comparing.source)
     extras = json.dumps([said_of(asset, month) for month in [*MANY, SETTLED]])
     command = [sys.executable, str(EVENTS_PROGRAM), asset.name, extras]
     subprocess.run(command, env=comparing.taxi.airflow.variables, check=True, capture_output=True, timeout=120)
@@ -249,12 +249,12 @@ def test_of_many_months_none_is_lost(comparing: Comparing) -> None:
 
 def test_a_comparison_that_is_cleared_compares_its_months_again(comparing: Comparing) -> None:
     month = "2019-10"
-    for warehouse in ASSETS:
+    for warehouse in BOTH:
         comparing.load(warehouse, month)
     start = comparing.last_run()
     comparing.announce("postgres", month)
     assert comparing.compared_after(start)[f"green {month}"] == ROWS
-    for warehouse in ASSETS:
+    for warehouse in BOTH:
         comparing.load(warehouse, month, revision=1)
 
     (run,) = comparing.runs(start)
@@ -267,7 +267,7 @@ def test_a_comparison_that_is_cleared_compares_its_months_again(comparing: Compa
 def test_why_the_comparison_is_not_set_off_by_partitioned_assets(comparing: Comparing) -> None:
     """If this fails with a later Airflow, decision 14 can be taken again."""
     airflow = comparing.taxi.airflow
-    names = {warehouse: ASSETS[warehouse](comparing.source).name for warehouse in ASSETS}
+    names = {warehouse: asset_of(warehouse, comparing.source).name for warehouse in BOTH}
 
     def event(warehouse: str, month: str) -> None:
         comparing.event(names[warehouse], partition_key=month)
@@ -316,7 +316,7 @@ def test_why_the_comparison_is_not_set_off_by_partitioned_assets(comparing: Comp
     with psycopg.connect(airflow.metadata.uri(airflow.database)) as lock, ThreadPoolExecutor(2) as pool:
         lock.execute("LOCK TABLE asset_partition_dag_run IN SHARE MODE")
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'asset_partition_dag_run'::regclass"
-        events = [pool.submit(event, warehouse, "2019-02") for warehouse in ASSETS]
+        events = [pool.submit(event, warehouse, "2019-02") for warehouse in BOTH]
         wait_until(lambda: airflow.query(waiting) == [(2,)], timeout=60, what="both events")
         lock.rollback()
         for each in events:

@@ -25,7 +25,7 @@ from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.published_months import Recorded
 from taxiway.loads.row_identity import digest
-from taxiway.orchestration.assets import announce, announced, bigquery_asset, postgres_asset
+from taxiway.orchestration.assets import announce, announced, asset_of
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -68,7 +68,7 @@ def about(source: str, month: str) -> dict[str, str]:
 
 
 def test_an_event_says_which_month_it_is_about(green: Source) -> None:
-    asset = bigquery_asset(green)
+    asset = asset_of("bigquery", green)
     outlets = OutletEventAccessors()
     announce([asset], {"outlet_events": outlets}, "green", "2019-03")
 
@@ -101,12 +101,12 @@ class Both:
     def into_postgres(self, name: str, revision: int = 0) -> Event:
         """Load a month, and return the event of its Asset."""
         load(self.postgres, self.source, name, self.file(name, revision), run_id=next(RUNS))
-        return postgres_asset(self.source), about(self.source.name, name)
+        return asset_of("postgres", self.source), about(self.source.name, name)
 
     def into_bigquery(self, name: str, revision: int = 0) -> Event:
         """Load a month, and return the event of its Asset."""
         self.cloud.load(self.source, name, self.file(name, revision), run_id=next(RUNS))
-        return bigquery_asset(self.source), about(self.source.name, name)
+        return asset_of("bigquery", self.source), about(self.source.name, name)
 
     def compare(self, *published: Event, **asked: str) -> tuple[dict[str, int], set[str]]:
         """Compare as a task does whose run these events have set off; return what agrees, and which months it read."""
@@ -178,7 +178,7 @@ def test_months_that_reach_one_warehouse_after_the_other_are_each_compared_once(
     # By hand, or by an event that says nothing, it is every month, or the one that is asked for.
     every = {"green 2019-01": ROWS, "green 2019-02": corrected}, set(MONTHS)
     assert both.compare() == every
-    assert both.compare((postgres_asset(both.source), {})) == every
+    assert both.compare((asset_of("postgres", both.source), {})) == every
     assert both.compare(late, source_name="green", month="2019-01") == ({"green 2019-01": ROWS}, {"2019-01"})
 
     # Asked by hand, different files are a difference; to the loads they aren't one yet.
@@ -188,7 +188,7 @@ def test_months_that_reach_one_warehouse_after_the_other_are_each_compared_once(
     with pytest.raises(AirflowSkipException):
         both.compare(*into_postgres)
     every_other = {"green 2019-02": corrected}, {"2019-02"}
-    assert both.compare((postgres_asset(both.source), {"source": "green"})) == every_other
+    assert both.compare((asset_of("postgres", both.source), {"source": "green"})) == every_other
 
 
 def test_the_real_heads_of_2019_are_the_same_in_both(both: Both, tlc: Path, green: Source, yellow: Source) -> None:

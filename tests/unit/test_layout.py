@@ -22,7 +22,7 @@ TOP = {"taxiway"}
 LAYERS = ["taxiway.sources", "taxiway.files", "taxiway.download", "taxiway.loads", "taxiway.warehouses"]
 """Each may import itself, the ones before it and :data:`TOP`."""
 
-WAREHOUSES = {"taxiway.warehouses.postgres", "taxiway.warehouses.bigquery"}
+WAREHOUSES = {f"taxiway.warehouses.{path.parent.name}" for path in PACKAGE.glob("warehouses/*/__init__.py")}
 ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare"}
 ORCHESTRATION = {"taxiway.orchestration", "taxiway.orchestration.hooks", "taxiway.orchestration.operators"}
 

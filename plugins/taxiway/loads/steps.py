@@ -1,7 +1,7 @@
 """The steps of a load, in their order.
 
 A DAG has one task for each, with its name. One more before the month is published is one line and its function:
-``postgres_dag(source, steps=before_publishing(Step("check_sums", check_sums)))``.
+``load_dag(source, "postgres", steps=before_publishing(Step("check_sums", check_sums)))``.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ Modules:
 - assets: what the loads update, for DAGs that follow them
 - compare_dag: builds the DAG that compares both warehouses
 - dag_template: what the DAGs have in common
-- dags: builds the DAGs of Postgres
+- dags: builds the DAGs that load, for every warehouse
 - downloads: downloads with the connection and the settings in force
 - failures: decides between retry and failure
-- gcp_dags: builds the DAGs of Google Cloud
+- gcp_dags: builds the DAGs of Google Cloud that set up and compare
 - known_conf: which keys the conf of a run may have
 - load_tasks: makes the tasks of a load
 - month_of_run: which source and month a run loads

@@ -15,14 +15,12 @@ from airflow.sdk import Asset
 from taxiway.sources.source import Source
 
 
-def postgres_asset(source: Source) -> Asset:
-    """Return what the Postgres DAG of a source updates."""
-    return _asset("postgres", source)
+def asset_of(warehouse: str, source: Source) -> Asset:
+    """Return what a load of a source into a warehouse updates.
 
-
-def bigquery_asset(source: Source) -> Asset:
-    """Return what the BigQuery DAG of a source updates."""
-    return _asset("bigquery", source)
+    :param warehouse: its name, as the ledger has it
+    """
+    return Asset(name=f"{warehouse}_{source.main_table}", uri=f"x-taxiway://{warehouse}/{source.main_table}")
 
 
 def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: str, month: str) -> None:
@@ -62,7 +60,3 @@ def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:
         elif months is not None:
             months.add(month)
     return found
-
-
-def _asset(warehouse: str, source: Source) -> Asset:
-    return Asset(name=f"{warehouse}_{source.main_table}", uri=f"x-taxiway://{warehouse}/{source.main_table}")

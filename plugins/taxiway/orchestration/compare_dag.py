@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from airflow.sdk import DAG, AssetAny, Param
 
-from taxiway.orchestration.assets import bigquery_asset, postgres_asset
+from taxiway.orchestration.assets import asset_of
 from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, default_args, month_param
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.source import Source
@@ -35,7 +35,7 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
     """
     # Any of them: a run consumes the events of all Assets, so a run that waits for two of them loses months.
     # Assets partitioned by month would lose months, too: docs/decisions/0014-the-comparison-follows-every-load.md
-    assets = [asset(source) for source in sources for asset in (postgres_asset, bigquery_asset)]
+    assets = [asset_of(warehouse, source) for source in sources for warehouse in ("postgres", "bigquery")]
     with DAG(
         dag_id=COMPARE_DAG_ID,
         description="Compares the published months of Postgres and of BigQuery",

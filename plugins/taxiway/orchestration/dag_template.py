@@ -5,16 +5,16 @@ Every task imports the file of its DAG: nothing here needs more than Airflow its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, get_parsing_context
+from airflow.sdk import DAG, Param
 
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_FORMAT, MONTH_PATTERN, WHOLE
-from taxiway.sources.source import Source, load_source, load_sources, read_sources
+from taxiway.sources.source import Source, load_sources
 
 MONTH = (
     "{{ params.month or "
@@ -32,22 +32,6 @@ MAX_ACTIVE_RUNS = 4
 
 DAGRUN_TIMEOUT = timedelta(hours=12)
 """Longest run of a DAG."""
-
-
-def sources_to_build(dag_id_of: Callable[[str], str]) -> tuple[Source, ...]:
-    """Return the sources whose DAGs are wanted: every one, or the one of which Airflow runs a task right now.
-
-    A task needs its own DAG only, and building the others would take longer than many a task does. A source whose
-    file is wrong has no DAG, and the others have theirs: :func:`require_sound_sources` says what is wrong.
-
-    :param dag_id_of: from a source's name to its DAG's id
-    :raises SourceConfigError: the file of the only source that is wanted is wrong
-    """
-    wanted = get_parsing_context().dag_id
-    for path in SOURCES_FOLDER.glob("*.yaml"):
-        if dag_id_of(path.stem) == wanted:
-            return (load_source(path),)
-    return read_sources(SOURCES_FOLDER)[0]
 
 
 def require_sound_sources() -> None:

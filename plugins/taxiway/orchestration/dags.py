@@ -1,57 +1,56 @@
-"""Builds the DAGs of Postgres: one template, filled in for each source."""
+"""Builds the DAGs that load months: one template, which a source and a warehouse fill in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 
 from taxiway.loads.steps import STEPS, Step
-from taxiway.orchestration.assets import postgres_asset
-from taxiway.orchestration.dag_template import how, month_dag, sources_to_build
+from taxiway.orchestration.dag_template import how, month_dag
 from taxiway.orchestration.load_tasks import add_tasks
-from taxiway.sources.source import Source
-
-_DOC = """\
-## {title}
-
-Each run loads {of} into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
-
-| | |
-|---|---|
-{rows}
-| what is loaded | `SELECT * FROM taxiway.months WHERE source = '{source}'` |
-| every attempt | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
-
-Steps: download → stage → row id → check → publish. Loading {it} again changes nothing. If the
-file was corrected, the {the} becomes what the file says. It is published whole or not at all.
-Rows that can't be read are kept in `taxiway.rejected_rows`. The staging tables of the run are dropped
-at its end. If the run is cut off, the next run of {it} drops them.
-"""
+from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import Source, load_source, read_sources
 
 
-def postgres_dag_id(source_name: str) -> str:
-    """Return the id of the DAG that loads a source into Postgres."""
-    return f"taxi_{source_name}"
+def dag_id_of(warehouse: str, source_name: str) -> str:
+    """Return the id of the DAG that loads a source into a warehouse."""
+    return f"taxi_{source_name}{WAREHOUSES[warehouse].dag_suffix}"
 
 
-def postgres_dags() -> tuple[DAG, ...]:
-    """Build the DAGs of all sources; in a task's process, only that task's."""
-    return tuple(map(postgres_dag, sources_to_build(postgres_dag_id)))
+def load_dags() -> tuple[DAG, ...]:
+    """Build the DAGs of all sources for all warehouses; in a task's process, only that task's.
+
+    A task needs its own DAG only, and building the others would take longer than many a task does. A source whose
+    file is wrong has no DAG, and the others have theirs:
+    :func:`~taxiway.orchestration.dag_template.require_sound_sources` says what is wrong.
+
+    :raises SourceConfigError: the file of the only source that is wanted is wrong
+    """
+    wanted = get_parsing_context().dag_id
+    for path in SOURCES_FOLDER.glob("*.yaml"):
+        for warehouse in WAREHOUSES:
+            if dag_id_of(warehouse, path.stem) == wanted:
+                return (load_dag(load_source(path), warehouse),)
+    sources, _ = read_sources(SOURCES_FOLDER)
+    return tuple(load_dag(source, warehouse) for warehouse in WAREHOUSES for source in sources)
 
 
-def postgres_dag(source: Source, steps: Sequence[Step] = STEPS) -> DAG:
-    """Build the DAG that loads a source into Postgres, one month a run.
+def load_dag(source: Source, warehouse: str, steps: Sequence[Step] = STEPS) -> DAG:
+    """Build the DAG that loads a source into a warehouse, one month a run.
 
     :param source: the source, from its YAML file
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     :param steps: the load's steps; see :func:`taxiway.loads.steps.before_publishing`
     """
+    kind = WAREHOUSES[warehouse]
     with month_dag(
         source,
-        postgres_dag_id(source.name),
-        warehouse="postgres",
-        description=f"{source.title} into Postgres{how(source)}",
-        doc=_DOC,
+        dag_id_of(warehouse, source.name),
+        warehouse=warehouse,
+        description=f"{source.title} into {kind.into}{how(source)}",
+        doc=kind.doc,
     ) as dag:
-        add_tasks(source, "postgres", steps, postgres_asset(source))
+        add_tasks(source, warehouse, steps)
     return dag

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import Asset
 from airflow.sdk.bases.operator import chain
 
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 from taxiway.loads.steps import DROP_STAGING, Step
+from taxiway.orchestration.assets import asset_of
 from taxiway.orchestration.dag_template import USE_CACHE, month_of_runs
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
@@ -40,13 +40,12 @@ OPERATORS: dict[str, type[StepOperator]] = {
 """The operators by the names of their steps; any other step's is :class:`StepOperator`."""
 
 
-def add_tasks(source: Source, warehouse: str, steps: Sequence[Step], asset: Asset) -> None:
+def add_tasks(source: Source, warehouse: str, steps: Sequence[Step]) -> None:
     """Make the tasks of a load in the DAG that is being built.
 
     :param source: what is loaded
     :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     :param steps: the load's steps, in their order
-    :param asset: what publishing a month updates
     """
     steps = [step for step in steps if step.name not in WAREHOUSES[warehouse].without]
     of_load: dict[str, Any] = {
@@ -57,7 +56,7 @@ def add_tasks(source: Source, warehouse: str, steps: Sequence[Step], asset: Asse
     }
     of_step: dict[str, dict[str, Any]] = {
         DOWNLOAD: {"use_cache": USE_CACHE, "force": "{{ params.force }}", "retry_policy": RetryAfterPolicy()},
-        PUBLISH: {"outlets": [asset]},
+        PUBLISH: {"outlets": [asset_of(warehouse, source)]},
     }
     tasks = [
         OPERATORS.get(step.name, StepOperator)(task_id=step.name, step=step, **of_load, **of_step.get(step.name, {}))

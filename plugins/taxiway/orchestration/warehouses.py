@@ -14,11 +14,49 @@ from taxiway.loads.load import Load
 from taxiway.loads.warehouse import Pending, Warehouse
 from taxiway.warehouses.postgres.tables import WITHOUT
 
+_POSTGRES_DOC = """\
+## {title}
+
+Each run loads {of} into `public.{table}`, in the warehouse of the connection `taxi_postgres`.
+
+| | |
+|---|---|
+{rows}
+| what is loaded | `SELECT * FROM taxiway.months WHERE source = '{source}'` |
+| every attempt | `SELECT * FROM taxiway.loads WHERE source = '{source}'` |
+
+Steps: download → stage → row id → check → publish. Loading {it} again changes nothing. If the
+file was corrected, the {the} becomes what the file says. It is published whole or not at all.
+Rows that can't be read are kept in `taxiway.rejected_rows`. The staging tables of the run are dropped
+at its end. If the run is cut off, the next run of {it} drops them.
+"""
+
+_BIGQUERY_DOC = """\
+## {title}, into BigQuery
+
+Each run loads {of}. Its file goes to the bucket as it is (`gs://<GCP_BUCKET_NAME>/{source}/…`). BigQuery loads
+and transforms it into `<GCP_DATASET>.{table}`.
+
+| | |
+|---|---|
+{rows}
+| before the first run | the DAG `gcp_setup`; the Variables `GCP_PROJECT_ID`, `GCP_LOCATION`, `GCP_BUCKET_NAME`, `GCP_DATASET` and the connection `taxi_gcp`: docs/bigquery.md |
+| what is loaded | ``SELECT * FROM `<GCP_DATASET>.months` WHERE source = '{source}'`` |
+| every attempt | ``SELECT * FROM `<GCP_DATASET>.loads` WHERE source = '{source}'`` |
+
+Steps: download → upload → stage → row id → check → publish. Loading {it} again changes nothing. If the file
+was corrected, the {the} becomes what the file says. It is published whole or not at all, in one statement
+that touches its own partition only. Rows that can't be read are kept in `rejected_rows`.
+"""  # noqa: E501 - a table's row is one line
+
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of warehouse.
 
+    :param into: what the descriptions of its DAGs call it
+    :param doc: of its DAGs, in Markdown, with the names of :func:`str.format` that
+        :func:`~taxiway.orchestration.dag_template.month_dag` knows
     :param conn_id: Airflow's connection, unless an operator is given another one
     :param color: of its tasks in the web UI
     :param open: opens it for one step: given the load, the connection's id, the step's name and whether the step
@@ -27,14 +65,18 @@ class Kind:
         two looks; None if no step has jobs to wait for
     :param prepare: imports what every step needs to open it
     :param without: names of the steps that it doesn't have
+    :param dag_suffix: what the ids of its DAGs end with
     """
 
+    into: str
+    doc: str
     conn_id: str
     color: str
     open: Callable[[Load, str, str, bool], AbstractContextManager[Warehouse]]
     prepare: Callable[[], None]
     trigger: Callable[[Pending, str, float], Any] | None = None
     without: tuple[str, ...] = ()
+    dag_suffix: str = ""
 
 
 def _open_postgres(load: Load, conn_id: str, step: str, waits: bool) -> AbstractContextManager[Warehouse]:
@@ -68,8 +110,19 @@ def _bigquery_trigger(pending: Pending, conn_id: str, poll_interval: float) -> A
 
 
 WAREHOUSES = {
-    "postgres": Kind("taxi_postgres", "#f6d55c", _open_postgres, _prepare_postgres, without=WITHOUT),
-    "bigquery": Kind("taxi_gcp", "#8ab4f8", _open_bigquery, _prepare_bigquery, _bigquery_trigger),
+    "postgres": Kind(
+        "Postgres", _POSTGRES_DOC, "taxi_postgres", "#f6d55c", _open_postgres, _prepare_postgres, without=WITHOUT
+    ),
+    "bigquery": Kind(
+        "BigQuery, through Cloud Storage",
+        _BIGQUERY_DOC,
+        "taxi_gcp",
+        "#8ab4f8",
+        _open_bigquery,
+        _prepare_bigquery,
+        _bigquery_trigger,
+        dag_suffix="_gcp",
+    ),
 }
 """All of them, by the names that DAGs and the ledger have."""
 
@@ -80,4 +133,5 @@ def prepare_tasks(dag_id: str) -> None:
     :param dag_id: the DAG; nothing is imported for a DAG of another name
     """
     if dag_id.startswith("taxi_"):
-        WAREHOUSES["bigquery" if dag_id.endswith("_gcp") else "postgres"].prepare()
+        fitting = [kind for kind in WAREHOUSES.values() if dag_id.endswith(kind.dag_suffix)]
+        max(fitting, key=lambda kind: len(kind.dag_suffix)).prepare()

@@ -1,8 +1,8 @@
 """The project's DAG of green taxis for Airflow's own scheduler, without catchup: a test un-pauses it."""
 
-from taxiway.orchestration.dags import postgres_dag
+from taxiway.orchestration.dags import load_dag
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 
-dag = postgres_dag(load_source(SOURCES_FOLDER / "green.yaml"))
+dag = load_dag(load_source(SOURCES_FOLDER / "green.yaml"), "postgres")
 dag.catchup = False

@@ -5,12 +5,12 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, PartitionedAssetTimetable, task
 
-from taxiway.orchestration.assets import bigquery_asset, postgres_asset
+from taxiway.orchestration.assets import asset_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import find_source
 
 GREEN = find_source(SOURCES_FOLDER, "green")
-POSTGRES, BIGQUERY = postgres_asset(GREEN), bigquery_asset(GREEN)
+POSTGRES, BIGQUERY = asset_of("postgres", GREEN), asset_of("bigquery", GREEN)
 
 for dag_id, condition in (("when_both", POSTGRES & BIGQUERY), ("when_either", POSTGRES | BIGQUERY)):
     with DAG(

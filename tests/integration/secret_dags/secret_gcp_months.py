@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from taxiway.orchestration.gcp_dags import gcp_dag
+from taxiway.orchestration.dags import load_dag
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 
@@ -18,7 +18,7 @@ CLOUD_CASES = {
 
 green = load_source(SOURCES_FOLDER / "green.yaml")
 for name, connection in CLOUD_CASES.items():
-    dag = gcp_dag(replace(green, name=name, schedule=None))  # type: ignore[arg-type]  # by hand only
+    dag = load_dag(replace(green, name=name, schedule=None), "bigquery")  # type: ignore[arg-type]  # by hand only
     dag.is_paused_upon_creation = False
     for task in dag.tasks:
         task.source_name = green.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from taxiway.orchestration.dags import postgres_dag
+from taxiway.orchestration.dags import load_dag
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 
@@ -26,7 +26,7 @@ CASES = {
 
 green = load_source(SOURCES_FOLDER / "green.yaml")
 for name, (mirror, warehouse) in CASES.items():
-    dag = postgres_dag(replace(green, name=name, schedule=None))  # type: ignore[arg-type]  # by hand only
+    dag = load_dag(replace(green, name=name, schedule=None), "postgres")  # type: ignore[arg-type]  # by hand only
     dag.is_paused_upon_creation = False
     for task in dag.tasks:
         task.source_name = green.name

@@ -7,8 +7,7 @@ from typing import Any
 from taxiway.errors import CheckFailedError
 from taxiway.loads.steps import Step, before_publishing
 from taxiway.loads.warehouse import Warehouse
-from taxiway.orchestration.dags import postgres_dag
-from taxiway.orchestration.gcp_dags import gcp_dag
+from taxiway.orchestration.dags import load_dag
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 
@@ -22,5 +21,5 @@ def check_sums(warehouse: Warehouse, outputs: Any = None, resumed: Any = None) -
 
 green = load_source(SOURCES_FOLDER / "green.yaml")
 steps = before_publishing(Step("check_sums", check_sums))
-into_postgres = postgres_dag(green, steps=steps)
-into_bigquery = gcp_dag(green, steps=steps)
+into_postgres = load_dag(green, "postgres", steps=steps)
+into_bigquery = load_dag(green, "bigquery", steps=steps)
