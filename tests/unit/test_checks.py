@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from taxiway.errors import SourceConfigError
-from taxiway.sources.checks import MAX_BOUND, SEVERITIES, Check, judge, rows_to_neighbours
+from taxiway.sources.checks import MAX_BOUND, MEASURES, SEVERITIES, Check, judge, rows_to_neighbours
 from taxiway.sources.source import Source, load_source
 from taxiway.sources.strict_yaml import shown
 
@@ -61,7 +61,7 @@ def test_a_check_is_read() -> None:
 
 
 KEYS = "a check has name, measure, severity, message and may have column, at_least, at_most"
-MEASURE = "to be one of share_outside_month, share_negative, share_null, rows_to_neighbours"
+MEASURE = f"to be one of {', '.join(MEASURES)}"
 MESSAGE = "to say what it means and what to look at"
 SHARE = "to be a number from 0 to 1, such as 0.01, or up to 1e+15 for rows_to_neighbours"
 NUMBER = "to be one of the source's columns, of the type integer or numeric"

@@ -29,7 +29,7 @@ def test_a_load_is_named_by_source_month_and_run(green: Source) -> None:
     assert load.filename == green.filename(Month(2019, 3))
     assert load.download_name == green.download_name(Month(2019, 3)) == f"{load.filename}.gz"
     assert load.run_key == hashlib.sha256(b"manual__1").hexdigest()[:12]
-    assert load.rules == {"layout": Layout(green.columns).name, "row_id_version": 1, "yaml_sha256": "ab"}
+    assert load.rules == {"layout": green.layout_of(Month(2019, 3)).name, "row_id_version": 1, "yaml_sha256": "ab"}
 
 
 def test_rejected_lines_are_found_first_by_the_step_that_reads_the_file_first(green: Source) -> None:
@@ -50,9 +50,10 @@ def test_another_class_has_the_same_load(green: Source) -> None:
 
 
 def test_steps_have_the_names_of_the_ledger_in_its_order() -> None:
-    assert tuple(step.name for step in STEPS) == STEP_NAMES
+    names = [step.name for step in STEPS]
+    assert [name for name in names if name in STEP_NAMES] == list(STEP_NAMES)
     for position, step in enumerate(STEPS):
-        assert set(step.needs) <= set(STEP_NAMES[:position])
+        assert set(step.needs) <= set(names[:position])
 
 
 def test_steps_are_added_before_the_one_that_publishes() -> None:
@@ -62,7 +63,7 @@ def test_steps_are_added_before_the_one_that_publishes() -> None:
 
 
 def test_a_load_has_the_layout_of_its_file(green: Source) -> None:
-    *rest, last = green.columns
+    *rest, last = green.layout_of(Month(2019, 3)).columns
     source = replace(green, columns=(*rest, replace(last, optional=True)))
     load = Load(source, Month(2019, 3), "manual__1")
     lacking = Layout(tuple(rest))

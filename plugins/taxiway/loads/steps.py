@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.loads import month
-from taxiway.loads.step_names import CHECK, CREATE, DISCARD, DOWNLOAD, HASH, PUBLISH, STAGE, STEP_NAMES, UPLOAD
+from taxiway.loads.step_names import CHECK, CREATE, DISCARD, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,16 @@ HASH_ROWS = Step(HASH, month.hash_rows, needs=(STAGE, DOWNLOAD), leaves_tables=T
 CHECK_MONTH = Step(CHECK, month.check_month)
 MERGE_MONTH = Step(PUBLISH, month.merge_month, may_wait=True)
 
-_BY_NAME = {
-    step.name: step
-    for step in (DOWNLOAD_MONTH, UPLOAD_MONTH, CREATE_MAIN_TABLE, STAGE_MONTH, HASH_ROWS, CHECK_MONTH, MERGE_MONTH)
-}
-
-STEPS = tuple(_BY_NAME[name] for name in STEP_NAMES)
-"""All of them, in their order; a warehouse may do without some."""
+STEPS = (
+    DOWNLOAD_MONTH,
+    UPLOAD_MONTH,
+    CREATE_MAIN_TABLE,
+    STAGE_MONTH,
+    HASH_ROWS,
+    CHECK_MONTH,
+    MERGE_MONTH,
+)
+"""The steps of every DAG, in their order; a warehouse may do without some."""
 
 DROP_STAGING = Step(DISCARD, month.drop_staging)
 """What is done at a load's end, however it ended. The ledger says nothing of it."""
