@@ -19,7 +19,7 @@ from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.statements import Statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
-from tests.loading import source_file
+from tests.loading import downloaded, publish, source_file
 
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "taxi", 10**9)
 
@@ -76,14 +76,14 @@ class Cloud:
         assert found is not None
         return found
 
-    def fetch(self, tables: CloudTables, path: Path, *, force: bool = False) -> steps.Downloaded:
+    def begin(self, tables: CloudTables, path: Path, *, force: bool = False) -> steps.Downloaded:
+        """Begin a load of a file."""
         file = source_file(path)
         return steps.download_month(self.opened(tables), lambda: file, force=force)
 
-    def upload(self, tables: CloudTables, fetched: steps.Downloaded) -> dict[str, Any]:
-        """Upload a file that was fetched; return what the steps after it need."""
-        assert fetched.file is not None
-        outputs: dict[str, Any] = {"download_month": fetched.file.to_dict()}
+    def upload(self, tables: CloudTables, begun: steps.Downloaded) -> dict[str, Any]:
+        """Upload the file of a load that has begun; return what the steps after it need."""
+        outputs = downloaded(begun.file)
         return {**outputs, "upload_month": steps.upload_month(self.opened(tables), outputs)}
 
     def stage(self, tables: CloudTables, outputs: Outputs) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Cloud:
 
     def ready(self, tables: CloudTables, path: Path, *, force: bool = True) -> dict[str, Any]:
         """Bring a month to where it can be published."""
-        return self.check(tables, self.upload(tables, self.fetch(tables, path, force=force)))
+        return self.check(tables, self.upload(tables, self.begin(tables, path, force=force)))
 
     def check(self, tables: CloudTables, outputs: Outputs) -> dict[str, Any]:
         """Run the steps from staging to checking."""
@@ -105,9 +105,7 @@ class Cloud:
         return staged
 
     def publish(self, tables: CloudTables) -> Counts:
-        counts = steps.merge_month(self.opened(tables))
-        assert isinstance(counts, dict)
-        return Counts(**counts)
+        return publish(self.opened(tables))
 
     def load(self, source: Source, month: str, path: Path, run_id: str = "manual__1") -> Counts:
         """Run all steps of a load, and drop the staging tables whatever happened."""

@@ -15,6 +15,8 @@ from taxiway.download.download import Download
 from taxiway.loads import month as steps
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.loads.step_names import DOWNLOAD
+from taxiway.loads.warehouse import Warehouse
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.cleanup import drop_staging
@@ -44,7 +46,7 @@ def unpacked_bytes(path: Path) -> int | None:
         return None
 
 
-def fetch_month(
+def begin_load(
     connection: psycopg.Connection[Any],
     tables: LoadTables,
     download: Callable[[], Download],
@@ -55,9 +57,22 @@ def fetch_month(
     return steps.download_month(PostgresWarehouse(connection, tables), download, force=force)
 
 
+def downloaded(file: Download | None) -> dict[str, Any]:
+    """Return what the steps after the download need."""
+    assert file is not None
+    return {DOWNLOAD: file.to_dict()}
+
+
+def publish(warehouse: Warehouse) -> Counts:
+    """Publish a month by a warehouse that waits for its jobs itself."""
+    counts = steps.merge_month(warehouse)
+    assert isinstance(counts, dict)
+    return Counts(**counts)
+
+
 def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, file: Download) -> dict[str, Any]:
     """Stage a downloaded month; return what the steps after it need."""
-    outputs: dict[str, Any] = {"download_month": file.to_dict()}
+    outputs = downloaded(file)
     outputs["stage_month"] = steps.stage_month(PostgresWarehouse(connection, tables), outputs)
     return outputs
 
@@ -77,9 +92,7 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> None
 
 def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Counts:
     """Publish a month."""
-    counts = steps.merge_month(PostgresWarehouse(connection, tables))
-    assert isinstance(counts, dict)
-    return Counts(**counts)
+    return publish(PostgresWarehouse(connection, tables))
 
 
 def load(

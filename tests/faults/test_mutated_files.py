@@ -28,8 +28,8 @@ from tests.faults.aftermath import LEDGER
 from tests.faults.file_model import Expected, expect
 from tests.faults.mutations import PACKED, TEXT
 from tests.loading import (
+    begin_load,
     check_month,
-    fetch_month,
     hash_rows,
     merge_month,
     query,
@@ -107,7 +107,7 @@ def load(connection: psycopg.Connection[object], source: Source, mirror: FaultyM
     tables = LoadTables(source, MONTH, run)
     try:
         with requests.Session() as session:
-            fetched = fetch_month(
+            fetched = begin_load(
                 connection, tables, lambda: download_month(session, mirror.url, source, MONTH, cache), force=True
             )
         assert fetched.file is not None

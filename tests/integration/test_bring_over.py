@@ -33,9 +33,9 @@ from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import wait_until
 from tests.loading import (
+    begin_load,
     by_hand,
     check_month,
-    fetch_month,
     hash_rows,
     lines_of,
     load,
@@ -120,7 +120,7 @@ def fetched(
     connection: psycopg.Connection[Any], source: Source, month: str, files: Files, run_id: str = "again"
 ) -> Downloaded:
     tables = LoadTables(source, Month.parse(month), run_id)
-    return fetch_month(connection, tables, lambda: source_file(files(month)))
+    return begin_load(connection, tables, lambda: source_file(files(month)))
 
 
 def rows(connection: psycopg.Connection[Any], source: Source) -> list[tuple[Any, ...]]:

@@ -21,9 +21,9 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.loading import (
+    begin_load,
     by_hand,
     check_month,
-    fetch_month,
     hash_rows,
     load,
     merge_month,
@@ -124,7 +124,7 @@ def tables(green: Source, run_id: str) -> LoadTables:
 
 
 def fetched(connection: psycopg.Connection[Any], green: Source, file: Download, run_id: str) -> Downloaded:
-    return fetch_month(connection, tables(green, run_id), lambda: file)
+    return begin_load(connection, tables(green, run_id), lambda: file)
 
 
 def contents(connection: psycopg.Connection[Any], green: Source) -> list[Any]:
@@ -359,7 +359,7 @@ def test_what_is_in_the_way_matters_only_if_a_published_month_has_to_change(
     with pytest.raises(errors.MainTableError, match="can't take the month: found the "):
         fetched(connection, green, source_file(corrected), "manual__6")
     with pytest.raises(errors.MainTableError, match="can't take the month: found the "):
-        fetch_month(connection, tables(green, "manual__7"), lambda: pytest.fail("downloaded"), force=True)
+        begin_load(connection, tables(green, "manual__7"), lambda: pytest.fail("downloaded"), force=True)
 
 
 def test_a_month_that_the_ledger_does_not_know_is_compared_value_by_value(

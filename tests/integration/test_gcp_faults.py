@@ -361,7 +361,7 @@ def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loadin
 def test_a_try_that_was_lost_is_told_from_a_task_that_was_cleared(loading: Loading) -> None:
     """Airflow counts the tries of a cleared task on: the first one after that is no retry, and lost no worker."""
     tables = loading.cloud.tables(loading.source, str(loading.month), "manual__cleared")
-    loading.cloud.fetch(tables, loading.folder / "0" / tables.download_name, force=True)
+    loading.cloud.begin(tables, loading.folder / "0" / tables.download_name, force=True)
     begun = loading.cloud.attempt(tables)
     operator = loading.operator("create_main_table", retries=RETRIES)
     context = context_of("manual__cleared", 5, {"upload_month": {}})
@@ -380,7 +380,7 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
     """Airflow calls none of the task's methods then but the one that resumes it."""
     loading.serve(revision=1)
     cloud, tables = loading.cloud, loading.cloud.tables(loading.source, str(loading.month), "manual__late")
-    outputs = cloud.upload(tables, cloud.fetch(tables, loading.folder / "1" / tables.download_name, force=True))
+    outputs = cloud.upload(tables, cloud.begin(tables, loading.folder / "1" / tables.download_name, force=True))
     create_main_table(cloud.opened(tables), outputs)
     steps = [("stage_month", '"load"'), ("hash_rows", "Gives every staged row"), ("merge_month", "MERGE")]
     try:

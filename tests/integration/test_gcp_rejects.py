@@ -92,7 +92,7 @@ def test_the_limit_is_found_again_before_the_month_is_published(
     """A worker may be lost between the commit of the rejects and the error."""
     path = written(tmp_path, tolerant, [line.encode() for line in [*lines, "1,2,3"]])
     tables = cloud.tables(tolerant, MONTH)
-    cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, cloud.fetch(tables, path))))
+    cloud.hash(tables, cloud.stage(tables, cloud.upload(tables, cloud.begin(tables, path))))
 
     with pytest.raises(RejectLimitError, match=f"1 of {ROWS + 1} rows can't be read") as caught:
         check_month(cloud.opened(replace(tables, source=green)))

@@ -36,8 +36,8 @@ from tests.conftest import Connect
 from tests.faults.task_runner import context_of
 from tests.integration.airflow_environment import wait_until
 from tests.loading import (
+    begin_load,
     check_month,
-    fetch_month,
     hash_rows,
     load,
     merge_month,
@@ -64,7 +64,7 @@ def tables(source: Source, run_id: str = "scheduled__1") -> LoadTables:
 
 
 def load_all(connection: psycopg.Connection[Any], load: LoadTables, file: Download, **options: Any) -> Downloaded:
-    fetched = fetch_month(connection, load, lambda: file, **options)
+    fetched = begin_load(connection, load, lambda: file, **options)
     if fetched.nothing_to_do is None:
         hash_rows(connection, load, stage_month(connection, load, file))
         check_month(connection, load)
@@ -139,7 +139,7 @@ def test_a_step_that_fails_and_is_tried_again_is_another_attempt(
 ) -> None:
     connection = connect()
     load = tables(green)
-    fetch_month(connection, load, lambda: file)
+    begin_load(connection, load, lambda: file)
     staged = stage_month(connection, load, file)
     with connection.transaction():
         connection.execute(f"TRUNCATE {load.staging_table}")
@@ -165,7 +165,7 @@ def test_the_view_shows_the_state_of_every_month(connect: Connect, green: Source
         raise errors.DownloadError("green 2019-01: the mirror is down")
 
     with pytest.raises(errors.DownloadError):
-        fetch_month(connection, tables(green, "manual__2"), broken)
+        begin_load(connection, tables(green, "manual__2"), broken)
 
     found = query(
         connection, "SELECT source, month::text, last_state, last_error, filename, row_count FROM taxiway.months"

@@ -17,7 +17,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect, PostgresServer
-from tests.loading import by_hand, fetch_month, lines_of, load, query, source_file, staging_tables, write_gzip
+from tests.loading import begin_load, by_hand, lines_of, load, query, source_file, staging_tables, write_gzip
 
 MAIN = "public.green_tripdata"
 JANUARY, FEBRUARY = f"{MAIN}_2019_01", f"{MAIN}_2019_02"
@@ -307,7 +307,7 @@ def test_it_holds_for_a_new_month(name: str, connect: Connect, green: Source, tm
     if name == "a CHECK that isn't valid for what was there":
         path = write_gzip(path, [",".join(c.header for c in green.columns), ROW.format(month=2, n=2, total=1)])
     tables = LoadTables(green, Month(2019, 2), "manual__2")
-    assert fetch_month(connection, tables, lambda: source_file(path)).nothing_to_do is None
+    assert begin_load(connection, tables, lambda: source_file(path)).nothing_to_do is None
     counts = load(connection, green, "2019-02", path, "manual__2")
 
     assert counts.inserted == int(query(connection, f"SELECT count(*) FROM {FEBRUARY}")[0][0])
@@ -335,7 +335,7 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
 
     force = obstacle.month == "2019-01"
     with pytest.raises(errors.MainTableError) as caught:
-        fetch_month(loader, tables, lambda: pytest.fail("something was downloaded"), force=force)
+        begin_load(loader, tables, lambda: pytest.fail("something was downloaded"), force=force)
 
     said = str(caught.value)
     assert said.startswith(f"green {obstacle.month}: public.green_tripdata can't take the month: found ")
@@ -345,7 +345,7 @@ def test_what_keeps_a_month_out_is_named_first_and_the_advice_leads_on(
     ]
     (remedy,) = re.findall(r"AS=postgres\), (.*;) and load the month again", said)
     by_hand(administrator, remedy)
-    assert fetch_month(loader, tables, lambda: source_file(path), force=force).nothing_to_do is None
+    assert begin_load(loader, tables, lambda: source_file(path), force=force).nothing_to_do is None
     counts = load(loader, green, obstacle.month, path, "manual__2")
     assert counts == (Counts(0, 0, 3) if obstacle.month == "2019-01" else Counts(3, 0, 0))
 
@@ -364,13 +364,13 @@ def test_other_columns_are_named_first_and_the_advice_leads_on(
     tables = LoadTables(green, Month(2019, 2), "manual__2")
 
     with pytest.raises(errors.MainTableError, match=found) as caught:
-        fetch_month(connection, tables, lambda: pytest.fail("something was downloaded"))
+        begin_load(connection, tables, lambda: pytest.fail("something was downloaded"))
 
     (remedy,) = re.findall(r"[Rr]un ((?:CREATE|ALTER) TABLE .*); or give", str(caught.value))
     by_hand(connection, remedy)
     assert load(connection, green, "2019-02", february, "manual__2") == Counts(3, 0, 0)
     again = LoadTables(green, Month(2019, 1), "manual__2")
-    fetched = fetch_month(connection, again, lambda: source_file(january))
+    fetched = begin_load(connection, again, lambda: source_file(january))
     if fetched.nothing_to_do is None:
         load(connection, green, "2019-01", january, "manual__2")
     assert query(connection, f"SELECT {columns} FROM {JANUARY} ORDER BY unique_row_id") == before
@@ -417,7 +417,7 @@ def test_what_is_in_the_main_tables_place_is_called_what_it_is(
     path = path_of(tmp_path, green, "2019-01")
 
     with pytest.raises(errors.MainTableError, match=f"found {name}") as caught:
-        fetch_month(
+        begin_load(
             connection, LoadTables(green, Month(2019, 1), "manual__1"), lambda: pytest.fail("something was downloaded")
         )
 
@@ -553,7 +553,7 @@ def test_each_statement_of_many_is_whole_and_the_rest_is_named_next(
 
     for calls in range(len(MANY)):
         try:
-            fetch_month(connection, tables, lambda: source_file(path))
+            begin_load(connection, tables, lambda: source_file(path))
             counts = load(connection, green, "2019-02", path, "manual__2")
             break
         except errors.TaxiwayError as error:
@@ -758,7 +758,7 @@ def test_a_detached_partition_is_named_before_anything_is_downloaded(
     by_hand(connection, f"ALTER TABLE {MAIN} DETACH PARTITION {JANUARY}")
 
     with pytest.raises(errors.MainTableError, match=r"found a table public\.green_tripdata_2019_01 that is not"):
-        fetch_month(
+        begin_load(
             connection, LoadTables(green, Month(2019, 1), "manual__2"), lambda: pytest.fail("something was downloaded")
         )
 

@@ -20,7 +20,7 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
-from tests.loading import by_hand, fetch_month, ids, load, query, source_file, staging_tables
+from tests.loading import begin_load, by_hand, ids, load, query, source_file, staging_tables
 
 MONTH = Month(2019, 3)
 HOLDER = "taxiway green 2019-03 backfill__2019-03-01"
@@ -297,7 +297,7 @@ def test_a_file_is_not_said_to_be_published_while_another_one_is_being_published
         load(publishing, green, "2019-03", corrected, run_id="manual__2")
 
     def fetch() -> None:
-        found.append(fetch_month(fetching, LoadTables(green, MONTH, "manual__3"), lambda: source_file(path)))
+        found.append(begin_load(fetching, LoadTables(green, MONTH, "manual__3"), lambda: source_file(path)))
 
     threads = [threading.Thread(target=publish), threading.Thread(target=fetch)]
     watcher = connect()

@@ -30,7 +30,7 @@ from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect
-from tests.loading import fetch_month, hash_rows, query, source_file, stage_month
+from tests.loading import begin_load, hash_rows, query, source_file, stage_month
 from tests.mirror_faults import Answer, FaultyMirror, raw_server
 
 MONTH = Month(2019, 3)
@@ -116,7 +116,7 @@ class Fetching:
     def _load(self, url: str) -> None:
         tables = LoadTables(self.source, MONTH, "manual__1")
         with requests.Session() as session:
-            fetched = fetch_month(
+            fetched = begin_load(
                 self.connection, tables, lambda: download_month(session, url, self.source, MONTH, self.cache)
             )
         assert fetched.file is not None

@@ -75,7 +75,7 @@ def test_every_row_and_id_stays_and_the_same_file_is_unchanged(
 
     for month in MONTHS:
         tables = earlier.tables(green, month, f"again__{month}")
-        assert earlier.fetch(tables, samples(month)).nothing_to_do is not None
+        assert earlier.begin(tables, samples(month)).nothing_to_do is not None
 
     assert rows(earlier, green) == before
     assert names(earlier) == names(earlier, "totals") == unpacked(green, ROWS)
@@ -87,7 +87,7 @@ def test_every_row_and_id_stays_and_the_same_file_is_unchanged(
     assert bucket.get_blob(f"green/green_tripdata_{MONTHS[0]}.csv.gz") is not None
     # The second time, and on a new table, nothing is looked for.
     bigquery.forget_requests()
-    earlier.fetch(earlier.tables(green, MONTHS[0], "again__3"), samples(MONTHS[0]))
+    earlier.begin(earlier.tables(green, MONTHS[0], "again__3"), samples(MONTHS[0]))
     assert not any("ENDS_WITH" in str(request) for request in bigquery.requests)
 
 
@@ -101,10 +101,10 @@ def test_what_is_cut_off_goes_on_at_the_next_try(
     bigquery.faults.fail_next_job("quotaExceeded", containing=containing)
 
     with pytest.raises(TransientWarehouseError):
-        earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0]))
+        earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0]))
     assert labels(earlier) == {"team": "x"}
 
-    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+    assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
     assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
 
 
@@ -139,7 +139,7 @@ def test_a_month_whose_ledger_was_not_reached_is_renamed_again(
         f"{name}.gz" for name, _ in unpacked(green, ROWS)
     ]
 
-    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+    assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
     assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
     assert [name for name, _ in names(earlier, "load_events") if name.endswith(".gz")] == []
 
@@ -152,7 +152,7 @@ def fetching(
     def fetch() -> None:
         try:
             tables = cloud.tables(source, month, f"again__{month}")
-            assert cloud.fetch(tables, samples(month)).nothing_to_do is not None
+            assert cloud.begin(tables, samples(month)).nothing_to_do is not None
         except BaseException as error:
             failures.append(error)
 
@@ -195,7 +195,7 @@ def test_no_statement_reads_more_than_one_month(
 ) -> None:
     """So the limit of what a query may bill doesn't have to suffice for the whole table."""
     bigquery.forget_requests()
-    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+    assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
 
     queries = [str((each.body or {}).get("configuration")) for each in bigquery.requests if each.method == "POST"]
     reading = [each for each in queries if f"{earlier.settings.dataset_name}.green_tripdata`" in each]
@@ -222,7 +222,7 @@ def test_labels_are_written_again_if_somebody_has_changed_the_table_meanwhile(
 ) -> None:
     bigquery.faults.answer("412", method="PATCH", path_containing="/tables/green_tripdata")
 
-    assert earlier.fetch(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+    assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
 
     assert labels(earlier) == {"team": "x", "taxiway_filename": "unpacked"}
 

@@ -126,8 +126,8 @@ def test_what_nobody_ended_keeps_the_rules_that_it_began_under(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     """The run's next attempt marks it abandoned, under another YAML file."""
-    cloud.fetch(cloud.tables(green, january), samples(january))
-    cloud.fetch(cloud.tables(replace(green, yaml_sha256="changed"), january), samples(january))
+    cloud.begin(cloud.tables(green, january), samples(january))
+    cloud.begin(cloud.tables(replace(green, yaml_sha256="changed"), january), samples(january))
 
     found = cloud.query(
         f"SELECT state, yaml_sha256 FROM `$taxi.loads` WHERE month = DATE '{january}-01' ORDER BY load_number"
@@ -143,11 +143,11 @@ def test_an_older_file_does_not_come_back_into_the_bucket(
     published: bool, cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.fetch(early, samples(january), force=True)
+    older = cloud.begin(early, samples(january), force=True)
     if published:
         cloud.load(green, january, samples(january, revision=1), "manual__2")
     else:
-        cloud.upload(late, cloud.fetch(late, samples(january, revision=1), force=True))
+        cloud.upload(late, cloud.begin(late, samples(january, revision=1), force=True))
 
     with pytest.raises(SupersededError, match="published the month" if published else "another file into gs://"):
         cloud.upload(early, older)
@@ -171,7 +171,7 @@ def test_a_file_that_was_found_published_later_stays(
     cloud.ready(early, other)
     cloud.bucket().upload(published, early.object_name, "nobody knows")
     entries = cloud.loads(green, january)
-    assert cloud.fetch(late, published).nothing_to_do is not None
+    assert cloud.begin(late, published).nothing_to_do is not None
 
     with pytest.raises(SupersededError, match="published the month meanwhile, or found it published"):
         cloud.publish(early)
@@ -189,8 +189,8 @@ def test_the_bucket_keeps_the_later_file_if_its_bytes_were_there_before(
     published, other = samples(january), samples(january, revision=1)
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    older = cloud.fetch(early, other)
-    cloud.upload(late, cloud.fetch(late, published, force=True))
+    older = cloud.begin(early, other)
+    cloud.upload(late, cloud.begin(late, published, force=True))
 
     with pytest.raises(SupersededError, match="another file into gs://"):
         cloud.upload(early, older)
@@ -222,9 +222,9 @@ def test_a_bucket_with_another_file_than_the_table_is_corrected_by_the_next_run(
     published, other = samples(january), samples(january, revision=1)
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
-    cloud.upload(early, cloud.fetch(early, other))
+    cloud.upload(early, cloud.begin(early, other))
 
-    fetched = cloud.fetch(late, published)
+    fetched = cloud.begin(late, published)
 
     assert fetched.nothing_to_do is None
     cloud.upload(late, fetched)
@@ -267,7 +267,7 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
         cloud.check(tables, cloud.upload(tables, fetched))
         cloud.publish(tables)
         assert sorted(cloud.ids(green, january)) == sorted(specified_ids(green, published))
-        assert cloud.fetch(cloud.tables(green, january, "manual__3"), published).nothing_to_do is not None
+        assert cloud.begin(cloud.tables(green, january, "manual__3"), published).nothing_to_do is not None
 
 
 # Two publications at once
@@ -401,7 +401,7 @@ def test_a_worker_that_is_lost_while_it_stages_finds_its_job_again(
     cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
     tables = cloud.tables(green, january)
-    outputs = cloud.upload(tables, cloud.fetch(tables, samples(january)))
+    outputs = cloud.upload(tables, cloud.begin(tables, samples(january)))
     jobs, uploaded = cloud.jobs(), Uploaded.from_dict(outputs["upload_month"], tables.where)
     held = bigquery.faults.hold_next_job(containing='"load"')
     attempt = cloud.attempt(tables)
@@ -468,8 +468,8 @@ def test_an_attempt_goes_on_with_the_rejects_of_its_own_file(
         write_gzip(tmp_path / f"{bad}.csv.gz", [*lines[: len(lines) - bad], *["1,2,3"] * bad]) for bad in (2, 1)
     )
     tables = cloud.tables(tolerant, january)
-    cloud.upload(tables, cloud.fetch(tables, first))
-    outputs = cloud.upload(tables, cloud.fetch(tables, second))
+    cloud.upload(tables, cloud.begin(tables, first))
+    outputs = cloud.upload(tables, cloud.begin(tables, second))
 
     for _ in range(2):
         create_main_table(cloud.opened(replace(tables, is_retry=True)), outputs)
@@ -492,7 +492,7 @@ def test_warnings_are_said_once_whatever_is_tried_again(
     cloud.query(f"DELETE FROM `$taxi.green_tripdata` WHERE source_month = DATE '{february}-01'")
 
     tables = cloud.tables(green, february, "manual__2")
-    fetched = cloud.fetch(tables, short)
+    fetched = cloud.begin(tables, short)
     ledger.record(cloud.jobs(), tables, cloud.attempt(tables), "upload_month", "failed", error="a quota")
     outputs = cloud.upload(tables, fetched)
     cloud.check(tables, outputs)

@@ -125,7 +125,7 @@ def test_loading_again_uploads_nothing(cloud: Cloud, samples: Callable[..., Path
     before = cloud.storage.bucket(cloud.settings.bucket).get_blob(name)
 
     tables = cloud.tables(green, january, "manual__2")
-    cloud.upload(tables, cloud.fetch(tables, path, force=True))
+    cloud.upload(tables, cloud.begin(tables, path, force=True))
 
     after = cloud.storage.bucket(cloud.settings.bucket).get_blob(name)
     assert after.generation == before.generation
@@ -144,7 +144,7 @@ def test_duplicate_rows_and_values_that_are_null_raise_no_alarm(
     path = with_lines(samples(january), tmp_path, lambda lines: with_equal_rows(lines, green))
     cloud.load(green, january, path)
 
-    assert cloud.fetch(cloud.tables(green, january, "manual__2"), path).nothing_to_do is not None
+    assert cloud.begin(cloud.tables(green, january, "manual__2"), path).nothing_to_do is not None
 
 
 ALL = ROWS + 4
@@ -170,7 +170,7 @@ def load_again(
     """Load a month that somebody has changed; return what is said of it, and what the load has changed."""
     tables = cloud.tables(source, month, "manual__2")
     with caplog.at_level(logging.WARNING, logger="taxiway"):
-        fetched = cloud.fetch(tables, path)
+        fetched = cloud.begin(tables, path)
     assert fetched.nothing_to_do is None
     (logged,) = [text for text in caplog.messages if text.endswith("the month is loaded again")]
     cloud.check(tables, cloud.upload(tables, fetched))
@@ -182,7 +182,7 @@ def load_again(
     assert warning.startswith("before this load, ")
     assert warning.removeprefix("before this load, ") in logged
     assert f"the ledger has {ALL}" in warning
-    assert cloud.fetch(cloud.tables(source, month, "manual__3"), path).nothing_to_do is not None
+    assert cloud.begin(cloud.tables(source, month, "manual__3"), path).nothing_to_do is not None
     return warning, counts
 
 
@@ -249,7 +249,7 @@ def test_a_table_without_a_column_is_not_unchanged(
     )
 
     tables = cloud.tables(source, january, "manual__2")
-    fetched = cloud.fetch(tables, path)
+    fetched = cloud.begin(tables, path)
 
     assert (
         cloud.attempt(tables)
@@ -367,7 +367,7 @@ def test_a_bad_file_leaves_everything_as_it_was(
         tables = cloud.tables(green, january, f"manual__{number}")
 
         with pytest.raises(error, match=said):
-            cloud.upload(tables, cloud.fetch(tables, path))
+            cloud.upload(tables, cloud.begin(tables, path))
 
     assert sorted(cloud.ids(green, january)) == before
     blob = cloud.storage.bucket(cloud.settings.bucket).get_blob(f"green/green_tripdata_{january}.csv.gz")
@@ -396,7 +396,7 @@ def test_every_job_of_a_load_may_fail_once_and_is_done_again(
 ) -> None:
     """Until the last one has succeeded, the table is as before."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
+    load = cloud.upload(tables, cloud.begin(tables, samples(january)))
 
     def fails(containing: str, step: Callable[[], object]) -> None:
         bigquery.faults.fail_next_job("quotaExceeded", containing=containing)
@@ -437,7 +437,7 @@ def test_a_lost_answer_runs_nothing_twice(
 ) -> None:
     """The request is repeated, by Google's client, and told that the job is there."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
+    load = cloud.upload(tables, cloud.begin(tables, samples(january)))
     staged = cloud.stage(tables, load)
     jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"], tables.where)
     columns = uploaded.columns_of(green)
@@ -484,8 +484,8 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
 
     (published,) = cloud.query(f"SELECT sha256, last_state FROM `$taxi.months` WHERE month = DATE '{january}-01'")
     assert published == (hashlib.sha256(corrected.read_bytes()).hexdigest(), "published")
-    assert cloud.fetch(cloud.tables(green, january, "manual__3"), corrected).nothing_to_do is not None
-    assert cloud.fetch(cloud.tables(green, january, "manual__4"), first).nothing_to_do is None
+    assert cloud.begin(cloud.tables(green, january, "manual__3"), corrected).nothing_to_do is not None
+    assert cloud.begin(cloud.tables(green, january, "manual__4"), first).nothing_to_do is None
     entries = cloud.loads(green, january)
     assert [(entry.load_number, entry.run_id, entry.state, entry.publication) for entry in entries] == [
         (1, "manual__1", "published", 1),
@@ -496,7 +496,7 @@ def test_what_is_published_is_what_was_published_last_whatever_the_clocks_say(
     # The worker of that run is gone, and the clock goes back again: its next attempt is the last one all the same.
     clock_goes_back(cloud, january)
     tables = cloud.tables(green, january, "manual__4")
-    cloud.fetch(tables, first)
+    cloud.begin(tables, first)
     again = cloud.attempt(tables)
     assert again.number == 2
     assert attempt_of(ledger.Ledger(cloud.jobs(), tables), "upload_month") == again
@@ -511,12 +511,12 @@ def test_a_missing_bucket_or_dataset_says_what_to_do(
 ) -> None:
     no_dataset = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, dataset="absent"))
     with pytest.raises(WarehouseError, match="run the DAG gcp_setup"):
-        no_dataset.fetch(no_dataset.tables(green, january), samples(january))
+        no_dataset.begin(no_dataset.tables(green, january), samples(january))
 
     no_bucket = Cloud(cloud.bigquery, cloud.storage, replace(cloud.settings, bucket="absent"))
     tables = no_bucket.tables(green, january)
     with pytest.raises(WarehouseError, match="run the DAG gcp_setup"):
-        no_bucket.upload(tables, no_bucket.fetch(tables, samples(january)))
+        no_bucket.upload(tables, no_bucket.begin(tables, samples(january)))
 
 
 def test_a_query_that_would_bill_too_much_is_refused_and_costs_nothing(
@@ -551,7 +551,7 @@ def test_a_staging_table_that_was_emptied_is_filled_again(
 ) -> None:
     """Of two tries of a task at once, the one that comes late makes the table anew, behind the other one's job."""
     tables = cloud.tables(green, january)
-    load = cloud.upload(tables, cloud.fetch(tables, samples(january)))
+    load = cloud.upload(tables, cloud.begin(tables, samples(january)))
     staged = cloud.stage(tables, load)
     jobs, uploaded = cloud.jobs(), Uploaded.from_dict(load["upload_month"], tables.where)
     columns = uploaded.columns_of(green)
