@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from taxiway.paths import SOURCES_FOLDER, SQL_FOLDER
@@ -14,9 +15,11 @@ from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.sql import render
 
-GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+MONTH = Month(2019, 1)
+_GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+GREEN = replace(_GREEN, columns=_GREEN.layout_of(MONTH).columns)
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "taxi", 10**9)
-TABLES = CloudTables(GREEN, Month(2019, 1), "manual__1", settings=SETTINGS)
+TABLES = CloudTables(GREEN, MONTH, "manual__1", settings=SETTINGS)
 
 OWN: dict[str, dict[str, Any]] = {
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from taxiway.paths import SOURCES_FOLDER, SQL_FOLDER
@@ -10,8 +11,10 @@ from taxiway.sources.source import load_source
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
-GREEN = load_source(SOURCES_FOLDER / "green.yaml")
-TABLES = LoadTables(GREEN, Month(2019, 1), "manual__1")
+MONTH = Month(2019, 1)
+_GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+GREEN = replace(_GREEN, columns=_GREEN.layout_of(MONTH).columns)
+TABLES = LoadTables(GREEN, MONTH, "manual__1")
 
 RUN: dict[str, Any] = {
     "staging_table": TABLES.staging_table,
@@ -41,7 +44,7 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "find_broken_row": {"is_broken": "broken.passenger_count < 0"},
     "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
-    "record_step": {"columns": ["rows_read", "rows_rejected"]},
+    "record_step": {"columns": ["rows_read", "rows_rejected", "error"]},
 }
 """What one file needs beside what all share."""
 

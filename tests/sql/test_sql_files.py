@@ -121,6 +121,7 @@ VALUES: dict[str, Any] = {
     "etag": None,
     "last_modified": None,
     "bytes": 1,
+    "error": None,
     "sha256": "0" * 64,
     "started_at": "2026-01-01 00:00:00+00",
     "longest_run": timedelta(hours=24),

@@ -15,7 +15,7 @@ import yaml
 
 from taxiway.errors import SourceConfigError
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.checks import Check
+from taxiway.sources.checks import MEASURES, MEASURES_OF_MONTHS, Check
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.release import FORMATS, Release
 from taxiway.sources.source import Column, Layout, Source, find_source, load_source, load_sources, read_sources
@@ -833,7 +833,7 @@ NO_MONTH = "with period: none, a file is of no month"
                     {"name": "a", "measure": "rows_to_neighbours", "at_least": 1, "severity": "warn", "message": "look"}
                 ]
             },
-            f"to be one of share_negative, share_null: {NO_MONTH}",
+            f"to be one of {', '.join(name for name in MEASURES if name not in MEASURES_OF_MONTHS)}: {NO_MONTH}",
         ),
         ("schedule", {"schedule": "@daily"}, "to be a monthly cron"),
         ("schedule", {"schedule": "0 9 31 * *"}, "to be a monthly cron"),
