@@ -112,8 +112,8 @@ def test_what_a_check_must_not_say(changes: dict[str, Any], key: str, expected: 
     with pytest.raises(SourceConfigError) as caught:
         read(given)
 
-    found = given.get(key[1:]) if key else given
-    assert str(caught.value).split("; line ")[0] == f"checks[0]{key} is {shown(found)}: expected it {expected}"
+    found = shown(given) if not key else shown(given[key[1:]]) if key[1:] in given else "missing"
+    assert str(caught.value).split("; line ")[0] == f"checks[0]{key} is {found}: expected it {expected}"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from taxiway.errors import InvalidMonthError
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 
 
 @pytest.mark.parametrize("text", ["2019-01", "2019-12", "2021-07", "1000-01", "2999-12"])
@@ -63,3 +63,8 @@ def test_months_follow_each_other() -> None:
 def test_a_day_lies_in_its_month() -> None:
     assert Month.of(date(2019, 3, 31)) == Month(2019, 3)
     assert Month(2019, 3).first_day == date(2019, 3, 1)
+
+
+def test_the_period_of_a_file_of_no_month_is_written_in_two_ways() -> None:
+    assert (str(WHOLE), WHOLE.year_and_month) == ("whole", "1970-01")
+    assert Month.parse("whole") == Month.parse("1970-01") == WHOLE

@@ -606,7 +606,7 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
-        f"main_table, owner, tags, columns and may have schedule, period, timezone, on_new_column, allow_empty, "
+        f"main_table, owner, tags, columns and may have period, schedule, timezone, on_new_column, allow_empty, "
         f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
     )
 
@@ -835,8 +835,10 @@ NO_MONTH = "with period: none, a file is of no month"
             },
             f"to be one of {', '.join(name for name in MEASURES if name not in MEASURES_OF_MONTHS)}: {NO_MONTH}",
         ),
-        ("schedule", {"schedule": "@daily"}, "to be a monthly cron"),
-        ("schedule", {"schedule": "0 9 31 * *"}, "to be a monthly cron"),
+        *(
+            ("schedule", {"schedule": wrong}, f"schedule is {wrong!r}: expected it to be @once, or a cron whose fields")
+            for wrong in ("@daily", "0 9 31 * *", "*/5 9 1 * *", "0 9 1 *", "@once\n", None)
+        ),
         ("period", {"period": "week"}, "to be one of month, none"),
     ],
 )
@@ -850,13 +852,27 @@ def test_what_only_months_have_is_named(key: str, changes: dict[str, Any], said:
     assert said in str(caught.value)
 
 
+def test_a_monthly_source_may_begin_behind_the_month_that_stands_for_none(tmp_path: Path) -> None:
+    assert load_source(write(tmp_path, releases=[release(**{"from": "1970-02"})])).first_month == Month(1970, 2)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schedule": ...}, "schedule is None: expected it to be a monthly cron"),
+        ({"schedule": ...}, "schedule is missing: expected it to be a monthly cron"),
         ({"schedule": "@once"}, "schedule is '@once': expected it to be a monthly cron"),
         ({"releases": [release(**{"from": ...})]}, "expected it to have from, the first month"),
-        ({"releases": [release(**{"from": "1970-01"})]}, "this one stands for a file of no month"),
+        *(
+            (
+                {"releases": [release(**{"from": first, "to": "2019-07"})]},
+                f"from is '{first}': expected it to be 1970-02 or later: 1970-01 stands for a file of no month",
+            )
+            for first in ("1970-01", "1969-12", "1000-01")
+        ),
+        (
+            {"columns": [{**DOCUMENT["columns"][0], "until": "1970-01"}, *DOCUMENT["columns"][1:]]},
+            "until is '1970-01': expected it not to be before the first month",
+        ),
     ],
 )
 def test_what_months_need_is_named(changes: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ class Month:
         return date(self.year, self.number, 1)
 
     @property
+    def year_and_month(self) -> str:
+        """The month as ``YYYY-MM``, also that of a file that stands alone."""
+        return f"{self.year:04d}-{self.number:02d}"
+
+    @property
     def in_names(self) -> str:
         """How names of tables and jobs have it: ``2019_01``."""
         return f"{self.year:04d}_{self.number:02d}"
@@ -82,8 +87,8 @@ class Month:
 
     def __str__(self) -> str:
         """Write the month as ``YYYY-MM``; the period of a file that stands alone as ``whole``."""
-        return WHOLE_TEXT if self.is_whole else f"{self.year:04d}-{self.number:02d}"
+        return WHOLE_TEXT if self.is_whole else self.year_and_month
 
 
 WHOLE = Month(1970, 1)
-"""The period of a file that stands alone; no monthly source has this month."""
+"""The period of a file that stands alone; the months of every monthly source are later."""

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     WrapValidator,
 )
@@ -89,7 +90,7 @@ Place = tuple[str | int, ...]
 """Where a value stands in a file: keys, and positions in lists, from outside to inside."""
 
 Problem = tuple[Place, object, str]
-"""A place, the value there, and what was expected, as :func:`expected` takes it."""
+"""A place, the value there, None if it has none, and what was expected, as :func:`expected` takes it."""
 
 
 def expected(phrase: str) -> WrapValidator:
@@ -279,15 +280,16 @@ class ReleaseEntry(_Keys):
         if period == "none":
             for key, month in (("from", self.first), ("to", self.last)):
                 if month is not None:
-                    yield (key,), str(month), "not to be there: with period: none, a file is of no month"
+                    yield (key,), month, "not to be there: with period: none, a file is of no month"
         elif self.first is None:
             yield (), {"path": self.path}, "to have from, the first month"
-        elif self.first.is_whole:
-            yield ("from",), "1970-01", "to be another month: this one stands for a file of no month"
+        elif self.first <= WHOLE:
+            phrase = f"to be {WHOLE.next()} or later: {WHOLE.year_and_month} stands for a file of no month"
+            yield ("from",), self.first, phrase
         elif self.last is not None and self.last < self.first:
-            yield ("to",), str(self.last), "not to be before from"
-        if (phrase := self._path_should(period)) is not None:
-            yield ("path",), self.path, phrase
+            yield ("to",), self.last, "not to be before from"
+        if (should := self._path_should(period)) is not None:
+            yield ("path",), self.path, should
 
     def _path_should(self, period: str) -> str | None:
         """Say what the path should be, if it isn't."""
@@ -342,7 +344,23 @@ class CheckEntry(_Keys):
 
 _MONTHLY = r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"
 _CRON = r"([0-5]?[0-9]|\*) (1?[0-9]|2[0-3]|\*) ([1-9]|1[0-9]|2[0-8]|\*) ([1-9]|1[0-2]|\*) ([0-6]|\*)"
-_A_SCHEDULE = "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"
+_SCHEDULES = {
+    "month": (_MONTHLY, "to be a monthly cron: minute, hour, a day from 1 to 28, * and *"),
+    "none": (
+        rf"{_CRON}|@once",
+        "to be @once, or a cron whose fields are each a number or *: minute, hour, a day from 1 to 28, month and day "
+        "of the week",
+    ),
+}
+# What a schedule looks like by the source's period: as a regular expression, and in words.
+
+
+def _schedule(value: object, info: ValidationInfo) -> object:
+    """Check a schedule by the period: a field before it, so that it is known here."""
+    pattern, phrase = _SCHEDULES[info.data.get("period", "month")]
+    if isinstance(value, str) and re.fullmatch(pattern, value):
+        return value
+    raise PydanticCustomError("expected", "expected it {phrase}", {"phrase": phrase})
 
 
 class SourceFile(_Keys):
@@ -354,10 +372,13 @@ class SourceFile(_Keys):
     releases: Annotated[list[ReleaseEntry], Field(min_length=1), expected("to be a list of releases")] = Field(
         description="which months come from where; each month from exactly one release"
     )
+    period: Annotated[str, _one_of(PERIODS), _enum(PERIODS), expected(f"to be one of {', '.join(PERIODS)}")] = Field(
+        default="month", description="what a file covers: a month; or none, for one file that stands alone"
+    )
     schedule: Annotated[
         str | None,
-        _matching(rf"{_CRON}|@once"),
-        expected(_A_SCHEDULE),
+        BeforeValidator(_schedule),
+        WithJsonSchema({"type": "string", "pattern": f"^({_SCHEDULES['none'][0]})$"}),
     ] = Field(
         default=None,
         description="monthly cron expression, in the time zone of the key timezone; with period: none, @once, or five "
@@ -375,9 +396,6 @@ class SourceFile(_Keys):
         Field(min_length=1, max_length=MAX_COLUMNS),
         expected(f"to be a list of columns, at most {MAX_COLUMNS}"),
     ] = Field(description="the columns, in the order of the main table")
-    period: Annotated[str, _one_of(PERIODS), _enum(PERIODS), expected(f"to be one of {', '.join(PERIODS)}")] = Field(
-        default="month", description="what a file covers: a month; or none, for one file that stands alone"
-    )
     timezone: Annotated[
         str,
         _matching(r"[A-Za-z0-9_+/-]{1,64}"),
@@ -445,8 +463,8 @@ class SourceFile(_Keys):
         return sorted(self.releases, key=lambda release: release.first or WHOLE)
 
     def _of_months(self) -> Iterator[Problem]:
-        if not re.fullmatch(_MONTHLY, self.schedule or ""):
-            yield ("schedule",), self.schedule, _A_SCHEDULE
+        if self.schedule is None:
+            yield ("schedule",), None, _SCHEDULES["month"][1]
         if all(release.first is not None for release in self.releases):
             yield from self._gaps_and_overlaps()
             yield from self._columns_of_no_month()
@@ -460,7 +478,7 @@ class SourceFile(_Keys):
             for key, month in (("since", column.since), ("until", column.until)):
                 if month is not None:
                     place = ("columns", position, key)
-                    yield place, str(month), "not to be there: with period: none, a file is of no month"
+                    yield place, month, "not to be there: with period: none, a file is of no month"
         for position, check in enumerate(self.checks):
             if check.measure in MEASURES_OF_MONTHS:
                 others = ", ".join(name for name in MEASURES if name not in MEASURES_OF_MONTHS)
@@ -471,11 +489,11 @@ class SourceFile(_Keys):
         first, last = self.in_order()[0].first or WHOLE, self.in_order()[-1].last
         for position, column in enumerate(self.columns):
             if column.since and column.until and column.until < column.since:
-                yield ("columns", position, "until"), str(column.until), "not to be before since"
+                yield ("columns", position, "until"), column.until, "not to be before since"
             elif column.since and last and column.since > last:
-                yield ("columns", position, "since"), str(column.since), f"not to be after the last month, {last}"
+                yield ("columns", position, "since"), column.since, f"not to be after the last month, {last}"
             elif column.until and column.until < first:
-                yield ("columns", position, "until"), str(column.until), f"not to be before the first month, {first}"
+                yield ("columns", position, "until"), column.until, f"not to be before the first month, {first}"
         if all(column.since and column.since > first for column in self.columns):
             yield ("columns",), "of later months alone", f"to have a column of the first month, {first}"
 
@@ -490,7 +508,7 @@ class SourceFile(_Keys):
                 months = "goes on" if before.last is None else f"goes to {before.last}"
                 yield (
                     place,
-                    str(after.first),
+                    after.first,
                     (
                         f"to come after the last month of {first}, which {months}: {first} and {second} overlap, and a "
                         f"month comes from one release"
@@ -499,7 +517,7 @@ class SourceFile(_Keys):
             elif next_month < after.first:
                 yield (
                     place,
-                    str(after.first),
+                    after.first,
                     (
                         f"to be {next_month}, the month after {first} ends: between {first} and {second} is a gap, and "
                         f"each month comes from a release"
@@ -534,7 +552,7 @@ def check_document(document: Mapping[Any, Any]) -> SourceFile:
         file = SourceFile.model_validate(document)
     except ValidationError as error:
         raise WrongDocumentError(list(_complaints(error, document))) from error
-    problems = [_complaint(*problem) for problem in file.problems()]
+    problems = [_complaint(place, _found(value), phrase) for place, value, phrase in file.problems()]
     if problems:
         raise WrongDocumentError(problems)
     return file
@@ -584,10 +602,10 @@ def _complaints(error: ValidationError, document: Mapping[Any, Any]) -> Iterator
         yield (*place, unknown[place][0]) if place in unknown else place, f"{where}{'; '.join(wrong)}; {_keys(place)}"
     for each in found:
         if each["type"] == "model_type":
-            yield _complaint(each["loc"], each["input"], f"to be keys and values: {_keys(each['loc'])}")
+            yield _complaint(each["loc"], shown(each["input"]), f"to be keys and values: {_keys(each['loc'])}")
         elif each["type"] not in ("missing", "extra_forbidden", "invalid_key"):
             phrase = each["ctx"]["phrase"] if each["type"] == "expected" else f"otherwise: {each['msg']}"
-            yield _complaint(each["loc"], each["input"], phrase)
+            yield _complaint(each["loc"], shown(each["input"]), phrase)
 
 
 def _as_releases(document: Mapping[Any, Any]) -> str | None:
@@ -603,8 +621,13 @@ def _as_releases(document: Mapping[Any, Any]) -> str | None:
     )
 
 
-def _complaint(place: Place, value: object, phrase: str) -> tuple[Place, str]:
-    return place, f"{key_of(place)} is {shown(value)}: expected it {phrase}"
+def _found(value: object) -> str:
+    """Say what a place has: a month as the file has it, or nothing."""
+    return "missing" if value is None else shown(value.year_and_month if isinstance(value, Month) else value)
+
+
+def _complaint(place: Place, found: str, phrase: str) -> tuple[Place, str]:
+    return place, f"{key_of(place)} is {found}: expected it {phrase}"
 
 
 def key_of(place: Place) -> str:
