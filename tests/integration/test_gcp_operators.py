@@ -52,14 +52,24 @@ def create(what: Any) -> Any:
     return run(GcpCreateOperator(task_id=f"create_{what}", what=what))
 
 
-def set_up() -> list[bool | None]:
+def set_up() -> list[bool]:
     return [create(what) for what in ("bucket", "dataset", "ledger")]
 
 
-def test_set_up_makes_what_is_absent_and_leaves_what_is_there(bigquery: StandIn) -> None:
-    assert set_up() == [True, True, None]
+def test_set_up_makes_what_is_absent_and_leaves_what_is_there(
+    bigquery: StandIn, capfd: pytest.CaptureFixture[str]
+) -> None:
+    things = [f"gs://{SETTINGS.bucket}", *(f"the {what} of {SETTINGS.dataset_name}" for what in ("dataset", "ledger"))]
+
+    assert set_up() == [True, True, True]
     assert Cloud.connect().query("SELECT count(*) FROM `$taxi.months`") == [(0,)]
-    assert set_up() == [False, False, None]
+    said = capfd.readouterr().out
+    assert [thing for thing in things if f"{thing}: created" in said] == things
+
+    assert set_up() == [False, False, False]
+    said = capfd.readouterr().out
+    assert [thing for thing in things if f"{thing}: is there" in said] == things
+    assert ": created" not in said
     assert {request.authorized for request in bigquery.requests if "datasets" in request.path} == {True}
 
 
@@ -141,7 +151,7 @@ def test_requests_are_made_with_a_key_in_a_file(
     file.write_text(json.dumps(key))
     way(file, monkeypatch)
 
-    assert set_up() == [True, True, None]
+    assert set_up() == [True, True, True]
 
     # There are no other credentials from which Google's library could get a token.
     assert {request.authorized for request in bigquery.requests} == {True}

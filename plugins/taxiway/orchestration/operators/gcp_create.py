@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
 from taxiway.warehouses.bigquery.jobs import Jobs
-from taxiway.warehouses.bigquery.ledger import create_ledger
+from taxiway.warehouses.bigquery.ledger import create_ledger, is_complete
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 
 if TYPE_CHECKING:
@@ -34,13 +34,12 @@ class GcpCreateOperator(BaseOperator):
         self.what = what
         self.gcp_conn_id = gcp_conn_id
 
-    def execute(self, context: Context) -> bool | None:
+    def execute(self, context: Context) -> bool:
         """Create it; the Variables have its name.
 
-        :return: whether it was created; None for the ledger, of which a part may have been absent
+        :return: whether it was absent; of the ledger, a part that alone was absent is created, too
         :raises AirflowFailException: an error that a retry can't fix
         """
-        created = None
         with retry_or_fail(context):
             settings = gcp_settings()
             provisioner = Provisioner(settings, self.task_id)
@@ -51,7 +50,9 @@ class GcpCreateOperator(BaseOperator):
                 if self.what == "dataset":
                     created = provisioner.ensure_dataset(client)
                 else:
-                    create_ledger(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+                    jobs = Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id})
+                    created = not is_complete(jobs)
+                    create_ledger(jobs)
         name = f"gs://{settings.bucket}" if self.what == "bucket" else f"the {self.what} of {settings.dataset_name}"
-        self.log.info("%s: %s", name, "created" if created else "exists")
+        self.log.info("%s: %s", name, "created" if created else "is there")
         return created
