@@ -120,3 +120,34 @@ def test_values_that_cannot_be_read_are_rejected_with_position_column_and_value(
     with pytest.raises(RejectLimitError, match=r"line 3: store_and_fwd_flag is"):
         months.run("manual__2", source=source).complete(path, force=True)
     assert len(harness.ids(run.load)) == 2
+
+
+def test_doubles_of_more_than_nine_places_need_the_type_text_in_bigquery(harness: Harness, months: Months) -> None:
+    day = datetime(months.month.year, months.month.number, 1, 8)
+    columns = {
+        "lpep_pickup_datetime": pa.array([day] * 2, pa.timestamp("us")),
+        "store_and_fwd_flag": pa.array(["N", "N"]),
+        "PULocationID": pa.array([1, 2]),
+        "fare_amount": pa.array([0.1 + 0.2, 0.123456789]),
+    }
+    source, path = written(months, columns)
+    run = months.run(source=replace(source, max_rejected_share=0.9))
+    rejected = {"postgres": 0, "bigquery": 1}[harness.name]
+
+    assert run.complete(path) == Counts(2 - rejected, 0, 0)
+    found = [row[2].partition(",")[0] for row in harness.rejects(run.load)]
+    assert found == ["fare_amount is '0.30000000000000004'"] * rejected
+
+    # As docs/sources.md advises.
+    as_text = replace(
+        source,
+        name="texts",
+        main_table="texts",
+        checks=(),
+        columns=tuple(
+            replace(column, type="text") if column.name == "fare_amount" else column for column in source.columns
+        ),
+    )
+    again = Run.of(harness, as_text, months.month, "manual__2")
+    assert again.complete(path) == Counts(2, 0, 0)
+    assert harness.rejects(again.load) == []

@@ -6,8 +6,8 @@
 
   What nearly every field looks like is told by its characters, which is several times as quick as a regular expression.
   Integers may read 1.0; numbers are decimals, with or without an exponent, never NaN or Infinity; timestamps are
-  YYYY-MM-DD HH:MM:SS, on days and at times that exist, with a fraction of up to nine zeros or none; a text is neither \N nor holds U+001F, for these mark NULL
-  and the end of a field in the text that a row's id is made from.
+  YYYY-MM-DD HH:MM:SS, on days and at times that exist, with a fraction of up to nine zeros or none; a text is neither
+  \N nor holds U+001F, for these mark NULL and the end of a field in the text that a row's id is made from.
 -#}
 {%- macro is_readable(column) -%}
 {%- if column.type == 'integer' -%}
