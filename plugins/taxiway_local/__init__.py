@@ -12,7 +12,7 @@
 - own_home: an Airflow and a Postgres of its own for one command
 - postgres_server: embedded Postgres: its process and its folders
 - psql: ``make psql``
-- samples, sample_trips, sample_values, sample_zones, sample_draws: sample months
+- samples, sample_trips, sample_values, sample_zones, sample_draws, sample_parquet: sample months
 - services: ``make up`` and ``make down``
 - setup: ``make setup``
 """

@@ -3,8 +3,8 @@
 Green and yellow months have the shape and the quirks of the real files. A source of any other layout gets plausible
 values by type, so that you can try a new YAML file without a network. No row is a real trip.
 
-What is the same everywhere is the uncompressed content. The compressed bytes depend on
-the zlib at hand, so a sample has two digests.
+What is the same everywhere are the rows as CSV. The bytes of a compressed file depend on the zlib at hand, and those of
+a Parquet file on the Arrow at hand, so a sample has two digests.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from typing import Any, BinaryIO
 from taxiway.errors import InvalidArgumentError, TaxiwayError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
-from taxiway.sources.source import Source, load_sources
+from taxiway.sources.source import Column, Source, load_sources
 from taxiway_local.exits import end
 from taxiway_local.sample_draws import Row, random_numbers, spread
+from taxiway_local.sample_parquet import parquet_writer
 from taxiway_local.sample_trips import taxi_rows, taxi_system
 from taxiway_local.sample_values import generic_rows
 from taxiway_local.sample_zones import ZONES, is_zones, zone_rows
@@ -51,8 +52,8 @@ class SampleMonth:
     :param deleted: rows of revision 0 that this one lacks, counted as a multiset
     :param unchanged: rows that both have
     :param file_bytes: the file's length, in bytes
-    :param sha256: digest of the file's bytes, in hex; differs from one zlib to another
-    :param content_sha256: digest of the uncompressed bytes, in hex; the same everywhere
+    :param sha256: digest of the file's bytes, in hex; differs from one zlib, or Arrow, to another
+    :param content_sha256: digest of the rows as CSV, in hex; the same everywhere
     :param written: false if the file lay there already
     """
 
@@ -197,7 +198,7 @@ def _write(path: Path, source: Source, month: Month, rows: Iterator[Row]) -> tup
     end = "\r\n" if zones or taxi_system(source) == "lpep" else "\n"
     headers = [f'"{column.header}"' if zones else column.header for column in source.columns]
     digest, count = hashlib.sha256(), 0
-    with path.open("xb") as raw, _WRITERS[source.release_of(month).format](raw) as file:
+    with path.open("xb") as raw, WRITERS[source.release_of(month).format](raw, source.columns) as file:
         lines = chain((",".join(headers),), map(",".join, rows))
         while block := list(islice(lines, _ROWS_A_WRITE)):
             content = (end.join(block) + end).encode()
@@ -207,12 +208,13 @@ def _write(path: Path, source: Source, month: Month, rows: Iterator[Row]) -> tup
     return count - 1, digest.hexdigest()
 
 
-_WRITERS: Mapping[str, Callable[[BinaryIO], AbstractContextManager[Any]]] = {
+WRITERS: Mapping[str, Callable[[BinaryIO, Sequence[Column]], AbstractContextManager[Any]]] = {
     # No name and no time in gzip's header: they would differ from file to file.
-    "csv.gz": lambda raw: gzip.GzipFile("", "wb", _COMPRESS_LEVEL, raw, mtime=0),
-    "csv": nullcontext,
+    "csv.gz": lambda raw, _: gzip.GzipFile("", "wb", _COMPRESS_LEVEL, raw, mtime=0),
+    "csv": lambda raw, _: nullcontext(raw),
+    "parquet": parquet_writer,
 }
-"""What writes CSV as a file of a format, by its name."""
+"""What writes CSV as a file of a format, by its name: from a file and its columns."""
 
 
 def _sha256(path: Path) -> str:

@@ -18,7 +18,8 @@ MONTHLY = """\
 title: Trips of bicycles
 releases:
   - {from: 2020-02, to: 2021-01, connection: bicycles, path: "old/trips-{month}.csv.gz", format: csv.gz}
-  - {from: 2021-02, connection: bicycles, path: "new/trips-{month}.csv", format: csv}
+  - {from: 2021-02, to: 2021-12, connection: bicycles, path: "new/trips-{month}.csv", format: csv}
+  - {from: 2022-01, connection: bicycles, path: "new/trips-{month}.parquet", format: parquet}
 schedule: "30 4 5 * *"
 timezone: Europe/Paris
 main_table: bicycle_trips
@@ -62,8 +63,8 @@ def test_new_sources_have_dags_and_are_loaded_into_both_warehouses(tmp_path: Pat
     of_the_dags = run_tests(checkout, "tests/dags/test_integrity.py", "tests/dags/test_gcp_integrity.py")
     loads = run_tests(checkout, "tests/conformance/test_every_source.py", "-k", "bicycles or stations")
 
-    # Each of both sources, in each of both warehouses.
-    assert re.search(r"= 4 passed\b", loads)
+    # A month of each release of both sources, in each of both warehouses.
+    assert re.search(r"= 8 passed\b", loads)
     assert "[bicycles]" in of_the_dags
     assert "[stations]" in of_the_dags
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from taxiway.files.formats import FORMATS
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.home import Home
@@ -40,6 +42,15 @@ def test_a_sample_that_nobody_noted_is_known(home: Home, green: Source, tmp_path
     assert is_sample(home, green, MARCH, sample.sha256, 1234)
     assert not is_sample(home, green, MARCH.next(), sample.sha256, 1234)
     assert not is_sample(home, green, MARCH, "0" * 64, 1234)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_sample_in_any_format_is_known_by_its_bytes(name: str, home: Home, green: Source, tmp_path: Path) -> None:
+    (release,) = green.releases
+    source = replace(green, releases=(replace(release, path=f"{{month}}.{name}", format=name),))
+    sample = write_sample_month(source, MARCH, tmp_path / "elsewhere", rows=5000)
+
+    assert is_sample(home, source, MARCH, sample.sha256, 5000)
 
 
 @pytest.mark.parametrize(("sha256", "rows"), [(None, 10), ("0" * 64, None), ("0" * 64, 0)])

@@ -12,20 +12,25 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from statistics import median
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from taxiway.errors import InvalidArgumentError
+from taxiway.files.formats import FORMATS
+from taxiway.loads.row_identity import unique_row_ids
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
-from taxiway_local.samples import SampleMonth, main, write_sample_month, write_sample_months
+from taxiway.sources.source_file import COLUMN_TYPES
+from taxiway_local.samples import WRITERS, SampleMonth, main, write_sample_month, write_sample_months
 
 MARCH = Month(2019, 3)
 AMOUNTS = (
@@ -372,6 +377,93 @@ def test_a_taxi_source_may_have_a_column_more_and_another_order(
     assert all(re.fullmatch(r"|[0-9]+(\.[0-9]{1,2})?", row["cbd_congestion_fee"]) for row in rows)
     assert all(sum(Decimal(row[name] or 0) for name in AMOUNTS) == Decimal(row["total_amount"]) for row in rows)
     assert len({tuple(row.values()) for row in rows}) == 997
+
+
+# --- formats ---
+
+
+def in_format(source: Source, name: str) -> Source:
+    """The source with its one release in another format."""
+    (release,) = source.releases
+    path = release.path.removesuffix(f".{release.format}") + f".{name}"
+    return replace(source, releases=(replace(release, path=path, format=name),))
+
+
+def test_samples_are_written_in_every_format() -> None:
+    assert set(WRITERS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("source_name", ["green", "yellow", "fhv", "zones", "other"])
+def test_a_sample_has_the_same_rows_in_every_format(
+    name: str, source_name: str, other_source: Callable[..., Source], tmp_path: Path
+) -> None:
+    if source_name == "other":
+        source = other_source(*((f"{kind}_column", kind) for kind in COLUMN_TYPES))
+    else:
+        source = load_source(SOURCES_FOLDER / f"{source_name}.yaml")
+    month = source.first_month
+    # More rows than one write has.
+    usual = write_sample_month(in_format(source, "csv"), month, tmp_path / "month.csv", rows=5000)
+    sample = write_sample_month(in_format(source, name), month, tmp_path / name / f"month.{name}", rows=5000)
+    layout = source.layout_of(month)
+
+    content = b"".join(FORMATS[name].blocks(sample.path, layout)).decode()
+    header, *rows = csv.reader(io.StringIO(content, newline=""))
+    expected = list(csv.reader(io.StringIO(usual.path.read_bytes().decode(), newline="")))
+
+    assert header == expected[0] == [column.header for column in layout.columns]
+    assert list(unique_row_ids(layout.columns, rows)) == list(unique_row_ids(layout.columns, expected[1:]))
+    assert (sample.rows, sample.content_sha256) == (usual.rows, usual.content_sha256)
+    assert FORMATS[name].check(sample.path).sha256 == sample.sha256
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_sample_has_the_same_bytes_each_time(name: str, yellow: Source, tmp_path: Path) -> None:
+    source = in_format(yellow, name)
+    first = write_sample_month(source, MARCH, tmp_path / "a", rows=5000)
+    program = (
+        "import sys; from pathlib import Path; from taxiway.sources.months import Month\n"
+        "from taxiway.sources.source import load_source; from taxiway_local.samples import write_sample_month\n"
+        "source, path = map(Path, sys.argv[1:])\n"
+        "write_sample_month(load_source(source), Month(2019, 3), path, rows=5000)"
+    )
+    document = yaml.safe_load((SOURCES_FOLDER / "yellow.yaml").read_text(encoding="utf-8"))
+    document["releases"][0].update(path=source.releases[0].path, format=name)
+    (tmp_path / "yellow.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    done = run_python("-c", program, str(tmp_path / "yellow.yaml"), str(tmp_path / "b"))
+
+    assert done.returncode == 0, done.stderr
+    assert first.path.read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_parquet_sample_has_the_types_of_the_tlc(other_source: Callable[..., Source], tmp_path: Path) -> None:
+    source = in_format(other_source(*((kind, kind) for kind in COLUMN_TYPES)), "parquet")
+    sample = write_sample_month(source, MARCH, tmp_path / "month.parquet", rows=100)
+
+    found = pq.read_table(sample.path)
+
+    types = {field.name: str(field.type) for field in found.schema}
+    assert types == {"integer": "int64", "numeric": "double", "timestamp": "timestamp[us]", "text": "string"}
+    assert found.num_rows == 100
+    assert all(found[kind].null_count for kind in ("integer", "numeric", "text"))
+
+
+@pytest.mark.parametrize("kind", COLUMN_TYPES)
+def test_a_parquet_sample_of_one_column_has_all_rows(
+    kind: str, other_source: Callable[..., Source], tmp_path: Path
+) -> None:
+    source = in_format(other_source(("only", kind)), "parquet")
+    first, second = (
+        write_sample_month(source, MARCH, tmp_path / f"{revision}.parquet", rows=500, revision=revision)
+        for revision in (0, 1)
+    )
+
+    before, after = (Counter(pq.read_table(sample.path)["only"].to_pylist()) for sample in (first, second))
+
+    assert before.total() == 500
+    assert second.inserted == (after - before).total() == 5
+    assert second.deleted == (before - after).total() == 3
 
 
 # --- files ---
