@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxiway.files import parquet_file
-from taxiway.files.file_format import FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import BLOCK, FileFaultError, UnpackedSizeError
 from taxiway.files.parquet_file import ParquetFile
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.paths import ROOT
@@ -124,6 +125,89 @@ def test_row_groups_and_compression_change_nothing(tmp_path: Path, codec: str, r
     assert rows[:3] == [["a", "B"], ["", ""], ["0.25", "0.25"]]
     assert len(rows) == 30_001
     assert contents.unpacked == sum(map(len, ParquetFile().blocks(path, Layout((column("numeric"),)))))
+
+
+@pytest.mark.parametrize("length", [30_000, 100_000])
+@pytest.mark.parametrize("as_dictionary", [False, True])
+def test_a_long_text_that_the_file_holds_once_takes_little_memory(
+    tmp_path: Path, length: int, as_dictionary: bool
+) -> None:
+    rows = 8_192
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), ["x" * length])
+    path = write(tmp_path, {"a": texts, "b": [1] * rows}, store_schema=as_dictionary)
+    code = (
+        "import sys, pyarrow; from pathlib import Path; from taxiway.files.parquet_blocks import csv_blocks\n"
+        "sizes = [len(block) for block in csv_blocks(Path(sys.argv[1]), {})]\n"
+        "print(max(sizes), sum(sizes), pyarrow.default_memory_pool().max_memory())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    largest, total, peak = map(int, done.stdout.split())
+
+    assert path.stat().st_size < 50_000
+    assert total == len("a,b\n") + rows * (length + len(",1\n"))
+    assert largest <= BLOCK
+    assert peak < 200 * 1024**2
+    assert ParquetFile().check(path).unpacked == total
+
+
+def test_blocks_are_whole_lines_however_values_grow_as_csv(tmp_path: Path) -> None:
+    long = "x" * (BLOCK + 5)
+    texts = ['"' * 200_000] * 10 + [long, "a", long]
+    path = write(tmp_path, {"a": texts, "b": pa.array([1e300] * len(texts))})
+
+    blocks = list(ParquetFile().blocks(path, Layout((column("text"),))))
+
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert {block[:2] for block in blocks if len(block) > BLOCK} == {b"xx"}
+    assert [block.count(b"\n") for block in blocks if len(block) > BLOCK] == [1, 1]
+    csv.field_size_limit(2 * BLOCK)
+    assert [row[0] for row in csv.reader(io.StringIO(b"".join(blocks).decode(), newline=""))] == ["a", *texts]
+
+
+def test_digest_and_rows_are_of_one_file_if_another_takes_its_place_meanwhile(tmp_path: Path) -> None:
+    earlier, later = tmp_path / "earlier", tmp_path / "later"
+    earlier.mkdir(), later.mkdir()
+    path, other = write(earlier, {"a": [1, 2]}), write(later, {"a": [3, 4, 5]})
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    class Replacing:
+        """Is fed the file's bytes, and then puts the other file into its place, as a parallel run does."""
+
+        found = hashlib.sha256()
+
+        def update(self, block: bytes) -> None:
+            self.found.update(block)
+            if other.exists():
+                other.replace(path)
+
+    digest = Replacing()
+    blocks = b"".join(ParquetFile().blocks(path, Layout((column("integer"),)), digest))
+
+    assert (blocks, digest.found.hexdigest()) == (b"a\n1\n2\n", expected)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_the_check_keeps_to_a_lower_limit_of_memory(tmp_path: Path, lower: bool) -> None:
+    path = write(tmp_path, {"a": [1, 2]})
+    code = (
+        "import resource, sys; from pathlib import Path; from taxiway.files.parquet_file import ParquetFile\n"
+        "limit = int(sys.argv[2]); resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "print(ParquetFile().check(Path(sys.argv[1])).unpacked)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str((1 if lower else 4) * 1024**3)],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "6\n", done.stderr
 
 
 def test_a_name_that_no_header_has_is_escaped(tmp_path: Path) -> None:

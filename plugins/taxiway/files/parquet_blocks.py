@@ -16,12 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from taxiway.files.file_format import BLOCK, FileFaultError, UnpackedSizeError
-from taxiway.files.parquet_text import Texts, field_texts, scalar
+from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
+from taxiway.files.parquet_text import Texts, field_texts, plain, scalar
 from taxiway.messages import one_line, quoted
 
+_READ_ROWS = 512
+# Rows that Arrow gives at once. How long they are shows only then: a dictionary keeps a text once for all its rows.
+
 _MOST_ROWS = 8_192
-# Rows of a batch: enough for what a batch costs besides, few enough for blocks of about BLOCK.
+# Rows that become CSV at once: a value may have few bytes, or none, and many characters.
 
 _READ_BUFFER = 64 * 1024
 # Bytes of a column that are read ahead. Without this, Arrow keeps all columns of a row group in memory.
@@ -34,18 +37,28 @@ _NOTHING, _EMPTY, _COMMA = map(scalar, ("", '""', ","))
 _NEITHER_QUOTED_NOR_NAMED = pcsv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def csv_blocks(path: Path, types: Mapping[str, str], *, limit: int | None = None) -> Iterator[bytes]:
+def csv_blocks(
+    path: Path, types: Mapping[str, str], digest: Digest | None = None, *, limit: int | None = None
+) -> Iterator[bytes]:
     """Yield a header line, then the rows as lines of CSV.
+
+    The file is opened once, so digest and rows are of the same file, also if another one takes its path meanwhile.
 
     :param path: the file
     :param types: types of the source's columns, by their names in lower case; other columns are written as they are
+    :param digest: is fed the file's own bytes, before its rows are read
     :param limit: bytes that the rows may have; None for any number
+    :return: blocks of at most :data:`BLOCK`, and each longer line in a block of its own
     :raises FileFaultError: the file is damaged
     :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
     """
     rows = 0
     _take_little_memory()
     with _faults(), path.open("rb") as file:
+        if digest is not None:
+            while block := file.read(BLOCK):
+                digest.update(block)
+            file.seek(0)
         parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, page_checksum_verification=True)
         names = parquet.schema_arrow.names
         if not names:
@@ -54,13 +67,13 @@ def csv_blocks(path: Path, types: Mapping[str, str], *, limit: int | None = None
         header = ",".join(map(_header_name, names)).encode() + b"\n"
         size = len(header)
         yield header
-        for batch in parquet.iter_batches(_batch_rows(parquet.metadata), use_threads=False):
-            rows += len(batch)
-            block = _lines(batch, kinds)
-            size += len(block)
-            if limit is not None and size > limit:
-                raise UnpackedSizeError(file.tell(), size, "a Parquet file")
-            yield block
+        for columns in _batches(parquet):
+            rows += len(columns[0])
+            for block in _cut(_lines(columns, kinds)):
+                size += len(block)
+                if limit is not None and size > limit:
+                    raise UnpackedSizeError(file.tell(), size, "a Parquet file")
+                yield block
         if rows != parquet.metadata.num_rows:
             raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
 
@@ -88,11 +101,45 @@ def _faults() -> Iterator[None]:
         raise FileFaultError(f"a damaged Parquet file ({one_line(str(error))})") from error
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
-    """Return how many rows a batch has: fewer if they are long."""
-    unpacked = sum(max(0, metadata.row_group(number).total_byte_size) for number in range(metadata.num_row_groups))
-    average = unpacked // max(1, metadata.num_rows) + 1
-    return int(max(1, min(_MOST_ROWS, 4 * BLOCK // average)))
+def _batches(parquet: pq.ParquetFile) -> Iterator[list[pa.Array]]:
+    """Yield the columns of some rows: of about :data:`BLOCK` bytes, or of one longer row."""
+    waiting, rows, size = list[pa.RecordBatch](), 0, 0
+    for read in parquet.iter_batches(_READ_ROWS, use_threads=False):
+        for batch, bytes_ in _parts(pa.record_batch(list(map(plain, read.columns)), names=read.schema.names)):
+            if waiting and (size + bytes_ > BLOCK or rows + len(batch) > _MOST_ROWS):
+                yield _together(waiting)
+                waiting, rows, size = [], 0, 0
+            waiting.append(batch)
+            rows += len(batch)
+            size += bytes_
+    if waiting:
+        yield _together(waiting)
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Halve rows until the bytes of each part, which are yielded with it, are at most :data:`BLOCK`."""
+    size = batch.nbytes
+    if len(batch) < 2 or size <= BLOCK:
+        yield batch, size
+    else:
+        half = len(batch) // 2
+        yield from _parts(batch.slice(0, half))
+        yield from _parts(batch.slice(half))
+
+
+def _together(batches: Sequence[pa.RecordBatch]) -> list[pa.Array]:
+    return [pa.concat_arrays(columns) for columns in zip(*(batch.columns for batch in batches), strict=True)]
+
+
+def _cut(lines: bytes) -> Iterator[bytes]:
+    """Cut lines into blocks: values that grow as CSV may need more than one."""
+    start = 0
+    while start < len(lines):
+        end = start + BLOCK
+        if end < len(lines):
+            end = lines.rfind(b"\n", start, end) + 1 or lines.find(b"\n", end) + 1
+        yield lines[start:end]
+        start = end
 
 
 def _header_name(name: str) -> str:
@@ -101,9 +148,9 @@ def _header_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if set(name) & {",", '"'} else name
 
 
-def _lines(batch: pa.RecordBatch, kinds: Sequence[str | None]) -> bytes:
+def _lines(values: Sequence[pa.Array], kinds: Sequence[str | None]) -> bytes:
     """Write rows as lines of CSV."""
-    columns = [field_texts(column, kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+    columns = [field_texts(column, kind) for column, kind in zip(values, kinds, strict=True)]
     if len(columns) == 1:
         # A line for a row without a value must not be empty.
         given = pc.coalesce(columns[0], _NOTHING)
@@ -128,11 +175,8 @@ def _joined(columns: Sequence[Texts]) -> bytes:
 
 def _look_through(path: Path, limit: int | None) -> dict[str, object]:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
     try:
-        unpacked = sum(map(len, csv_blocks(path, {}, limit=limit)))
+        unpacked = sum(map(len, csv_blocks(path, {}, digest, limit=limit)))
     except UnpackedSizeError as error:
         return {"too_large": [error.size, error.unpacked]}
     except FileFaultError as error:
@@ -140,7 +184,13 @@ def _look_through(path: Path, limit: int | None) -> dict[str, object]:
     return {"sha256": digest.hexdigest(), "unpacked": unpacked}
 
 
+def _most_memory() -> int:
+    """Return bytes of memory that this process may take: its own limit, or a lower one that it was started with."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    return _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
+
+
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (_most_memory(), _most_memory()))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     json.dump(_look_through(Path(sys.argv[1]), int(sys.argv[2]) or None), sys.stdout)

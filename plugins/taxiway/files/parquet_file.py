@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxiway.files import file_kinds
-from taxiway.files.file_format import BLOCK, Digest, FileContents, FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import Digest, FileContents, FileFaultError, UnpackedSizeError
 from taxiway.files.file_kinds import Kind
 from taxiway.sources.source import Layout
 
@@ -84,12 +84,8 @@ class ParquetFile:
         """Yield a file's rows as CSV, in its own order; its header has the names of the columns."""
         from taxiway.files.parquet_blocks import csv_blocks
 
-        if digest is not None:
-            with path.open("rb", buffering=0) as file:
-                while block := file.read(BLOCK):
-                    digest.update(block)
         types = {spelling: column.type for column in layout.columns for spelling in column.spellings}
-        return csv_blocks(path, types, limit=limit)
+        return csv_blocks(path, types, digest, limit=limit)
 
     def _check_ends(self, path: Path) -> None:
         """Look at a file's first and last bytes.

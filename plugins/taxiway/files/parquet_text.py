@@ -39,10 +39,9 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
     Numbers are plain decimals: the shortest ones that read back as the same double, without an exponent. Timestamps are
     wall-clock times. A text is quoted if it holds a comma or a quotation mark.
 
-    :param array: of any type
+    :param array: of any type that :func:`plain` returns
     :param kind: type of the source's column; None if the source doesn't know it
     """
-    array = _plain(array)
     type_ = array.type
     if pa.types.is_null(type_):
         return array.cast(pa.string())
@@ -56,8 +55,11 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
     return texts if kind in ("timestamp", None) else _marked(texts)
 
 
-def _plain(array: pa.Array) -> pa.Array:
-    """Return the values without what Arrow puts around them: dictionaries, extensions, views."""
+def plain(array: pa.Array) -> pa.Array:
+    """Return the values without what Arrow puts around them: dictionaries, extensions, views.
+
+    :param array: of any type
+    """
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if pa.types.is_dictionary(array.type):
