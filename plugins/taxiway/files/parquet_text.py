@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -50,7 +51,7 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
     if pa.types.is_integer(type_):
         return _by_value(array, lambda values: values.cast(pa.string()))
     if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
-        return _by_value(array, _number_texts)
+        return _by_value(array, partial(_number_texts, kind=kind))
     texts = _time_texts(array) if pa.types.is_timestamp(type_) or pa.types.is_date(type_) else _other_texts(array)
     return texts if kind in ("timestamp", None) else _marked(texts)
 
@@ -82,11 +83,13 @@ def _by_value(array: pa.Array, write: Callable[[pa.Array], Texts]) -> Texts:
     return write(distinct.dictionary).take(distinct.indices)
 
 
-def _number_texts(values: pa.Array) -> Texts:
-    """Write doubles, floats and decimals; NaN and the infinities as words that no column can hold."""
+def _number_texts(values: pa.Array, *, kind: str | None) -> Texts:
+    """Write doubles, floats and decimals; NaN and the infinities so that no column can hold them."""
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     texts = pc.replace_substring_regex(values.cast(pa.string()), r"[.]0+$", "")
+    if kind == "text":
+        texts = pc.if_else(pc.is_finite(values), texts, _marked(texts))
     texts = pc.replace_substring_regex(texts, "^-0$", "0")
     with_exponent = pc.match_substring_regex(texts, r"[0-9][eE]")
     if pc.any(with_exponent).as_py():
