@@ -75,7 +75,7 @@ class RetryAfterTooLongError(TaxiwayError):
 
 
 class InvalidFileError(TaxiwayError):
-    """The file arrived, and is not a gzip file of CSV rows: HTML, cut off, corrupt, or empty."""
+    """The file arrived, and is not a sound file of its release's format: HTML, cut off, corrupt, or empty."""
 
 
 class FileTooLargeError(TaxiwayError):

@@ -169,7 +169,7 @@ def test_a_file_that_was_found_published_later_stays(
     cloud.load(green, january, published, "manual__0")
     early, late = (cloud.tables(green, january, run) for run in ("manual__1", "manual__2"))
     cloud.ready(early, other)
-    cloud.bucket().upload(published, early.object_name, "nobody knows")
+    cloud.bucket().upload(published, early.object_name, "nobody knows", content_type="application/gzip")
     entries = cloud.loads(green, january)
     assert cloud.begin(late, published).nothing_to_do is not None
 
@@ -211,7 +211,7 @@ def test_nobody_replaces_an_object_whose_metadata_have_changed_meanwhile(
         return False
 
     with pytest.raises(TransientWarehouseError, match="was changed by another run meanwhile"):
-        cloud.bucket().upload(other, name, "an attempt", confirmed_meanwhile)
+        cloud.bucket().upload(other, name, "an attempt", confirmed_meanwhile, content_type="application/gzip")
 
     assert bucket_holds(cloud, green, january, published)
 
@@ -250,7 +250,8 @@ def test_a_month_is_unchanged_only_where_the_table_holds_its_file(
             ledger.record(jobs, tables, attempt, "merge_month", "failed", error="time was up")
         else:
             cloud.publish(tables)
-        cloud.bucket().upload(published, name, "nobody knows")  # so that the bucket doesn't tell
+        # so that the bucket doesn't tell
+        cloud.bucket().upload(published, name, "nobody knows", content_type="application/gzip")
 
     def download() -> Any:
         if when == "meanwhile":
@@ -448,7 +449,7 @@ def test_a_month_that_is_published_during_the_comparison_is_not_unchanged(
         def difference_to(self, found: Published) -> Difference | None:
             difference = super().difference_to(found)
             cloud.load(green, january, other, "manual__1")
-            cloud.bucket().upload(published, name, "nobody knows")
+            cloud.bucket().upload(published, name, "nobody knows", content_type="application/gzip")
             return difference
 
     tables = cloud.tables(green, january, "manual__2")

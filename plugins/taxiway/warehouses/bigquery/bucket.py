@@ -62,7 +62,7 @@ class Bucket:
         fetched_load_id: str,
         is_later: Callable[[str], bool] = lambda _: False,
         *,
-        content_type: str = "application/gzip",
+        content_type: str,
     ) -> Stored:
         """Upload a file, unless the object is there with the same size and checksum.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from taxiway.download.download import Download
 from taxiway.errors import MissingInputError
-from taxiway.files.formats import format_of
+from taxiway.files.formats import FORMATS, format_of
 from taxiway.files.new_columns import ignored_column
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
@@ -104,7 +104,12 @@ def upload_month(
             content_type=format_of(tables.source, tables.month).content_type,
         )
         if not found.sound:
-            loaded = bucket.upload(clean_copy, tables.clean_object_name, attempt.fetched_load_id)
+            loaded = bucket.upload(
+                clean_copy,
+                tables.clean_object_name,
+                attempt.fetched_load_id,
+                content_type=FORMATS["csv.gz"].content_type,
+            )
     columns = tuple(column.name for column in found.columns)
     rows = found.rows_read - found.rows_rejected
     return Uploaded(loaded.name, loaded.generation, columns, rows, found.rows_rejected), stored
