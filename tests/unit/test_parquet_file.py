@@ -6,9 +6,11 @@ import csv
 import hashlib
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +19,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
+from taxiway.download.cache import Cache
+from taxiway.download.download import download_month
+from taxiway.errors import DownloadError
 from taxiway.files import parquet_file
-from taxiway.files.file_format import BLOCK, FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import BLOCK, CheckBrokenOffError, FileFaultError, UnpackedSizeError
 from taxiway.files.parquet_file import ParquetFile
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.paths import ROOT
 from taxiway.sources.source import Column, Layout, Source
+from tests.mirror_faults import FaultyMirror
+from tests.month_files import GREEN, MONTH
 
 GOLDEN = ("2020-04", "2023-02", "2024-01", "2025-01")
 FEE = Column("cbd_congestion_fee", "cbd_congestion_fee", "numeric", "US dollars")
@@ -283,14 +291,61 @@ def test_a_file_that_says_it_is_encrypted_is_refused(tmp_path: Path, options: di
         ParquetFile().check(path)
 
 
-def test_a_reader_that_crashes_leaves_the_task_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crash = tmp_path / "python"
-    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    crash.chmod(0o755)
-    monkeypatch.setattr(parquet_file.sys, "executable", str(crash))
+def end_the_check_with(number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a program that sends itself a signal take the place of the one that checks files."""
+    ended = folder / "python"
+    ended.write_text(f"#!/bin/sh\nkill -{number} $$\n")
+    ended.chmod(0o755)
+    monkeypatch.setattr(parquet_file.sys, "executable", str(ended))
 
-    with pytest.raises(FileFaultError, match="its reader ended with SIGSEGV"):
-        ParquetFile().check(write(tmp_path, {"a": [1]}))
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL"])
+def test_a_reader_that_crashes_leaves_the_task_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = write(tmp_path, {"a": [1]})
+    end_the_check_with(signal.Signals[name], tmp_path, monkeypatch)
+
+    with pytest.raises(FileFaultError, match=f"its reader ended with {name}"):
+        ParquetFile().check(path)
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (15, "SIGTERM"), (signal.SIGRTMIN + 3, "signal ")])
+def test_a_check_that_something_else_ends_keeps_the_file_for_the_next_try(
+    tmp_path: Path, mirror: FaultyMirror, cache: Cache, monkeypatch: pytest.MonkeyPatch, number: int, name: str
+) -> None:
+    (release,) = GREEN.releases
+    source = replace(GREEN, releases=(replace(release, path="green_{month}.parquet", format="parquet"),))
+    body = write(tmp_path, {"a": list(range(1000))}).read_bytes()
+    mirror.put("/" + source.file_path(MONTH), body)
+
+    with requests.Session() as session:
+        with monkeypatch.context() as patched:
+            end_the_check_with(number, tmp_path, patched)
+            with pytest.raises(DownloadError, match=f"found that {name}") as caught:
+                download_month(session, mirror.url, source, MONTH, cache)
+        download = download_month(session, mirror.url, source, MONTH, cache)
+
+    assert str(caught.value).startswith(f"{source.name} {MONTH}")
+    assert Path(download.path).read_bytes() == body
+    assert mirror.seen[1].headers["range"] == f"bytes={len(body) - 1}-"
+
+
+def test_a_missing_pyarrow_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError(\"No module named 'pyarrow'\")\n")
+    path = write(tmp_path, {"a": [1]})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(CheckBrokenOffError, match="No module named 'pyarrow'"):
+        ParquetFile().check(path)
+
+
+def test_modules_where_the_task_runs_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, {"a": [1]})
+    (tmp_path / "json.py").write_text("raise ImportError('not the library')\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert ParquetFile().check(Path(path.name)).unpacked == 4
 
 
 def test_arrow_is_imported_only_when_a_file_is_read() -> None:

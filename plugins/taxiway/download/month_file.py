@@ -21,7 +21,7 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :param source: whose file; says how much it may unpack to
     :param month: which month
     :param file: what ``download_month`` returned
-    :return: blocks of at most 1 MiB
+    :return: blocks as :data:`taxiway.files.file_format.BLOCK` says
     :raises MissingInputError: the file is gone, or is another one
     :raises InvalidFileError: it isn't a file of its release's format, or is damaged
     :raises FileTooLargeError: it unpacks to more than the source allows

@@ -17,7 +17,14 @@ from taxiway.download.mirror_client import BrokenConnectionError, Mirror, blocks
 from taxiway.download.size_limits import file_too_large, unpacked_too_large
 from taxiway.download.validators import Validators
 from taxiway.errors import DownloadError, FileTooLargeError, InvalidFileError
-from taxiway.files.file_format import HEAD, FileContents, FileFaultError, FileFormat, UnpackedSizeError
+from taxiway.files.file_format import (
+    HEAD,
+    CheckBrokenOffError,
+    FileContents,
+    FileFaultError,
+    FileFormat,
+    UnpackedSizeError,
+)
 from taxiway.files.file_kinds import LOOK
 from taxiway.files.gzip_file import GZIP_MAGIC, unpacked_blocks, unpacked_head
 from taxiway.settings import format_size
@@ -199,6 +206,12 @@ class Transfer:
             if self._is_wrapped(current.encoding, head):
                 self._unwrap()
             return self.format.check(self.slot.part, limit=self.source.max_unpacked_size)
+        except CheckBrokenOffError as error:
+            raise DownloadError(
+                f"{self._where}: found {error}; expected it to read the file to its end. What came is kept, and the "
+                "task is tried again. If this comes again, look whether the machine is short of memory, and whether "
+                "pyarrow is installed"
+            ) from error
         except FileFaultError as fault:
             if resumed:
                 return None

@@ -18,14 +18,14 @@ HEAD = 64 * 1024
 """How many bytes of a body's start are read to say what it is."""
 
 BLOCK = 1024 * 1024
-"""The most bytes of one block of CSV."""
+"""The most bytes of one block of CSV. Formats that write the lines give a longer line as a block of its own."""
 
 
 class FileFaultError(ValueError):
     """What is wrong with a file."""
 
     def __init__(self, found: str, *, truncated: bool = False) -> None:
-        """Make one.
+        """Report what was found.
 
         :param found: what is wrong, in words that follow "found"
         :param truncated: whether everything up to the file's end is sound, and it only ends too early
@@ -34,11 +34,15 @@ class FileFaultError(ValueError):
         self.truncated = truncated
 
 
+class CheckBrokenOffError(Exception):
+    """A check that ended before it could say anything of its file, in words that follow "found"; a retry may help."""
+
+
 class UnpackedSizeError(FileFaultError):
     """A file that holds more than it may; whether the rest of it is sound is not known."""
 
-    def __init__(self, size: int, unpacked: int, kind: str = "a gzip file") -> None:
-        """Make one.
+    def __init__(self, size: int, unpacked: int, kind: str) -> None:
+        """Report how far the file was read.
 
         :param size: bytes of the file that were read until then
         :param unpacked: bytes that they had given
@@ -108,6 +112,7 @@ class FileFormat(Protocol):
         :param limit: bytes that it may unpack to; None for any number
         :raises FileFaultError: it is damaged, empty, or of another format
         :raises UnpackedSizeError: it unpacks to more than the limit
+        :raises CheckBrokenOffError: something else than the file ended the check
         """
 
     def blocks(
@@ -119,7 +124,7 @@ class FileFormat(Protocol):
         :param layout: the columns that a file of this month may have, for formats whose values have types
         :param digest: is fed all of the file's own bytes, in their order, before the last block is out
         :param limit: bytes that it may unpack to; None for any number
-        :return: blocks of any size up to about :data:`BLOCK`
+        :return: blocks as :data:`BLOCK` says
         :raises FileFaultError: as :meth:`check`
         :raises UnpackedSizeError: as :meth:`check`; what was yielded before is within the limit
         """

@@ -39,7 +39,7 @@ def check_gzip(path: Path, *, limit: int | None = None) -> FileContents:
 
 
 def unpacked_blocks(path: Path, digest: Digest | None = None, *, limit: int | None = None) -> Iterator[bytes]:
-    """Yield what a gzip file unpacks to, in blocks of at most 1 MiB.
+    """Yield what a gzip file unpacks to, in blocks of at most :data:`BLOCK`.
 
     :param digest: is fed the file's own bytes on the way
     :param limit: bytes that it may unpack to, all its members together; None for any number
@@ -64,7 +64,7 @@ def unpacked_blocks(path: Path, digest: Digest | None = None, *, limit: int | No
                     raise GzipFaultError(f"a gzip file damaged within its first {size} bytes ({error})") from error
                 total += len(unpacked)
                 if limit is not None and total > limit:
-                    raise UnpackedSizeError(size, total)
+                    raise UnpackedSizeError(size, total, "a gzip file")
                 if unpacked:
                     yield unpacked
                 if member.eof:

@@ -48,7 +48,7 @@ def csv_blocks(
     :param types: types of the source's columns, by their names in lower case; other columns are written as they are
     :param digest: is fed the file's own bytes, before its rows are read
     :param limit: bytes that the rows may have; None for any number
-    :return: blocks of at most :data:`BLOCK`, and each longer line in a block of its own
+    :return: blocks of whole lines, as :data:`BLOCK` says
     :raises FileFaultError: the file is damaged
     :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
     """

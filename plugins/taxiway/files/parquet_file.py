@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taxiway.files import file_kinds
-from taxiway.files.file_format import Digest, FileContents, FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import CheckBrokenOffError, Digest, FileContents, FileFaultError, UnpackedSizeError
 from taxiway.files.file_kinds import Kind
+from taxiway.messages import quoted
 from taxiway.sources.source import Layout
 
 _MAGIC = b"PAR1"
@@ -29,6 +30,11 @@ _OTHER_FORMAT = (
 
 _LITTLE_ADDRESS_SPACE = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
 # Arrow's other allocators reserve much more than they use. So does numpy, which Arrow imports, for each core.
+
+_PLUGINS = Path(__file__).parents[2]
+
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+# Signals that a process gets for what it does itself. Any other one comes from outside.
 
 _SMALLEST = 12
 # Bytes that a file has at least: the magic twice, and the length of its footer.
@@ -59,17 +65,20 @@ class ParquetFile:
         """Read a file from end to end, in a process of its own."""
         self._check_ends(path)
         done = subprocess.run(
-            [sys.executable, "-m", "taxiway.files.parquet_blocks", str(path), str(limit or 0)],
-            env={**os.environ, **_LITTLE_ADDRESS_SPACE, "PYTHONPATH": str(Path(__file__).parents[2])},
+            [sys.executable, "-m", "taxiway.files.parquet_blocks", str(path.absolute()), str(limit or 0)],
+            env={**os.environ, **_LITTLE_ADDRESS_SPACE, "PYTHONPATH": _python_path()},
+            cwd=_PLUGINS,  # -m looks for modules there first: a json.py where the task runs is none of ours
             capture_output=True,
             check=False,
         )
-        if done.returncode < 0:
-            name = signal.Signals(-done.returncode).name
+        if -done.returncode in _CRASHES:
+            name = _signal_name(-done.returncode)
             raise FileFaultError(f"a damaged Parquet file, at which its reader ended with {name}")
+        if done.returncode < 0:
+            raise CheckBrokenOffError(f"that {_signal_name(-done.returncode)} ended the process that checks the file")
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise FileFaultError(f"a Parquet file that can't be looked through ({said})")
+            said = quoted(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+            raise CheckBrokenOffError(f"that the process that checks the file failed ({said})")
         found = json.loads(done.stdout)
         if "fault" in found:
             raise FileFaultError(found["fault"])
@@ -105,3 +114,15 @@ class ParquetFile:
             raise FileFaultError(
                 f"a Parquet file that breaks off after {size} bytes, before its footer", truncated=True
             )
+
+
+def _python_path() -> str:
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_PLUGINS), given] if given else [str(_PLUGINS)])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
