@@ -44,7 +44,10 @@ class CommandServer:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno()), str(program)],
-                env={**os.environ, "AIRFLOW_HOME": str(home)},
+                env={
+                    **{name: os.environ[name] for name in os.environ if name != "PYTHONPATH"},
+                    "AIRFLOW_HOME": str(home),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -146,6 +149,7 @@ def _become(program: str, arguments: list[str], environment: dict[str, str], fol
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [program, *arguments]
     sys.orig_argv = [sys.executable, *sys.argv]
     setproctitle(" ".join(sys.orig_argv))

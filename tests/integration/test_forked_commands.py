@@ -24,7 +24,8 @@ if sys.argv[1:] == ["wait"]:
 own = [name for name in sys.modules if name.split(".")[0] in ("airflow", "taxiway", "taxiway_local")]
 names = ["TZ", "AIRFLOW_HOME", "FROM_ENV_FILE"]
 print(json.dumps([
-    sys.argv, sys.orig_argv, sys.path[0], sorted(own), {name: os.environ.get(name) for name in names},
+    sys.argv, sys.orig_argv, sys.path, sys.modules["taxiway_local"].__file__,
+    sorted(own), {name: os.environ.get(name) for name in names},
     str(pathlib.Path.cwd()), time.strftime("%H", time.localtime(0)), sys.stdin.read(), len(os.listdir("/proc/self/fd")),
 ]))
 print("not well", file=sys.stderr)
@@ -52,6 +53,7 @@ def test_it_is_like_a_command_that_was_started(server: CommandServer, program: P
     (tmp_path / "plugins").symlink_to(ROOT / "plugins")
     (tmp_path / ".env").write_text("FROM_ENV_FILE=read\n")
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "TZ": "Asia/Tokyo"}
+    environment["PYTHONPATH"] = f"{tmp_path / 'plugins'}:{tmp_path}"
     arguments = ["dags", "backfill", "a b"]
     started = subprocess.run(
         [sys.executable, program, *arguments],
@@ -69,8 +71,9 @@ def test_it_is_like_a_command_that_was_started(server: CommandServer, program: P
     assert (forked.returncode, forked.stdout, forked.stderr) == (3, started.stdout, started.stderr)
     told, end = forked.stdout.splitlines()
     assert end == "the end"
-    argv, _, _, own, variables, folder, hour, _, _ = json.loads(told)
+    argv, _, _, file, own, variables, folder, hour, _, _ = json.loads(told)
     assert argv == [str(program), *arguments]
+    assert Path(file).is_relative_to(tmp_path), "PYTHONPATH decides which code a command runs"
     assert not [name for name in own if name.startswith("airflow")], "a command imports Airflow by its own settings"
     assert variables == {"TZ": "Asia/Tokyo", "AIRFLOW_HOME": str(tmp_path), "FROM_ENV_FILE": "read"}
     assert (folder, hour) == (str(tmp_path), "09")
