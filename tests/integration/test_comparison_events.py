@@ -44,7 +44,7 @@ OLD = "2019-12"
 SETTLED = "2019-11"
 """A month that both warehouses hold from the start."""
 
-MANY = [f"{year}-{number:02d}" for year in range(1950, 1993) for number in range(1, 13)]
+MANY = [f"{year}-{number:02d}" for year in range(1971, 2014) for number in range(1, 13)]
 """More months than Airflow's scheduler looks at in a round, which is 500."""
 
 ROWS = 20

@@ -102,6 +102,7 @@ def document() -> dict[str, Any]:
 
 KEYS = ["title", "releases", "schedule", "main_table", "owner", "tags", "columns"]
 KEYS += [
+    "period",
     "timezone",
     "on_new_column",
     "allow_empty",
