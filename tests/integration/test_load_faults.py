@@ -126,8 +126,10 @@ def test_publishing_is_not_believed_without_looking(connect: Connect, green: Sou
     ):
         merge_month(connection, run)
 
-    # What was published then is still what the ledger says of that attempt.
-    assert query(connection, "SELECT state, error FROM taxiway.loads") == [("published", None)]
+    # What was published then is still what the ledger says of that attempt, and why its step has failed since.
+    ((state, error),) = query(connection, "SELECT state, error FROM taxiway.loads")
+    assert state == "published"
+    assert error.startswith("merge_month: green 2019-01: ")
 
 
 def test_a_partition_is_found_by_its_file_whatever_its_name(connect: Connect, green: Source, path: Path) -> None:
