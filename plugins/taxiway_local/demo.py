@@ -99,7 +99,7 @@ def sample_rows(text: str) -> int:
 def source_of(name: str) -> Source:
     """Read the source that was asked for.
 
-    :raises DemoError: there is no such source, or its file is wrong
+    :raises DemoError: the source is not known, or its file is wrong
     """
     try:
         return find_source(SOURCES_FOLDER, name)

@@ -124,7 +124,7 @@ def test_a_backfill_of_a_year_means_its_twelve_months(monthly_dag: Any, monthly:
 
 
 def test_a_run_of_a_file_of_no_month_loads_it_whatever_its_date(bag: Any) -> None:
-    """There is no month to give, and none that a date could miss."""
+    """Airflow asks for no month, and each date of a run loads the same file."""
     for source in SOURCES:
         if not source.stands_alone:
             continue
