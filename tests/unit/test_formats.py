@@ -58,11 +58,15 @@ def test_a_file_that_unpacks_to_too_much_is_not_read_on(tmp_path: Path, name: st
     assert sum(map(len, yielded)) < len(CSV)
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("body", [b"", b"<html><title>Sign in</title>", b"PK\x03\x04" + bytes(100), b"\x00\x01\x02"])
+OTHER_KINDS = [b"", b"<html><title>Sign in</title>", b"PK\x03\x04" + bytes(100), b"\x00\x01\x02"]
+
+
+# A row of CSV may hold any bytes: it is rejected by its line.
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [(name, body) for name in FORMATS for body in OTHER_KINDS if (name, body) != ("csv", OTHER_KINDS[-1])],
+)
 def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, body: bytes) -> None:
-    if name == "csv" and body == b"\x00\x01\x02":
-        pytest.skip("a row may hold anything: it is rejected by its line")
     kind = FORMATS[name].other_kind(body, "text/html")
     assert kind is not None
     assert kind.described.startswith(("an empty body", "an HTML page", "a ZIP archive", "data"))

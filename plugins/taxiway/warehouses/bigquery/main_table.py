@@ -81,7 +81,7 @@ def bring_over(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
 
     The table's label says that this is done, and comes last: a task that is cut off goes on at its next try.
 
-    :return: the main table's description; None if there is no main table
+    :return: the main table's description; None if the main table doesn't exist
     """
     found = jobs.find_table(tables.main_table)
     if found is None or found.labels.get(FILENAME_LABEL) == UNPACKED or not _has_earlier_columns(found):
