@@ -95,5 +95,6 @@ class PostgresHarness(Harness):
         self.do(f"CREATE TABLE {table} (unique_row_id integer, mine integer)")
 
     def end_session(self, warehouse: Any) -> None:
-        """Close the connection."""
-        warehouse.connection.close()
+        """End the connection, and wait until its session has ended: closing it doesn't."""
+        pid = warehouse.connection.info.backend_pid
+        assert self.ask(f"SELECT pg_terminate_backend({pid}, 10000)") == [(True,)]

@@ -317,7 +317,8 @@ def test_an_attempt_whose_worker_is_gone_is_marked_by_another_run(
     connection, killed = connect(), connect()
     gone = ledger.step(killed, tables(green, "killed"), "stage_month")
     gone.__enter__()
-    killed.close()
+    # Waits until the session has ended: closing the connection doesn't.
+    assert query(connection, "SELECT pg_terminate_backend(%s, 10000)", [killed.info.backend_pid]) == [(True,)]
 
     load_all(connection, tables(green, "manual__2"), file)
 
