@@ -12,8 +12,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.step_names import STEP_NAMES
-from taxiway.loads.steps import Step
+from taxiway.loads.steps import STEPS, Step
 from taxiway.loads.warehouse import Pending, Resumed, Warehouse
 from taxiway.orchestration.failures import message_of, retry_or_fail
 from taxiway.orchestration.month_of_run import is_retry, outputs_of, source_and_month, try_number_of
@@ -178,7 +177,7 @@ class StepOperator(BaseOperator):
             try_number_of(context),
             is_retry(context, self.retries or 0),
             getattr(context["dag_run"], "start_date", None),
-            self.steps or tuple(name for name in STEP_NAMES if name not in without),
+            self.steps or tuple(step.name for step in STEPS if step.name not in without),
         )
 
     def _defer(self, pending: Pending) -> NoReturn:
