@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from taxiway.proxies import spare_loopback
@@ -14,6 +15,9 @@ spare_loopback(os.environ)
 
 # Only the command line needs more commands: tasks and their supervisors start without.
 if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
+    # Airflow warns of what its user can't act on: pictures of DAGs need no graphviz here, and the pattern is its own.
+    for message in ("Could not import graphviz", "GitWildMatchPattern"):
+        warnings.filterwarnings("ignore", message=message)
     if sys.argv[1:3] == ["dags", "backfill"]:
         # Before anything that takes its time: what Airflow imports from here on takes a second or two.
         from dags_backfill.signals import end_at_once_on_ctrl_c

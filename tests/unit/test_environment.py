@@ -111,6 +111,29 @@ def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Pat
     assert done.stdout.splitlines() == [f"{config} {tmp_path / 'home'}", "True"], done.stderr
 
 
+def test_commands_of_dags_warn_of_nothing_that_their_user_cannot_act_on(tmp_path: Path) -> None:
+    """Without the settings, each of them begins with a warning that graphviz is absent."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "airflow_local_settings.py").symlink_to(ROOT / "config" / "airflow_local_settings.py")
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "airflow", "dags", "list"],
+        env={
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "plugins", Path(pytest.__file__).parents[1]])),
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said = done.stdout + done.stderr
+
+    assert "airflow db migrate" in said  # it came as far as that
+    assert "graphviz" not in said
+
+
 @pytest.mark.parametrize("arguments", [["dags", "backfill", "taxi_green"], ["dags", "list"]])
 def test_ctrl_c_while_airflow_starts(tmp_path: Path, arguments: list[str]) -> None:
     """One line for a backfill; other commands of Airflow's stay as they are."""
