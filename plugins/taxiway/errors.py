@@ -110,6 +110,30 @@ class MissingInputError(TaxiwayError):
     """A step's input, left by the step before, is no longer there."""
 
 
+class LostFileError(TaxiwayError):
+    """The downloaded file isn't there any more as it was downloaded; fetching it again helps."""
+
+    def __init__(self, found: str) -> None:
+        """Make one.
+
+        :param found: what went wrong, without what to do
+        """
+        super().__init__(f"{found}. Clear the task download_month with its downstream tasks to fetch it again")
+        self.found = printable(found)
+
+
+class MissingFileError(LostFileError, MissingInputError):
+    """The downloaded file is gone, or another one is in its place."""
+
+
+class DamagedFileError(LostFileError, InvalidFileError):
+    """The downloaded file was sound when it arrived, and isn't any more."""
+
+
+class ChangedFileError(TaxiwayError):
+    """The source no longer serves the file that a load has begun with."""
+
+
 class MainTableError(TaxiwayError):
     """A table, or an index of one, has a name that Taxiway needs, and isn't its own."""
 

@@ -28,12 +28,14 @@ class Run:
     :param load: the load
     :param steps: its steps, in their order
     :param outputs: what they have returned, by their names
+    :param fetch: downloads the file again, if a step finds it lost; None: that is an error
     """
 
     harness: Harness
     load: Load
     steps: tuple[Step, ...]
     outputs: dict[str, Any] = field(default_factory=dict)
+    fetch: Callable[[], Download] | None = None
 
     @classmethod
     def of(cls, harness: Harness, source: Source, month: Month, run_id: str, every: tuple[Step, ...] = STEPS) -> Run:
@@ -62,7 +64,8 @@ class Run:
         (step,) = (step for step in (*self.steps, DROP_STAGING) if step.name == name)
         outputs = {needed: self.outputs[needed] for needed in step.needs if needed in self.load.steps}
         with self.harness.open(self._try(again=again)) as warehouse:
-            self.outputs[name] = step.run(warehouse, outputs)
+            fetch = [None, self.fetch] if self.fetch is not None and DOWNLOAD in step.needs else []
+            self.outputs[name] = step.run(warehouse, outputs, *fetch)
         return self.outputs[name]
 
     def go_on(self, *, after: str = DOWNLOAD, before: str = PUBLISH) -> None:

@@ -97,6 +97,15 @@ def test_the_task_graph_is_exactly_this(dag: Any) -> None:
     assert [task.task_id for task in dag.tasks if task.is_setup] == ["stage_month", "hash_rows"], dag.dag_id
 
 
+def test_every_task_that_may_download_waits_as_the_mirror_asks(bag: Any, source: Source) -> None:
+    from taxiway.orchestration.retry_after import RetryAfterPolicy
+
+    for suffix, tasks in (("", {"stage_month"}), ("_gcp", {"upload_month", "stage_month"})):
+        dag = bag.dags[f"taxi_{source.name}{suffix}"]
+        waiting = {task.task_id for task in dag.tasks if isinstance(task.retry_policy, RetryAfterPolicy)}
+        assert waiting == {"download_month", *tasks, "hash_rows"}, dag.dag_id
+
+
 def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
     """A person who clears the last step gets the staging tables back that the teardown has dropped."""
     for cleared in ("hash_rows", "check_month", "merge_month"):

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from taxiway.download.download import Download
-from taxiway.errors import BalanceError, CheckFailedError, MissingInputError, RejectLimitError
+from taxiway.errors import (
+    BalanceError,
+    ChangedFileError,
+    CheckFailedError,
+    DamagedFileError,
+    MissingFileError,
+    MissingInputError,
+    RejectLimitError,
+)
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.month import (
@@ -263,6 +271,54 @@ def test_rows_that_are_gone_are_staged_again_if_that_needs_no_wait(
     ]
     with pytest.raises(MissingInputError, match="no rows"):
         hash_rows(Answers(load, {"hash": MissingInputError("no rows")}), OUTPUTS, resumed)
+
+
+LOST = [MissingFileError("x: the file is gone"), DamagedFileError("x: the file is damaged")]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("step", "asked", "answer"),
+    [(upload_month, "upload", {"object": "x"}), (stage_month, "stage", {"canonical": True}), (hash_rows, "hash", 9)],
+)
+def test_a_file_that_is_lost_is_fetched_again(
+    lost: Any, step: Callable[..., Any], asked: str, answer: Any, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it lies now is all that changes; the rest says how the load's file came."""
+    here = replace(FILE, path="/other/lime.csv.gz", etag="new", from_cache=True)
+    warehouse = Answers(load, {asked: [lost, answer]}, attempt=replace(ATTEMPT, sha256=FILE.sha256))
+
+    step(warehouse, OUTPUTS, None, lambda: here)
+
+    files = [call[2] for call in warehouse.asked if call[0] == asked]
+    assert files == [FILE, replace(FILE, path="/other/lime.csv.gz")]
+    assert [call[0] for call in warehouse.asked if call[1:] == ("{",)] == [step.__name__]
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"{lost.found}: fetching it again"
+    ]
+
+
+def test_a_file_that_is_lost_once_more_is_an_error(load: Load) -> None:
+    warehouse = Answers(load, {"stage": [LOST[0], LOST[1]]})
+
+    with pytest.raises(DamagedFileError, match=r"is damaged\. Clear the task download_month with its downstream tasks"):
+        stage_month(warehouse, OUTPUTS, None, lambda: FILE)
+    with pytest.raises(MissingFileError, match=r"is gone\. Clear the task download_month with its downstream tasks"):
+        stage_month(Answers(load, {"stage": LOST[0]}), OUTPUTS)
+
+
+@pytest.mark.parametrize(("recorded", "fetched"), [(None, "bb"), ("aa", "bb"), ("bb", "aa")])
+def test_another_file_at_the_source_is_not_loaded(recorded: str | None, fetched: str, load: Load) -> None:
+    """What the ledger knows of the file counts."""
+    warehouse = Answers(load, {"stage": [LOST[0], {}]}, attempt=replace(ATTEMPT, sha256=recorded))
+
+    with pytest.raises(
+        ChangedFileError,
+        match=f"^x: the file is gone.*fetched SHA-256 {fetched} from {FILE.url}, expected {recorded or FILE.sha256}, "
+        r".*clear the task download_month with its downstream tasks$",
+    ):
+        stage_month(warehouse, OUTPUTS, None, lambda: replace(FILE, sha256=fetched))
+    assert [call[0] for call in warehouse.asked].count("stage") == 1
 
 
 COUNTED = Counted(read=10, rejected=1, ready=9, of_file=9)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taxiway.download.download import Download
 from taxiway.download.size_limits import unpacked_too_large
-from taxiway.errors import DownloadError, InvalidFileError, MissingInputError
+from taxiway.errors import DamagedFileError, DownloadError, MissingFileError
 from taxiway.files.file_format import FileFaultError, UnpackedSizeError
 from taxiway.files.formats import format_of
 from taxiway.sources.months import Month
@@ -22,8 +22,8 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :param month: which month
     :param file: what ``download_month`` returned
     :return: blocks as :data:`taxiway.files.file_format.BLOCK` says
-    :raises MissingInputError: the file is gone, or is another one
-    :raises InvalidFileError: it isn't a file of its release's format, or is damaged
+    :raises MissingFileError: the file is gone, or is another one
+    :raises DamagedFileError: it isn't a file of its release's format, or is damaged
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
     """
@@ -33,27 +33,39 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     try:
         layout = source.layout_of(month)
         yield from format_.blocks(Path(file.path), layout, found, limit=source.max_unpacked_size)
-    except FileNotFoundError:
-        raise MissingInputError(
-            f"{where}: the downloaded file {file.path} is gone, expected it in the cache: clear the task "
-            f"download_month with its downstream tasks to fetch it again, and raise "
-            f"taxiway_cache_limit if the cache is too small"
-        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise gone(where, file.path) from None
     except UnpackedSizeError as error:
         raise unpacked_too_large(source, where, error) from error
     except FileFaultError as error:
-        raise InvalidFileError(
-            f"{where}: found {error}, expected {format_.sound}. Clear the task download_month with its "
-            f"downstream tasks to fetch it again"
-        ) from error
+        raise DamagedFileError(f"{where}: found {error}, expected {format_.sound}") from error
     except OSError as error:
         raise DownloadError(
             f"{where}: the downloaded file {file.path} can't be read: {error}. Expected a file of the cache that the "
             f"task may read: look at the folder and its disk; the task is tried again"
         ) from error
-    # Another run may have put a newer version into the cache since this run's download.
-    if found.hexdigest() != file.sha256:
-        raise MissingInputError(
-            f"{where}: the file {file.path} changed since it was downloaded: found SHA-256 {found.hexdigest()}, "
-            f"expected {file.sha256}. Clear the task download_month with its downstream tasks to fetch it again"
+    require_same(where, file.path, found.hexdigest(), file.sha256)
+
+
+def gone(where: str, path: Path | str) -> MissingFileError:
+    """Return the error for a downloaded file that isn't in the cache: this may be another machine.
+
+    :param where: what begins the message
+    :param path: where the file should be
+    """
+    return MissingFileError(f"{where}: the downloaded file {path} is gone, expected it in the cache")
+
+
+def require_same(where: str, path: Path | str, found: str, expected: str) -> None:
+    """Make sure that a file is the downloaded one: another run may have put a newer version into the cache.
+
+    :param where: what begins the message
+    :param path: of the file
+    :param found: SHA-256 of what was read
+    :param expected: SHA-256 of what was downloaded
+    :raises MissingFileError: it is another one
+    """
+    if found != expected:
+        raise MissingFileError(
+            f"{where}: the file {path} changed since it was downloaded: found SHA-256 {found}, expected {expected}"
         )

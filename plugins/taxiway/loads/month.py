@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 from taxiway.download.download import Download
-from taxiway.errors import MissingInputError
+from taxiway.errors import ChangedFileError, LostFileError, MissingInputError
+from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import (
     difference_of_layout,
@@ -30,6 +31,11 @@ log = logging.getLogger(__name__)
 Outputs = Mapping[str, Any]
 """What the steps before have returned, by their names."""
 
+Fetch = Callable[[], Download]
+"""Downloads the month's file: to begin the load, and again if a worker lacks it."""
+
+ResultT = TypeVar("ResultT")
+
 
 @dataclass(frozen=True)
 class Downloaded:
@@ -43,7 +49,7 @@ class Downloaded:
     nothing_to_do: str | None = None
 
 
-def download_month(warehouse: Warehouse, download: Callable[[], Download], *, force: bool = False) -> Downloaded:
+def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False) -> Downloaded:
     """Begin a load: record it, download its file, and compare that with what is published.
 
     A month that the source doesn't have is skipped. If the file's bytes are published already, the load ends as
@@ -101,10 +107,12 @@ def download_month(warehouse: Warehouse, download: Callable[[], Download], *, fo
         return Downloaded(file)
 
 
-def upload_month(warehouse: BucketWarehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any]:
+def upload_month(
+    warehouse: BucketWarehouse, outputs: Outputs, resumed: Resumed | None = None, fetch: Fetch | None = None
+) -> Mapping[str, Any]:
     """Bring a downloaded file to where the warehouse reads it."""
     with warehouse.step(UPLOAD) as attempt:
-        return warehouse.upload(attempt, Download.from_dict(outputs[DOWNLOAD]))
+        return _with_file(warehouse, attempt, outputs, fetch, lambda file: warehouse.upload(attempt, file))
 
 
 def create_main_table(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> None:
@@ -113,37 +121,84 @@ def create_main_table(warehouse: Warehouse, outputs: Outputs, resumed: Resumed |
         warehouse.prepare()
 
 
-def stage_month(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> Mapping[str, Any] | Pending:
+def stage_month(
+    warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None, fetch: Fetch | None = None
+) -> Mapping[str, Any] | Pending:
     """Bring a file's rows into a table of this run.
 
     :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises RejectLimitError: more lines that can't be read than the source allows
     """
     with warehouse.step(STAGE, resumed) as attempt:
-        return warehouse.stage(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs.get(UPLOAD), resumed)
+        return _with_file(
+            warehouse,
+            attempt,
+            outputs,
+            fetch,
+            lambda file: warehouse.stage(attempt, file, outputs.get(UPLOAD), resumed),
+        )
 
 
-def hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> Pending | None:
+def hash_rows(
+    warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None, fetch: Fetch | None = None
+) -> Pending | None:
     """Give the staged rows their types and ids.
 
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     try:
-        hashed = _hash_rows(warehouse, outputs, resumed)
+        hashed = _hash_rows(warehouse, outputs, resumed, fetch)
     except MissingInputError as error:
         if not warehouse.restages:
             raise
         log.warning("%s: staging it again first", error)
-        hashed = _hash_rows(warehouse, {**outputs, STAGE: stage_month(warehouse, outputs)}, resumed)
+        staged = stage_month(warehouse, outputs, fetch=fetch)
+        hashed = _hash_rows(warehouse, {**outputs, STAGE: staged}, resumed, fetch)
     if isinstance(hashed, Pending):
         return hashed
     log.info("%s: %d rows have an id", warehouse.load.where, hashed)
     return None
 
 
-def _hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None) -> int | Pending:
+def _hash_rows(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None, fetch: Fetch | None) -> int | Pending:
     with warehouse.step(HASH, resumed) as attempt:
-        return warehouse.hash(attempt, Download.from_dict(outputs[DOWNLOAD]), outputs[STAGE], resumed)
+        return _with_file(
+            warehouse, attempt, outputs, fetch, lambda file: warehouse.hash(attempt, file, outputs[STAGE], resumed)
+        )
+
+
+def _with_file(
+    warehouse: Warehouse,
+    attempt: Attempt,
+    outputs: Outputs,
+    fetch: Fetch | None,
+    work: Callable[[Download], ResultT],
+) -> ResultT:
+    """Do a step's work on the downloaded file; if this worker lacks it, fetch it again, and begin the work again.
+
+    :param attempt: the step's; the ledger knows which file it is
+    :param fetch: downloads the file; None: a file that is lost is an error
+    :param work: the work, which has changed nothing if it finds the file lost
+    :raises LostFileError: the file is lost, and nothing fetches it
+    :raises ChangedFileError: the source serves another one now
+    """
+    file = Download.from_dict(outputs[DOWNLOAD])
+    try:
+        return work(file)
+    except LostFileError as error:
+        if fetch is None:
+            raise
+        lost = error.found
+    log.warning("%s: fetching it again", lost)
+    again, expected = fetch(), attempt.sha256 or file.sha256
+    if again.sha256 != expected:
+        raise ChangedFileError(
+            f"{lost}. The source serves another file now: fetched SHA-256 {again.sha256} from {again.url}, expected "
+            f"{expected}, which {DOWNLOAD} recorded in the ledger. Nothing was published. To load the file that is "
+            f"served now, clear the task {DOWNLOAD} with its downstream tasks"
+        )
+    # The rest says how the load's file came, which stays as it is recorded.
+    return work(replace(file, path=again.path))
 
 
 def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None) -> None:

@@ -15,6 +15,7 @@ from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
 from taxiway.orchestration.operators.download_month import DownloadMonthOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from taxiway.orchestration.operators.file_step import FileStepOperator
 from taxiway.orchestration.operators.hash_rows import HashRowsOperator
 from taxiway.orchestration.operators.merge_month import MergeMonthOperator
 from taxiway.orchestration.operators.stage_month import StageMonthOperator
@@ -55,12 +56,13 @@ def add_tasks(source: Source, warehouse: str, steps: Sequence[Step]) -> None:
         "steps": [step.name for step in steps],
     }
     of_step: dict[str, dict[str, Any]] = {
-        DOWNLOAD: {"use_cache": USE_CACHE, "force": "{{ params.force }}", "retry_policy": RetryAfterPolicy()},
+        DOWNLOAD: {"use_cache": USE_CACHE, "force": "{{ params.force }}"},
         PUBLISH: {"outlets": [asset_of(warehouse, source)]},
     }
-    tasks = [
-        OPERATORS.get(step.name, StepOperator)(task_id=step.name, step=step, **of_load, **of_step.get(step.name, {}))
-        for step in steps
-    ]
+    tasks = []
+    for step in steps:
+        operator = OPERATORS.get(step.name, StepOperator)
+        fetches: dict[str, Any] = {"retry_policy": RetryAfterPolicy()} if issubclass(operator, FileStepOperator) else {}
+        tasks.append(operator(task_id=step.name, step=step, **of_load, **of_step.get(step.name, {}), **fetches))
     drop = DropStagingOperator(task_id=DROP_STAGING.name, **of_load)
     chain(*tasks, drop.as_teardown(setups=[task for task in tasks if task.step.leaves_tables]))

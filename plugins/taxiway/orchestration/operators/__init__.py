@@ -1,6 +1,7 @@
 """Airflow operators: one class a file, one step of a load each, for every warehouse.
 
 - step_operator: what the operators of steps have in common
+- file_step: what those have in common whose step reads the downloaded file
 - download_month, upload_month, create_main_table, stage_month, hash_rows, check_month, merge_month, drop_staging: the
   steps
 - compare_months: compares Postgres and BigQuery

@@ -13,21 +13,20 @@ from taxiway.loads.steps import DOWNLOAD_MONTH
 from taxiway.loads.warehouse import Resumed, Warehouse
 from taxiway.orchestration.downloads import download
 from taxiway.orchestration.month_of_run import nothing_for
-from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.orchestration.operators.file_step import FileStepOperator
 from taxiway.settings import parse_flag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DownloadMonthOperator(StepOperator):
+class DownloadMonthOperator(FileStepOperator):
     """Record a load in the ledger, download its file, and go on only if there is something to do.
 
     Downloads as :func:`taxiway.orchestration.downloads.download` does, and returns the same.
     A month that the source doesn't have is skipped. If the month is published from the same bytes already,
     the task succeeds and those after it are skipped.
 
-    :param http_conn_id: HTTP connection whose address the month's path is below; empty for that of its release
     :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
         ``taxiway_use_cache`` (templated)
     :param force: load the file even if its bytes are published already (templated)
@@ -36,12 +35,9 @@ class DownloadMonthOperator(StepOperator):
     template_fields: Sequence[str] = ("month", "use_cache", "force")
     step = DOWNLOAD_MONTH
 
-    def __init__(
-        self, *, http_conn_id: str = "", use_cache: str = "", force: bool | str = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, use_cache: str = "", force: bool | str = False, **kwargs: Any) -> None:
         """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)
-        self.http_conn_id = http_conn_id
         self.use_cache = use_cache
         self.force = force
 

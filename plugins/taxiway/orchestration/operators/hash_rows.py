@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from taxiway.loads.steps import HASH_ROWS
-from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.orchestration.operators.file_step import FileStepOperator
 
 
-class HashRowsOperator(StepOperator):
+class HashRowsOperator(FileStepOperator):
     """Turn a staged month into typed rows with ``unique_row_id``, ``filename`` and ``source_month``.
 
     The number of rows is in the ledger; an XCom would say it twice, and cost a request to the API server.

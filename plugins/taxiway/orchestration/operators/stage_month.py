@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from taxiway.loads.steps import STAGE_MONTH
-from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.orchestration.operators.file_step import FileStepOperator
 
 
-class StageMonthOperator(StepOperator):
+class StageMonthOperator(FileStepOperator):
     """Bring a downloaded month into a staging table of its run.
 
     Returns plain values that ``hash_rows`` goes on with: from Postgres ``{"rows_read": int, "canonical": bool}``, from

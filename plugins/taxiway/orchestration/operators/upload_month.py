@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from taxiway.loads.steps import UPLOAD_MONTH
-from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.orchestration.operators.file_step import FileStepOperator
 
 
-class UploadMonthOperator(StepOperator):
+class UploadMonthOperator(FileStepOperator):
     """Look through a downloaded month's lines, and upload the file as it is, unless the bucket has it.
 
     If lines can't be read as rows, they are kept as rejects, and a copy without them is uploaded for the load.

@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from taxiway.download.month_file import gone, require_same
 from taxiway.errors import MissingInputError, SupersededError, TransientWarehouseError
 from taxiway.warehouses.bigquery.errors import explains
 from taxiway.warehouses.bigquery.settings import GcpSettings
@@ -63,6 +64,7 @@ class Bucket:
         is_later: Callable[[str], bool] = lambda _: False,
         *,
         content_type: str,
+        sha256: str | None = None,
     ) -> Stored:
         """Upload a file, unless the object is there with the same size and checksum.
 
@@ -73,13 +75,30 @@ class Bucket:
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
         :param content_type: the file's media type
+        :param sha256: of the file, in hexadecimal; if another file has taken its place, nothing is uploaded
         :raises SupersededError: another file is there, a later one
         :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
-        :raises MissingInputError: the file is gone
+        :raises MissingFileError: the file is gone, or is another one
         """
+        # Opened once: what is uploaded is what was looked at, also if another file takes its path meanwhile.
+        with self._opened(path) as file:
+            return self._upload(file, name, fetched_load_id, is_later, content_type, sha256)
+
+    def _upload(
+        self,
+        file: BinaryIO,
+        name: str,
+        fetched_load_id: str,
+        is_later: Callable[[str], bool],
+        content_type: str,
+        sha256: str | None,
+    ) -> Stored:
         from google.api_core.exceptions import PreconditionFailed
 
-        size, md5 = self._known_by(path)
+        known = _known_by(file)
+        size, md5 = known.size, known.md5
+        if sha256 is not None:
+            require_same(self.where, file.name, known.sha256, sha256)
         bucket = self.client.bucket(self.settings.bucket)
         found = bucket.get_blob(name, timeout=REQUEST_SECONDS)
         if found is not None and (found.size, found.md5_hash) == (size, md5):
@@ -94,8 +113,10 @@ class Bucket:
         blob = bucket.blob(name)
         blob.metadata = {FETCHED_BY: fetched_load_id}
         try:
-            blob.upload_from_filename(
-                str(path),
+            blob.upload_from_file(
+                file,
+                rewind=True,
+                size=size,
                 content_type=content_type,
                 if_generation_match=int(found.generation or 0) if found is not None else 0,
                 # A run that finds its file's bytes there already changes the metadata alone.
@@ -122,24 +143,21 @@ class Bucket:
         :param fetched_load_id: the attempt that downloaded the file
         :param is_later: whether an attempt, the one that downloaded what is there, has fetched the later file
         :raises TransientWarehouseError: somebody else wrote the object meanwhile; trying again helps
-        :raises MissingInputError: the file is gone
+        :raises MissingFileError: the file is gone
         """
+        with self._opened(path) as file:
+            known = _known_by(file)
         found = self.client.bucket(self.settings.bucket).get_blob(name, timeout=REQUEST_SECONDS)
-        if found is None or (found.size, found.md5_hash) != self._known_by(path):
+        if found is None or (found.size, found.md5_hash) != (known.size, known.md5):
             return False
         self._renew(found, fetched_load_id, is_later)
         return True
 
-    def _known_by(self, path: Path) -> tuple[int, str]:
-        """Size and checksum of a file."""
+    def _opened(self, path: Path) -> BinaryIO:
         try:
-            return path.stat().st_size, _md5(path)
-        except FileNotFoundError:
-            raise MissingInputError(
-                f"{self.where}: the downloaded file {path} is gone, expected it in the cache: clear the task "
-                f"download_month with its downstream tasks to fetch it again, and raise "
-                f"taxiway_cache_limit if the cache is too small"
-            ) from None
+            return path.open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            raise gone(self.where, path) from None
 
     def _renew(self, found: storage.Blob, fetched_load_id: str, is_later: Callable[[str], bool]) -> None:
         """Note the attempt that fetched an object's bytes last."""
@@ -194,9 +212,19 @@ def _fetched_by(blob: storage.Blob) -> str:
     return str((blob.metadata or {}).get(FETCHED_BY) or "")
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return base64.b64encode(digest.digest()).decode()
+@dataclass(frozen=True)
+class _Known:
+    """What tells a file from others; the MD5 as Cloud Storage writes it."""
+
+    size: int
+    md5: str
+    sha256: str
+
+
+def _known_by(file: BinaryIO) -> _Known:
+    size, md5, sha256 = 0, hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    while block := file.read(_BLOCK):
+        size += len(block)
+        md5.update(block)
+        sha256.update(block)
+    return _Known(size, base64.b64encode(md5.digest()).decode(), sha256.hexdigest())

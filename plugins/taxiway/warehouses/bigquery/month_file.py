@@ -54,7 +54,7 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
     :param source: the source
     :param month: the month
     :param clean_copy: where a copy is written, if one is needed
-    :raises MissingInputError: the file is gone, or isn't the downloaded one
+    :raises MissingFileError: the file is gone, or isn't the downloaded one
     :raises InvalidFileError: not of its format, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown

@@ -102,6 +102,7 @@ def upload_month(
             attempt.fetched_load_id,
             is_theirs_later,
             content_type=format_of(tables.source, tables.month).content_type,
+            sha256=file.sha256,
         )
         if not found.sound:
             loaded = bucket.upload(

@@ -80,7 +80,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param attempt: the step's
     :param file: the downloaded file
     :return: what was staged
-    :raises MissingInputError: the file is gone, or isn't the downloaded one
+    :raises MissingFileError: the file is gone, or isn't the downloaded one
     :raises InvalidFileError: not of its format, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
