@@ -203,6 +203,12 @@ class Bucket:
         except NotFound:
             return
 
+    @explains
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the objects that begin so."""
+        found = self.client.list_blobs(self.settings.bucket, prefix=prefix, timeout=REQUEST_SECONDS)
+        return [str(blob.name) for blob in found]
+
     def address(self, name: str) -> str:
         """Return an object's address."""
         return f"gs://{self.settings.bucket}/{name}"

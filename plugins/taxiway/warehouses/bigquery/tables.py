@@ -53,7 +53,12 @@ class CloudTables(Load):
     @property
     def clean_object_name(self) -> str:
         """The object that stands in for a file that BigQuery can't read as it is."""
-        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/{self.clean_name}"
+        return f"{self.clean_folder}{self.clean_name}"
+
+    @property
+    def clean_folder(self) -> str:
+        """Folder of the bucket with what lives as long as the run."""
+        return f"{STAGING_FOLDER}/{self.month_name}_{self.run_key}/"
 
     @property
     def clean_name(self) -> str:

@@ -17,6 +17,7 @@ from taxiway.loads.publication import require_few_rejects
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery import ledger, rejects
 from taxiway.warehouses.bigquery.bucket import Bucket, Stored
+from taxiway.warehouses.bigquery.cleanup import sweep_copies
 from taxiway.warehouses.bigquery.file_order import is_later, require_latest
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.month_file import examine
@@ -91,7 +92,8 @@ def upload_month(
         record(rows_read=found.rows_read, rows_rejected=found.rows_rejected, layout=layout.name)
         rejects.keep(jobs, tables, attempt.load_id, found.rejects)
         require_few_rejects(tables, found.rows_rejected, found.rows_read, found.rejects)
-        require_latest(tables, attempt, ledger.find_loads(jobs, tables))
+        entries = ledger.find_loads(jobs, tables)
+        require_latest(tables, attempt, entries)
 
         def is_theirs_later(fetched_load_id: str) -> bool:
             return is_later(attempt, fetched_load_id, ledger.find_loads(jobs, tables))
@@ -105,6 +107,7 @@ def upload_month(
             sha256=file.sha256,
         )
         if not found.sound:
+            sweep_copies(bucket, tables, entries)
             loaded = bucket.upload(
                 clean_copy,
                 tables.clean_object_name,
