@@ -52,6 +52,15 @@ class SourceConfigError(TaxiwayError):
 class MonthNotFoundError(TaxiwayError):
     """The mirror has no such file, or may not show it: 404, 410, or a storage's 403."""
 
+    def __init__(self, message: str, *, found: str = "") -> None:
+        """Make one.
+
+        :param message: what went wrong, as above
+        :param found: the part of the message that says what the mirror answered; all of it unless given
+        """
+        super().__init__(message)
+        self.found = printable(found or message)
+
 
 class DownloadError(TaxiwayError):
     """The file could not be fetched; a retry may help."""

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,6 +20,7 @@ from taxiway.errors import (
     DamagedFileError,
     MissingFileError,
     MissingInputError,
+    MonthNotFoundError,
     RejectLimitError,
 )
 from taxiway.loads.attempts import Attempt
@@ -36,7 +39,7 @@ from taxiway.loads.month import (
 from taxiway.loads.publication import Counted, Difference, Measured, Published
 from taxiway.loads.warehouse import Pending, Resumed
 from taxiway.sources.checks import Check
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source
 from tests.releases import ending, from_path
 
@@ -113,12 +116,16 @@ def load(green: Source) -> Load:
     return Load(lime, Month(2019, 1), "manual__1")
 
 
-def begun(load: Load, *, force: bool = False, **answers: Any) -> tuple[Downloaded, list[Any]]:
+def begun(
+    load: Load, *, force: bool = False, absent: MonthNotFoundError | None = None, **answers: Any
+) -> tuple[Downloaded, list[Any]]:
     """What downloading returns, and what it asked for within its step."""
     warehouse = Answers(load, answers)
 
     def download() -> Download:
         warehouse.asked.append("download")
+        if absent is not None:
+            raise absent
         return FILE
 
     downloaded = download_month(warehouse, download, **({"force": True} if force else {}))
@@ -149,6 +156,42 @@ def test_a_month_that_there_is_not_is_skipped(load: Load) -> None:
 
     assert reason is not None
     assert begun(later) == (Downloaded(None, reason), [("skipped", {"error": reason})])
+
+
+ABSENT = MonthNotFoundError("lime: the answer is 403; expected a file. Check it", found="lime: the answer is 403")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
+def test_a_month_that_is_not_published_yet_is_skipped_until_its_file_is_due(
+    load: Load, zone: str, *, force: bool
+) -> None:
+    today = datetime.now(ZoneInfo(zone)).date()
+    before = Month.of(today).previous()
+    days = (today - Month.of(today).first_day).days
+    late = replace(load, month=before, source=replace(ending(load.source, None), timezone=zone))
+    due_tomorrow, due_today = (
+        replace(late, source=replace(late.source, publication_lag_days=lag)) for lag in (days + 1, days)
+    )
+
+    downloaded, asked = begun(due_tomorrow, force=force, absent=ABSENT)
+
+    assert downloaded.file is None
+    assert downloaded.nothing_to_do == (
+        f"lime: the answer is 403: not published yet: include/sources/lime.yaml expects the file by "
+        f"{today + timedelta(days=1)}, {days + 1} days after the month's end (publication_lag_days). Until then an "
+        f"absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
+    )
+    assert asked[1:] == ["download", ("skipped", {"error": downloaded.nothing_to_do})]
+    with pytest.raises(MonthNotFoundError, match="Check it"):
+        begun(due_today, force=force, absent=ABSENT)
+
+
+def test_a_file_of_no_month_is_never_awaited(load: Load) -> None:
+    alone = replace(load.source, period="none", releases=(replace(load.source.releases[0], first=WHOLE, last=WHOLE),))
+
+    with pytest.raises(MonthNotFoundError):
+        begun(replace(load, source=alone, month=WHOLE), absent=ABSENT)
 
 
 def test_a_forced_load_looks_at_nothing_that_is_published(load: Load) -> None:

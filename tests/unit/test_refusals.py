@@ -93,8 +93,9 @@ def test_an_answer_is_called_what_it_is(
 def test_a_month_that_the_mirror_lacks_is_skipped_once_the_source_says_so(mirror: FaultyMirror, cache: Cache) -> None:
     for answer in (storage(403, "AccessDenied"), status(404)):
         mirror.put(PATH, answer)
-        with pytest.raises(MonthNotFoundError, match="set 'to' of its last release in its YAML file"):
+        with pytest.raises(MonthNotFoundError, match="set 'to' of its last release in its YAML file") as caught:
             fetch(mirror, cache)
+        assert str(caught.value).startswith(f"{caught.value.found}; expected the month's file. ")
     assert GREEN.why_unavailable(MONTH) is None
     assert ending(GREEN, Month(2019, 2)).why_unavailable(MONTH) is not None
 

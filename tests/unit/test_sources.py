@@ -153,6 +153,7 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         releases=[release(**{"from": "2019-02"}), release(to="2019-01", connection="a.b-c_9", path=OTHER)],
+        publication_lag_days=0,
         allow_empty=True,
         max_rejected_share=1,
         max_file_size=1,
@@ -167,6 +168,7 @@ def test_a_source_is_read_with_all_that_it_may_say(tmp_path: Path) -> None:
             Release(Month(2019, 1), Month(2019, 1), "a.b-c_9", OTHER, "csv.gz"),
             Release(Month(2019, 2), None, "limes", "Lime/lime_{month}.csv.gz", "csv.gz"),
         ),
+        publication_lag_days=0,
         allow_empty=True,
         max_rejected_share=1.0,
         max_file_size=1,
@@ -289,6 +291,11 @@ BAD = [
     ("title", A_TEXT, ["", " ", 1, "x" * 1001]),
     ("owner", "to be a plain word", ["a b", "x" * 41]),
     ("tags", "to be a list of plain words", ["taxi", [], None]),
+    (
+        "publication_lag_days",
+        "to be a number of days from 0 to 3660, such as 90",
+        [-1, 3661, 1.5, True, "90", "two months", None],
+    ),
     ("allow_empty", "to be true or false", ["no", 1, None]),
     ("max_rejected_share", "to be a share between 0 and 1, such as 0.001", [2, 1.001, -0.001, True, "0.1", None]),
     ("max_file_size", A_SIZE, [0, -1, True, 1.5, "1 mile", None]),
@@ -606,8 +613,9 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     first_unknown = re.search("unknown keys: ([^,;]+)", said)
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
-        f"main_table, owner, tags, columns and may have period, schedule, timezone, on_new_column, allow_empty, "
-        f"max_rejected_share, max_file_size, max_unpacked_size, allowed_redirect_hosts, checks"
+        f"main_table, owner, tags, columns and may have period, schedule, timezone, on_new_column, "
+        f"publication_lag_days, allow_empty, max_rejected_share, max_file_size, max_unpacked_size, "
+        f"allowed_redirect_hosts, checks"
     )
 
 
@@ -704,6 +712,18 @@ def test_the_month_of_a_moment_is_that_of_the_source_s_time_zone(
     zone: str, moment: datetime, month: Month, tmp_path: Path
 ) -> None:
     assert load_source(write(tmp_path, timezone=zone)).month_of(moment) == month
+
+
+@pytest.mark.parametrize(
+    ("month", "days", "due"),
+    [
+        (Month(2026, 8), 90, date(2026, 11, 30)),
+        (Month(2026, 12), 0, date(2027, 1, 1)),
+        (Month(2024, 1), 29, date(2024, 3, 1)),
+    ],
+)
+def test_a_month_is_due_some_days_after_its_end(month: Month, days: int, due: date, tmp_path: Path) -> None:
+    assert load_source(write(tmp_path, publication_lag_days=days)).due(month) == due
 
 
 def test_a_month_outside_the_first_and_the_last_is_not_available() -> None:
@@ -835,6 +855,7 @@ NO_MONTH = "with period: none, a file is of no month"
             },
             f"to be one of {', '.join(name for name in MEASURES if name not in MEASURES_OF_MONTHS)}: {NO_MONTH}",
         ),
+        ("publication_lag_days", {"publication_lag_days": 90}, f"not to be there: {NO_MONTH}"),
         *(
             ("schedule", {"schedule": wrong}, f"schedule is {wrong!r}: expected it to be @once, or a cron whose fields")
             for wrong in ("@daily", "0 9 31 * *", "*/5 9 1 * *", "0 9 1 *", "@once\n", None)

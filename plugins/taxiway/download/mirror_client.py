@@ -134,8 +134,9 @@ class Mirror:
         message = f"{found}; expected the month's file. {refusal.value}"
         if refusal is Refusal.BUSY:
             return DownloadError(message, retry_after=retry_after)
-        absent = refusal in (Refusal.ABSENT, Refusal.HIDDEN)
-        return MonthNotFoundError(message) if absent else DownloadRefusedError(message)
+        if refusal in (Refusal.ABSENT, Refusal.HIDDEN):
+            return MonthNotFoundError(message, found=found)
+        return DownloadRefusedError(message)
 
     def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         session = self.session

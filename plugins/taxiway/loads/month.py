@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from taxiway.download.download import Download
-from taxiway.errors import ChangedFileError, LostFileError, MissingInputError
+from taxiway.errors import ChangedFileError, LostFileError, MissingInputError, MonthNotFoundError
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.load import Counts
+from taxiway.loads.load import Counts, Load
 from taxiway.loads.publication import (
     difference_of_layout,
     judge_month,
@@ -52,8 +52,9 @@ class Downloaded:
 def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False) -> Downloaded:
     """Begin a load: record it, download its file, and compare that with what is published.
 
-    A month that the source doesn't have is skipped. If the file's bytes are published already, the load ends as
-    unchanged. It goes on if it is forced, or if the main table no longer holds what was published.
+    A month that the source doesn't have is skipped, and so is one that isn't published yet. If the file's bytes are
+    published already, the load ends as unchanged. It goes on if it is forced, or if the main table no longer holds what
+    was published.
 
     :param warehouse: of the load
     :param download: fetches the file
@@ -70,7 +71,13 @@ def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False
             return Downloaded(None, reason)
         # A published month may prove unchanged: then nothing that people have defined matters.
         has_looked = warehouse.require_no_obstacle(if_published=force)
-        file = download()
+        try:
+            file = download()
+        except MonthNotFoundError as error:
+            if (reason := _not_published_yet(load, error)) is None:
+                raise
+            warehouse.record(attempt, "skipped", error=reason)
+            return Downloaded(None, reason)
         warehouse.record(attempt, file=file)
         must_change = True
         # The download may have taken long: what counts is what is published now.
@@ -105,6 +112,18 @@ def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False
         if must_change and not has_looked:
             warehouse.require_no_obstacle(if_published=True)
         return Downloaded(file)
+
+
+def _not_published_yet(load: Load, error: MonthNotFoundError) -> str | None:
+    """Say why an absent file may be absent; None if it should be there."""
+    source = load.source
+    if source.is_due(load.month):
+        return None
+    return (
+        f"{error.found}: not published yet: include/sources/{source.name}.yaml expects the file by "
+        f"{source.due(load.month)}, {source.publication_lag_days} days after the month's end (publication_lag_days). "
+        f"Until then an absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
+    )
 
 
 def upload_month(

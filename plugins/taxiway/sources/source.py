@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from taxiway.sources.source_file import (
     IDENTIFIER,
     MAX_FILE_SIZE,
     MAX_UNPACKED_SIZE,
+    PUBLICATION_LAG_DAYS,
     CheckEntry,
     SourceFile,
     WrongDocumentError,
@@ -118,6 +119,7 @@ class Source:
     :param on_new_column: what becomes of a column that the source doesn't know: ``error``, or ``ignore``: left out
     :param timezone: name of the time zone of its schedule, for example ``America/New_York``
     :param period: what one file covers: one of :data:`~taxiway.sources.months.PERIODS`
+    :param publication_lag_days: days after a month's end within which its file may still be absent
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
@@ -138,6 +140,7 @@ class Source:
     on_new_column: str = "error"
     timezone: str = "UTC"
     period: str = "month"
+    publication_lag_days: int = PUBLICATION_LAG_DAYS
     yaml_sha256: str = ""
 
     @property
@@ -190,6 +193,14 @@ class Source:
         if self.release_of(month).has(month):
             return None
         return f"{self.name} {month}: not available: {self.months}"
+
+    def due(self, month: Month) -> date:
+        """Return the day from which on a month's file should be there; until then, it may not be published yet."""
+        return month.next().first_day + timedelta(days=self.publication_lag_days)
+
+    def is_due(self, month: Month) -> bool:
+        """Say whether a month's file should be there by today, in the source's time zone."""
+        return datetime.now(self.zone).date() >= self.due(month)
 
     def layout_of(self, month: Month, names: Collection[str] | None = None) -> Layout:
         """Return the layout of a month's file.

@@ -70,6 +70,15 @@ MAX_FILE_SIZE = "1 GiB"
 MAX_UNPACKED_SIZE = "8 GiB"
 """The most that a file may unpack to, where a source doesn't say."""
 
+PUBLICATION_LAG_DAYS = 90
+"""Days after a month's end within which its file may be absent, where a source doesn't say.
+
+The TLC published the months from 2022-12 to 2024-05 47 to 78 days after their end.
+"""
+
+MAX_LAG_DAYS = 3660
+"""The largest publication_lag_days: ten years."""
+
 MAX_IDENTIFIER = 32
 """Longest table or column name, in characters: Postgres keeps 63, and names of
 partitions and staging tables append to them."""
@@ -408,6 +417,12 @@ class SourceFile(_Keys):
         _enum(ON_NEW_COLUMN),
         expected(f"to be one of {', '.join(ON_NEW_COLUMN)}"),
     ] = Field(default="error", description="what becomes of a file's column that the source doesn't know")
+    publication_lag_days: Annotated[
+        int, Field(ge=0, le=MAX_LAG_DAYS), expected(f"to be a number of days from 0 to {MAX_LAG_DAYS}, such as 90")
+    ] = Field(
+        default=PUBLICATION_LAG_DAYS,
+        description="days after a month's end within which its file may still be absent; not for period: none",
+    )
     allow_empty: Annotated[bool, expected("to be true or false")] = Field(
         default=False, description="whether a header without rows is a valid month"
     )
@@ -471,6 +486,9 @@ class SourceFile(_Keys):
 
     def _of_no_month(self) -> Iterator[Problem]:
         """Find what only months have."""
+        if "publication_lag_days" in self.model_fields_set:
+            phrase = "not to be there: with period: none, a file is of no month"
+            yield ("publication_lag_days",), self.publication_lag_days, phrase
         if len(self.releases) > 1:
             phrase = "to be one release: with period: none, a file is of no month"
             yield ("releases",), f"{len(self.releases)} releases", phrase

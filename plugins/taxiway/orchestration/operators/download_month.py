@@ -24,8 +24,8 @@ class DownloadMonthOperator(FileStepOperator):
     """Record a load in the ledger, download its file, and go on only if there is something to do.
 
     Downloads as :func:`taxiway.orchestration.downloads.download` does, and returns the same.
-    A month that the source doesn't have is skipped. If the month is published from the same bytes already,
-    the task succeeds and those after it are skipped.
+    A month that the source doesn't have, or that isn't published yet, is skipped. If the month is published from the
+    same bytes already, the task succeeds and those after it are skipped.
 
     :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
         ``taxiway_use_cache`` (templated)
