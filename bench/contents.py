@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from bench.scale import columns_of
 from taxiway.sources.source import Source
 
 _SUMS = {
@@ -60,13 +61,13 @@ class Contents:
             names = {_bare(name): name for (name,) in cursor}
             sums = ", ".join(
                 f"round(coalesce({_SUMS[column.type]}, 0), 4)::text".format(f'"{names[_bare(column.header)]}"')
-                for column in self.source.columns
+                for column in columns_of(self.source)
             )
             statement: Any = f"SELECT count(*), {sums} FROM {table}"
             ((count, *values),) = connection.execute(statement)
         if count != rows:
             raise RuntimeError(f"{contender} has loaded {count} rows, expected {rows}")
-        found = dict(zip((column.header for column in self.source.columns), values, strict=True))
+        found = dict(zip((column.header for column in columns_of(self.source)), values, strict=True))
         for other, expected in self.sums.items():
             if different := [
                 f"{name} ({found[name]}, {sum_})" for name, sum_ in expected.items() if found[name] != sum_

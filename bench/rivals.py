@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bench.scale import columns_of
 from bench.servers import Postgres
 from taxiway.files.gzip_file import unpacked_blocks
 from taxiway.sources.months import Month
@@ -45,7 +46,7 @@ _BLOCK_BYTES = 8 << 20  # of the unpacked file: 90,000 rows or so; a file that d
 
 def copy_bare(postgres: Postgres, source: Source, path: Path, _: Path) -> float:
     """Stream a file into a bare table of the source's types, logged, without id and without index: the limit."""
-    columns = ", ".join(f"{column.name} {column.type}" for column in source.columns)
+    columns = ", ".join(f"{column.name} {column.type}" for column in columns_of(source))
     with postgres.connect() as connection:
         began = time.perf_counter()
         with connection.transaction():
@@ -66,14 +67,14 @@ def course_locale(postgres: Postgres) -> str | None:
 
 def make_course_tables(connection: Connection, source: Source) -> None:
     """Make the course's shared staging table and its main table, neither of them indexed."""
-    columns = ", ".join(f"{column.name} {_COURSE_TYPES[column.type]}" for column in source.columns)
+    columns = ", ".join(f"{column.name} {_COURSE_TYPES[column.type]}" for column in columns_of(source))
     for table in (COURSE_STAGING, COURSE):
         _commit(connection, f"CREATE TABLE {table} (unique_row_id text, filename text, {columns})")
 
 
 def load_course(connection: Connection, source: Source, month: Month, path: Path, folder: Path) -> float:
     """Load a month as the course does, written anew: a file on disk, one shared staging table, UPDATE, MERGE."""
-    names = [column.name for column in source.columns]
+    names = [column.name for column in columns_of(source)]
     listed, staged = ", ".join(names), ", ".join(f"staged.{name}" for name in names)
     key = " || ".join(f"coalesce({name}::text, '')" for name in _KEY)
     began = time.perf_counter()
@@ -101,8 +102,8 @@ def load_pandas(postgres: Postgres, source: Source, path: Path, _: Path) -> floa
     import pandas
     import sqlalchemy
 
-    dtypes = {column.header: _PANDAS_TYPES[column.type] for column in source.columns if column.type != "timestamp"}
-    times = [column.header for column in source.columns if column.type == "timestamp"]
+    dtypes = {column.header: _PANDAS_TYPES[column.type] for column in columns_of(source) if column.type != "timestamp"}
+    times = [column.header for column in columns_of(source) if column.type == "timestamp"]
     schema, table = PANDAS.split(".")
     engine = sqlalchemy.create_engine(postgres.url("postgresql+psycopg2"))
     try:
@@ -163,7 +164,7 @@ def _arrow_tables(source: Source, path: Path) -> Iterator[Any]:
 
     numbers = {"integer": pyarrow.int64(), "numeric": pyarrow.float64()}
     types = {**numbers, "timestamp": pyarrow.timestamp("us"), "text": pyarrow.string()}
-    columns = {column.header: types[column.type] for column in source.columns}
+    columns = {column.header: types[column.type] for column in columns_of(source)}
     convert = csv.ConvertOptions(column_types=columns, strings_can_be_null=True)
     with csv.open_csv(path, read_options=csv.ReadOptions(block_size=_BLOCK_BYTES), convert_options=convert) as batches:
         for batch in batches:

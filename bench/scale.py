@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Column, Source
 from taxiway_local.samples import write_sample_month
 
 FIRST_MONTH = Month(2019, 2)
@@ -46,6 +46,11 @@ _ROW_BYTES = 260  # of a published row with its part of the index, and a little 
 _FILE_ROW_BYTES = 25  # of a row in the compressed file, and the same in the cache
 _LOG_BYTES = 6 << 30  # of write-ahead log that the server may keep: max_wal_size is 4 GB, and it may run over
 _HOME_BYTES = 256 << 20  # of a server, and an Airflow with its logs, whatever they load
+
+
+def columns_of(source: Source) -> tuple[Column, ...]:
+    """Return the columns that the measured months have: a source may have more in later months."""
+    return source.layout_of(FIRST_MONTH).columns
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import pytest
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_source
+from tests.releases import on_mirror
 
 if TYPE_CHECKING:
     from stand_ins.bigquery import StandIn
@@ -71,12 +72,14 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def green() -> Source:
-    return load_source(SOURCES_FOLDER / "green.yaml")
+    """Green taxis as the course's mirror has them."""
+    return on_mirror(load_source(SOURCES_FOLDER / "green.yaml"))
 
 
 @pytest.fixture(scope="session")
 def yellow() -> Source:
-    return load_source(SOURCES_FOLDER / "yellow.yaml")
+    """Yellow taxis as the course's mirror has them."""
+    return on_mirror(load_source(SOURCES_FOLDER / "yellow.yaml"))
 
 
 @pytest.fixture(scope="session")

@@ -120,12 +120,16 @@ def lines_of(path: Path) -> list[str]:
 
 
 def specified_ids(source: Source, *paths: Path) -> list[str]:
-    """Return the ids of files' rows as the specification gives them, computed outside of any warehouse."""
-    return [
-        row_id
-        for path in paths
-        for row_id in unique_row_ids(source.columns, [line.split(",") for line in lines_of(path)[1:]])
-    ]
+    """Return the ids of files' rows as the specification gives them, computed outside of any warehouse.
+
+    :param source: whose columns the files have, or some of them, in the source's order
+    """
+    found = list[str]()
+    for path in paths:
+        header, *rows = lines_of(path)
+        columns = [column for column in source.columns if column.name in header.lower().split(",")]
+        found += unique_row_ids(columns, [row.split(",") for row in rows])
+    return found
 
 
 def table_digest(connection: psycopg.Connection[Any], source: Source, filename: str | None = None) -> str:

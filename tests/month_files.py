@@ -20,8 +20,9 @@ from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from tests.mirror_faults import FaultyMirror
+from tests.releases import on_mirror
 
-GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+GREEN = on_mirror(load_source(SOURCES_FOLDER / "green.yaml"))
 MONTH = Month(2019, 3)
 PATH = "/" + GREEN.file_path(MONTH)
 

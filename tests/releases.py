@@ -8,6 +8,11 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 
+def on_mirror(source: Source) -> Source:
+    """Return the source as its first release has it, which is the course's mirror: without later columns."""
+    return replace(source, releases=source.releases[:1], columns=source.layout_of(source.first_month).columns)
+
+
 def ending(source: Source, last: Month | None) -> Source:
     """Return the source with another last month; None for one that goes on."""
     *before, release = source.releases

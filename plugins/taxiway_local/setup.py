@@ -34,6 +34,15 @@ from taxiway_local.home import Home
 DEFAULT_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 """The course's mirror of the TLC files."""
 
+OFFICIAL_ADDRESS = "https://d37ci6vzurychx.cloudfront.net"
+"""The TLC's own address of its files."""
+
+ADDRESSES = {
+    "tlc_mirror": (DEFAULT_MIRROR, "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz"),
+    "tlc_official": (OFFICIAL_ADDRESS, "The TLC's own files: <host>/trip-data/green_tripdata_2024-01.parquet"),
+}
+"""Where the shipped sources fetch their files from: address and description of each connection."""
+
 PARALLELISM = 8
 """Tasks that Airflow runs at a time on one machine."""
 
@@ -70,7 +79,7 @@ def setup(home: Home, *, report: object = print) -> None:
     # The embedded server has a database for metadata that are elsewhere, too: it is empty, or from before.
     embedded = server if database.is_embedded(metadata) else None
     if _read_stamp(stamp_file) != stamp or not is_migrated(embedded):
-        say("Creating Airflow's metadata, and the connections tlc_mirror and taxi_postgres")
+        say(f"Creating Airflow's metadata, and the connections {', '.join(ADDRESSES)} and taxi_postgres")
         _migrate(home, server, overwrite=embedded is not None and _is_embedded_elsewhere(embedded))
         stamp_file.write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
 
@@ -183,13 +192,11 @@ def _migrate(home: Home, server: database.Server | None, *, overwrite: bool) -> 
     :param overwrite: whether the connection to the embedded server replaces one that is there
     :raises subprocess.CalledProcessError: Airflow failed; holds what it said
     """
-    mirror: dict[str, object] = {
-        "conn_type": "http",
-        "host": DEFAULT_MIRROR,
-        "description": "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz",
-    }
     with tempfile.TemporaryDirectory(dir=home.state) as folder:
-        commands = [["db", "migrate"], _import_connection(folder, "tlc_mirror", mirror)]
+        commands = [["db", "migrate"]]
+        for name, (address, description) in ADDRESSES.items():
+            mirror: dict[str, object] = {"conn_type": "http", "host": address, "description": description}
+            commands.append(_import_connection(folder, name, mirror))
         if server is not None:
             # If the checkout has moved, embedded Postgres has, too.
             connection = _import_connection(folder, "taxi_postgres", server.airflow_connection())
@@ -241,6 +248,7 @@ def _stamp(home: Home, server: database.Server | None, metadata: str) -> dict[st
     lock = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
     settings = hashlib.sha256(home.airflow_config.read_bytes()).hexdigest()
     return {
+        "connections": ", ".join(ADDRESSES),
         "requirements.txt": lock,
         "airflow.cfg": settings,
         "server": str(server.socket_folder if server else ""),

@@ -18,7 +18,7 @@ from tests.conformance.harness import Harness, made
 from tests.conformance.postgres import PostgresHarness
 from tests.conformance.run import Run
 from tests.loading import write_gzip
-from tests.releases import ending
+from tests.releases import ending, on_mirror
 
 HARNESSES: dict[str, type[Harness]] = {kind.name: kind for kind in (PostgresHarness, BigQueryHarness)}
 """The warehouses that the suite runs against."""
@@ -44,7 +44,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 @pytest.fixture(scope="session")
 def trips() -> Source:
     """A source with a column of each type, without an end: each test has months of its own."""
-    green = load_source(SOURCES_FOLDER / "green.yaml")
+    green = on_mirror(load_source(SOURCES_FOLDER / "green.yaml"))
     columns = tuple(column for column in green.columns if column.name in COLUMNS)
     return replace(ending(green, None), columns=columns, checks=CHECKS, main_table="trips")
 

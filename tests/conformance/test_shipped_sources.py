@@ -135,14 +135,30 @@ def test_for_hire_vehicles_of_six_columns(harness: Harness, fhv: Source, tlc: Pa
         assert Run.of(harness, fhv, month, "manual__2").download(path).nothing_to_do is not None
 
 
-def test_for_hire_vehicles_that_somebody_has_saved_again(harness: Harness, fhv: Source, tlc: Path) -> None:
-    path = tlc / "resaved" / "fhv_tripdata_2020-04.1000rows.csv"
-    (mirror,) = [release for release in fhv.releases if release.has(Month(2020, 4))]
-    saved = replace(mirror, path="fhv_tripdata_{month}.1000rows.csv", format="csv")
-    source = replace(fhv, releases=(saved,), name="fhv_2", main_table="fhv_2")
-    run = Run.of(harness, source, Month(2020, 4), "manual__1")
+@pytest.mark.parametrize("name", ["fhv", "fhvhv"])
+def test_for_hire_vehicles_that_somebody_has_saved_again(harness: Harness, name: str, tlc: Path) -> None:
+    path = tlc / "resaved" / f"{name}_tripdata_2020-04.1000rows.csv"
+    source, month = load_source(SOURCES_FOLDER / f"{name}.yaml"), Month(2020, 4)
+    saved = replace(source.release_of(month), path=f"{name}_tripdata_{{month}}.1000rows.csv", format="csv")
+    source = replace(source, releases=(saved,), name=f"{name}_2", main_table=f"{name}_2")
+    run = Run.of(harness, source, month, "manual__1")
 
     assert run.complete(path) == Counts(1000, 0, 0)
 
-    assert harness.ids(run.load) == ids_of(Layout(fhv.columns), path)
+    assert harness.ids(run.load) == ids_of(source.layout_of(month), path)
+    assert harness.rejects(run.load) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "month"), [("green", "2021-08"), ("yellow", "2025-01"), ("fhv", "2023-03"), ("fhvhv", "2019-02")]
+)
+def test_samples_of_the_tlc_s_own_files(harness: Harness, name: str, month: str, tmp_path: Path) -> None:
+    source = load_source(SOURCES_FOLDER / f"{name}.yaml")
+    source = replace(source, name=f"{name}_3", main_table=f"{name}_3")
+    file = sample(source, Month.parse(month), tmp_path, rows=60)
+    run = Run.of(harness, source, Month.parse(month), "manual__1")
+
+    assert run.complete(file.path) == Counts(60, 0, 0)
+
+    assert len(set(harness.ids(run.load))) == 60
     assert harness.rejects(run.load) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taxiway.loads.row_identity import unique_row_ids
@@ -39,6 +39,7 @@ def expect(source: Source, month: Month, text: bytes) -> Expected:
 
     :param text: the unpacked file
     """
+    source = replace(source, columns=source.layout_of(month).columns)
     header, *lines = text.split(b"\n")
     found = _header(source, header)
     if found is None:

@@ -37,7 +37,10 @@ class TaxiAirflow:
         """
         database = server.create_database()
         connections = {
-            "AIRFLOW_CONN_TLC_MIRROR": json.dumps({"conn_type": "http", "host": mirror}),
+            **dict.fromkeys(
+                ("AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"),
+                json.dumps({"conn_type": "http", "host": mirror}),
+            ),
             "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(
                 {"conn_type": "postgres", "host": str(server.socket_folder), "login": "postgres", "schema": database}
             ),

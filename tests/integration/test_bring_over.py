@@ -47,12 +47,12 @@ from tests.loading import (
     table_digest,
     write_gzip,
 )
-from tests.releases import from_path
+from tests.releases import from_path, on_mirror
 
 EARLIER = Path(__file__).parent / "warehouse_of_0_1_0.sql"
 MONTHS = ("2019-01", "2019-02", "2019-03")
 MAIN = "public.green_tripdata"
-GREEN = load_source(SOURCES_FOLDER / "green.yaml")
+GREEN = on_mirror(load_source(SOURCES_FOLDER / "green.yaml"))
 JANUARY, FEBRUARY, MARCH = (f"{MAIN}_{month.replace('-', '_')}" for month in MONTHS)
 Files = Callable[[str], Path]
 

@@ -24,9 +24,9 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.orchestration.assets import announce, asset_of
-from taxiway.paths import ROOT
+from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
@@ -49,6 +49,12 @@ MANY = [f"{year}-{number:02d}" for year in range(1971, 2014) for number in range
 
 ROWS = 20
 RUNS = map("manual__{}".format, itertools.count(1))
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
 
 
 @dataclass

@@ -253,15 +253,16 @@ from airflow.models.crypto import get_fernet
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-mirror = HttpHook(http_conn_id="tlc_mirror")
-mirror.get_conn()
+mirrors = [HttpHook(http_conn_id=name) for name in ("tlc_mirror", "tlc_official")]
+for mirror in mirrors:
+    mirror.get_conn()
 said = {
     "users": [(user.username, user.role) for user in SimpleAuthManager.get_users()],
     "passwords": SimpleAuthManager.get_passwords(),
     "auth_manager": conf.get("core", "auth_manager").rsplit(".", 1)[1],
     "encrypted": get_fernet().is_encrypted,
     "jwt_secret_bytes": len(conf.get("api_auth", "jwt_secret").encode()),
-    "mirror": mirror.base_url,
+    "mirrors": [mirror.base_url for mirror in mirrors],
     "taxi": PostgresHook("taxi_postgres").get_first("SELECT current_user, current_database()"),
     "commands": [get_parser().parse_args(command).subcommand for command in json.loads(sys.argv[1])],
 }
@@ -293,7 +294,10 @@ def test_airflow_init_makes_what_airflow_needs(tmp_path: Path, server: Server) -
         "auth_manager": "SimpleAuthManager",
         "encrypted": True,
         "jwt_secret_bytes": 64,
-        "mirror": "https://github.com/DataTalksClub/nyc-tlc-data/releases/download",
+        "mirrors": [
+            "https://github.com/DataTalksClub/nyc-tlc-data/releases/download",
+            "https://d37ci6vzurychx.cloudfront.net",
+        ],
         "taxi": ["taxiway", "taxi"],
         "commands": ["api-server", "dag-processor", "scheduler", "triggerer"],
     }

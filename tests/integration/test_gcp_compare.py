@@ -27,8 +27,9 @@ from taxiway.loads.published_months import Recorded
 from taxiway.loads.row_identity import digest
 from taxiway.orchestration.assets import announce, announced, asset_of
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.published_months import BigQueryMonth, BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
@@ -43,6 +44,18 @@ MONTHS = ("2019-01", "2019-02")
 RUNS = map("manual__{}".format, itertools.count(1))
 
 Event = tuple[Asset, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
+
+
+@pytest.fixture(scope="module")
+def yellow() -> Source:
+    """Yellow taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "yellow.yaml")
 
 
 def events(*published: Event) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from taxiway.loads.step_names import STEP_NAMES
 from taxiway.orchestration.load_tasks import OPERATORS
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.orchestration.operators.step_operator import StepOperator
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway_local.samples import write_sample_month
@@ -43,7 +44,14 @@ ROWS = 40
 TIMEOUT = timedelta(hours=2)
 RETRIES = 3
 """As the DAG has it."""
-YEARS = itertools.count(2022)
+YEARS = itertools.count(2018, -1)
+"""Years before the first month: their files would come from the first release, the mirror."""
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
 
 
 @dataclass

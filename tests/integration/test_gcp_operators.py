@@ -15,8 +15,9 @@ from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.orchestration.operators.gcp_create import GcpCreateOperator
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import Connect
@@ -30,6 +31,12 @@ VARIABLES = {
     "GCP_DATASET": SETTINGS.dataset,
 }
 ROWS = 50
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
 
 
 @pytest.fixture(autouse=True)

@@ -29,8 +29,9 @@ import psycopg
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 from tests.loading import load
+from tests.releases import on_mirror
 connection = psycopg.connect(host=sys.argv[1], user="postgres", dbname=sys.argv[2], application_name="worker")
-load(connection, load_source(SOURCES_FOLDER / "green.yaml"), "2019-01", Path(sys.argv[3]))
+load(connection, on_mirror(load_source(SOURCES_FOLDER / "green.yaml")), "2019-01", Path(sys.argv[3]))
 """
 
 ROWS = 200_000

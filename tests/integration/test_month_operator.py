@@ -16,8 +16,9 @@ from taxiway.loads.load import Counts
 from taxiway.orchestration.load_tasks import OPERATORS
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.postgres import ledger, session
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -34,6 +35,12 @@ TERMINATED = "terminating connection due to administrator command"
 UNRECORDED = "green 2019-01: check_month: the failure could not be recorded in the ledger: "
 COMMITTED = Cut(1, "messages", lost=True, reset=False, behind=(b"rows_inserted = 40", b"COMMIT"))
 """The server's word that the month is published doesn't arrive."""
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the operators read them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
 
 
 @pytest.fixture

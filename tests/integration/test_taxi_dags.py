@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,9 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
 
 
 def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
+    dags = taxi.airflow.home / "dags"
+    dags.unlink()
+    dags.symlink_to(Path(__file__).with_name("ended_dags"))
     last = Month(2021, 7)
     assert green.last_month == last
     write_sample_month(green, last, sample_year / green.file_path(last), rows=ROWS)
@@ -112,6 +116,28 @@ def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sam
     code, said = taxi.backfill("2021-08-01", "2021-08-31", "taxi_green")
     assert code == 2
     assert f"has no run from 2021-08-01 to 2021-08-31: 2021-08: not run, because {there}\n" in said
+
+
+def test_months_that_are_not_published_yet_are_skipped(taxi: TaxiAirflow) -> None:
+    """The mirror has neither of the months: one may still be published, the other should be there."""
+    today = datetime.now(timezone.utc).date()
+    waiting = Month.of(today).previous()
+    day = str(waiting.first_day)
+
+    code, said = taxi.backfill(day, day, "taxi_green")
+
+    assert code == 0, said
+    assert "0 of 1 month succeeded, 1 skipped, in" in said
+    assert f"{waiting} is recorded as succeeded, though it has not run to its end: run it with " in said
+    ((state, error),) = taxi.query("SELECT state, error FROM taxiway.loads")
+    assert state == "skipped"
+    assert "the answer is 404 " in error
+    assert "not published yet: include/sources/green.yaml expects the file by " in error
+
+    code, said = taxi.backfill("2021-09-01", "2021-09-01", "taxi_green")
+    assert code == 1, said
+    assert "the answer is 404 " in said
+    assert "expected the month's file" in said
 
 
 @pytest.mark.parametrize("name", ["green", "yellow"])

@@ -338,10 +338,9 @@ def test_settings_point_at_the_services() -> None:
     }
 
 
-def test_a_mirror_and_the_parallelism_are_taken_from_the_environment() -> None:
+def test_mirrors_and_the_parallelism_are_taken_from_the_environment() -> None:
     mirror = '{"conn_type": "http", "host": "http://mirror.example:8000"}'
-    environment = services(AIRFLOW_CONN_TLC_MIRROR=mirror, AIRFLOW__CORE__PARALLELISM="2")["airflow-scheduler"][
-        "environment"
-    ]
-    assert environment["AIRFLOW_CONN_TLC_MIRROR"] == mirror
+    given = dict.fromkeys(("AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"), mirror)
+    environment = services(**given, AIRFLOW__CORE__PARALLELISM="2")["airflow-scheduler"]["environment"]
+    assert {name: environment[name] for name in given} == given
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "2"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from taxiway_local.setup import ADDRESSES
 from tests.compose_file import ROOT, optional_variables, raw, required_variables, resolved
 
 TEXT = (ROOT / ".env.example").read_text(encoding="utf-8")
@@ -98,7 +99,7 @@ def test_compose_and_example_have_the_same_connections_and_variables() -> None:
     environment = raw()["services"]["airflow-scheduler"]["environment"]
     prefixes = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
     in_compose = {name for name in environment if name.startswith(prefixes)}
-    assert len(in_compose) == 11
+    assert len(in_compose) == 12
     assert in_compose == {name for name in ENTRIES if name.startswith(prefixes)}
 
 
@@ -130,7 +131,9 @@ def test_examples_read_the_same_with_their_lines_on(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(on, encoding="utf-8")
     found = read_as_local_commands_do(tmp_path / ".env")
     assert set(found) == set(ENTRIES)
-    assert json.loads(found["AIRFLOW_CONN_TLC_MIRROR"])["conn_type"] == "http"
+    for name, (address, _) in ADDRESSES.items():
+        connection = json.loads(found[f"AIRFLOW_CONN_{name.upper()}"])
+        assert connection == {"conn_type": "http", "host": address}
     assert found["AIRFLOW_PORT"] == "8080"
 
 

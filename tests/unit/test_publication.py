@@ -26,8 +26,9 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check, Verdict
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
+from tests.releases import on_mirror
 
-LOAD = Load(load_source(SOURCES_FOLDER / "green.yaml"), Month(2019, 1), "manual__1")
+LOAD = Load(on_mirror(load_source(SOURCES_FOLDER / "green.yaml")), Month(2019, 1), "manual__1")
 BALANCED = Counted(read=10, rejected=2, ready=8, of_file=8, distinct_ids=8)
 
 

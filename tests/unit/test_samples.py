@@ -31,6 +31,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from taxiway.sources.source_file import COLUMN_TYPES
 from taxiway_local.samples import WRITERS, SampleMonth, main, write_sample_month, write_sample_months
+from tests.releases import on_mirror
 
 MARCH = Month(2019, 3)
 AMOUNTS = (
@@ -47,7 +48,7 @@ Rows = list[dict[str, str]]
 
 @pytest.fixture(scope="module", params=["green", "yellow"])
 def colour(request: pytest.FixtureRequest) -> Source:
-    return load_source(SOURCES_FOLDER / f"{request.param}.yaml")
+    return on_mirror(load_source(SOURCES_FOLDER / f"{request.param}.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -383,8 +384,8 @@ def test_a_taxi_source_may_have_a_column_more_and_another_order(
 
 
 def in_format(source: Source, name: str) -> Source:
-    """The source with its one release in another format."""
-    (release,) = source.releases
+    """The source with its first release alone, in another format."""
+    release = source.releases[0]
     path = release.path.removesuffix(f".{release.format}") + f".{name}"
     return replace(source, releases=(replace(release, path=path, format=name),))
 
