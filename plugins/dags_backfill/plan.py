@@ -139,7 +139,7 @@ def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequ
         if not _has_come(info, now):
             outside.append(
                 f"from {_logical_date(info):%Y-%m-%d %H:%M} UTC on: not run, because the schedule starts "
-                f"these runs in the future"
+                f"these runs in the future, the first at {info.run_after.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
             )
             break
         infos.append(info)
@@ -149,7 +149,8 @@ def _runs_of_schedule(request: BackfillRequest, parsed: ParsedDag) -> tuple[Sequ
 
 
 def _has_come(info: DagRunInfo, now: datetime) -> bool:
-    return info.data_interval is None or info.data_interval.end < now
+    """Say whether the schedule has started the run: it may do so later than its data interval ends."""
+    return info.run_after <= now
 
 
 def _no_run(

@@ -114,7 +114,7 @@ def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
 
 
 def test_schedules_are_the_sources(dag: Any, source: Source) -> None:
-    assert dag.schedule == source.schedule
+    assert as_stored(dag).timetable.summary == (source.schedule or "None")
     assert dag.catchup is not source.stands_alone
     assert dag.start_date.astimezone(source.zone).date() == source.first_month.first_day
     assert {"green": "0 9 1 * *", "yellow": "0 20 1 * *"}.get(source.name, source.schedule) == source.schedule
@@ -130,6 +130,117 @@ def test_a_backfill_of_a_year_means_its_twelve_months(monthly_dag: Any, monthly:
 
     months = [str(monthly.month_of(info.logical_date)) for info in infos]
     assert months == [f"{year}-{n:02d}" for n in range(1, 13)]
+
+
+def runs_of_schedule(timetable: Any, count: int, first: datetime, *, catchup: bool = True) -> list[Any]:
+    """The runs that a scheduler makes from a moment on."""
+    from airflow.timetables.base import TimeRestriction
+
+    last, found = None, []
+    for _ in range(count):
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=last, restriction=TimeRestriction(pendulum_of(first), None, catchup)
+        )
+        assert info.logical_date == info.data_interval.start == info.data_interval.end
+        found.append(info)
+        last = info.data_interval
+    return found
+
+
+def pendulum_of(moment: datetime) -> Any:
+    import pendulum
+
+    return pendulum.instance(moment)
+
+
+def minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "runs"),
+    [
+        ("", [("2998-08-01 09:00", "2998-11-30 09:00"), ("2998-09-01 09:00", "2998-12-30 09:00")]),
+        (
+            "publication_lag_days: 0",
+            [("2998-08-01 09:00", "2998-09-01 09:00"), ("2998-09-01 09:00", "2998-10-01 09:00")],
+        ),
+        # From summer time into winter, and back: at nine o'clock in New York.
+        (
+            "publication_lag_days: 45\ntimezone: America/New_York",
+            [("2998-09-01 13:00", "2998-11-15 14:00"), ("2998-10-01 13:00", "2998-12-16 14:00")],
+        ),
+        (
+            "publication_lag_days: 20\ntimezone: America/New_York",
+            [("2998-01-01 14:00", "2998-02-21 14:00"), ("2998-02-01 14:00", "2998-03-21 13:00")],
+        ),
+        # At half past two, which the day of the change lacks.
+        (
+            "publication_lag_days: 10\ntimezone: America/New_York\nschedule: 30 2 28 * *",
+            [("2998-02-28 07:30", "2998-03-11 07:30"), ("2998-03-28 06:30", "2998-04-11 06:30")],
+        ),
+    ],
+)
+def test_a_run_starts_when_its_month_s_file_should_be_there(
+    keys: str, runs: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Stored or not: a scheduler reads the timetable back."""
+    from taxiway.orchestration.dags import load_dag
+
+    text = (SOURCES_FOLDER / "green.yaml").read_text()
+    if "schedule:" in keys:
+        text = text.replace('schedule: "0 9 1 * *"\n', "")
+    (tmp_path / "lime.yaml").write_text(f"{text}{keys}\n")
+    (lime,) = load_sources(tmp_path)
+    dag = load_dag(lime, "postgres")
+    first = datetime.fromisoformat(f"{runs[0][0]}+00:00")
+
+    for timetable in (dag.timetable, as_stored(dag).timetable):
+        infos = runs_of_schedule(timetable, 2, first)
+        assert [(minute(info.logical_date), minute(info.run_after)) for info in infos] == runs
+        for info in infos:
+            month = lime.month_of(info.logical_date)
+            assert info.run_after.astimezone(lime.zone).date() == lime.due(month)
+
+
+def test_a_run_that_is_due_is_as_its_cron_expression_has_it() -> None:
+    """A warehouse's runs of before stay those of their months, and so do backfills of Airflow's own."""
+    from airflow.timetables.trigger import CronTriggerTimetable
+    from airflow.utils.types import DagRunType
+
+    from taxiway.orchestration.publication_timetable import PublicationTimetable
+
+    first = datetime(2019, 1, 1, tzinfo=timezone.utc)
+    waits = PublicationTimetable("0 9 1 * *", timezone="UTC", lag_days=90)
+    cron = CronTriggerTimetable("0 9 1 * *", timezone="UTC")
+
+    assert runs_of_schedule(waits, 31, first) == runs_of_schedule(cron, 31, first)
+
+    (later,) = runs_of_schedule(waits, 1, datetime(2998, 8, 1, tzinfo=timezone.utc))
+    named = {"run_after": later.run_after, "data_interval": later.data_interval}
+    scheduled = waits.generate_run_id(run_type=DagRunType.SCHEDULED, **named)
+    assert scheduled == "scheduled__2998-08-01T09:00:00+00:00"
+    assert later.run_after.isoformat() in waits.generate_run_id(run_type=DagRunType.MANUAL, **named)
+
+
+def test_without_catchup_the_first_run_is_the_latest_that_is_due() -> None:
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    from taxiway.orchestration.publication_timetable import PublicationTimetable
+
+    waits = PublicationTimetable("0 9 1 * *", timezone="UTC", lag_days=90)
+    now, long_ago = datetime.now(timezone.utc), datetime(2019, 1, 1, 9, tzinfo=timezone.utc)
+
+    first, second = runs_of_schedule(waits, 2, long_ago, catchup=False)
+    assert first.run_after <= now < second.run_after
+    assert (second.logical_date - first.logical_date).days in range(28, 32)
+    again = waits.next_dagrun_info(
+        last_automated_data_interval=DataInterval.exact(pendulum_of(long_ago)),
+        restriction=TimeRestriction(pendulum_of(long_ago), None, catchup=False),
+    )
+    assert again == first
+    (in_years,) = runs_of_schedule(waits, 1, datetime(2998, 8, 1, tzinfo=timezone.utc), catchup=False)
+    assert minute(in_years.logical_date) == "2998-08-01 09:00"
 
 
 def test_a_run_of_a_file_of_no_month_loads_it_whatever_its_date(bag: Any) -> None:

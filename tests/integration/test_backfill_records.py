@@ -209,7 +209,10 @@ def test_the_parts_of_a_range_without_runs_are_named(airflow: AirflowEnvironment
     following = (first_of_this + timedelta(days=32)).replace(day=1)
     due = following if first_of_this <= now else first_of_this
     start, end = f"{due - timedelta(days=3):%Y-%m}-01", "2999-12-31"
-    future = f"from {due:%Y-%m-%d} 09:00 UTC on: not run, because the schedule starts these runs in the future"
+    future = (
+        f"from {due:%Y-%m-%d} 09:00 UTC on: not run, because the schedule starts these runs in the future, "
+        f"the first at {due:%Y-%m-%d} 09:00 UTC"
+    )
 
     dry = backfill(airflow, "trivial", start, end, "--dry-run")
     assert dry.returncode == 0, dry.stderr

@@ -118,21 +118,29 @@ def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sam
     assert f"has no run from 2021-08-01 to 2021-08-31: 2021-08: not run, because {there}\n" in said
 
 
-def test_months_that_are_not_published_yet_are_skipped(taxi: TaxiAirflow) -> None:
-    """The mirror has neither of the months: one may still be published, the other should be there."""
-    today = datetime.now(timezone.utc).date()
-    waiting = Month.of(today).previous()
-    day = str(waiting.first_day)
+def test_months_that_are_not_published_yet(taxi: TaxiAirflow, green: Source) -> None:
+    """The mirror has none of them. One is waited for, or skipped if somebody asks for it; another should be there."""
+    waiting = Month.of(datetime.now(timezone.utc).date()).previous()
+    while not green.is_due(waiting.previous()):
+        waiting = waiting.previous()
+    day, before = str(waiting.first_day), waiting.previous()
+    later = (
+        f"from {day} 09:00 UTC on: not run, because the schedule starts these runs in the future, "
+        f"the first at {green.due(waiting)} 09:00 UTC"
+    )
 
+    code, said = taxi.backfill(str(before.first_day), day, "taxi_green", "--dry-run")
+    assert (code, said) == (0, f"{before}  create\n{later}\n")
     code, said = taxi.backfill(day, day, "taxi_green")
+    assert code == 2, said
+    assert later in said
 
-    assert code == 0, said
-    assert "0 of 1 month succeeded, 1 skipped, in" in said
-    assert f"{waiting} is recorded as succeeded, though it has not run to its end: run it with " in said
-    ((state, error),) = taxi.query("SELECT state, error FROM taxiway.loads")
-    assert state == "skipped"
+    tested = taxi.airflow.run("dags", "test", "taxi_green", "-c", json.dumps({"month": str(waiting)}))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    ((month, state, error),) = taxi.query("SELECT to_char(month, 'YYYY-MM'), state, error FROM taxiway.loads")
+    assert (month, state) == (str(waiting), "skipped")
     assert "the answer is 404 " in error
-    assert "not published yet: include/sources/green.yaml expects the file by " in error
+    assert f"not published yet: include/sources/green.yaml expects the file by {green.due(waiting)}, 90 days " in error
 
     code, said = taxi.backfill("2021-09-01", "2021-09-01", "taxi_green")
     assert code == 1, said

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.orchestration.month_of_run import nothing_for, source_and_month
+from taxiway.errors import MissingInputError
+from taxiway.loads.load import Load
+from taxiway.orchestration.month_of_run import nothing_for, outputs_of, source_and_month
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import load_source
 
 MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
 
@@ -68,3 +71,27 @@ def test_the_month_is_that_of_the_source_s_time_zone() -> None:
     assert nothing_for("green", datetime(2018, 12, 31, 14, tzinfo=timezone.utc)) is not None
     with pytest.raises(AirflowFailException, match=r"--logical-date 2019-03-01T00:00:00\+09:00"):
         source_and_month("green", "", context("manual", None))
+
+
+@pytest.mark.parametrize(
+    ("name", "month", "again"),
+    [
+        (
+            "green",
+            Month(2019, 3),
+            "backfill -s 2019-03-01 -e 2019-03-01 --reprocess-behavior completed -c '{\"force\": true}' taxi_green",
+        ),
+        # A backfill leaves out a month that isn't due.
+        ("green", Month(2998, 3), 'trigger -c \'{"month": "2998-03", "force": true}\' taxi_green'),
+        ("zones", WHOLE, "trigger -c '{\"force\": true}' taxi_zones"),
+    ],
+)
+def test_a_step_without_its_input_says_how_to_load_the_month_once_more(name: str, month: Month, again: str) -> None:
+    load = Load(load_source(SOURCES_FOLDER / f"{name}.yaml"), month, "a_run")
+    step: Any = SimpleNamespace(task_id="stage_month", dag_id=f"taxi_{name}")
+    without: Any = {"ti": SimpleNamespace(xcom_pull=lambda task_ids: None)}
+
+    with pytest.raises(MissingInputError) as refused:
+        outputs_of(["download_month"], step, load, without)
+
+    assert str(refused.value).endswith(f"to load a month that is published once more, run airflow dags {again}")

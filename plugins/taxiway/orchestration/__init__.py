@@ -19,6 +19,7 @@ Modules:
 - month_of_run: which source and month a run loads
 - open_bigquery: opens BigQuery for a step
 - open_postgres: opens Postgres for a step
+- publication_timetable: when the runs of a monthly source start
 - retry_after: when a download is tried again
 - warehouses: the warehouses that months can be loaded into
 """

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from taxiway.orchestration.known_conf import refuse_unknown_conf
+from taxiway.orchestration.publication_timetable import PublicationTimetable
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_FORMAT, MONTH_PATTERN, WHOLE
 from taxiway.sources.source import Source, load_sources
@@ -84,7 +85,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
             the="table" if source.stands_alone else "month",
             source=source.name,
         ),
-        schedule=source.schedule,
+        schedule=_schedule(source),
         start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=source.zone),
         catchup=not source.stands_alone,
         max_active_runs=1 if source.stands_alone else MAX_ACTIVE_RUNS,
@@ -93,6 +94,13 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         params=params,
         default_args=default_args(source.owner),
     )
+
+
+def _schedule(source: Source) -> str | PublicationTimetable | None:
+    """Return when the runs start: the run of a month waits until its file should be there."""
+    if source.schedule is None or source.stands_alone:
+        return source.schedule
+    return PublicationTimetable(source.schedule, timezone=source.timezone, lag_days=source.publication_lag_days)
 
 
 def month_of_runs(source: Source) -> str:
@@ -115,6 +123,7 @@ def _about(source: Source, dag_id: str) -> Iterator[str]:
         yield f"| a run | `airflow dags trigger {dag_id}`: whatever its logical date is, it loads the same file |"
         return
     yield f"| schedule | `{source.schedule}` ({source.timezone}), with catchup, from {source.first_month} |"
+    yield f"| a run starts | {source.publication_lag_days} days after its month's end, when its file should be there |"
     yield "| the month of a run | its logical date's, or the parameter `month` |"
     yield f"| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |"
     yield f'| one month | `airflow dags trigger {dag_id} -c \'{{"month": "2019-03"}}\'` |'

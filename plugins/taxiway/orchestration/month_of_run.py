@@ -83,26 +83,19 @@ def outputs_of(steps: Sequence[str], operator: BaseOperator, load: Load, context
 
 
 def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInputError:
-    day, force = str(load.month.first_day), ("-c", '{"force": true}')
-    again: tuple[str, ...] = (
-        "backfill",
-        "-s",
-        day,
-        "-e",
-        day,
-        "--reprocess-behavior",
-        "completed",
-        *force,
-        operator.dag_id,
-    )
+    day, force = str(load.month.first_day), '{"force": true}'
+    again: tuple[str, ...] = ("backfill", "-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", force)
     if load.source.stands_alone:
-        again = ("trigger", operator.dag_id, *force)
+        again = ("trigger", "-c", force)
+    elif not load.source.is_due(load.month):
+        # The schedule starts its run later: a backfill would leave it out.
+        again = ("trigger", "-c", f'{{"month": "{load.month}", "force": true}}')
     return MissingInputError(
         f"{load.where}: {operator.task_id}: found nothing that {before} left in the run "
         f"{load.run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
-        f"once more, run {airflow_command('dags', *again)}"
+        f"once more, run {airflow_command('dags', *again, operator.dag_id)}"
     )
 
 
