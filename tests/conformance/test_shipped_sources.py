@@ -18,6 +18,7 @@ from taxiway.sources.source import Layout, Source, load_source
 from taxiway_local.samples import SampleMonth, write_sample_month
 from tests.conformance.harness import Harness
 from tests.conformance.run import Run
+from tests.tlc_files import write_tlc_file
 
 
 @pytest.fixture(scope="module")
@@ -161,4 +162,37 @@ def test_samples_of_the_tlc_s_own_files(harness: Harness, name: str, month: str,
     assert run.complete(file.path) == Counts(60, 0, 0)
 
     assert len(set(harness.ids(run.load))) == 60
+    assert harness.rejects(run.load) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "month", "row_group"),
+    [
+        ("green", "2021-08", None),
+        ("green", "2023-02", 7),
+        ("green", "2026-06", 64),
+        ("yellow", "2021-08", 7),
+        ("yellow", "2023-02", None),
+        ("yellow", "2025-01", 7),
+        ("yellow", "2026-06", 16),
+        ("fhv", "2021-08", 7),
+        ("fhv", "2023-02", None),
+        ("fhvhv", "2019-02", 7),
+        ("fhvhv", "2023-02", None),
+        ("fhvhv", "2025-01", 7),
+    ],
+)
+def test_files_with_the_schemas_of_the_tlc_s_own(
+    harness: Harness, name: str, month: str, row_group: int | None, tmp_path: Path
+) -> None:
+    """Old and new types, columns of nulls, both compressions, one and several row groups."""
+    source, of = load_source(SOURCES_FOLDER / f"{name}.yaml"), Month.parse(month)
+    file = write_tlc_file(name, of, tmp_path, row_group=row_group)
+    layout = source.layout_of(of)
+    run = Run.of(harness, replace(source, name=f"{name}_4", main_table=f"{name}_4"), of, "manual__1")
+
+    assert run.complete(file.path) == Counts(len(file.rows), 0, 0)
+
+    rows = [[row[column.name] for column in layout.columns] for row in file.rows]
+    assert harness.ids(run.load) == sorted(unique_row_ids(layout.columns, rows))
     assert harness.rejects(run.load) == []
