@@ -245,6 +245,9 @@ def test_a_column_that_the_source_does_not_know_is_left_out_if_it_says_so(
 
     assert harness.ids(run.load) == ids_of(Layout(source.columns), plain)
     assert history.run(source, history.first, "manual__2").complete(plain) == Counts(0, 0, 4)
+    first_load, second_load = (entry.warnings for entry in harness.attempts(run.load))
+    assert first_load[0] == "left out, as on_new_column says: Some odd fee"
+    assert [text for text in second_load if text.startswith("left out")] == []
 
 
 def test_a_rejected_row_of_a_file_with_a_column_that_is_left_out_is_found_again(
@@ -260,3 +263,5 @@ def test_a_rejected_row_of_a_file_with_a_column_that_is_left_out_is_found_again(
     assert run.complete(file) == Counts(3, 0, 0)
 
     assert [(row[0], row[1]) for row in harness.rejects(run.load)] == [(3, bad), (6, rows[0] + ",too many")]
+    (entry,) = harness.attempts(run.load)
+    assert f"left out, as on_new_column says: {FEE.header}" in entry.warnings

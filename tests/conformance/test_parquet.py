@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxiway.errors import RejectLimitError
+from taxiway.errors import HeaderError, RejectLimitError
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest
 from taxiway.paths import SOURCES_FOLDER
@@ -151,3 +151,26 @@ def test_doubles_of_more_than_nine_places_need_the_type_text_in_bigquery(harness
     again = Run.of(harness, as_text, months.month, "manual__2")
     assert again.complete(path) == Counts(2, 0, 0)
     assert harness.rejects(again.load) == []
+
+
+def test_a_new_column_has_the_type_of_the_file_s_schema(harness: Harness, months: Months) -> None:
+    """Its values alone would give another one."""
+    columns = {
+        "lpep_pickup_datetime": pa.array([datetime(months.month.year, months.month.number, 1, 8)]),
+        "store_and_fwd_flag": pa.array(["N"]),
+        "PULocationID": pa.array([1]),
+        "fare_amount": pa.array([1.5]),
+        "cbd_fee": pa.array([1.0]),
+        "base": pa.array(["00254"]),
+    }
+    source, path = written(months, columns)
+    run = months.run(source=source)
+
+    with pytest.raises(HeaderError) as caught:
+        run.complete(path)
+
+    assert "- {name: cbd_fee, type: numeric, " in str(caught.value)
+    assert "- {name: base, type: text, " in str(caught.value)
+    ignoring = months.run("manual__2", source=replace(source, on_new_column="ignore"))
+    assert ignoring.complete(path) == Counts(1, 0, 0)
+    assert "left out, as on_new_column says: cbd_fee, base" in harness.attempts(ignoring.load)[-1].warnings

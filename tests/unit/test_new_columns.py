@@ -45,6 +45,21 @@ def test_a_type_is_guessed_from_values(values: list[str], kind: str) -> None:
     assert guess_type(values) == kind
 
 
+@pytest.mark.parametrize(
+    ("values", "declared", "kind"),
+    [
+        (["1", "2.0"], "numeric", "numeric"),
+        (["1", "2"], "text", "text"),
+        ([], "timestamp", "timestamp"),
+        (["1", ""], "integer", "integer"),
+        ([], "integer", "integer"),
+        (["1", "12345678901"], "integer", "numeric"),
+    ],
+)
+def test_a_type_that_the_file_says_counts_more_than_its_values(values: list[str], declared: str, kind: str) -> None:
+    assert guess_type(values, declared) == kind
+
+
 def refusal(source: Source, data: bytes) -> str:
     def blocks() -> Iterator[bytes]:
         yield from (data[start : start + 7] for start in range(0, len(data), 7))
@@ -157,6 +172,7 @@ def test_a_source_may_leave_out_what_it_does_not_know(lime: Source, caplog: pyte
     assert [is_ignored(column) for column in shape.columns] == [True, False, True, False, True]
     assert len({column.name for column in shape.columns}) == 5
     assert shape.unnamed == 1
+    assert shape.left_out == ("fee", "a,b", "fee")
     assert "lime 2019-03: lime_2019-03.csv: left out, as on_new_column says: fee, a,b, fee" in caplog.text
     _, whole, _ = read_row_shape(source, MONTH, iter([b"VendorID,Fare\n1,x\n"]))
     assert whole == RowShape(lime.columns)

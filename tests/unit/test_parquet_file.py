@@ -53,6 +53,36 @@ def read(path: Path, columns: Sequence[Column]) -> list[list[str]]:
     return list(csv.reader(io.StringIO(blocks.decode(), newline="")))
 
 
+def test_the_types_of_a_file_s_columns_are_types_of_a_source(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "id": pa.array([1], pa.int32()),
+            " count ": pa.array([1], pa.uint64()),
+            "fee": pa.array([1.5]),
+            "exact": pa.array([Decimal("1.5")]),
+            "at": pa.array([datetime(2019, 3, 1)], pa.timestamp("ns")),
+            "day": pa.array([date(2019, 3, 1)]),
+            "name": pa.array(["1"], pa.large_string()),
+            "flag": pa.array(["1"]).dictionary_encode(),
+            "yes": pa.array([True]),
+            "nothing": pa.nulls(1),
+        },
+    )
+
+    assert ParquetFile().declared_types(path) == {
+        "id": "integer",
+        "count": "integer",
+        "fee": "numeric",
+        "exact": "numeric",
+        "at": "timestamp",
+        "day": "timestamp",
+        "name": "text",
+        "flag": "text",
+        "yes": "text",
+    }
+
+
 @pytest.mark.parametrize("month", GOLDEN)
 def test_the_ids_of_the_official_files_are_those_computed_outside(green: Source, tlc: Path, month: str) -> None:
     path = tlc / "parquet" / f"green_tripdata_{month}.parquet"

@@ -21,6 +21,8 @@ from taxiway.loads.publication import (
     require_checks,
     require_few_rejects,
     require_latest,
+    warnings_of,
+    with_left_out,
 )
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import Check, Verdict
@@ -189,3 +191,14 @@ def test_checks_of_columns_that_the_file_has_are_measured() -> None:
     assert [check.name for check in measured_checks(later)] == [name for name in names if name != "missing_vendors"]
     verdict = judge_month(later, Measured(Counted(1, 0, 1, 1), {}, []))
     assert set(verdict.skipped) == {check.name for check in LOAD.source.checks}
+
+
+def test_columns_that_are_left_out_are_among_the_warnings_once() -> None:
+    before = ["before this load, a row was lost"]
+
+    first = with_left_out(before, ["fee", "a,b"])
+    assert first == [*before, "left out, as on_new_column says: fee, a,b"]
+    assert with_left_out(first, ["fee"]) == [*before, "left out, as on_new_column says: fee"]
+    assert with_left_out(first, []) == before
+    # A check takes the place of what checks have said before, and of nothing else.
+    assert warnings_of([*first, "refunds: too many"], Verdict((), ("refunds: few",), ())) == [*first, "refunds: few"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxiway.download.download import Download
 from taxiway.download.size_limits import unpacked_too_large
 from taxiway.errors import DamagedFileError, DownloadError, MissingFileError
+from taxiway.files.csv_header import RowShape, read_row_shape
 from taxiway.files.file_format import FileFaultError, UnpackedSizeError
 from taxiway.files.formats import format_of
 from taxiway.sources.months import Month
@@ -69,3 +70,22 @@ def require_same(where: str, path: Path | str, found: str, expected: str) -> Non
         raise MissingFileError(
             f"{where}: the file {path} changed since it was downloaded: found SHA-256 {found}, expected {expected}"
         )
+
+
+def month_rows(source: Source, month: Month, file: Download) -> tuple[bytes, RowShape, Iterator[bytes]]:
+    """Read a downloaded file's header, and which fields its rows have.
+
+    :param source: the source
+    :param month: which month
+    :param file: what ``download_month`` returned
+    :return: as :func:`taxiway.files.csv_header.read_row_shape`
+    :raises TaxiwayError: as :func:`taxiway.files.csv_header.read_row_shape` and :func:`unpacked_month`
+    """
+
+    def declared() -> Mapping[str, str]:
+        try:
+            return format_of(source, month).declared_types(Path(file.path))
+        except (OSError, FileFaultError):
+            return {}  # another file has just taken its path, or none has
+
+    return read_row_shape(source, month, unpacked_month(source, month, file), declared)

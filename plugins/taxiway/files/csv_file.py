@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxiway.files import file_kinds
@@ -36,6 +36,10 @@ class CsvFile:
         if (kind := self.other_kind(head, "")) is not None:
             raise FileFaultError(kind.described)
         return FileContents(size, digest.hexdigest(), size, head)
+
+    def declared_types(self, path: Path) -> Mapping[str, str]:
+        """Return nothing: CSV has no types."""
+        return {}
 
     def blocks(
         self, path: Path, layout: Layout, digest: Digest | None = None, *, limit: int | None = None

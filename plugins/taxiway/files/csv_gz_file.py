@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxiway.files import file_kinds, gzip_file
@@ -40,6 +40,10 @@ class CsvGzFile:
         if contents.unpacked == 0:
             raise GzipFaultError("a gzip file with nothing in it")
         return contents
+
+    def declared_types(self, path: Path) -> Mapping[str, str]:
+        """Return nothing: CSV has no types."""
+        return {}
 
     def blocks(
         self, path: Path, layout: Layout, digest: Digest | None = None, *, limit: int | None = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from taxiway.errors import HeaderError, InvalidFileError
 from taxiway.files.csv_lines import count_fields, row_of
 from taxiway.files.file_kinds import LOOK, other_kind
-from taxiway.files.new_columns import ignored_column, lines_to_add
+from taxiway.files.new_columns import ignored_column, is_ignored, lines_to_add
 from taxiway.messages import listed, quoted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -37,13 +37,17 @@ class RowShape:
 
     :param columns: the source's columns in the order of the file, and one for each that is left out
     :param unnamed: how many fields a row has behind the last column: they have no name, and must be empty
+    :param left_out: names in the header of the columns that are left out
     """
 
     columns: tuple[Column, ...]
     unnamed: int = 0
+    left_out: tuple[str, ...] = ()
 
 
-def read_row_shape(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, RowShape, Iterator[bytes]]:
+def read_row_shape(
+    source: Source, month: Month, blocks: Iterator[bytes], declared: Callable[[], Mapping[str, str]] = dict
+) -> tuple[bytes, RowShape, Iterator[bytes]]:
     """Take the header line off a file, and find out which fields its rows have.
 
     Old files end each row with commas that no column belongs to. The first rows say how many. A row
@@ -52,6 +56,7 @@ def read_row_shape(source: Source, month: Month, blocks: Iterator[bytes]) -> tup
     :param source: the source
     :param month: the month, for the error's sake
     :param blocks: the file, in blocks of any size
+    :param declared: reads the types that the file itself says its columns have, by their names
     :return: the header line, without its LF; the shape of the rows; the rows, in blocks of any size
     :raises InvalidFileError: as :func:`split_header` and :func:`match_header`
     :raises HeaderError: as :func:`match_header`
@@ -64,9 +69,10 @@ def read_row_shape(source: Source, month: Month, blocks: Iterator[bytes]) -> tup
             first_rows += block
         return first_rows
 
-    columns = match_header(source, month, header, sample)
-    unnamed = _unnamed_fields(sample(), len(columns), len(_names(header)) - len(columns))
-    return header, RowShape(columns, unnamed), chain([first_rows], blocks)
+    columns, names = match_header(source, month, header, sample, declared), _names(header)
+    unnamed = _unnamed_fields(sample(), len(columns), len(names) - len(columns))
+    left_out = tuple(name for name, column in zip(names, columns, strict=False) if is_ignored(column))
+    return header, RowShape(columns, unnamed, left_out), chain([first_rows], blocks)
 
 
 def _unnamed_fields(rows: bytes, columns: int, in_header: int) -> int:
@@ -125,13 +131,20 @@ def split_header(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple
     return head, b""
 
 
-def match_header(source: Source, month: Month, line: bytes, sample: Callable[[], bytes] = bytes) -> tuple[Column, ...]:
+def match_header(
+    source: Source,
+    month: Month,
+    line: bytes,
+    sample: Callable[[], bytes] = bytes,
+    declared: Callable[[], Mapping[str, str]] = dict,
+) -> tuple[Column, ...]:
     """Map a header line to the source's columns, whatever their order and case; empty names at its end don't count.
 
     :param source: the source
     :param month: the month, for the error's sake
     :param line: the file's first line, with or without its line end
     :param sample: reads the first rows, from which types of unknown columns are guessed
+    :param declared: reads the types that the file itself says its columns have, by their names
     :return: the source's columns in the order of the file; one that the source leaves out is there, too
     :raises InvalidFileError: the line isn't text
     :raises HeaderError: a column is missing, repeated or unknown; names it
@@ -172,7 +185,8 @@ def match_header(source: Source, month: Month, line: bytes, sample: Callable[[],
     if problems:
         raise HeaderError(
             f"{where}: the header doesn't fit: {'; '.join(problems)}. Found {listed(names)}; expected each of "
-            f"{listed(headers)} once, in any order. {_advice(source, month, names, unknown, missing, sample)}"
+            f"{listed(headers)} once, in any order. "
+            f"{_advice(source, month, names, unknown, missing, sample, declared)}"
         )
     return tuple(column for column in found if column is not None)
 
@@ -184,6 +198,7 @@ def _advice(
     unknown: Sequence[int],
     missing: Sequence[str],
     sample: Callable[[], bytes],
+    declared: Callable[[], Mapping[str, str]],
 ) -> str:
     """Say what to do about a header that doesn't fit."""
     separator = next((mark for mark in _SEPARATORS if len(names) == 1 and mark in names[0]), None)
@@ -198,7 +213,7 @@ def _advice(
     if len(unknown) == len(missing) == 1 and names[unknown[0]] and not of_others:
         advice += f". If {names[unknown[0]]} is another name of {missing[0]}, give that column headers: "
         advice += f"[{names[unknown[0]]}]"
-    lines = lines_to_add(source, month, names, unknown, sample()) if unknown else []
+    lines = lines_to_add(source, month, names, unknown, sample(), declared()) if unknown else []
     if lines:
         new = "the new column" if len(lines) == 1 else "new columns"
         advice += f". To load {new}, add to its columns: {' '.join(lines[:MOST_LINES])} . "

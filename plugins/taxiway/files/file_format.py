@@ -6,7 +6,7 @@ A module for a format has a class with the members of :class:`FileFormat`, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -113,6 +113,13 @@ class FileFormat(Protocol):
         :raises FileFaultError: it is damaged, empty, or of another format
         :raises UnpackedSizeError: it unpacks to more than the limit
         :raises CheckBrokenOffError: something else than the file ended the check
+        """
+
+    def declared_types(self, path: Path) -> Mapping[str, str]:
+        """Return the types that a file says its columns have, each as a type of a source, by the columns' names.
+
+        :param path: the file
+        :return: nothing for a column, or a format, without such a type
         """
 
     def blocks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -34,14 +34,26 @@ def is_ignored(column: Column) -> bool:
     return column.name.startswith(_IGNORED)
 
 
-def guess_type(values: Iterable[str]) -> str:
-    """Guess the type of a column from some of its values; without any, it is a text."""
+def guess_type(values: Iterable[str], declared: str | None = None) -> str:
+    """Guess the type of a column from some of its values; without any, it is a text.
+
+    :param declared: the type that the file itself says; whole numbers may be larger than an ``integer`` of a source is
+    """
+    if declared not in (None, "integer"):
+        return declared
     given = [value for value in values if value]
     fitting = (name for name, pattern in _TYPES if all(pattern.fullmatch(value) for value in given))
-    return next(fitting, "text") if given else "text"
+    return next(fitting, "text") if given else declared or "text"
 
 
-def lines_to_add(source: Source, month: Month, names: Sequence[str], unknown: Sequence[int], rows: bytes) -> list[str]:
+def lines_to_add(
+    source: Source,
+    month: Month,
+    names: Sequence[str],
+    unknown: Sequence[int],
+    rows: bytes,
+    declared: Mapping[str, str] | None = None,
+) -> list[str]:
     """Write the lines of YAML that make unknown columns known, one for each column.
 
     :param source: the source
@@ -49,6 +61,7 @@ def lines_to_add(source: Source, month: Month, names: Sequence[str], unknown: Se
     :param names: of the file's header
     :param unknown: places in the header
     :param rows: the file's first rows; the last one may be cut off
+    :param declared: types that the file itself says its columns have, by their names
     :return: entries of the key ``columns``; none for a name that no entry can have
     """
     whole = rows.rpartition(b"\n")[0] or rows
@@ -61,7 +74,7 @@ def lines_to_add(source: Source, month: Month, names: Sequence[str], unknown: Se
         if name is None:
             continue
         taken.add(name.lower())
-        kind = guess_type(row[place] for row in fields if len(row) > place)
+        kind = guess_type((row[place] for row in fields if len(row) > place), (declared or {}).get(header))
         spelled = "" if name == header else f", headers: ['{header.replace(chr(39), chr(39) * 2)}']"
         since = "" if month.is_whole else f", since: {month}"
         lines.append(f"- {{name: {name}, type: {kind}, description: say what it means{since}{spelled}}}")

@@ -78,6 +78,26 @@ def csv_blocks(
             raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
 
 
+def declared_types(path: Path) -> dict[str, str]:
+    """Return the types of a file's columns, each as a type of a source, by the columns' names."""
+    with _faults():
+        schema = pq.read_schema(path)
+    kinds = {field.name.strip(): _declared(field.type) for field in schema}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def _declared(kind: pa.DataType) -> str | None:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_null(kind):
+        return None
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "numeric"
+    return "timestamp" if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else "text"
+
+
 def _take_little_memory() -> None:
     """Let Arrow give memory back that it doesn't need, as its default allocator doesn't."""
     if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:

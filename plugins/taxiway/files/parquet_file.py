@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxiway.files import file_kinds
@@ -86,6 +86,12 @@ class ParquetFile:
             size, unpacked = found["too_large"]
             raise UnpackedSizeError(size, unpacked, "a Parquet file")
         return FileContents(path.stat().st_size, found["sha256"], found["unpacked"], b"")
+
+    def declared_types(self, path: Path) -> Mapping[str, str]:
+        """Return the types of a file's schema; a column of nulls has none."""
+        from taxiway.files.parquet_blocks import declared_types
+
+        return declared_types(path)
 
     def blocks(
         self, path: Path, layout: Layout, digest: Digest | None = None, *, limit: int | None = None

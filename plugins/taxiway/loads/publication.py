@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from taxiway.errors import BalanceError, CheckFailedError, SupersededError
 from taxiway.files.rejects import Reject, check_limit
 from taxiway.loads.load import Load
+from taxiway.messages import listed
 from taxiway.sources.checks import Check, Verdict, judge, rows_to_neighbours
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -46,6 +47,9 @@ class Published:
 
 BEFORE = "before this load, "
 """What a warning begins with that is about the main table, and not of a check."""
+
+LEFT_OUT = "left out, as on_new_column says: "
+"""What a warning begins with that names columns of the file."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +150,21 @@ def judge_month(load: Load, measured: Measured) -> Verdict:
 
 
 def warnings_of(before: Sequence[str], verdict: Verdict) -> list[str]:
-    """Return the warnings of a month that was checked: those about the main table, and the checks' new ones.
+    """Return the warnings of a month that was checked: those about main table and file, and the checks' new ones.
 
     :param before: what the attempt has; a check's earlier word counts no more
     """
-    return [*(text for text in before if text.startswith(BEFORE)), *verdict.warnings]
+    return [*(text for text in before if text.startswith((BEFORE, LEFT_OUT))), *verdict.warnings]
+
+
+def with_left_out(before: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return an attempt's warnings, and one of the columns that are left out of its file, if there are any.
+
+    :param before: what the attempt has; what an earlier try has found counts no more
+    :param names: in the file's header
+    """
+    others = [text for text in before if not text.startswith(LEFT_OUT)]
+    return [*others, f"{LEFT_OUT}{listed(names)}"] if names else others
 
 
 def require_balance(load: Load, counted: Counted) -> None:

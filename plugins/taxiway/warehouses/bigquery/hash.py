@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from taxiway.download.download import Download
-from taxiway.download.month_file import unpacked_month
+from taxiway.download.month_file import month_rows
 from taxiway.errors import MissingInputError
-from taxiway.files.csv_header import read_row_shape
 from taxiway.files.rejects import Reject
 from taxiway.loads.attempts import Attempt
 from taxiway.warehouses.bigquery import rejects
@@ -74,9 +73,7 @@ def finish_hashing(
         return hashed, before, []
     tables = tables.in_layout(attempt.layout)
     reasons = rejects.find_unreadable(jobs, tables)
-    header, shape, blocks = read_row_shape(
-        tables.source, tables.month, unpacked_month(tables.source, tables.month, file)
-    )
+    header, shape, blocks = month_rows(tables.source, tables.month, file)
     found = rejects.with_line_numbers(
         itertools.chain([header + b"\n"], blocks), shape.columns, tables.layout.columns, reasons, shape.unnamed
     )

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxiway.download.download import Download
-from taxiway.download.month_file import unpacked_month
+from taxiway.download.month_file import month_rows
 from taxiway.errors import EmptyMonthError
-from taxiway.files.csv_header import read_row_shape
 from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
 from taxiway.files.formats import format_of
 from taxiway.files.rejects import Reject, RejectedLines
@@ -34,6 +33,7 @@ class MonthFile:
     """What a downloaded file holds.
 
     :param columns: the source's columns in the order of the file
+    :param left_out: names of the file's columns that are left out
     :param rows_read: rows, without the header
     :param rows_rejected: how many lines aren't rows
     :param rejects: the first of the rejected lines
@@ -41,6 +41,7 @@ class MonthFile:
     """
 
     columns: tuple[Column, ...]
+    left_out: tuple[str, ...]
     rows_read: int
     rows_rejected: int
     rejects: tuple[Reject, ...]
@@ -74,7 +75,7 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
 
 def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:
     """Check the file in large blocks; None if the lines of one need a closer look."""
-    _, shape, blocks = read_row_shape(source, month, unpacked_month(source, month, file))
+    _, shape, blocks = month_rows(source, month, file)
     commas = len(shape.columns) - 1
     rows, sound = 0, not shape.unnamed  # BigQuery has no column for the fields behind the last one
     for block in whole_lines(blocks):
@@ -86,7 +87,7 @@ def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile 
         rows += len(lines)
         canonical = not block.translate(None, _CANONICAL) and not _LINE_END_INSIDE.search(block)
         sound = canonical and all(line.count(b",") == commas and 0 < len(line) < MAX_LINE for line in lines)
-    return MonthFile(shape.columns, rows, 0, (), sound=True) if sound else None
+    return MonthFile(shape.columns, shape.left_out, rows, 0, (), sound=True) if sound else None
 
 
 def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Path, *, always: bool) -> MonthFile:
@@ -97,7 +98,7 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     rejects = RejectedLines()
     rows_read, changed = 0, always
     with gzip.GzipFile(clean_copy, "wb", compresslevel=1, mtime=0) as copy:
-        _, shape, blocks = read_row_shape(source, month, unpacked_month(source, month, file))
+        _, shape, blocks = month_rows(source, month, file)
         copy.write(",".join(column.header for column in shape.columns).encode() + b"\n")
         for number, line in numbered_lines(blocks, first=2):
             if not line:
@@ -114,7 +115,7 @@ def _examine_lines(file: Download, source: Source, month: Month, clean_copy: Pat
     sound = not rejects.count and not changed
     if sound:
         clean_copy.unlink()
-    return MonthFile(shape.columns, rows_read, rejects.count, tuple(rejects.kept), sound)
+    return MonthFile(shape.columns, shape.left_out, rows_read, rejects.count, tuple(rejects.kept), sound)
 
 
 def _canonical(line: bytes) -> bytes:

@@ -13,7 +13,7 @@ from taxiway.errors import MissingInputError
 from taxiway.files.formats import FORMATS, format_of
 from taxiway.files.new_columns import ignored_column
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import require_few_rejects
+from taxiway.loads.publication import require_few_rejects, with_left_out
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery import ledger, rejects
 from taxiway.warehouses.bigquery.bucket import Bucket, Stored
@@ -89,7 +89,12 @@ def upload_month(
         clean_copy = Path(folder) / tables.clean_name
         found = examine(file, tables.source, tables.month, clean_copy)
         layout = tables.source.layout_of(tables.month, {column.name for column in found.columns})
-        record(rows_read=found.rows_read, rows_rejected=found.rows_rejected, layout=layout.name)
+        record(
+            rows_read=found.rows_read,
+            rows_rejected=found.rows_rejected,
+            layout=layout.name,
+            warnings=with_left_out(attempt.warnings, found.left_out),
+        )
         rejects.keep(jobs, tables, attempt.load_id, found.rejects)
         require_few_rejects(tables, found.rows_rejected, found.rows_read, found.rejects)
         entries = ledger.find_loads(jobs, tables)

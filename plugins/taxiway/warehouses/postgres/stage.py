@@ -10,15 +10,15 @@ from typing import Any
 import psycopg
 
 from taxiway.download.download import Download
-from taxiway.download.month_file import unpacked_month
+from taxiway.download.month_file import month_rows
 from taxiway.errors import EmptyMonthError, MissingInputError
 from taxiway.files.canonical_csv import CanonicalRows
-from taxiway.files.csv_header import RowShape, read_row_shape
+from taxiway.files.csv_header import RowShape
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
 from taxiway.files.new_columns import is_ignored
 from taxiway.files.rejects import RejectedLines
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import require_few_rejects
+from taxiway.loads.publication import require_few_rejects, with_left_out
 from taxiway.sources.source import Column, Layout
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.cleanup import drop_staging, sweep_staging
@@ -130,7 +130,7 @@ def _stage_canonical(
     source = tables.source
     if len(source.layout_of(tables.month).columns) > _MOST_ARGUMENTS:
         return None
-    _, shape, blocks = read_row_shape(source, tables.month, unpacked_month(source, tables.month, file))
+    _, shape, blocks = month_rows(source, tables.month, file)
     if any(map(is_ignored, shape.columns)):
         return None
     layout = _layout(tables, shape)
@@ -154,7 +154,7 @@ def _stage_canonical(
     if copied != rows.count:
         return None
     with transaction(connection) as cursor:
-        ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=layout.name)
+        _record(cursor, tables, attempt, shape, rows_read=rows.count)
     return Staged(rows_read=rows.count, canonical=True)
 
 
@@ -189,18 +189,37 @@ def _stage_text(
     """Stage the file's fields as text, in its order; None, and nothing staged, if a line isn't one row of it."""
     try:
         with transaction(connection) as cursor:
-            unpacked = unpacked_month(tables.source, tables.month, file)
-            _, shape, blocks = read_row_shape(tables.source, tables.month, unpacked)
+            _, shape, blocks = month_rows(tables.source, tables.month, file)
             rows = TextRows(len(shape.columns))
             with cursor.copy(_begin(cursor, tables, shape, numbered=False)) as copy:
                 for block in _rows_alone(blocks, shape, rows.add):
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
-            ledger.record(cursor, attempt, rows_read=rows.count, rows_rejected=0, layout=_layout(tables, shape).name)
+            _record(cursor, tables, attempt, shape, rows_read=rows.count)
     except _STUMBLED:
         return None
     return Staged(rows_read=rows.count, canonical=False)
+
+
+def _record(
+    cursor: psycopg.Cursor[Any],
+    tables: LoadTables,
+    attempt: Attempt,
+    shape: RowShape,
+    *,
+    rows_read: int,
+    rows_rejected: int = 0,
+) -> None:
+    """Record in the ledger what the file holds."""
+    ledger.record(
+        cursor,
+        attempt,
+        rows_read=rows_read,
+        rows_rejected=rows_rejected,
+        layout=_layout(tables, shape).name,
+        warnings=with_left_out(attempt.warnings, shape.left_out),
+    )
 
 
 def _layout(tables: LoadTables, shape: RowShape) -> Layout:
@@ -212,8 +231,7 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
     rejected = RejectedLines()
     rows_read = 0
     with transaction(connection) as cursor:
-        unpacked = unpacked_month(tables.source, tables.month, file)
-        _, shape, blocks = read_row_shape(tables.source, tables.month, unpacked)
+        _, shape, blocks = month_rows(tables.source, tables.month, file)
         with cursor.copy(_begin(cursor, tables, shape, numbered=True)) as copy:
             for number, line in numbered_lines(blocks, first=2):
                 if not line:
@@ -226,9 +244,7 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
                     rejected.add(number, line, reason)
     with transaction(connection) as cursor:
         rejects.keep(cursor, tables, attempt, rejected.kept)
-        ledger.record(
-            cursor, attempt, rows_read=rows_read, rows_rejected=rejected.count, layout=_layout(tables, shape).name
-        )
+        _record(cursor, tables, attempt, shape, rows_read=rows_read, rows_rejected=rejected.count)
     require_few_rejects(tables, rejected.count, rows_read, rejected.kept)
     return Staged(rows_read=rows_read, canonical=False)
 
