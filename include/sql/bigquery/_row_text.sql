@@ -41,7 +41,7 @@ COALESCE({{ as_type(column) }} BETWEEN -2147483648 AND 2147483647, FALSE)
                 REGEXP_CONTAINS(`{{ column.name }}`, r'^ *[+-]?([0-9]+[.]?[0-9]{0,9}0*|[.][0-9]{1,9}0*) *$')
                 OR (
                     REGEXP_CONTAINS(`{{ column.name }}`, r'^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]{1,2} *$')
-                    AND LENGTH(`{{ column.name }}`) + COALESCE(SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'[eE][+-]?([0-9]{1,2}) *$') AS INT64), 0) <= 38
+                    AND LENGTH(`{{ column.name }}`) - COALESCE(SAFE_CAST(REGEXP_EXTRACT(`{{ column.name }}`, r'[eE]([+-]?[0-9]{1,2}) *$') AS INT64), 0) <= 38
                     AND COALESCE(SAFE_CAST(`{{ column.name }}` AS BIGNUMERIC) = SAFE_CAST(`{{ column.name }}` AS NUMERIC), FALSE)
                 )
             )
