@@ -63,7 +63,11 @@ MACROS = {
     *("typed_text", "unreadable", "value_text", "whole_seconds"),
     "extended_statistics",
 }
+MACROS_OF_EXPRESSIONS = {"grant", "role_name"}
+"""Macros that write what they are given: their arguments have to be constants."""
+
 NAMES_OF_CODE = {
+    "postgres/_grants.sql": {"oid", "owner", "relation", "rights"},
     "postgres/record_step.sql": {"column"},
     "postgres/check_month.sql": {"is_broken", "loop.index"},
     "postgres/evaluate.sql": {"expression"},
@@ -74,7 +78,8 @@ NAMES_OF_CODE = {
     "bigquery/rename_file.sql": {"month"},
 }
 """What the code itself gives: columns of the ledger, numbers, the first day of a month, what a step of a
-DAG asks for; and conditions that Postgres itself writes out, of constraints that are in force."""
+DAG asks for; conditions that Postgres itself writes out, of constraints that are in force; and arguments of
+:data:`MACROS_OF_EXPRESSIONS`."""
 
 PLAIN = re.compile(r"([a-z_]+\.)?[a-z][a-z0-9_]{0,62}")
 
@@ -103,6 +108,8 @@ def unsafe(node: nodes.Expr | None, file: str, names: set[str] = NAMES) -> list[
         return []
     if isinstance(node, nodes.Call) and _is_macro(node.node):
         return []
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in MACROS_OF_EXPRESSIONS:
+        return [found for argument in node.args for found in unsafe(argument, file, set())]
     name = ""
     if isinstance(node, nodes.Name):
         name = node.name
@@ -155,6 +162,7 @@ def test_what_jinja_writes_for_bigquery_is_a_checked_name_or_quoted(path: Path) 
         "SELECT {{ 'x' if staged else title }}",
         "{% for column in columns %}{{ column }}{% endfor %}",
         "{% macro text(column) %}{{ column.description }}{% endmacro %}",
+        "{{ grant(title, 'main.name', 'main.relowner') }}",
     ],
 )
 def test_anything_else_is_noticed(statement: str) -> None:

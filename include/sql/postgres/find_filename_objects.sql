@@ -1,4 +1,5 @@
 {%- from "postgres/_extended_statistics.sql" import extended_statistics -%}
+{%- from "postgres/_grants.sql" import grant -%}
 -- Writes the statements that give a partition's column filename, which is created anew, what was defined on it: indexes,
 -- keys and extended statistics with their comments, and the column's own comment, rights and settings.
 -- Grain: one row per statement, in the order in which they run.
@@ -146,11 +147,7 @@ statements AS (
     UNION ALL
     SELECT
         2 AS position,
-        FORMAT(
-            'GRANT %%s (filename) ON %%s TO %%s%%s', granted.privilege_type, filename.partition_name,
-            CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE FORMAT('%%I', PG_GET_USERBYID(granted.grantee)) END,
-            CASE WHEN granted.is_grantable AND granted.grantee <> filename.relowner THEN ' WITH GRANT OPTION' END
-        ) AS statement
+        {{ grant("granted.privilege_type || ' (filename)'", "filename.partition_name", "filename.relowner") }} AS statement
     FROM filename
     CROSS JOIN LATERAL ACLEXPLODE(filename.attacl) AS granted
 )

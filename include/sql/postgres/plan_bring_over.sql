@@ -1,4 +1,5 @@
 {%- from "postgres/_extended_statistics.sql" import extended_statistics -%}
+{%- from "postgres/_grants.sql" import grant, role_name -%}
 -- Writes the statements that give the new main table, of the same name, what the table of version 0.1.0 has. Views read
 -- the new table, and indexes, triggers, policies, rights and so on are created again.
 -- Grain: one row per statement: whether it runs while the earlier table is still there, under another name, and the
@@ -173,7 +174,7 @@ statements AS (
                 WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL'
             END,
             (
-                SELECT STRING_AGG(CASE role.oid WHEN 0 THEN 'PUBLIC' ELSE FORMAT('%%I', PG_GET_USERBYID(role.oid)) END, ', ')
+                SELECT STRING_AGG({{ role_name("role.oid") }}, ', ')
                 FROM UNNEST(policy.polroles) AS role (oid)
             ),
             ' USING (' || PG_GET_EXPR(policy.polqual, policy.polrelid) || ')',
@@ -229,11 +230,7 @@ statements AS (
 
     SELECT
         2 AS position,
-        FORMAT(
-            'GRANT %%s ON %%s TO %%s%%s', granted.privilege_type, main.name,
-            CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE FORMAT('%%I', PG_GET_USERBYID(granted.grantee)) END,
-            CASE WHEN granted.is_grantable AND granted.grantee <> main.relowner THEN ' WITH GRANT OPTION' END
-        ) AS statement
+        {{ grant("granted.privilege_type", "main.name", "main.relowner") }} AS statement
     FROM main
     CROSS JOIN LATERAL ACLEXPLODE(main.relacl) AS granted
 
@@ -241,11 +238,7 @@ statements AS (
 
     SELECT
         2 AS position,
-        FORMAT(
-            'GRANT %%s (%%I) ON %%s TO %%s%%s', granted.privilege_type, columns.attname, main.name,
-            CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE FORMAT('%%I', PG_GET_USERBYID(granted.grantee)) END,
-            CASE WHEN granted.is_grantable AND granted.grantee <> main.relowner THEN ' WITH GRANT OPTION' END
-        ) AS statement
+        {{ grant("FORMAT('%%s (%%I)', granted.privilege_type, columns.attname)", "main.name", "main.relowner") }} AS statement
     FROM main
     CROSS JOIN columns
     CROSS JOIN LATERAL ACLEXPLODE(columns.attacl) AS granted
