@@ -80,17 +80,34 @@ def test_set_up_makes_what_is_absent_and_leaves_what_is_there(
     assert {request.authorized for request in bigquery.requests if "datasets" in request.path} == {True}
 
 
+@pytest.mark.parametrize("part", ["TABLE load_events", "TABLE rejected_rows", "VIEW loads", "VIEW months"])
+def test_a_part_of_the_ledger_that_alone_is_absent_is_made_and_said(
+    part: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_up()
+    kind, name = part.split()
+    Cloud.connect().query(f"DROP {kind} `$taxi.{name}`")
+    capfd.readouterr()
+
+    assert [create("ledger"), create("ledger")] == [True, False]
+
+    ledger = f"the ledger of {SETTINGS.dataset_name}"
+    said = [line for line in capfd.readouterr().out.splitlines() if ledger in line]
+    assert [line.rpartition(f"{ledger}: ")[2].split()[0] for line in said] == ["created", "is"]
+    assert Cloud.connect().query(f"SELECT count(*) FROM `$taxi.{name}`") == [(0,)]
+
+
 def test_settings_that_are_missing_are_told_before_anything_is_made(
     bigquery: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_VAR_GCP_DATASET")
-    monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "gs://Lake")
+    monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "gs://Bucket")
 
     for what in ("bucket", "dataset", "ledger"):
         with pytest.raises(AirflowFailException) as found:
             create(what)
         assert "the Variable GCP_DATASET is not set" in str(found.value)
-        assert "the Variable GCP_BUCKET_NAME is 'gs://Lake'" in str(found.value)
+        assert "the Variable GCP_BUCKET_NAME is 'gs://Bucket'" in str(found.value)
         said = "".join(traceback.format_exception(found.value))
         assert said.count("the Variable GCP_DATASET is not set") == 1
     assert bigquery.requests == []

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings, storage_client
 from taxiway.warehouses.bigquery.jobs import Jobs
-from taxiway.warehouses.bigquery.ledger import create_ledger, is_complete
+from taxiway.warehouses.bigquery.ledger import absent_parts, create_ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class GcpCreateOperator(BaseOperator):
     def execute(self, context: Context) -> bool:
         """Create it; the Variables have its name.
 
-        :return: whether it was absent; of the ledger, a part that alone was absent is created, too
+        :return: whether it, or a part of the ledger, was absent
         :raises AirflowFailException: an error that a retry can't fix
         """
         with retry_or_fail(context):
@@ -51,7 +51,7 @@ class GcpCreateOperator(BaseOperator):
                     created = provisioner.ensure_dataset(client)
                 else:
                     jobs = Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id})
-                    created = not is_complete(jobs)
+                    created = bool(absent_parts(jobs))
                     create_ledger(jobs)
         name = f"gs://{settings.bucket}" if self.what == "bucket" else f"the {self.what} of {settings.dataset_name}"
         self.log.info("%s: %s", name, "created" if created else "is there")

@@ -14,6 +14,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
 from taxiway.loads.step_names import DOWNLOAD, UPLOAD
 from taxiway.messages import printable
+from taxiway.sources.source_file import TAKEN_TABLES
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -60,8 +61,13 @@ def is_complete(jobs: Jobs) -> bool:
     return _months(jobs) is not None
 
 
+def absent_parts(jobs: Jobs) -> list[str]:
+    """Return the names of the ledger's tables and views that aren't there."""
+    return [name for name in TAKEN_TABLES if jobs.find_table(f"{jobs.settings.dataset_name}.{name}") is None]
+
+
 def ensure_ledger(jobs: Jobs) -> bool:
-    """Create the ledger, the rejects and their views where one of them is absent, or lacks the column that came last.
+    """Create the ledger, the rejects and their views if one of them is absent, or lacks the column that came last.
 
     An earlier version's ledger then gets what it lacks.
 
