@@ -24,6 +24,7 @@ TABLES = CloudTables(GREEN, MONTH, "manual__1", settings=SETTINGS)
 OWN: dict[str, dict[str, Any]] = {
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
     "evaluate": {"expression": "SUM(fare_amount)"},
+    "find_earlier_rows": {"months": ["2019-01-01", "2019-02-01"]},
     "merge_month": {"month": "2019-01-01"},
     "rename_file": {"month": "2019-01-01"},
 }

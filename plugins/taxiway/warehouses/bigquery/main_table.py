@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taxiway.errors import MainTableError, TransientWarehouseError
 from taxiway.loads.publication import are_new
@@ -88,6 +88,8 @@ def bring_over(jobs: Jobs, tables: CloudTables) -> bigquery.Table | None:
         return found
     log.info("%s: %s is an earlier version's: its rows get the names of unpacked files", tables.where, found.table_id)
     _rename_files(jobs, tables, found)
+    for month in _unrecorded_months(jobs, tables):
+        _rename_file(jobs, tables, found, month)
     jobs.add_labels(tables.main_table, {FILENAME_LABEL: UNPACKED})
     # A run of the earlier version may have published meanwhile.
     _rename_files(jobs, tables, found)
@@ -116,24 +118,49 @@ def add_new_columns(jobs: Jobs, tables: CloudTables, found: bigquery.Table) -> b
 
 
 def _rename_files(jobs: Jobs, tables: CloudTables, table: bigquery.Table) -> None:
-    """Rename month by month, as the ledger has them. A month that another load is renaming is waited for.
+    """Rename month by month, as the ledger has them.
 
     :param table: the main table's description
     """
-    names = {"main_table": tables.main_table, "dataset": tables.dataset}
-    created = int(table.created.timestamp() * 1000)
     while (month := _earlier_month(jobs, tables)) is not None:
-        renaming = statement("rename_file", _key(tables), **names, month=month.isoformat())
-        name = f"taxiway_rename_{tables.settings.dataset}_{tables.source.name}_{month:%Y_%m}_{created}"
-        job = first_usable_job(jobs, partial(jobs.start_query, renaming), name, lambda _: False)
-        jobs.require_success(jobs.wait(job))
-        log.info("%s: %s: the rows of %s have it", tables.where, tables.main_table, month)
+        _rename_file(jobs, tables, table, month)
+
+
+def _rename_file(jobs: Jobs, tables: CloudTables, table: bigquery.Table, month: date) -> None:
+    """Rename the file of a month. If another load is renaming it, wait for that."""
+    names = {"main_table": tables.main_table, "dataset": tables.dataset}
+    renaming = statement("rename_file", _key(tables), **names, month=month.isoformat())
+    created = int(table.created.timestamp() * 1000)
+    name = f"taxiway_rename_{tables.settings.dataset}_{tables.source.name}_{month:%Y_%m}_{created}"
+    job = first_usable_job(jobs, partial(jobs.start_query, renaming), name, lambda _: False)
+    jobs.require_success(jobs.wait(job))
+    log.info("%s: %s: the rows of %s have it", tables.where, tables.main_table, month)
+
+
+def _unrecorded_months(jobs: Jobs, tables: CloudTables) -> list[date]:
+    """Return the months whose rows have the downloaded file's name, and whose publication is gone from the ledger."""
+    source = tables.source
+    published = {row["month"] for row in _recorded_months(jobs, tables) if row["is_published"]}
+    now = Month.of(datetime.now(timezone.utc))
+    months, month = list[date](), source.first_month
+    while month <= min(source.last_month or now, now):
+        if month.first_day not in published:
+            months.append(month.first_day)
+        month = month.next()
+    if not months:
+        return []
+    rows = jobs.run(statement("find_earlier_rows", main_table=tables.main_table, months=months))
+    return [row["month"] for row in rows]
 
 
 def _earlier_month(jobs: Jobs, tables: CloudTables) -> date | None:
     """Return the first month for which the ledger has the downloaded file's name; None if there is none."""
-    found: date | None = jobs.run(statement("find_earlier_names", _key(tables), dataset=tables.dataset))[0]["month"]
-    return found
+    return next((row["month"] for row in _recorded_months(jobs, tables) if row["is_earlier"]), None)
+
+
+def _recorded_months(jobs: Jobs, tables: CloudTables) -> list[dict[str, Any]]:
+    """Return the months in the ledger: ``month``, ``is_earlier`` and ``is_published``."""
+    return jobs.run(statement("find_earlier_names", _key(tables), dataset=tables.dataset))
 
 
 def _key(tables: CloudTables) -> dict[str, str]:
