@@ -8,6 +8,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from taxiway.loads.row_identity import digest
 from taxiway.messages import LONGEST_MESSAGE
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Layout, Source, load_source
+from taxiway.sources.source import Column, Layout, Source, load_source
 from taxiway.warehouses.postgres import session
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.partition import Partition, sum_up
@@ -210,6 +211,38 @@ def test_a_corrected_file_and_new_months_load_on_what_was_brought_over(
         )
         read = re.findall(r"green_tripdata_2019_\d\d", str(plan))
         assert read == [f"green_tripdata_{month.replace('-', '_')}"], "a query for one file reads one partition"
+
+
+def test_it_is_brought_over_for_a_source_that_has_gained_a_column_too(
+    earlier: psycopg.Connection[Any], green: Source, files: Files
+) -> None:
+    """The shipped source, and one more column."""
+    before = rows(earlier, green)
+    shipped = load_source(SOURCES_FOLDER / "green.yaml")
+    gained = Column("a_toll", "a_toll", "numeric", "US dollars", since=shipped.last_month or Month(2027, 1))
+
+    found = fetched(earlier, replace(shipped, columns=(*shipped.columns, gained)), "2019-01", files)
+
+    assert found.nothing_to_do is not None
+    assert rows(earlier, green) == before
+    assert query(earlier, f"SELECT count(*), count(a_toll) FROM {MAIN}") == [(25, 0)]
+
+
+def test_partitions_of_any_release_are_brought_over_with_the_names_of_their_own_files(
+    earlier: psycopg.Connection[Any], green: Source
+) -> None:
+    """A month may come from another release by now: its rows keep the name of the file that they come from."""
+    release = green.releases[0]
+    before = replace(release, first=Month(2018, 1), last=Month(2018, 12), path="old_{month}.parquet", format="parquet")
+    after = replace(release, first=Month(2019, 2), path="green_tripdata_{month}.parquet", format="parquet")
+    source = replace(green, releases=(before, replace(release, last=Month(2019, 1)), after))
+
+    bring_over(earlier, source)
+
+    assert [name for _, name, _, _ in query(earlier, NAMES)] == [f"green_tripdata_{month}.csv" for month in MONTHS]
+    assert query(earlier, "SELECT DISTINCT filename FROM taxiway.loads ORDER BY 1") == [
+        (f"green_tripdata_{month}.csv",) for month in MONTHS
+    ]
 
 
 def test_months_that_are_loaded_at_the_same_time_bring_it_over_once(

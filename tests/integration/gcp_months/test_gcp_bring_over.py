@@ -17,7 +17,7 @@ from stand_ins.bigquery import StandIn
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery.ledger import create_ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from tests.cloud_loading import SETTINGS, Cloud
@@ -242,6 +242,19 @@ def test_labels_are_written_again_if_somebody_has_changed_the_table_meanwhile(
     assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
 
     assert labels(earlier) == {"team": "x", "taxiway_filename": "unpacked"}
+
+
+def test_it_is_brought_over_for_a_source_that_has_gained_a_column_too(
+    earlier: Cloud, samples: Samples, green: Source
+) -> None:
+    before = rows(earlier, green)
+    gained = Column("a_toll", "a_toll", "numeric", "US dollars", since=Month(2021, 7))
+    source = replace(green, columns=(*green.columns, gained))
+
+    assert earlier.begin(earlier.tables(source, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
+
+    assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
+    assert earlier.query("SELECT COUNT(a_toll) FROM `$taxi.green_tripdata`") == [(0,)]
 
 
 def test_a_corrected_file_and_a_new_month_load_on_what_was_brought_over(

@@ -56,10 +56,12 @@ class _Month(NamedTuple):
     """A partition of the earlier main table.
 
     :param partition: its name, quoted and with its schema
+    :param filename: of the unpacked file
     """
 
     partition: str
     month: Month
+    filename: str
 
 
 def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
@@ -153,18 +155,25 @@ def _months_to_bring_over(cursor: psycopg.Cursor[Any], source: Source) -> list[_
 
     :raises MainTableError: names what is in the way
     """
-    before, after = source.releases[0].file.split("{month}")
-    file = re.compile(f"{re.escape(before)}([0-9]{{4}}-[0-9]{{2}}){re.escape(after)}")
+    files = [
+        re.compile(r"([0-9]{4}-[0-9]{2})".join(map(re.escape, file.split("{month}")))) for file in _month_files(source)
+    ]
     months, strangers = list[_Month](), list[str]()
     for partition, bound in _earlier_partitions(cursor, source):
         value = _BOUND.fullmatch(bound)
-        name = file.fullmatch(value[1].replace("''", "'")) if value else None
-        if name is None:
+        name = value[1].replace("''", "'") if value else ""
+        found = next(filter(None, (file.fullmatch(name) for file in files)), None)
+        if found is None:
             strangers.append(partition)
         else:
-            months.append(_Month(partition, Month.parse(name[1])))
+            months.append(_Month(partition, Month.parse(found[1]), name.removesuffix(".gz")))
     _require_no_obstacle(cursor, source, strangers)
     return months
+
+
+def _month_files(source: Source) -> list[str]:
+    """Return the names of the source's files, ``{month}`` standing for ``YYYY-MM``: each release may have another."""
+    return list(dict.fromkeys(release.file for release in source.releases if "{month}" in release.file))
 
 
 def _require_no_obstacle(cursor: psycopg.Cursor[Any], source: Source, strangers: list[str]) -> None:
@@ -176,7 +185,7 @@ def _require_no_obstacle(cursor: psycopg.Cursor[Any], source: Source, strangers:
     table = f"public.{source.main_table}"
     found = [
         _Obstacle(
-            f"the partition {name}, which isn't that of one file {source.releases[0].file}",
+            f"the partition {name}, which isn't that of one file {' or '.join(_month_files(source))}",
             f"ALTER TABLE {table} DETACH PARTITION {name}",
         )
         for name in strangers
@@ -246,7 +255,7 @@ def _move(cursor: psycopg.Cursor[Any], source: Source, earlier: str, months: lis
         if not is_before:
             cursor.execute(statement)
     for each in months:
-        values = {"filename": source.filename(each.month), "month": each.month.first_day}
+        values = {"filename": each.filename, "month": each.month.first_day}
         cursor.execute(render("postgres/bring_over_partition.sql", partition=each.partition.replace("%", "%%")), values)
     # An index may need functions of somebody's.
     with login_search_path(cursor):

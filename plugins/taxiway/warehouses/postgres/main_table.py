@@ -135,19 +135,17 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
     types = dict(columns)
     expected = dict(zip(ADDED_COLUMNS, ("uuid", "text", "date"), strict=True))
     expected.update((column.name, _TYPE_NAMES.get(column.type, column.type)) for column in source.columns)
-    # In any order: one that was dropped and added again is the last one.
-    if kind == "p" and partition_key == _PARTITION_KEY:
-        if types == expected:
-            return
+    if kind == "p" and partition_key in (_PARTITION_KEY, EARLIER_PARTITION_KEY):
+        if earlier := partition_key == EARLIER_PARTITION_KEY:
+            del expected[MONTH_COLUMN]
         gained = [column for column in source.columns if column.name not in types]
+        # In any order: one that was dropped and added again is the last one.
         have_all = {**types, **{column.name: expected[column.name] for column in gained}} == expected
-        if have_all and _are_new(cursor, source, gained):
-            _add_columns(cursor, source, gained)
-            return
-    if kind == "p" and partition_key == EARLIER_PARTITION_KEY:
-        del expected[MONTH_COLUMN]
-        if types == expected:
-            bring_over(cursor, source)
+        if have_all and (not gained or _are_new(cursor, source, gained)):
+            if gained:
+                _add_columns(cursor, source, gained)
+            if earlier:
+                bring_over(cursor, source)
             return
     raise MainTableError(
         f"{source.name}: the table public.{source.main_table} is there and isn't the one that Taxiway loads: "
