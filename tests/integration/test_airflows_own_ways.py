@@ -40,6 +40,9 @@ CLOUD_STEPS = (
     "merge_month",
     "drop_staging",
 )
+NEW_YEAR = "2019-01-01T00:00:00+00:00"
+"""The first moment of the first month, as errors advise it."""
+
 LEDGER = "SELECT run_id, step, state, error FROM taxiway.loads ORDER BY load_id"
 
 
@@ -106,13 +109,13 @@ def test_tasks_are_tested_alone_and_in_their_order(taxi: TaxiAirflow) -> None:
     ]
     for said, of_step in zip(alone, missing, strict=True):
         assert of_step in said, said
-        assert "run all steps with airflow dags test taxi_green 2019-01-01; or make a run" in said
+        assert f"run all steps with airflow dags test taxi_green {NEW_YEAR}; or make a run" in said
 
     # What the error advises: all steps, or a run whose tasks are tested one after another; a task twice, too.
     tried_twice = ("download_month", "stage_month", "stage_month", *POSTGRES_STEPS[2:5], "merge_month", "drop_staging")
     said = in_turn(
         taxi,
-        ("dags", "test", "taxi_green", "2019-01-01"),
+        ("dags", "test", "taxi_green", NEW_YEAR),
         trigger("taxi_green", "by_hand", "2019-02-01"),
         *in_tasks_test("taxi_green", tried_twice, "2019-02-01"),
     )
@@ -160,12 +163,12 @@ def test_tasks_of_google_cloud_are_tested_alone_and_in_their_order(cloud_taxi: T
     }
     for said, (task, lacks) in zip(alone, lacking.items(), strict=True):
         assert re.search(rf"green 2019-01: ({task}: )?.*{lacks}", said), said
-        assert f"run all steps with airflow dags test {dag_id} 2019-01-01; or make a run" in said
+        assert f"run all steps with airflow dags test {dag_id} {NEW_YEAR}; or make a run" in said
 
     twice = ("download_month", "upload_month", "create_main_table", "stage_month", "stage_month", *CLOUD_STEPS[4:])
     said = in_turn(
         cloud_taxi,
-        ("dags", "test", dag_id, "2019-01-01"),
+        ("dags", "test", dag_id, NEW_YEAR),
         trigger(dag_id, "by_hand", "2019-02-01"),
         *in_tasks_test(dag_id, twice, "2019-02-01"),
     )

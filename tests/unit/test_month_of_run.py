@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.errors import MissingInputError
 from taxiway.loads.load import Load
+from taxiway.orchestration.dags import load_dag
+from taxiway.orchestration.failures import TEMPORARY_RUN, message_of
 from taxiway.orchestration.month_of_run import nothing_for, outputs_of, source_and_month
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
-from taxiway.sources.source import load_source
+from taxiway.sources.source import find_source, load_source
 
 MARCH = datetime(2019, 3, 1, 9, tzinfo=timezone.utc)
 
@@ -38,12 +41,13 @@ def test_it_loads_no_other_one(run_type: str) -> None:
 def test_one_without_a_month_says_how_to_give_it_one() -> None:
     with pytest.raises(AirflowFailException) as refused:
         source_and_month("green", "", context("manual", None))
+    first = find_source(SOURCES_FOLDER, "green").first_month
     assert str(refused.value) == (
         "green (no month): the run a_run has neither the parameter month nor a logical date, expected one of them. "
-        "Nothing was loaded. Start a run that has a month, for example March 2019, with one of: "
-        """airflow dags trigger taxi_green -c '{"month": "2019-03"}'; """
-        "airflow dags trigger taxi_green --logical-date 2019-03-01T00:00:00+00:00; "
-        "airflow dags backfill -s 2019-03-01 -e 2019-03-01 taxi_green"
+        f"Nothing was loaded. Start a run that has a month, for example {first}, with one of: "
+        f"""airflow dags trigger taxi_green -c '{{"month": "{first}"}}'; """
+        f"airflow dags trigger taxi_green --logical-date {first}-01T00:00:00+00:00; "
+        f"airflow dags backfill -s {first}-01 -e {first}-01 taxi_green"
     )
 
 
@@ -69,7 +73,7 @@ def test_the_month_is_that_of_the_source_s_time_zone() -> None:
         source_and_month("green", "2019-02", context("scheduled", first_of_march))
     assert nothing_for("green", datetime(2018, 12, 31, 15, tzinfo=timezone.utc)) is None
     assert nothing_for("green", datetime(2018, 12, 31, 14, tzinfo=timezone.utc)) is not None
-    with pytest.raises(AirflowFailException, match=r"--logical-date 2019-03-01T00:00:00\+09:00"):
+    with pytest.raises(AirflowFailException, match=r"--logical-date \d{4}-\d\d-01T00:00:00\+09:00"):
         source_and_month("green", "", context("manual", None))
 
 
@@ -95,3 +99,17 @@ def test_a_step_without_its_input_says_how_to_load_the_month_once_more(name: str
         outputs_of(["download_month"], step, load, without)
 
     assert str(refused.value).endswith(f"to load a month that is published once more, run airflow dags {again}")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_the_run_that_a_tested_task_needs_is_one_of_the_month(zone: str, tmp_path: Path) -> None:
+    path = tmp_path / "green.yaml"
+    path.write_text(f"{(SOURCES_FOLDER / 'green.yaml').read_text()}timezone: {zone}\n")
+    source = load_source(path)
+    dag = load_dag(source, "postgres")
+    run: Any = {"dag": dag, "dag_run": SimpleNamespace(run_id=f"{TEMPORARY_RUN}1")}
+
+    said = message_of(MissingInputError("nothing"), dag.get_task("stage_month"), Month(2019, 3), run)
+
+    moments = re.findall(r"(?:dags test taxi_green|--logical-date) (\S+?)[;,]", said)
+    assert [source.month_of(datetime.fromisoformat(moment)) for moment in moments] == [Month(2019, 3)] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -58,9 +59,10 @@ def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, contex
     """
     if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
-    day = str(month.first_day)
-    test = airflow_command("dags", "test", operator.dag_id, day)
-    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", f"{day}T00:00:00+00:00")
+    # In the DAG's time zone, which decides the month of a date.
+    moment = datetime(month.year, month.number, 1, tzinfo=context["dag"].timezone).isoformat()
+    test = airflow_command("dags", "test", operator.dag_id, moment)
+    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", moment)
     return (
         f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
         f"with {test}; or make a run with {trigger}, and test its tasks in their order"

@@ -101,14 +101,15 @@ def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInp
 
 def _no_month(run: Any, source: Source) -> InvalidMonthError:
     """Say that a run has no month, and the ways to give it one."""
-    day = "2019-03-01"
-    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", '{"month": "2019-03"}')
-    moment = datetime(2019, 3, 1, tzinfo=source.zone).isoformat()
+    month = source.first_month
+    day = str(month.first_day)
+    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", f'{{"month": "{month}"}}')
+    moment = datetime(month.year, month.number, 1, tzinfo=source.zone).isoformat()
     by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", moment)
     backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
     return InvalidMonthError(
         f"the run {run.run_id} has neither the parameter month nor a logical date, expected one of them. Nothing was "
-        f"loaded. Start a run that has a month, for example March 2019, with one of: {by_conf}; {by_date}; {backfill}"
+        f"loaded. Start a run that has a month, for example {month}, with one of: {by_conf}; {by_date}; {backfill}"
     )
 
 
