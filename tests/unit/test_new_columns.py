@@ -143,7 +143,23 @@ def test_one_new_name_for_one_missing_column_may_be_the_same_column(lime: Source
     said = refusal(lime, b"VendorID,Price\n1,x\n")
 
     assert "missing Fare; unknown Price" in said
-    assert "If Price is another name of Fare, give that column headers: [Price]" in said
+    assert "If Price is another name of Fare, give that column headers: ['Price']" in said
+
+
+@pytest.mark.parametrize("name", ["Price: now", "No", "it's", "#"])
+def test_another_name_of_a_column_is_one_of_yaml_too(name: str, lime: Source) -> None:
+    said = refusal(lime, f"VendorID,{name}\n1,x\n".encode())
+
+    advice = re.search(r"give that column (headers: .*?\])", said)
+    assert advice is not None, said
+    assert yaml.safe_load(advice[1]) == {"headers": [name]}
+
+
+@pytest.mark.parametrize("name", ["No", "on", "TRUE", "null"])
+def test_a_name_that_is_a_word_of_yaml_is_quoted(name: str, lime: Source) -> None:
+    (entry,) = added(refusal(lime, f"VendorID,Fare,{name}\n1,x,7\n".encode()))
+
+    assert entry["name"] == name
 
 
 def test_the_lines_make_the_source_fit_the_file(green: Source, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from itertools import chain
 from taxiway.errors import HeaderError, InvalidFileError
 from taxiway.files.csv_lines import count_fields, row_of
 from taxiway.files.file_kinds import LOOK, other_kind
-from taxiway.files.new_columns import ignored_column, is_ignored, lines_to_add
+from taxiway.files.new_columns import ignored_column, in_yaml, is_ignored, lines_to_add
 from taxiway.messages import listed, quoted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
@@ -212,7 +212,7 @@ def _advice(
         advice += f". {name} is a column {column.months} there"
     if len(unknown) == len(missing) == 1 and names[unknown[0]] and not of_others:
         advice += f". If {names[unknown[0]]} is another name of {missing[0]}, give that column headers: "
-        advice += f"[{names[unknown[0]]}]"
+        advice += f"[{in_yaml(names[unknown[0]])}]"
     lines = lines_to_add(source, month, names, unknown, sample(), declared()) if unknown else []
     if lines:
         new = "the new column" if len(lines) == 1 else "new columns"

@@ -12,6 +12,9 @@ from taxiway.sources.source_file import MAX_IDENTIFIER, TAKEN_NAMES
 
 _IGNORED = "_ignored_"
 
+_YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null")
+"""Names that YAML takes for something else than a text, unless they are quoted."""
+
 _TYPES = (
     ("integer", re.compile(r" *[+-]?0*[0-9]{1,9}([.]0*)? *")),
     ("numeric", re.compile(r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})? *")),
@@ -75,10 +78,16 @@ def lines_to_add(
             continue
         taken.add(name.lower())
         kind = guess_type((row[place] for row in fields if len(row) > place), (declared or {}).get(header))
-        spelled = "" if name == header else f", headers: ['{header.replace(chr(39), chr(39) * 2)}']"
+        spelled = "" if name == header else f", headers: [{in_yaml(header)}]"
         since = "" if month.is_whole else f", since: {month}"
-        lines.append(f"- {{name: {name}, type: {kind}, description: say what it means{since}{spelled}}}")
+        written = in_yaml(name) if name.lower() in _YAML_WORDS else name
+        lines.append(f"- {{name: {written}, type: {kind}, description: say what it means{since}{spelled}}}")
     return lines
+
+
+def in_yaml(name: str) -> str:
+    """Quote a name, so that YAML reads it as a text, whatever it is."""
+    return "'" + name.replace("'", "''") + "'"
 
 
 def _column_name(header: str, taken: set[str]) -> str | None:
