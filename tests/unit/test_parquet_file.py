@@ -30,7 +30,7 @@ from taxiway.files.parquet_file import ParquetFile
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.paths import ROOT
 from taxiway.sources.source import Column, Layout, Source
-from tests.mirror_faults import FaultyMirror
+from tests.mirror_faults import Answer, FaultyMirror
 from tests.month_files import GREEN, MONTH
 
 GOLDEN = ("2020-04", "2023-02", "2024-01", "2025-01")
@@ -357,8 +357,30 @@ def test_a_check_that_something_else_ends_keeps_the_file_for_the_next_try(
         download = download_month(session, mirror.url, source, MONTH, cache)
 
     assert str(caught.value).startswith(f"{source.name} {MONTH}")
+    assert "What came is kept" in str(caught.value)
     assert Path(download.path).read_bytes() == body
     assert mirror.seen[1].headers["range"] == f"bytes={len(body) - 1}-"
+
+
+def test_a_check_that_something_else_ends_says_if_the_next_try_starts_anew(
+    tmp_path: Path, mirror: FaultyMirror, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mirror tells no version of the file from another, so nothing can be appended to what came."""
+    (release,) = GREEN.releases
+    source = replace(GREEN, releases=(replace(release, path="green_{month}.parquet", format="parquet"),))
+    body = write(tmp_path, {"a": list(range(1000))}).read_bytes()
+    mirror.put("/" + source.file_path(MONTH), Answer(body))
+
+    with requests.Session() as session:
+        with monkeypatch.context() as patched:
+            end_the_check_with(signal.SIGKILL, tmp_path, patched)
+            with pytest.raises(DownloadError, match="The next try starts anew") as caught:
+                download_month(session, mirror.url, source, MONTH, cache)
+        download = download_month(session, mirror.url, source, MONTH, cache)
+
+    assert "What came is kept" not in str(caught.value)
+    assert Path(download.path).read_bytes() == body
+    assert "range" not in mirror.seen[1].headers
 
 
 def test_a_missing_pyarrow_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

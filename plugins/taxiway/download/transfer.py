@@ -57,7 +57,7 @@ class Transfer:
     """A transfer into a slot that the caller has locked."""
 
     def __init__(self, source: Source, format_: FileFormat, mirror: Mirror, url: str, slot: CacheSlot) -> None:
-        """Make one.
+        """Assign the parameters.
 
         :param source: whose file; says how large it may be
         :param format_: the file's format
@@ -208,9 +208,8 @@ class Transfer:
             return self.format.check(self.slot.part, limit=self.source.max_unpacked_size)
         except CheckBrokenOffError as error:
             raise DownloadError(
-                f"{self._where}: found {error}; expected it to read the file to its end. What came is kept, and the "
-                "task is tried again. If this comes again, look whether the machine is short of memory, and whether "
-                "pyarrow is installed"
+                f"{self._where}: found {error}; expected it to read the file to its end. {self._keep(current)}. If "
+                "this comes again, look whether the machine is short of memory, and whether pyarrow is installed"
             ) from error
         except FileFaultError as fault:
             if resumed:
@@ -241,16 +240,20 @@ class Transfer:
         return self.mirror.where(self.url)
 
     def _cut_off(self, part: PartialFile, received: int, reason: BrokenConnectionError | None) -> DownloadError:
-        if part.validators.if_range is not None:
-            next_step = "What came is kept, and the next try goes on from there. The task is tried again"
-        else:
-            self.slot.drop_part()
-            next_step = (
-                "The next try starts anew, for the mirror gives neither a strong ETag nor a Last-Modified. "
-                "The task is tried again"
-            )
         total = "an unknown number of" if part.total is None else part.total
-        return self._retryable(f"{received} of {total} bytes, then {reason or 'the connection closed'}", next_step)
+        return self._retryable(
+            f"{received} of {total} bytes, then {reason or 'the connection closed'}", self._keep(part)
+        )
+
+    def _keep(self, part: PartialFile) -> str:
+        """Keep what came, if the next try can go on with it; say so."""
+        if part.validators.if_range is not None:
+            return "What came is kept, and the next try goes on from there. The task is tried again"
+        self.slot.drop_part()
+        return (
+            "The next try starts anew, for the mirror gives neither a strong ETag nor a Last-Modified. "
+            "The task is tried again"
+        )
 
     def _retryable(self, found: str, next_step: str) -> DownloadError:
         return DownloadError(f"{self._where}: found {found}; expected the whole file. {next_step}")
