@@ -60,7 +60,7 @@ BIGQUERY_NAMES = {
 """What may stand between backticks in BigQuery, and nowhere else."""
 MACROS = {
     *("as_type", "row_id", "row_text", "field", "is_readable"),
-    *("typed_text", "unreadable", "value_text", "whole_seconds"),
+    *("type_of", "typed_text", "unreadable", "value_text", "whole_seconds"),
     "extended_statistics",
 }
 MACROS_OF_EXPRESSIONS = {"grant", "role_name"}

@@ -1,3 +1,4 @@
+{%- from "bigquery/_types.sql" import type_of -%}
 -- Creates a source's main table, partitioned by the month that its rows were loaded for, clustered by pickup.
 -- Grain: one row per row of a source file; unique_row_id is unique within a month, its partition.
 -- Parameters: main_table (with its project and dataset), columns, title, cluster_by (from the source's YAML; a name
@@ -9,7 +10,7 @@ CREATE TABLE IF NOT EXISTS `{{ main_table }}` (
     filename STRING NOT NULL OPTIONS (description = 'Name of the unpacked file that the row comes from'),
     source_month DATE NOT NULL OPTIONS (description = 'First day of the month of the file that the row comes from, one partition each')
 {%- for column in columns %},
-    `{{ column.name }}` {{ {'integer': 'INT64', 'numeric': 'NUMERIC', 'timestamp': 'DATETIME', 'text': 'STRING'}[column.type] }} OPTIONS (description = {{ column.description | quoted }})
+    `{{ column.name }}` {{ type_of(column) }} OPTIONS (description = {{ column.description | quoted }})
 {%- endfor %}
 )
 PARTITION BY DATE_TRUNC(source_month, MONTH)

@@ -1,4 +1,5 @@
 {%- from "bigquery/_row_text.sql" import field, as_type, is_readable, row_text, row_id -%}
+{%- from "bigquery/_types.sql" import type_of -%}
 -- Gives every staged row that can be read its types, its unique_row_id, its filename and its month.
 -- Grain: one row per row of the file; the second and later duplicate rows are numbered.
 -- Parameters: rows_table, staging_table (with their project and dataset), columns, id_columns (those of the file's
@@ -45,6 +46,6 @@ SELECT
     @filename AS filename,
     @month AS source_month
 {%- for column in columns %},
-    {% if column in id_columns %}{{ as_type(column) }}{% else %}CAST(NULL AS {{ {'integer': 'INT64', 'numeric': 'NUMERIC', 'timestamp': 'DATETIME', 'text': 'STRING'}[column.type] }}){% endif %} AS `{{ column.name }}`
+    {% if column in id_columns %}{{ as_type(column) }}{% else %}CAST(NULL AS {{ type_of(column) }}){% endif %} AS `{{ column.name }}`
 {%- endfor %}
 FROM numbered
