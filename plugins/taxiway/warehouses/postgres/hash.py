@@ -67,7 +67,7 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
     found = count_rows(cursor, tables.staging_table)
     if found != expected:
         raise MissingInputError(
-            f"{tables.source.name} {tables.month}: the staging table {tables.staging_table} holds {found} rows, "
+            f"{tables.where}: the staging table {tables.staging_table} holds {found} rows, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
             f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "
             f"goes on failing, clear the task stage_month with its downstream tasks"

@@ -51,7 +51,7 @@ def require_no_obstacle(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None
         named = found[: fitting(f"{what}; {remedy}; " for what, remedy in found)]
         more = len(found) - len(named)
         raise MainTableError(
-            f"{tables.source.name} {tables.month}: public.{tables.source.main_table} can't take the month: found "
+            f"{tables.where}: public.{tables.source.main_table} can't take the month: found "
             f"{'; '.join(what for what, _ in named)}{f' and {more} more' if more else ''}; expected a table whose "
             f"every definition holds for a new month. Nothing was changed: run as its owner, or as the superuser (make "
             f"psql AS=postgres), {' '.join(f'{remedy};' for _, remedy in named)} and load the month again"
@@ -130,7 +130,7 @@ def require_kept(
         named = found[: fitting(f"{what}; {remedy}; " for what, remedy in found)]
         more = len(found) - len(named)
         raise CheckFailedError(
-            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: expected rows that "
+            f"{tables.where}: {tables.filename}: expected rows that "
             f"public.{tables.source.main_table} takes, found: {'; '.join(what for what, _ in named)}"
             f"{f' and {more} more' if more else ''}. Nothing was published: if the file is right, run "
             f"{' '.join(f'{remedy};' for _, remedy in named)} and clear the task stage_month with its downstream tasks"
@@ -213,7 +213,7 @@ def naming_the_constraint(cursor: psycopg.Cursor[Any], tables: LoadTables) -> It
                 f"TRIGGER with its name"
             )
         raise CheckFailedError(
-            f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}: {expected}, found: {said} "
+            f"{tables.where}: {tables.filename}: {expected}, found: {said} "
             f"Nothing was published: {advice}; then clear the task stage_month with its downstream tasks"
         ) from error
 
@@ -228,8 +228,8 @@ def _require_free_names(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None
         (holder,) = cursor.execute(statement, {"table_name": f"public.{name}"}).fetchone() or (None,)
         if holder is not None:
             raise MainTableError(
-                f"{tables.source.name} {tables.month}: found a table {holder} that is not the partition of "
-                f"{tables.source.filename(tables.month)}, and has the name public.{name} for itself or for its index; "
+                f"{tables.where}: found a table {holder} that is not the partition of "
+                f"{tables.filename}, and has the name public.{name} for itself or for its index; "
                 f"expected that name to be free. Nothing was changed: attach it (ALTER TABLE "
                 f"public.{tables.source.main_table} ATTACH PARTITION …), drop it, or rename it and the index "
                 f"{tables.partition_index}"

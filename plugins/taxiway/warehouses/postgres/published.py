@@ -32,7 +32,7 @@ def difference_to(
         if published is None:
             return None
         return (
-            f"public.{tables.source.main_table} has no partition of {tables.source.filename(tables.month)}, "
+            f"public.{tables.source.main_table} has no partition of {tables.filename}, "
             f"the ledger has {published.rows_staged} rows"
         )
     if published is None:

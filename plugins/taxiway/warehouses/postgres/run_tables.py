@@ -27,7 +27,7 @@ def require_table(
     if (True,) not in found:
         state = "is an earlier version's" if found else "is gone"
         raise MissingInputError(
-            f"{tables.source.name} {tables.month}: the table {table} {state}, expected what {left_by} left there: "
+            f"{tables.where}: the table {table} {state}, expected what {left_by} left there: "
             f"clear the task stage_month with its downstream tasks, and the month is staged again"
         )
 

@@ -120,7 +120,7 @@ def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Downlo
 
 
 def _where(tables: LoadTables) -> str:
-    return f"{tables.source.name} {tables.month}: {tables.source.filename(tables.month)}"
+    return f"{tables.where}: {tables.filename}"
 
 
 def _stage_canonical(
