@@ -42,6 +42,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "dags_backfill", "taxiway_local"},
     "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
+    "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},
     "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},
 }
 """Who may import the libraries that only some of our packages know; packages in them as well."""
