@@ -16,7 +16,7 @@ class TaxiwayError(Exception):
     """Anything that Taxiway itself reports, in a message of printable characters and of bounded length."""
 
     def __init__(self, message: str) -> None:
-        """Make one.
+        """Escape and shorten the message.
 
         :param message: what went wrong; it may quote what a file, a server or a library says
         """
@@ -27,7 +27,7 @@ class ProgramError(TaxiwayError):
     """A program that Taxiway has started doesn't work; what it said comes line by line."""
 
     def __init__(self, message: str, said: Sequence[str] = ()) -> None:
-        """Make one.
+        """Assign the parameters.
 
         :param message: what went wrong, as above
         :param said: lines of its output or log
@@ -66,7 +66,7 @@ class DownloadError(TaxiwayError):
     """The file could not be fetched; a retry may help."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        """Make one.
+        """Assign the parameters.
 
         :param message: what went wrong, as above
         :param retry_after: seconds that the mirror asks to wait before the next try, if it does
@@ -104,7 +104,7 @@ class RejectLimitError(TaxiwayError):
 
 
 class BalanceError(TaxiwayError):
-    """Counts that must agree, and don't; nothing was published."""
+    """Counts that must agree, and don't."""
 
 
 class CheckFailedError(TaxiwayError):
@@ -144,7 +144,7 @@ class ChangedFileError(TaxiwayError):
 
 
 class MainTableError(TaxiwayError):
-    """A table, or an index of one, has a name that Taxiway needs, and isn't its own."""
+    """The main table can't take the month: it is another one, or what users have defined on it keeps the month out."""
 
 
 class InvalidArgumentError(TaxiwayError):

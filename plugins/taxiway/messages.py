@@ -65,7 +65,7 @@ def quoted(text: str | bytes, length: int = LONGEST_QUOTE) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """List names, the first :data:`MOST_LISTED` of them; those that aren't plain come in quotation marks.
+    """List names, the first :data:`MOST_LISTED` of them; empty, long and unprintable ones come in quotation marks.
 
     :param names: for example those of a header
     """

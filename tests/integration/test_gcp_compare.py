@@ -387,7 +387,7 @@ def test_a_large_part_that_differs_is_looked_through_once(green: Source) -> None
     (said,) = compare_months(left, right, green).differences
 
     assert 0 < Counted.looks < 20 * len(left.list)
-    assert f"the id {right.list[0]} stands more than once in right" in said
+    assert f"right has more than one row with the id {right.list[0]}" in said
 
 
 def test_a_month_that_changes_again_and_again_is_left_to_the_next_try(green: Source) -> None:

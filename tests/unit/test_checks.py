@@ -154,7 +154,7 @@ def test_a_message_of_several_lines_becomes_one() -> None:
 def test_checks_are_a_list_of_different_names() -> None:
     with pytest.raises(SourceConfigError) as caught:
         read(entry(name="first"), entry(), entry(at_most=0.5))
-    assert str(caught.value) == "checks[2].name is 'negative_totals': expected it to stand once"
+    assert str(caught.value) == "checks[2].name is 'negative_totals': expected it to be unique"
     with pytest.raises(SourceConfigError) as caught:
         read_key({"name": "x"})
     assert str(caught.value) == "checks is {'name': 'x'}: expected it to be a list of checks"

@@ -501,7 +501,7 @@ def test_an_entry_of_a_list_that_does_not_fit_is_named(
             [*column(name="b"), *column(), *column(name="A")],
             "[2].name",
             "a",
-            "to stand once (case does not count)",
+            "to be unique (case does not count)",
         ),
     ],
 )

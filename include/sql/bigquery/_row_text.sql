@@ -4,7 +4,7 @@
 
   field(column)          a staged text; an empty field is NULL, quoted or not
   whole_seconds(column)  a timestamp without its fraction of zeros; NULL if its length is another
-  as_type(column)        a field in its own type; NULL where it can't be read
+  as_type(column)        a field in its own type; NULL if it can't be read
   is_readable(column)    whether a field that is not NULL fits its column; never NULL for such a one
   value_text(column)     a readable field as the row's text has it
   typed_text(column)     the same of a value in its own type; of a value that no load writes, a text that no field has

@@ -6,8 +6,8 @@
 -- Twice: safe, it only reads.
 -- Integers may read 1.0. Numbers are decimals, with or without an exponent, that NUMERIC holds exactly: 29 digits
 -- before the point and 9 after it. Timestamps are YYYY-MM-DD HH:MM:SS, on days and at times that exist, with a
--- fraction of up to nine zeros or none. A text isn't \N
--- and has no U+001F, because these mark NULL and the end of a field in the text that a row's id is made from.
+-- fraction of up to nine zeros or none. A text isn't \N and has no U+001F, because these mark NULL and the end of a
+-- field in the text that a row's id is made from.
 WITH fields AS (
     SELECT
 {%- for column in columns %}

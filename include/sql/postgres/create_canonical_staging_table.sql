@@ -11,8 +11,7 @@ DROP FUNCTION IF EXISTS {{ staging_table }};
 
 -- A generated column takes an immutable function only. A function that writes a timestamp as text is not immutable,
 -- because it follows the session's DateStyle. Every session of a load sets that to the same value. So the function gets
--- its body
--- afterwards. It is stable then, so Postgres writes it into the statement that uses it, which makes it quick.
+-- its body afterwards. It is stable then, so Postgres writes it into the statement that uses it, which makes it quick.
 CREATE FUNCTION {{ staging_table }}(
 {%- for column in id_columns %}
     {{ column.name | identifier }} {{ column.type }}{{ "," if not loop.last }}

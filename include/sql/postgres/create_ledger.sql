@@ -73,7 +73,7 @@ COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id';
 COMMENT ON COLUMN taxiway.loads.attempt IS 'Which attempt of the run: a step that is tried again begins another';
 COMMENT ON COLUMN taxiway.loads.try_number IS 'Airflow''s try of the task that began the attempt';
 COMMENT ON COLUMN taxiway.loads.fetched_load_id IS
-'load_id of the attempt that fetched the file, where this one went on with it; NULL: this one itself';
+'load_id of the attempt that fetched the file, if this one went on with it; NULL: this one itself';
 COMMENT ON COLUMN taxiway.loads.step IS 'The last step that was begun';
 COMMENT ON COLUMN taxiway.loads.state IS
 'running; published; unchanged: the same bytes were published before; skipped: the month is not available; '

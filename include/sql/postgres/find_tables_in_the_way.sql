@@ -5,8 +5,7 @@
 -- Twice: safe, it only reads.
 -- To attach a partition, Postgres locks the whole default partition. It also keeps other sessions from writing to
 -- tables that a foreign key connects with the main table, in either direction. To write rows, it locks rows of these.
--- The definition of
--- a partition can't be read while a session has it for itself.
+-- The definition of a partition can't be read while a session has it for itself.
 WITH RECURSIVE connected AS (
     SELECT unnested.table_id
     FROM pg_catalog.pg_constraint AS definition

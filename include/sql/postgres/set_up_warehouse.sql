@@ -1,6 +1,6 @@
 -- Prepares a database to be the warehouse: the loader's schemas and rights, and the role that can only read.
 -- Grain: the database that the session is connected to.
--- Parameters: none. Whoever administers the server runs it as it stands, by psql too: docs/security.md.
+-- Parameters: none. The server's administrator runs it as it is, by psql too: docs/security.md.
 -- Twice: safe, what is there stays; a database that belonged to the loader gets the role that runs this as its owner.
 DO $roles$
 BEGIN

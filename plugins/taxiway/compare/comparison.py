@@ -161,7 +161,7 @@ def _differing_ids(months: Mapping[str, PublishedMonth], parts: Sequence[str]) -
             only[name] += sorted(set(ids) - others)
             duplicate = next((row_id for row_id, times in Counter(ids).items() if times > 1), None)
             if duplicate is not None:
-                return f"the id {duplicate} stands more than once in {name}"
+                return f"{name} has more than one row with the id {duplicate}"
         if any(len(ids) >= MOST_IDS for ids in only.values()):
             break
     return "; ".join(f"only in {name}: {', '.join(ids[:MOST_IDS])}" for name, ids in only.items() if ids)

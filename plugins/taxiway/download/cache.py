@@ -299,7 +299,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    """Read a record; None if it can't be read."""
+    """Read a record; an empty one if it can't be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

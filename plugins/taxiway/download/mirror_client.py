@@ -59,7 +59,7 @@ class Mirror:
         connect_timeout: float,
         read_timeout: float,
     ) -> None:
-        """Make one.
+        """Read the address, and assign the rest.
 
         :param session: carries the mirror's auth, headers, proxies and certificates
         :param base_url: the mirror's address; a user and password in it are used as basic auth

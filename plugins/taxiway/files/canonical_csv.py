@@ -37,7 +37,7 @@ class CanonicalRows:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        """Make one.
+        """Begin with no row.
 
         :param columns: the columns in the order of the file
         """

@@ -17,7 +17,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
-from taxiway.files.parquet_text import Texts, field_texts, plain, scalar
+from taxiway.files.parquet_text import Texts, field_texts, scalar, unwrapped
 from taxiway.messages import one_line, quoted
 
 _READ_ROWS = 512
@@ -125,7 +125,7 @@ def _batches(parquet: pq.ParquetFile) -> Iterator[list[pa.Array]]:
     """Yield the columns of some rows: of about :data:`BLOCK` bytes, or of one longer row."""
     waiting, rows, size = list[pa.RecordBatch](), 0, 0
     for read in parquet.iter_batches(_READ_ROWS, use_threads=False):
-        for batch, bytes_ in _parts(pa.record_batch(list(map(plain, read.columns)), names=read.schema.names)):
+        for batch, bytes_ in _parts(pa.record_batch(list(map(unwrapped, read.columns)), names=read.schema.names)):
             if waiting and (size + bytes_ > BLOCK or rows + len(batch) > _MOST_ROWS):
                 yield _together(waiting)
                 waiting, rows, size = [], 0, 0

@@ -40,7 +40,7 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
     Numbers are plain decimals: the shortest ones that read back as the same double, without an exponent. Timestamps are
     wall-clock times. A text is quoted if it holds a comma or a quotation mark.
 
-    :param array: of any type that :func:`plain` returns
+    :param array: of any type that :func:`unwrapped` returns
     :param kind: type of the source's column; None if the source doesn't know it
     """
     type_ = array.type
@@ -56,7 +56,7 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
     return texts if kind in ("timestamp", None) else _marked(texts)
 
 
-def plain(array: pa.Array) -> pa.Array:
+def unwrapped(array: pa.Array) -> pa.Array:
     """Return the values without what Arrow puts around them: dictionaries, extensions, views.
 
     :param array: of any type

@@ -135,7 +135,7 @@ def upload_month(
 
 
 def create_main_table(warehouse: Warehouse, outputs: Outputs, resumed: Resumed | None = None) -> None:
-    """Create the main table if it is absent, and compare it with the source where it is there."""
+    """Create the main table if it is absent, and compare it with the source if it is there."""
     with warehouse.step(CREATE):
         warehouse.prepare()
 

@@ -62,15 +62,15 @@ def download(
 
 
 def _setting(value: object, variable: str, default: str) -> str:
-    """Return a parameter's value as text, or the Variable's where the parameter says nothing."""
+    """Return a parameter's value as text, or the Variable's if the parameter says nothing."""
     if value is None or value in ("", "None"):
-        # Not given to Variable.get, which takes each default for a secret, and warns where it is short.
+        # Not given to Variable.get, which takes each default for a secret, and warns if it is short.
         value = Variable.get(variable, default=None)
     return default if value is None else str(value)
 
 
 def _timeout(hook: MirrorHook) -> float:
-    """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, where it is there."""
+    """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, if it is there."""
     timeout = hook.merged_extra.get("timeout")
     try:
         seconds = READ_TIMEOUT if timeout is None else float(timeout)

@@ -15,7 +15,7 @@ class Release:
     """Months that come from one place in one format.
 
     :param first: first month
-    :param last: last month; None where months go on
+    :param last: last month; None if months go on
     :param connection: HTTP connection whose address is the place's
     :param path: a file's path below that address, ``{month}`` standing for ``YYYY-MM``
     :param format: one of :data:`FORMATS`

@@ -112,7 +112,7 @@ class Source:
     :param max_rejected_share: share of a month's rows that may be unreadable, 0 to 1
     :param columns: its columns in the order of the main table
     :param allowed_redirect_hosts: hosts, other than the mirror's own, that the mirror may
-        redirect to: ``host``, or ``host:port`` where the port isn't the scheme's default
+        redirect to: ``host``, or ``host:port`` if the port isn't the scheme's default
     :param max_file_size: bytes that a file may have as it is downloaded
     :param max_unpacked_size: bytes that it may unpack to
     :param checks: what is checked of a month before it is published
@@ -155,7 +155,7 @@ class Source:
 
     @property
     def last_month(self) -> Month | None:
-        """Last month that there is; None where months go on."""
+        """Last month that there is; None if months go on."""
         return self.releases[-1].last
 
     @property

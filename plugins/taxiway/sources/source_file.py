@@ -62,13 +62,13 @@ TAKEN_TABLES = ("load_events", "loads", "months", "rejected_rows")
 """Names that a main table can't have: BigQuery keeps it in one dataset with the ledger."""
 
 MAX_REJECTED_SHARE = 0.001
-"""Share of a month's rows that may be unreadable, where a source doesn't say."""
+"""Share of a month's rows that may be unreadable, unless a source says otherwise."""
 
 MAX_FILE_SIZE = "1 GiB"
-"""Largest download, where a source doesn't say."""
+"""Largest download, unless a source says otherwise."""
 
 MAX_UNPACKED_SIZE = "8 GiB"
-"""The most that a file may unpack to, where a source doesn't say."""
+"""The most that a file may unpack to, unless a source says otherwise."""
 
 PUBLICATION_LAG_DAYS = 90
 """Days after a month's end within which its file may be absent, where a source doesn't say.
@@ -455,7 +455,7 @@ class SourceFile(_Keys):
             yield ("main_table",), self.main_table, f"to be none of {', '.join(TAKEN_TABLES)}"
         for position in _repeated([column.name.lower() for column in self.columns]):
             name = self.columns[position].name.lower()
-            yield ("columns", position, "name"), name, "to stand once (case does not count)"
+            yield ("columns", position, "name"), name, "to be unique (case does not count)"
         taken = {column.name.lower() for column in self.columns}
         for position, column in enumerate(self.columns):
             for number, header in enumerate(column.headers):
@@ -467,7 +467,7 @@ class SourceFile(_Keys):
         for position in optional[MAX_OPTIONAL:]:
             yield ("columns", position, "optional"), True, f"to be true for at most {MAX_OPTIONAL} columns"
         for position in _repeated([check.name for check in self.checks]):
-            yield ("checks", position, "name"), self.checks[position].name, "to stand once"
+            yield ("checks", position, "name"), self.checks[position].name, "to be unique"
         column_types = {column.name.lower(): column.type for column in self.columns}
         for position, check in enumerate(self.checks):
             for place, value, phrase in check.problems(column_types):

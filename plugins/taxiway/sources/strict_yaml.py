@@ -20,7 +20,7 @@ MAX_DEPTH = 20
 """Most lists and mappings within each other."""
 
 TEXT = re.compile(r"(?=.*\S)[^\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]{1,1000}", re.DOTALL)
-"""A text in words, of several lines where need be, without what Postgres can't hold or a terminal would act on."""
+"""A text in words, of several lines if need be, without what Postgres can't hold or a terminal would act on."""
 
 # With libyaml, which nearly every wheel of PyYAML has, ten times as quick: every task reads the sources.
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def literal(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quote a text as a string literal of BigQuery, where a value can't be bound (OPTIONS)."""
+    """Quote a text as a string literal of BigQuery, for places where a value can't be bound (OPTIONS)."""
     double = json.dumps(str(text), ensure_ascii=False)
     return double if "'" in text else "'" + double[1:-1].replace('\\"', '"') + "'"
 

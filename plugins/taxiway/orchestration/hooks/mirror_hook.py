@@ -12,7 +12,7 @@ from taxiway.orchestration.hooks.connection_variable import require_readable, re
 
 
 class MirrorHook(HttpHook):
-    """The provider's HTTP hook, for a connection that is written as the mirror's plain address.
+    """The provider's HTTP hook, for a connection that is written as the mirror's address alone.
 
     The provider reads the path of ``https://example.com/files`` as a scheme, and
     puts a port behind a path; here both stay where they belong.
@@ -28,10 +28,10 @@ class MirrorHook(HttpHook):
         require_readable(conn_id)
         connection = super().get_connection(conn_id)
         host = connection.host
-        plain = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
-        if not host and plain and not plain.startswith(("{", *(f"{scheme}:" for scheme in SCHEMES))):
+        written = os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
+        if not host and written and not written.startswith(("{", *(f"{scheme}:" for scheme in SCHEMES))):
             # An address without a scheme, of which Airflow has taken the first letter, or more, for something else.
-            connection, host = Connection(conn_id=conn_id), plain
+            connection, host = Connection(conn_id=conn_id), written
         require_type(connection, *SCHEMES, add="--conn-host https://HOST/PATH")
         return Connection(
             conn_id=conn_id,

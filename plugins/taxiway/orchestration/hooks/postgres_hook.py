@@ -28,7 +28,7 @@ CONNECTION_DEFAULTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-"""What libpq is told where the connection's extra says nothing else: seconds, but the last one in milliseconds."""
+"""What libpq is told unless the connection's extra says something else: seconds, but the last one in milliseconds."""
 # If the server or the network disappears, the session notices within a minute. With the operating system's defaults it
 # takes two hours, and the task would wait as long.
 
@@ -89,7 +89,7 @@ class WarehouseHook(PostgresHook):
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
-    """Return a connection's extra, which Airflow leaves out where it isn't JSON."""
+    """Return a connection's extra, which Airflow leaves out if it isn't JSON."""
     try:
         extra = json.loads(connection.extra or "{}")
     except ValueError:

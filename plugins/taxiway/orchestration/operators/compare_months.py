@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class CompareMonthsOperator(BaseOperator):
-    """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails where they differ.
+    """Compare months of both warehouses: rows, sums of every numeric column, ids. Fails if they differ.
 
     Returns the number of rows of every month that agrees, by source and month. If an Asset's event has started the run,
     only the months of its events are compared: reading every month would cost more with each load. Of these months, it

@@ -7,6 +7,6 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 
 
 class CreateMainTableOperator(StepOperator):
-    """Create the source's main table if it is absent, and compare it with the source where it is there."""
+    """Create the source's main table if it is absent, and compare it with the source if it is there."""
 
     step = CREATE_MAIN_TABLE

@@ -134,7 +134,7 @@ class Bucket:
 
     @explains
     def confirm(self, path: Path, name: str, fetched_load_id: str, is_later: Callable[[str], bool]) -> bool:
-        """Say whether the object has the bytes of a file; where it has, note that this attempt has fetched them, too.
+        """Say whether the object has the bytes of a file; if it has, note that this attempt has fetched them, too.
 
         A run with an older file then doesn't replace it.
 

@@ -32,7 +32,7 @@ def fields_of(text: str) -> list[str]:
 
 
 def line_of(fields: Sequence[str]) -> str:
-    """Write fields as one line: quoted where they hold a comma, a quotation mark or a line end (RFC 4180)."""
+    """Write fields as one line: quoted if they hold a comma, a quotation mark or a line end (RFC 4180)."""
     return ",".join(
         '"' + field.replace('"', '""') + '"' if any(mark in field for mark in ',"\r\n') else field for field in fields
     )

@@ -49,7 +49,7 @@ FINAL_REASONS = frozenset(
 TRANSIENT_CODES = frozenset({408, 412, 429, 500, 502, 503, 504})
 """HTTP statuses that a retry may fix."""
 
-# BigQuery calls it invalidQuery where two statements change a table at the same time: what it says tells them apart.
+# BigQuery calls it invalidQuery if two statements change a table at the same time: what it says tells them apart.
 _CONFLICT = re.compile(r"could not serialize access|due to concurrent|aborted due to", re.IGNORECASE)
 
 # Another run may be at work on the ledger right now.
@@ -96,7 +96,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def explains(act: F) -> F:
     """Decorate a method of what has ``where`` and ``settings``: Google's errors come out as Taxiway's.
 
-    Where it also has ``outcome``, the errors say that, too: what had been published when they came.
+    If it also has ``outcome``, the errors say that, too: what had been published when they came.
     """
 
     @wraps(act)
@@ -188,7 +188,7 @@ def failure(
     :param outcome: what had been published, for the message; nothing is said of it without
     """
     said = one_line(message, 1000)
-    # The client gives a job's failure an HTTP status of its own: where the API names its reason, that one counts.
+    # The client gives a job's failure an HTTP status of its own: if the API names its reason, that one counts.
     transient = reason in TRANSIENT_REASONS or (code in TRANSIENT_CODES and reason not in FINAL_REASONS)
     advice = _ADVICE.get(reason)
     if _CONFLICT.search(said):

@@ -65,7 +65,7 @@ class Provisioner:
         return True
 
     def _is_there(self, client: storage.Client) -> bool:
-        """Say whether the bucket is there; where it is, it has to be ours, and in its place."""
+        """Say whether the bucket is there; if it is, it has to be ours, and in its place."""
         from google.api_core.exceptions import Forbidden, NotFound
 
         name = self.settings.bucket

@@ -125,7 +125,7 @@ def require_all_found(tables: CloudTables, found: int, missing: int, kinds: int)
 
     :param found: lines
     :param missing: staged rows that have no id
-    :param kinds: how many different rows were looked for; where there are more than can be, nothing is known
+    :param kinds: how many different rows were looked for; if there are more than can be, nothing is known
     :raises BalanceError: there are more or fewer
     """
     if found != missing and kinds <= MOST_KEPT:

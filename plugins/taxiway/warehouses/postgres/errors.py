@@ -127,7 +127,7 @@ def is_transient(error: psycopg.Error, *, connecting: bool = False) -> bool:
 
 
 def said_by(error: psycopg.Error) -> str:
-    """Return what Postgres says, in one line, with its SQLSTATE where there is one."""
+    """Return what Postgres says, in one line, with its SQLSTATE if there is one."""
     lines = (error.diag.message_primary or str(error)).strip().splitlines()
     said = printable(lines[0], 1000) if lines else type(error).__name__
     return f"{said} (SQLSTATE {error.sqlstate})" if error.sqlstate else said

@@ -146,7 +146,7 @@ def _with_table_users(
     except psycopg.Error:
         return error
     return TransientWarehouseError(
-        f"{tables.source.name} {tables.month}: {name}: waited {session.LOCK_TIMEOUT} for a table or a row that another "
+        f"{tables.where}: {name}: waited {session.LOCK_TIMEOUT} for a table or a row that another "
         f"session has locked. Sessions with such locks: {users}. Nothing was published; the task is tried again. "
         f"{ADVICE}"
     )
@@ -160,7 +160,7 @@ def _enter_failure(
     attempt: Attempt | None,
     error: BaseException,
 ) -> None:
-    """Record that a step has failed; over another connection, where its own is lost or still busy.
+    """Record that a step has failed; over another connection, if its own is lost or still at work.
 
     Whatever happens to that, the step's own error is the one to show.
 
@@ -185,7 +185,7 @@ def _enter_failure(
             _fail(cursor, tables, name, attempt, said)
     except Exception as unrecorded:
         # The next attempt marks this one abandoned.
-        where = f"{tables.source.name} {tables.month}: {name}"
+        where = f"{tables.where}: {name}"
         log.warning("%s: the failure could not be recorded in the ledger: %s", where, printable(str(unrecorded)))
 
 
@@ -194,7 +194,7 @@ def _is_idle(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _fail(cursor: psycopg.Cursor[Any], tables: LoadTables, name: str, attempt: Attempt | None, error: str) -> None:
-    """Record a failure in the step's attempt; where it has none yet, in the one that it would have gone on with."""
+    """Record a failure in the step's attempt; if it has none yet, in the one that it would have gone on with."""
     if attempt is None:
         ledger = Ledger(cursor, tables)
         found = ledger.last_attempt()

@@ -29,7 +29,7 @@ _WAITING = 4
 def copy_in_parallel(connection: psycopg.Connection[Any], statement: str, blocks: Iterable[bytes]) -> int:
     """Stream blocks into ``COPY``, each over the session that is free first.
 
-    Each session has a transaction of its own. Where one fails, the other's may be committed all
+    Each session has a transaction of its own. If one fails, the other's may be committed all
     the same: what the table holds then is of no use.
 
     :param connection: a connection with no transaction open; the second session is one like it
@@ -77,7 +77,7 @@ def _end(
 
 
 def _interrupt(session: psycopg.Connection[Any]) -> None:
-    """End what a session is doing; where its server can't be asked to, cut its connection."""
+    """End what a session is doing; if its server can't be asked to, cut its connection."""
     try:
         session.cancel_safe(timeout=_CANCEL_SECONDS)
     except psycopg.Error:

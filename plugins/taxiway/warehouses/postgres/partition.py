@@ -32,7 +32,7 @@ class Partition:
     """A published month, as a table.
 
     :param name: quoted and with its schema
-    :param has_unique_ids: whether its own index keeps a row id from standing twice
+    :param has_unique_ids: whether an index of its own keeps each row id unique
     """
 
     name: str

@@ -49,7 +49,7 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
 
     A month that the main table doesn't hold yet arrives as a new partition. One that it
     holds is brought to the state of the file, row by row; rows that stay are not touched. Meanwhile
-    it is read as ever, and written to by nobody else. Rows that repeat within its file get their ids here.
+    it is read as ever, and written to by nobody else. Duplicate rows of its file get their ids here.
     If somebody else has changed the partition since it was published, its rows' values are compared, too.
 
     :param connection: the warehouse, with no transaction open
@@ -164,8 +164,8 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
     found = state.rows if state else 0
     if state is None or found != attempt.rows_staged:
         raise BalanceError(
-            f"{tables.source.name} {tables.month}: the month doesn't balance: public.{tables.source.main_table} would "
-            f"hold {found} rows of {tables.source.filename(tables.month)}, expected the {attempt.rows_staged} that "
+            f"{tables.where}: the month doesn't balance: public.{tables.source.main_table} would "
+            f"hold {found} rows of {tables.filename}, expected the {attempt.rows_staged} that "
             f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
             f"stage_month with its downstream tasks"
         )
@@ -245,7 +245,7 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
     inserted, deleted, updated, changed = row or (0, 0, 0, 0)
     if updated != changed:
         raise BalanceError(
-            f"{both.tables.source.name} {both.tables.month}: the month doesn't balance: {updated} rows of "
+            f"{both.tables.where}: the month doesn't balance: {updated} rows of "
             f"{both.partition.name} would get the values of the file, expected the {changed} that differ. Nothing was "
             f"changed: look for triggers on the partition that keep rows from being updated, and clear the task "
             f"stage_month with its downstream tasks"
@@ -278,7 +278,7 @@ def _restore_index(cursor: psycopg.Cursor[Any], tables: LoadTables, partition: P
             cursor.execute(render("postgres/restore_index.sql", partition=partition.name))
     except psycopg.errors.UniqueViolation as error:
         raise BalanceError(
-            f"{tables.source.name} {tables.month}: the month doesn't balance: rows of {partition.name} share an id, "
+            f"{tables.where}: the month doesn't balance: rows of {partition.name} share an id, "
             f"expected each to have one of its own; the unique index on its unique_row_id, which saw to that, is gone. "
             f"Nothing was changed: delete the rows that were written to that table by hand, and clear the task "
             f"stage_month with its downstream tasks, which makes the index again"

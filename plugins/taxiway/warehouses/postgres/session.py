@@ -60,10 +60,10 @@ SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL parallel_setup_cost = 0;
 """
 # Ids must not depend on the session's settings. Dates are written and read in one way, and no object of another schema
-# can replace a built-in. The two costs let a month be hashed on
-# all cores: the planner's defaults expect rows to travel to a client. New tables have no statistics,
-# and a table that was empty has wrong ones: a loop over two of them takes hours. And a worker that was killed
-# must not leave its statement running: the server looks every second whether anybody is still there.
+# can replace a built-in. The two costs let a month be hashed on all cores: the planner's defaults expect rows to travel
+# to a client. New tables have no statistics, and a table that was empty has wrong ones: a loop over two of them takes
+# hours. And a worker that was killed must not leave its statement running: the server looks every second whether
+# anybody is still there.
 
 
 @contextmanager

@@ -13,7 +13,7 @@ class TextRows:
     """
 
     def __init__(self, columns: int) -> None:
-        """Make one.
+        """Begin with no row.
 
         :param columns: how many fields a row has
         """
