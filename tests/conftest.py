@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -51,6 +52,7 @@ def _end_once(_number: int, _frame: object) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Stop the tests' servers when the tests are told to end, by Ctrl-C or otherwise."""
+    gc.disable()  # until thousands of tests are collected: none of them is garbage
     signal.signal(signal.SIGTERM, _end_once)
     if hasattr(config, "workerinput"):  # one of several processes
         signal.signal(signal.SIGINT, _end_once)
@@ -59,6 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
         # Until it kills them: stopping an Airflow takes longer than ten seconds.
         NodeManager.EXIT_TIMEOUT = 60
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what the tests make, and never in the tests themselves."""
+    gc.freeze()
+    gc.enable()
 
 
 _isolate_from_this_machine()
