@@ -25,8 +25,8 @@ ready: $(VENV)/.runtime
 	@$(BIN)/python -m taxiway_local.setup
 
 demo: ROWS ?= 5000
-demo: ready ## Load 2019 of green taxis from sample months (ROWS=5000 a month, SOURCE=fhv, or MIRROR=<address>)
-	@$(BIN)/python -m taxiway_local.demo --rows="$(ROWS)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
+demo: ready ## Load 2019 of green taxis from sample months (ROWS=5000 a month, SOURCE=fhv, YEAR=2024, or MIRROR=<address>)
+	@$(BIN)/python -m taxiway_local.demo --rows="$(ROWS)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(YEAR),--year "$(YEAR)") $(if $(MIRROR),--mirror "$(MIRROR)") $(if $(REPLACE),--replace)
 
 demo-gcp: ROWS ?= 5000
 demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres

@@ -37,6 +37,8 @@ SOURCE = "green"
 """The source that is loaded unless another one is asked for."""
 
 YEAR = 2019
+"""The year that is loaded unless another one is asked for."""
+
 DEFAULT_ROWS = 5000
 
 _LOADED = """
@@ -62,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--rows", default=str(DEFAULT_ROWS), help="rows of a sample month")
     parser.add_argument("--source", default=SOURCE, help="name of a file in include/sources (default: %(default)s)")
+    parser.add_argument("--year", default=str(YEAR), help="the year that is loaded (default: %(default)s)")
     parser.add_argument(
         "--mirror", help="load from this address instead: <address>/green/green_tripdata_2019-01.csv.gz"
     )
@@ -70,8 +73,8 @@ def main() -> int:
     home = Home.current()
     console = line_console()
     try:
-        source = source_of(arguments.source)
-        return _demo(home, console, source, sample_rows(arguments.rows), arguments.mirror, replace=arguments.replace)
+        source, year, rows = source_of(arguments.source), year_of(arguments.year), sample_rows(arguments.rows)
+        return _demo(home, console, source, year, rows, arguments.mirror, replace=arguments.replace)
     except DemoError as error:
         console.print(f"The demo stops: {error}", style="red", markup=False)
         return 2
@@ -108,27 +111,48 @@ def source_of(name: str) -> Source:
         raise DemoError(f"SOURCE={name}: expected one of {names}: {error}") from error
 
 
-def months_of(source: Source) -> list[Month]:
-    """Return the months of the year that a source has; of a file of no month, its period."""
+def year_of(text: str) -> int:
+    """Read YEAR as it was typed.
+
+    :raises DemoError: it is not a year
+    """
+    try:
+        return Month.parse(f"{text}-01").year
+    except TaxiwayError as error:
+        raise DemoError(f"YEAR={text}: expected a year, such as {YEAR}") from error
+
+
+def months_of(source: Source, year: int = YEAR) -> list[Month]:
+    """Return the months of a year that a source has and a backfill runs; of a file of no month, its period."""
     if source.stands_alone:
         return [WHOLE]
-    return [month for month in (Month(YEAR, number) for number in range(1, 13)) if not source.why_unavailable(month)]
+    months = (Month(year, number) for number in range(1, 13))
+    return [month for month in months if not source.why_unavailable(month) and source.is_due(month)]
 
 
-def load_command(source: Source, *more: str) -> list[str]:
+def load_command(source: Source, year: int, *more: str) -> list[str]:
     """Return the arguments of ``airflow`` that load what the demo loads.
 
     :param more: further arguments of a backfill
     """
     if source.stands_alone:
         return ["dags", "test", f"taxi_{source.name}"]
-    return ["dags", "backfill", "-s", f"{YEAR}-01-01", "-e", f"{YEAR}-12-31", *more, f"taxi_{source.name}"]
+    return ["dags", "backfill", "-s", f"{year}-01-01", "-e", f"{year}-12-31", *more, f"taxi_{source.name}"]
 
 
-def make_call(target: str, rows: int, mirror: str | None = None, *, source: str = SOURCE, replace: bool = False) -> str:
+def make_call(
+    target: str,
+    rows: int,
+    mirror: str | None = None,
+    *,
+    source: str = SOURCE,
+    year: int = YEAR,
+    replace: bool = False,
+) -> str:
     """Return the call of ``make`` that asks for the same demo again; no password is in it."""
     words = ["make", target, *(["REPLACE=1"] if replace else [])]
     words += [f"SOURCE={source}"] if source != SOURCE else []
+    words += [f"YEAR={year}"] if year != YEAR else []
     words += [f"ROWS={rows}"] if rows != DEFAULT_ROWS else []
     return shlex.join([*words, *([f"MIRROR={shown_address(mirror)}"] if mirror is not None else [])])
 
@@ -137,10 +161,16 @@ def _count(months: list[dict[str, Any]]) -> str:
     return "1 month" if len(months) == 1 else f"{len(months)} months"
 
 
-def _demo(home: Home, console: Console, source: Source, rows: int, mirror: str | None, *, replace: bool) -> int:
-    months = months_of(source)
+def _demo(
+    home: Home, console: Console, source: Source, year: int, rows: int, mirror: str | None, *, replace: bool
+) -> int:
+    months = months_of(source, year)
+    call = make_call("demo", rows, mirror, source=source.name, year=year, replace=replace)
     if not months:
-        raise DemoError(f"SOURCE={source.name}: it has no month of {YEAR}, which the demo loads: {source.months}")
+        raise DemoError(
+            f"SOURCE={source.name} YEAR={year}: it has no month of {year} whose file should be there: {source.months}. "
+            f"Ask for another year"
+        )
     if mirror is not None:
         mirror = _address(mirror)
     if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
@@ -151,24 +181,24 @@ def _demo(home: Home, console: Console, source: Source, rows: int, mirror: str |
     server = database.find(home) or database.start(home)
     if not is_migrated(server):
         raise DemoError("Airflow's metadata isn't there, and the demo needs it for its runs: make setup makes it")
-    before = loaded_months(server, source)
+    before = loaded_months(server, source, months)
     real = [row for row in before if not _is_sample(home, source, row)]
     if real and not replace:
-        raise DemoError(_would_replace(source, real, rows, mirror))
+        raise DemoError(_would_replace(source, year, real, rows, mirror))
     refuse_while_scheduled(server, source)
     if mirror is not None:
-        _probe(mirror, source)
+        _probe(mirror, source, months[0])
     if real:
         said = f"REPLACE=1: replacing {_count(real)} loaded from {shown_address(str(real[0]['url']))}"
         console.print(said, markup=False)
     elif before:
-        of = "" if source.stands_alone else f" of {YEAR}"
+        of = "" if source.stands_alone else f" of {year}"
         console.print(f"Replacing the samples in {_count(before)}{of}")
     started = datetime.now(timezone.utc)
-    with _mirror(home, console, source, rows, mirror) as address:
+    with _mirror(home, console, source, months, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if _has_runs(server, source) else []
-        load = load_command(source, *again)
+        load = load_command(source, year, *again)
         console.print(f"\n$ airflow {' '.join(load)}\n", style="bold", markup=False)
         code = (test_run if source.stands_alone else run)(
             [*airflow_command(), *load],
@@ -178,12 +208,12 @@ def _demo(home: Home, console: Console, source: Source, rows: int, mirror: str |
                 # loads into embedded Postgres whatever they say.
                 **connections_to(source, address),
                 "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
-                CALL_VARIABLE: make_call("demo", rows, mirror, source=source.name, replace=replace),
+                CALL_VARIABLE: call,
             },
         )
-    loaded = [row for row in loaded_months(server, source) if row["finished_at"] >= started]
+    loaded = [row for row in loaded_months(server, source, months) if row["finished_at"] >= started]
     if loaded:
-        _show(console, source, loaded)
+        _show(console, source, year, len(months), loaded)
     if code == 0 and len(loaded) < len(months):
         found = f"{len(loaded)} of {len(months)} months"
         raise DemoError(f"the ledger has only {found}, although the command succeeded")
@@ -193,7 +223,7 @@ def _demo(home: Home, console: Console, source: Source, rows: int, mirror: str |
             console.print(
                 f"They are samples, made on this machine. The real {'file' if source.stands_alone else 'year'} in "
                 f"their place:\n"
-                f"  bin/airflow {' '.join(load_command(source, '--reprocess-behavior', 'completed'))}"
+                f"  bin/airflow {' '.join(load_command(source, year, '--reprocess-behavior', 'completed'))}"
             )
         for command, does in (
             ("psql", "looks at them"),
@@ -261,9 +291,8 @@ def _has_runs(server: database.Server, source: Source) -> bool:
     return row is not None
 
 
-def _probe(mirror: str, source: Source) -> None:
+def _probe(mirror: str, source: Source, month: Month) -> None:
     """Ask the mirror for a file before twelve months do, each with its retries."""
-    month = months_of(source)[0]
     address = f"{mirror}/{source.file_path(month)}"
     asked, file = shown_address(mirror), shown_address(address)
     try:
@@ -295,25 +324,26 @@ def _is_sample(home: Home, source: Source, row: dict[str, Any]) -> bool:
     return is_sample(home, source, row["month"], row["sha256"], row["rows_read"])
 
 
-def _would_replace(source: Source, real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
+def _would_replace(source: Source, year: int, real: list[dict[str, Any]], rows: int, mirror: str | None) -> str:
     """Say which months hold real data, and the call that replaces them."""
     first = real[0]
     instead = "by samples" if mirror is None else f"by what {shown_address(mirror)} has"
-    call = make_call("demo", rows, mirror, source=source.name, replace=True)
+    call = make_call("demo", rows, mirror, source=source.name, year=year, replace=True)
     return (
         f"real data is in {_count(real)} of {source.name} ({first['month']} from {first['url']}), and the demo would "
         f"replace it {instead}. To do that: {call}. To look "
-        f"at it: make psql. To load the months that are missing: bin/airflow {' '.join(load_command(source))}"
+        f"at it: make psql. To load the months that are missing: bin/airflow {' '.join(load_command(source, year))}"
     )
 
 
 @contextmanager
-def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str | None) -> Iterator[str]:
+def _mirror(
+    home: Home, console: Console, source: Source, months: list[Month], rows: int, mirror: str | None
+) -> Iterator[str]:
     if mirror is not None:
         console.print(f"Loading from {shown_address(mirror)}", markup=False)
         yield mirror
         return
-    months = months_of(source)
     folder = home.samples / f"{rows}-rows"
     made = "a sample" if source.stands_alone else f"{len(months)} sample months of {rows} rows"
     console.print(f"Making {made} in {folder}", markup=False)
@@ -323,23 +353,21 @@ def _mirror(home: Home, console: Console, source: Source, rows: int, mirror: str
         yield server.address
 
 
-def loaded_months(server: database.Server, source: Source) -> list[dict[str, Any]]:
+def loaded_months(server: database.Server, source: Source, months: list[Month]) -> list[dict[str, Any]]:
     """Return the ledger's last good load of every month of the year."""
     with server.connect("taxi") as connection, connection.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('taxiway.loads')").fetchone() == (None,):
             return []
-        months = months_of(source)
         cursor.execute(_LOADED, [source.name, months[0].first_day, months[-1].first_day])
         names = [column.name for column in cursor.description or ()]
         rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return [{**row, "month": Month.of(row["month"])} for row in rows]
 
 
-def _show(console: Console, source: Source, loaded: list[dict[str, Any]]) -> None:
-    months = len(months_of(source))
+def _show(console: Console, source: Source, year: int, months: int, loaded: list[dict[str, Any]]) -> None:
     part = "" if len(loaded) == months else f": {len(loaded)} of {months} months"
-    year = "" if source.stands_alone else f", {YEAR}"
-    table = Table(title=f"public.{source.main_table}{year}{part}")
+    of = "" if source.stands_alone else f", {year}"
+    table = Table(title=f"public.{source.main_table}{of}{part}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected", "seconds"):
         table.add_column(name, justify="right")

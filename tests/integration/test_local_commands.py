@@ -133,6 +133,28 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
 
 
+def test_the_demo_of_a_year_in_two_formats_and_of_a_file_of_no_month(home: Path) -> None:
+    done = run(home, "demo", "--source", "yellow", "--year", "2021", "--rows", "30")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    months = [f"2021-{number:02d}" for number in range(1, 13)]
+    assert table(done.stdout) == {**{month: [30, 30, 0, 0, 0] for month in months}, "all": [360, 360, 0, 0, 0]}
+    server = database.find(Home(home))
+    assert server is not None
+    with server.connect("taxi") as warehouse:
+        names = warehouse.execute("SELECT DISTINCT filename FROM yellow_tripdata ORDER BY 1").fetchall()
+    endings = ["csv"] * 7 + ["parquet"] * 5
+    assert names == [(f"yellow_tripdata_{month}.{end}",) for month, end in zip(months, endings, strict=True)]
+
+    done = run(home, "demo", "--source", "zones")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The rows are in public.taxi_zone_lookup" in done.stdout
+
+    for year, expected in (("2018", "it has no month of 2018 whose file should be there"), ("21", "expected a year")):
+        done = run(home, "demo", "--year", year)
+        assert (done.returncode, expected in done.stdout) == (2, True), done.stdout
+
+
 def test_metadata_of_ones_own_are_set_up_once(other_home: Path) -> None:
     """The warehouse stays embedded: the server's own database for metadata has no tables, and needs none."""
     address = f"sqlite:///{other_home}/metadata.db"
