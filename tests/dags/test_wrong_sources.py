@@ -18,7 +18,7 @@ from taxiway.sources.source import load_sources
 
 NAMES = [source.name for source in load_sources(SOURCES_FOLDER)]
 OF_SOURCES = {name: {f"taxi_{name}", f"taxi_{name}_gcp"} for name in NAMES}
-OTHERS = {"gcp_setup", "taxi_compare"}
+OTHERS = {"gcp_setup", "taxi", "taxi_compare"}
 
 BAG = """
 import json, sys

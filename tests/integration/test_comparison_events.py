@@ -93,7 +93,7 @@ class Comparing:
     def announce(self, warehouse: str, month: str) -> None:
         """Say that a month was published, as the task does that publishes."""
         asset = asset_of(warehouse, self.source)
-        self.event(asset.name, extra=said_of(asset, month))
+        self.event(asset.name, extra=said_of(asset, warehouse, self.source, month))
 
     def publish(self, warehouse: str, month: str, revision: int = 0) -> None:
         """Load a month, and say so."""
@@ -139,10 +139,10 @@ class Comparing:
         return "\n".join(path.read_text() for path in folder.rglob("*.log"))
 
 
-def said_of(asset: Asset, month: str) -> Any:
+def said_of(asset: Asset, warehouse: str, source: Source, month: str) -> Any:
     """What the event of a load says."""
     outlets = OutletEventAccessors()
-    announce([asset], {"outlet_events": outlets}, "green", month)
+    announce([asset], {"outlet_events": outlets}, warehouse, source, Month.parse(month))
     return outlets[asset].extra
 
 
@@ -244,7 +244,7 @@ def test_months_published_during_a_pause_are_compared_by_the_next_run(comparing:
 def test_of_many_months_none_is_lost(comparing: Comparing) -> None:
     start = comparing.last_run()
     asset = asset_of("postgres", comparing.source)
-    extras = json.dumps([said_of(asset, month) for month in [*MANY, SETTLED]])
+    extras = json.dumps([said_of(asset, "postgres", comparing.source, month) for month in [*MANY, SETTLED]])
     command = [sys.executable, str(EVENTS_PROGRAM), asset.name, extras]
     subprocess.run(command, env=comparing.taxi.airflow.variables, check=True, capture_output=True, timeout=120)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.api.datamodels._generated import AssetReferenceAssetEventDagRun
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
@@ -83,13 +83,23 @@ def about(source: str, month: str) -> dict[str, str]:
 def test_an_event_says_which_month_it_is_about(green: Source) -> None:
     asset = asset_of("bigquery", green)
     outlets = OutletEventAccessors()
-    announce([asset], {"outlet_events": outlets}, "green", "2019-03")
+    announce([asset], {"outlet_events": outlets}, "bigquery", green, Month(2019, 3))
 
     assert outlets[asset].extra == about("green", "2019-03")
     assert announced(events((asset, outlets[asset].extra))) == {"green": {"2019-03"}}
     assert announced({}) == {}
     assert announced(events((asset, about("green", "2019-03")), (asset, {"source": "green"}))) == {"green": None}
     assert announced(events((asset, {}))) == {}, "an event of somebody else's: every month is compared"
+
+
+def test_a_task_that_loads_any_source_announces_the_asset_of_the_one_that_it_has_loaded(green: Source) -> None:
+    alias, asset = AssetAlias("bigquery_any"), asset_of("bigquery", green)
+    outlets = OutletEventAccessors()
+    announce([alias], {"outlet_events": outlets}, "bigquery", green, Month(2019, 3))
+
+    (event,) = outlets[alias].asset_alias_events
+    assert (event.dest_asset_key.name, event.dest_asset_key.uri) == (asset.name, asset.uri)
+    assert event.extra == about("green", "2019-03")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The web UI in a real browser: log in, trigger a month, see it succeed, read its log."""
+"""The web UI in a real browser: log in, load a month by a form, see it succeed, read its log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -48,7 +48,7 @@ def taxi(
 ) -> Iterator[TaxiAirflow]:
     folder = tmp_path_factory.mktemp("ui")
     # The form unpauses the DAG, which then catches up from 2019 on: it takes a while to get there.
-    write_sample_months([green], [Month(2019, 1), Month(2021, 7)], folder / "mirror", rows=ROWS)
+    write_sample_months([green], [Month(2019, 1), Month(2021, 6), Month(2021, 7)], folder / "mirror", rows=ROWS)
     with serve(folder / "mirror") as mirror:
         taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
         try:
@@ -69,6 +69,57 @@ def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
             yield page
         finally:
             chromium.close()
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/dags")
+    page.wait_for_url("**/auth/login*")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dags*")
+
+
+def test_a_person_fills_the_form_of_taxi(page: Page, taxi: TaxiAirflow) -> None:
+    sign_in(page)
+    page.locator("a[href$='/dags/taxi']").first.click()  # a tag of the DAGs has this name, too
+    page.wait_for_url("**/dags/taxi*")
+    expect(page.get_by_test_id("trigger-dag-button")).to_have_count(1)
+    page.get_by_test_id("trigger-dag-button").click()
+    form = page.get_by_role("dialog")
+
+    # Nothing is to be unpaused; the year is written, the rest is chosen.
+    expect(form.get_by_text("Year, as YYYY")).to_be_visible()
+    expect(form.get_by_text("Unpause")).to_have_count(0)
+    choose(page, form, "taxi", "New York green taxi trips")
+    form.locator("input[name=element_year]").fill("20x1")
+    choose(page, form, "month", "06")
+    choose(page, form, "warehouse", "Postgres")
+    form.get_by_test_id("trigger-dag-submit").click()
+    expect(form.get_by_text("Invalid input for param year: '20x1'")).to_be_visible()
+    form.locator("input[name=element_year]").fill("2021")
+    form.get_by_test_id("trigger-dag-submit").click()
+    page.wait_for_url("**/dags/taxi/runs/manual__*")
+
+    # Its grid has the chosen warehouse beside the other one, whose tasks are skipped.
+    wait_for_success(taxi, "taxi")
+    page.reload()
+    expect(page.get_by_test_id("state-badge").first).to_contain_text("Success")
+    run_address = page.url.partition("?")[0]
+    for name in ("choose_warehouse", "postgres", "bigquery"):
+        expect(page.get_by_test_id(f"task-{name}")).to_be_visible()
+    with page.expect_response("**/ui/gantt/taxi/*") as gantt:
+        page.get_by_title("Show Gantt").first.click()
+    assert "postgres.merge_month" in gantt.value.text()
+    page.goto(f"{run_address}/tasks/postgres.merge_month")
+    said = f"green 2021-06: published in green_tripdata: {ROWS} rows inserted, 0 deleted, 0 unchanged"
+    expect(page.get_by_text(said)).to_be_visible()
+
+
+def choose(page: Page, form: Locator, name: str, label: str) -> None:
+    """Choose from a list of the form."""
+    form.locator(f"#element_{name}").click()
+    page.get_by_role("option", name=label, exact=True).click()
 
 
 def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirflow, green: Source) -> None:
@@ -94,6 +145,7 @@ def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirfl
     page.get_by_test_id("trigger-dag-button").click()
     form = page.get_by_role("dialog")
     expect(form.get_by_text("The month to load, as YYYY-MM")).to_be_visible()
+    expect(form.get_by_text("Unpausing the DAG also starts all the other months from 2019-01 on")).to_be_visible()
     form.locator("input[name=element_month]").fill("2019-13")
     form.get_by_test_id("trigger-dag-submit").click()
     expect(form.get_by_text("Invalid input for param month: '2019-13'")).to_be_visible()
@@ -105,7 +157,7 @@ def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirfl
     run_address = page.url
 
     # It succeeds.
-    wait_for_success(taxi)
+    wait_for_success(taxi, "taxi_green")
     page.reload()
     header = page.get_by_test_id("state-badge").first
     expect(header).to_contain_text("Success")
@@ -118,12 +170,11 @@ def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirfl
     assert taxi.query("SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2021-07.csv'") == [(ROWS,)]
 
 
-def wait_for_success(taxi: TaxiAirflow) -> None:
+def wait_for_success(taxi: TaxiAirflow, dag_id: str) -> None:
     """Wait until the run is over: the page shows badges of its tasks, too."""
+    over = "SELECT state FROM dag_run WHERE dag_id = %s AND run_type = 'manual' AND state IN ('success', 'failed')"
     state = wait_until(
-        lambda: taxi.airflow.query(
-            "SELECT state FROM dag_run WHERE run_type = 'manual' AND state IN ('success', 'failed')"
-        ),
+        lambda: taxi.airflow.query(over, dag_id),
         timeout=WAIT / 1000,
         what="the run to end",
     )

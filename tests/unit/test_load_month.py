@@ -117,7 +117,12 @@ def load(green: Source) -> Load:
 
 
 def begun(
-    load: Load, *, force: bool = False, absent: MonthNotFoundError | None = None, **answers: Any
+    load: Load,
+    *,
+    force: bool = False,
+    must_exist: bool = False,
+    absent: MonthNotFoundError | None = None,
+    **answers: Any,
 ) -> tuple[Downloaded, list[Any]]:
     """What downloading returns, and what it asked for within its step."""
     warehouse = Answers(load, answers)
@@ -128,7 +133,7 @@ def begun(
             raise absent
         return FILE
 
-    downloaded = download_month(warehouse, download, **({"force": True} if force else {}))
+    downloaded = download_month(warehouse, download, must_exist=must_exist, **({"force": True} if force else {}))
     first, *asked, last = warehouse.asked
     assert (first, last) == (("download_month", "{"), "}")
     return downloaded, asked
@@ -156,6 +161,10 @@ def test_a_month_that_there_is_not_is_skipped(load: Load) -> None:
 
     assert reason is not None
     assert begun(later) == (Downloaded(None, reason), [("skipped", {"error": reason})])
+    # Who asks for this very month is told that nothing was loaded.
+    with pytest.raises(MonthNotFoundError) as refused:
+        begun(later, must_exist=True)
+    assert str(refused.value) == f"{reason}. Nothing was loaded"
 
 
 ABSENT = MonthNotFoundError("lime: the answer is 403; expected a file. Check it", found="lime: the answer is 403")
@@ -183,8 +192,13 @@ def test_a_month_that_is_not_published_yet_is_skipped_until_its_file_is_due(
         f"absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
     )
     assert asked[1:] == ["download", ("skipped", {"error": downloaded.nothing_to_do})]
-    with pytest.raises(MonthNotFoundError, match="Check it"):
-        begun(due_today, force=force, absent=ABSENT)
+    for must_exist in (False, True):
+        with pytest.raises(MonthNotFoundError, match="Check it"):
+            begun(due_today, force=force, absent=ABSENT, must_exist=must_exist)
+    with pytest.raises(MonthNotFoundError) as refused:
+        begun(due_tomorrow, force=force, absent=ABSENT, must_exist=True)
+    said, _, _ = downloaded.nothing_to_do.partition(". Until then")
+    assert str(refused.value) == f"{said}. Nothing was loaded: load the month later"
 
 
 def test_a_file_of_no_month_is_never_awaited(load: Load) -> None:

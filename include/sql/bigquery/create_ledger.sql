@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS `{{ dataset }}.load_events` (
     source STRING NOT NULL,
     month DATE NOT NULL OPTIONS (description = 'First day of the month'),
     destination STRING NOT NULL OPTIONS (description = 'The warehouse: bigquery'),
-    run_id STRING NOT NULL OPTIONS (description = 'The run id of Airflow'),
+    run_id STRING NOT NULL OPTIONS (description = 'The run id of Airflow; of a run of the DAG taxi, "taxi" and its run id'),
     attempt INT64 NOT NULL OPTIONS (description = 'Which attempt of the run: a step that is tried again begins another'),
     try_number INT64 NOT NULL OPTIONS (description = 'Which try of its task of Airflow began the attempt'),
     fetched_load_id STRING OPTIONS (description = 'load_id of the attempt that fetched the file, if this one went on with it; NULL: this one itself'),

@@ -69,7 +69,7 @@ ALTER TABLE taxiway.loads ADD COLUMN IF NOT EXISTS yaml_sha256 text;
 COMMENT ON TABLE taxiway.loads IS 'The ledger: one row per attempt to load a month, from which file, and how it ended';
 COMMENT ON COLUMN taxiway.loads.month IS 'First day of the month';
 COMMENT ON COLUMN taxiway.loads.destination IS 'The warehouse: postgres';
-COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id';
+COMMENT ON COLUMN taxiway.loads.run_id IS 'Airflow''s run id; of a run of the DAG taxi, "taxi" and its run id';
 COMMENT ON COLUMN taxiway.loads.attempt IS 'Which attempt of the run: a step that is tried again begins another';
 COMMENT ON COLUMN taxiway.loads.try_number IS 'Airflow''s try of the task that began the attempt';
 COMMENT ON COLUMN taxiway.loads.fetched_load_id IS

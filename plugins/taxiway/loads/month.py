@@ -49,16 +49,19 @@ class Downloaded:
     nothing_to_do: str | None = None
 
 
-def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False) -> Downloaded:
+def download_month(
+    warehouse: Warehouse, download: Fetch, *, force: bool = False, must_exist: bool = False
+) -> Downloaded:
     """Begin a load: record it, download its file, and compare that with what is published.
 
-    A month that the source doesn't have is skipped, and so is one that isn't published yet. If the file's bytes are
-    published already, the load ends as unchanged. It goes on if it is forced, or if the main table no longer holds what
-    was published.
+    A month that the source doesn't have is skipped, and so is one that isn't published yet, unless it must exist. If
+    the file's bytes are published already, the load ends as unchanged. It goes on if it is forced, or if the main table
+    no longer holds what was published.
 
     :param warehouse: of the load
     :param download: fetches the file
     :param force: load the file even if its bytes are published already
+    :param must_exist: whether a month that isn't there is an error, instead of being skipped
     :raises MainTableError: the main table is another one, or something keeps it from taking the month
     :raises TaxiwayError: what the download raises
     """
@@ -67,6 +70,8 @@ def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False
         if CREATE not in load.steps:
             warehouse.prepare()
         if reason := load.source.why_unavailable(load.month):
+            if must_exist:
+                raise MonthNotFoundError(f"{reason}. Nothing was loaded")
             warehouse.record(attempt, "skipped", error=reason)
             return Downloaded(None, reason)
         # A published month may prove unchanged: then nothing that people have defined matters.
@@ -74,8 +79,13 @@ def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False
         try:
             file = download()
         except MonthNotFoundError as error:
-            if (reason := _not_published_yet(load, error)) is None:
+            if load.source.is_due(load.month):
                 raise
+            reason = _not_published_yet(load, error)
+            if must_exist:
+                raise MonthNotFoundError(f"{reason}. Nothing was loaded: load the month later") from error
+            reason += ". Until then an absent file is skipped, from then on it is an error. "
+            reason += "An unpaused DAG loads the month then"
             warehouse.record(attempt, "skipped", error=reason)
             return Downloaded(None, reason)
         warehouse.record(attempt, file=file)
@@ -114,15 +124,12 @@ def download_month(warehouse: Warehouse, download: Fetch, *, force: bool = False
         return Downloaded(file)
 
 
-def _not_published_yet(load: Load, error: MonthNotFoundError) -> str | None:
-    """Say why an absent file may be absent; None if it should be there."""
+def _not_published_yet(load: Load, error: MonthNotFoundError) -> str:
+    """Say why a file that isn't due may be absent."""
     source = load.source
-    if source.is_due(load.month):
-        return None
     return (
         f"{error.found}: not published yet: include/sources/{source.name}.yaml expects the file by "
-        f"{source.due(load.month)}, {source.publication_lag_days} days after the month's end (publication_lag_days). "
-        f"Until then an absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
+        f"{source.due(load.month)}, {source.publication_lag_days} days after the month's end (publication_lag_days)"
     )
 
 

@@ -21,5 +21,7 @@ Modules:
 - open_postgres: opens Postgres for a step
 - publication_timetable: when the runs of a monthly source start
 - retry_after: when a download is tried again
+- taxi_conf: which keys a run of the DAG taxi has, and the commands with them
+- taxi_dag: builds the DAG taxi, whose form asks for any month of any source
 - warehouses: the warehouses that months can be loaded into
 """

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 
@@ -23,16 +24,23 @@ def asset_of(warehouse: str, source: Source) -> Asset:
     return Asset(name=f"{warehouse}_{source.main_table}", uri=f"x-taxiway://{warehouse}/{source.main_table}")
 
 
-def announce(outlets: Sequence[Any], context: Mapping[str, Any], source_name: str, month: str) -> None:
+def announce(outlets: Sequence[Any], context: Mapping[str, Any], warehouse: str, source: Source, month: Month) -> None:
     """Say with a task's Assets which month it has published.
+
+    A task that loads any source has an AssetAlias among its outlets: it stands for the Asset of the month's source, so
+    that whatever follows this Asset follows that task, too.
 
     :param outlets: the task's
     :param context: Airflow's context of the task
-    :param source_name: the month's source
-    :param month: as ``YYYY-MM``
+    :param warehouse: where the month is published
     """
-    for asset in outlets:
-        context["outlet_events"][asset].extra.update({"source": source_name, "month": month})
+    extra = {"source": source.name, "month": str(month)}
+    for outlet in outlets:
+        event = context["outlet_events"][outlet]
+        if isinstance(outlet, AssetAlias):
+            event.add(asset_of(warehouse, source), extra=extra)
+        else:
+            event.extra.update(extra)
 
 
 def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:

@@ -13,6 +13,7 @@ from airflow.sdk import DAG, Param
 
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.orchestration.publication_timetable import PublicationTimetable
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_FORMAT, MONTH_PATTERN, WHOLE
 from taxiway.sources.source import Source, load_sources
@@ -27,6 +28,9 @@ Airflow 3 reads a bare cron expression as a point in time, so the data interval 
 
 USE_CACHE = "{{ '' if params.use_cache else 'false' }}"
 """Off for one run by the parameter; else the Variable taxiway_use_cache decides."""
+
+MUST_EXIST = "{{ dag_run.run_type == 'manual' and not params.get('month') }}"
+"""Whether a file that isn't there fails the run: one that a person has started without naming a month."""
 
 MAX_ACTIVE_RUNS = 4
 """Months that are loaded side by side."""
@@ -52,24 +56,14 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
     :param description: one line
     :param doc: Markdown, with the names of :func:`str.format` in it
     """
-    params = {
-        "use_cache": Param(
-            True,
-            type="boolean",
-            title="Use the cache",
-            description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
-        ),
-        "force": Param(
-            False,
-            type="boolean",
-            title="Force",
-            description="Load the file even if its bytes are published already.",
-        ),
-    }
+    params = load_params()
     if not source.stands_alone:
         month = month_param(
-            f"The month to load, as YYYY-MM. Empty: the month of the logical date. There are the months "
-            f"{source.months_there_are}; for any other month the run succeeds, and loads nothing."
+            f"The month to load, as YYYY-MM. There are the months {source.months_there_are}; for any other month the "
+            f"run succeeds, and loads nothing. Empty: the month of the logical date; if there is no such month, the "
+            f"run fails. Unpausing the DAG also starts all the other months from {source.first_month} on. To load one "
+            f"month, leave it paused, and trigger the DAG {TAXI_DAG_ID}. In a backfill, leave the month empty. A "
+            f"backfill by this form waits while the DAG is paused; airflow dags backfill doesn't wait."
         )
         params = {"month": month, **params}
     return DAG(
@@ -79,7 +73,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         doc_md=doc.format(
             title=source.title,
             table=source.main_table,
-            rows="\n".join(_about(source, dag_id)),
+            rows="\n".join(_about(source, dag_id, warehouse)),
             of="the file" if source.stands_alone else "one month",
             it="the file" if source.stands_alone else "a month",
             the="table" if source.stands_alone else "month",
@@ -103,6 +97,24 @@ def _schedule(source: Source) -> str | PublicationTimetable | None:
     return PublicationTimetable(source.schedule, timezone=source.timezone, lag_days=source.publication_lag_days)
 
 
+def load_params() -> dict[str, Param]:
+    """Return the parameters of every DAG that loads."""
+    return {
+        "use_cache": Param(
+            True,
+            type="boolean",
+            title="Use the cache",
+            description="Take a file that hasn't changed on the mirror from the cache. Off: fetch it again.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description="Load the file even if its bytes are published already.",
+        ),
+    }
+
+
 def month_of_runs(source: Source) -> str:
     """Return the period that a source's tasks load: a template, or the period of a file that stands alone."""
     return str(WHOLE) if source.stands_alone else MONTH
@@ -113,7 +125,7 @@ def how(source: Source) -> str:
     return "" if source.stands_alone else ", month by month"
 
 
-def _about(source: Source, dag_id: str) -> Iterator[str]:
+def _about(source: Source, dag_id: str, warehouse: str) -> Iterator[str]:
     """Yield the rows of a DAG's table that say what it loads, and when."""
     for each in source.releases:
         yield f"| files, {each.months} | `{each.path}` below the connection `{each.connection}` |"
@@ -126,7 +138,9 @@ def _about(source: Source, dag_id: str) -> Iterator[str]:
     yield f"| a run starts | {source.publication_lag_days} days after its month's end, when its file should be there |"
     yield "| the month of a run | its logical date's, or the parameter `month` |"
     yield f"| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |"
-    yield f'| one month | `airflow dags trigger {dag_id} -c \'{{"month": "2019-03"}}\'` |'
+    one = taxi_conf(source, source.first_month, warehouse)
+    yield f"| one month | `airflow dags trigger {TAXI_DAG_ID} -c '{one}'` |"
+    yield f"| if it is unpaused | it starts every month from {source.first_month} on by itself |"
 
 
 def month_param(description: str) -> Param:

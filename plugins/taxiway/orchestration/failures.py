@@ -11,12 +11,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.errors import DownloadError, MissingInputError, TaxiwayError, TransientWarehouseError
 from taxiway.next_try import last_try
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
-    from taxiway.sources.months import Month
+    from taxiway.loads.load import Load
+    from taxiway.orchestration.operators.step_operator import StepOperator
 
 TRANSIENT_ERRORS = (DownloadError, TransientWarehouseError)
 """What a retry may fix, of all that Taxiway reports."""
@@ -50,19 +52,25 @@ def last_try_of(context: Context) -> AbstractContextManager[None]:
     return last_try(counted_out or (run is not None and run.run_id.startswith(TEMPORARY_RUN)))
 
 
-def message_of(error: TaxiwayError, operator: BaseOperator, month: Month, context: Context) -> str:
+def message_of(error: TaxiwayError, operator: StepOperator, load: Load, context: Context) -> str:
     """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
 
     :param error: of a step
     :param operator: the step
-    :param month: the month
+    :param load: the load
     """
     if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
-    # In the DAG's time zone, which decides the month of a date.
-    moment = datetime(month.year, month.number, 1, tzinfo=context["dag"].timezone).isoformat()
-    test = airflow_command("dags", "test", operator.dag_id, moment)
-    trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", moment)
+    if operator.dag_id == TAXI_DAG_ID:
+        test, trigger = (
+            taxi_command(command, load.source, load.month, operator.warehouse) for command in ("test", "trigger")
+        )
+    else:
+        # In the DAG's time zone, which decides the month of a date.
+        month = load.month
+        moment = datetime(month.year, month.number, 1, tzinfo=context["dag"].timezone).isoformat()
+        test = airflow_command("dags", "test", operator.dag_id, moment)
+        trigger = airflow_command("dags", "trigger", operator.dag_id, "--logical-date", moment)
     return (
         f"{error}. airflow tasks test makes a run of its own for each call unless the month has one: run all steps "
         f"with {test}; or make a run with {trigger}, and test its tasks in their order"

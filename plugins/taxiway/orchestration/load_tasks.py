@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.bases.operator import chain
 
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 from taxiway.loads.steps import DROP_STAGING, Step
-from taxiway.orchestration.assets import asset_of
-from taxiway.orchestration.dag_template import USE_CACHE, month_of_runs
+from taxiway.orchestration.dag_template import USE_CACHE
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
 from taxiway.orchestration.operators.download_month import DownloadMonthOperator
@@ -23,7 +23,6 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 from taxiway.orchestration.operators.upload_month import UploadMonthOperator
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.warehouses import WAREHOUSES
-from taxiway.sources.source import Source
 
 OPERATORS: dict[str, type[StepOperator]] = {
     operator.step.name: operator
@@ -41,23 +40,38 @@ OPERATORS: dict[str, type[StepOperator]] = {
 """The operators by the names of their steps; any other step's is :class:`StepOperator`."""
 
 
-def add_tasks(source: Source, warehouse: str, steps: Sequence[Step]) -> None:
-    """Make the tasks of a load in the DAG that is being built.
+def add_tasks(
+    warehouse: str,
+    steps: Sequence[Step],
+    *,
+    source_name: str,
+    month: str,
+    outlet: Asset | AssetAlias,
+    must_exist: bool | str,
+) -> None:
+    """Make the tasks of a load in the DAG, or the task group, that is being built.
 
-    :param source: what is loaded
     :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     :param steps: the load's steps, in their order
+    :param source_name: what is loaded: a name, or a template of one
+    :param month: the month: a text, or a template of one
+    :param outlet: what the load updates
+    :param must_exist: whether a month that isn't there fails the load, or a template of that; else it is skipped
     """
     steps = [step for step in steps if step.name not in WAREHOUSES[warehouse].without]
     of_load: dict[str, Any] = {
-        "source_name": source.name,
-        "month": month_of_runs(source),
+        "source_name": source_name,
+        "month": month,
         "warehouse": warehouse,
         "steps": [step.name for step in steps],
     }
     of_step: dict[str, dict[str, Any]] = {
-        DOWNLOAD: {"use_cache": USE_CACHE, "force": "{{ params.force }}"},
-        PUBLISH: {"outlets": [asset_of(warehouse, source)]},
+        DOWNLOAD: {
+            "use_cache": USE_CACHE,
+            "force": "{{ params.force }}",
+            "must_exist": must_exist,
+        },
+        PUBLISH: {"outlets": [outlet]},
     }
     tasks = []
     for step in steps:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -11,33 +12,52 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
 from taxiway.loads.load import Load
 from taxiway.messages import one_line
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, find_source
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
+
+    from taxiway.orchestration.operators.step_operator import StepOperator
 
 
-def source_and_month(source_name: str, month: str, context: Context) -> tuple[Source, Month]:
+def source_and_month(
+    source_name: str, month: str, context: Context, warehouse: str = "postgres"
+) -> tuple[Source, Month]:
     """Return the source and the month that a task was given.
 
     :param source_name: a file of ``include/sources`` without its ending
-    :param month: the month as ``YYYY-MM``
+    :param month: the month as ``YYYY-MM``; of a source that stands alone, whatever it is
     :param context: Airflow's context of the task
-    :raises AirflowFailException: there is no such source, it is no month, or not the one that the run stands for
+    :param warehouse: where it is loaded, for what an error advises
+    :raises AirflowFailException: there is no such source; it is no month, not the one that the run stands for, or that
+        of a logical date that nobody has chosen
     """
     try:
         source = find_source(SOURCES_FOLDER, source_name)
+        if source.stands_alone:
+            return source, WHOLE
         if not month:
-            raise _no_month(context["dag_run"], source)
-        found = Month.parse(month)
-        _refuse_another_month(found, source, context)
+            found = "neither the parameter month nor a logical date"
+            raise _no_month(context["dag_run"], source, warehouse, found)
+        parsed = Month.parse(month)
+        _refuse_another_month(parsed, source, context)
+        _refuse_month_of_no_file(parsed, source, context, warehouse)
     except TaxiwayError as error:
         asked = one_line(f"{source_name} {month or '(no month)'}", 60)
         raise AirflowFailException(f"{asked}: {error}") from error
-    return source, found
+    return source, parsed
+
+
+def run_name(dag_id: str, run_id: str) -> str:
+    """Return what the ledger calls a run, and what the names of its tables are made of: its id.
+
+    Two DAGs may give their runs the same id. Runs of ``taxi`` and of a source's own DAG must not share a staging table.
+    """
+    return f"{TAXI_DAG_ID} {run_id}" if dag_id == TAXI_DAG_ID else run_id
 
 
 def nothing_for(source_name: str, logical_date: datetime) -> str | None:
@@ -62,7 +82,7 @@ def is_retry(context: Context, retries: int) -> bool:
     return bool(ti.try_number > max(1, getattr(ti, "max_tries", 0) - retries + 1))
 
 
-def outputs_of(steps: Sequence[str], operator: BaseOperator, load: Load, context: Context) -> dict[str, Any]:
+def outputs_of(steps: Sequence[str], operator: StepOperator, load: Load, context: Context) -> dict[str, Any]:
     """Return what the steps before have left in XCom, by their names.
 
     :param steps: those that a step needs; a load that is without one of them has no output of it
@@ -82,10 +102,12 @@ def outputs_of(steps: Sequence[str], operator: BaseOperator, load: Load, context
     return found
 
 
-def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInputError:
+def _nothing_left(before: str, operator: StepOperator, load: Load) -> MissingInputError:
     day, force = str(load.month.first_day), '{"force": true}'
     again: tuple[str, ...] = ("backfill", "-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", force)
-    if load.source.stands_alone:
+    if operator.dag_id == TAXI_DAG_ID:
+        again = ("trigger", "-c", taxi_conf(load.source, load.month, operator.warehouse, force=True))
+    elif load.source.stands_alone:
         again = ("trigger", "-c", force)
     elif not load.source.is_due(load.month):
         # The schedule starts its run later: a backfill would leave it out.
@@ -99,24 +121,41 @@ def _nothing_left(before: str, operator: BaseOperator, load: Load) -> MissingInp
     )
 
 
-def _no_month(run: Any, source: Source) -> InvalidMonthError:
-    """Say that a run has no month, and the ways to give it one."""
+def _no_month(run: Any, source: Source, warehouse: str, found: str) -> InvalidMonthError:
+    """Say that a run has no month, and the ways to load one.
+
+    :param found: what it has
+    """
     month = source.first_month
     day = str(month.first_day)
-    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", f'{{"month": "{month}"}}')
+    taxi = taxi_command("trigger", source, month, warehouse)
+    backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
+    by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", json.dumps({"month": str(month)}))
     moment = datetime(month.year, month.number, 1, tzinfo=source.zone).isoformat()
     by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", moment)
-    backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
     return InvalidMonthError(
-        f"the run {run.run_id} has neither the parameter month nor a logical date, expected one of them. Nothing was "
-        f"loaded. Start a run that has a month, for example {month}, with one of: {by_conf}; {by_date}; {backfill}"
+        f"the run {run.run_id} has {found}, expected the parameter month or the logical date of a month that there is. "
+        f"Nothing was loaded. In the web UI, load a month with the form of the DAG {TAXI_DAG_ID}. On the command line, "
+        f"for example for {month}: {taxi}; {backfill}; {by_conf}; {by_date}"
     )
+
+
+def _refuse_month_of_no_file(month: Month, source: Source, context: Context, warehouse: str) -> None:
+    """A form that was left as it is has no month, and the present as its logical date: its month has no file yet."""
+    run, params = context["dag_run"], context.get("params") or {}
+    if not _is_manual(run) or params.get("month", "none is asked for"):
+        return
+    why = None if source.why_unavailable(month) is None else source.months
+    if month >= source.month_of(datetime.now(timezone.utc)):
+        why = "that month isn't over"
+    if why is not None:
+        raise _no_month(run, source, warehouse, f"no parameter month, and a logical date in {month}: {why}")
 
 
 def _refuse_another_month(month: Month, source: Source, context: Context) -> None:
     """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
     run = context["dag_run"]
-    if str(getattr(run.run_type, "value", run.run_type)) == "manual" or run.logical_date is None:
+    if _is_manual(run) or run.logical_date is None:
         return
     own = source.month_of(run.logical_date)
     if own != month:
@@ -126,3 +165,7 @@ def _refuse_another_month(month: Month, source: Source, context: Context) -> Non
             f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
             f"expected none. To run it for its own month: {airflow_command('dags', 'backfill', *again, run.dag_id)}"
         )
+
+
+def _is_manual(run: Any) -> bool:
+    return str(getattr(run.run_type, "value", run.run_type)) == "manual"

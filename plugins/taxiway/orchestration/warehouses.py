@@ -54,6 +54,7 @@ that touches its own partition only. Rows that can't be read are kept in `reject
 class Kind:
     """A kind of warehouse.
 
+    :param title: what people call it
     :param into: what the descriptions of its DAGs call it
     :param doc: of its DAGs, in Markdown, with the names of :func:`str.format` that
         :func:`~taxiway.orchestration.dag_template.month_dag` knows
@@ -68,6 +69,7 @@ class Kind:
     :param dag_suffix: what the ids of its DAGs end with
     """
 
+    title: str
     into: str
     doc: str
     conn_id: str
@@ -111,9 +113,17 @@ def _bigquery_trigger(pending: Pending, conn_id: str, poll_interval: float) -> A
 
 WAREHOUSES = {
     "postgres": Kind(
-        "Postgres", _POSTGRES_DOC, "taxi_postgres", "#f6d55c", _open_postgres, _prepare_postgres, without=WITHOUT
+        "Postgres",
+        "Postgres",
+        _POSTGRES_DOC,
+        "taxi_postgres",
+        "#f6d55c",
+        _open_postgres,
+        _prepare_postgres,
+        without=WITHOUT,
     ),
     "bigquery": Kind(
+        "BigQuery",
         "BigQuery, through Cloud Storage",
         _BIGQUERY_DOC,
         "taxi_gcp",

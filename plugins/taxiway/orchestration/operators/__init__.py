@@ -4,6 +4,7 @@
 - file_step: what those have in common whose step reads the downloaded file
 - download_month, upload_month, create_main_table, stage_month, hash_rows, check_month, merge_month, drop_staging: the
   steps
+- choose_warehouse: chooses whose steps a run of the DAG taxi goes on with
 - compare_months: compares Postgres and BigQuery
 - download_file: downloads a month's file, for a DAG of your own
 - gcp_create: creates the bucket, the dataset and the ledger in Google Cloud

@@ -30,16 +30,25 @@ class DownloadMonthOperator(FileStepOperator):
     :param use_cache: whether an unchanged file may be taken from the cache; empty leaves it to the Variable
         ``taxiway_use_cache`` (templated)
     :param force: load the file even if its bytes are published already (templated)
+    :param must_exist: whether a month that isn't there fails the task; else it is skipped (templated)
     """
 
-    template_fields: Sequence[str] = ("month", "use_cache", "force")
+    template_fields: Sequence[str] = (*FileStepOperator.template_fields, "use_cache", "force", "must_exist")
     step = DOWNLOAD_MONTH
 
-    def __init__(self, *, use_cache: str = "", force: bool | str = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        use_cache: str = "",
+        force: bool | str = False,
+        must_exist: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
         """Assign the parameters; all else waits for the step."""
         super().__init__(**kwargs)
         self.use_cache = use_cache
         self.force = force
+        self.must_exist = must_exist
 
     def nothing_for(self, logical_date: datetime) -> str | None:
         """Tell ``airflow dags backfill`` why a logical date has nothing to load; None if it has."""
@@ -54,6 +63,7 @@ class DownloadMonthOperator(FileStepOperator):
             warehouse,
             lambda: download(load.source, load.month, http_conn_id=self.http_conn_id, use_cache=self.use_cache),
             force=parse_flag(self.force, "force"),
+            must_exist=parse_flag(self.must_exist, "must_exist"),
         )
         if downloaded.file is None:
             self.log.warning(

@@ -28,5 +28,5 @@ class MergeMonthOperator(StepOperator):
         """Publish the month."""
         result = super().run_step(warehouse, outputs, resumed, context)
         if not isinstance(result, Pending):
-            announce(self.outlets, context, warehouse.load.source.name, str(warehouse.load.month))
+            announce(self.outlets, context, self.warehouse, warehouse.load.source, warehouse.load.month)
         return result

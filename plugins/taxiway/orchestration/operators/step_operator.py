@@ -15,9 +15,8 @@ from taxiway.loads.load import Load
 from taxiway.loads.steps import STEPS, Step
 from taxiway.loads.warehouse import Pending, Resumed, Warehouse
 from taxiway.orchestration.failures import message_of, retry_or_fail
-from taxiway.orchestration.month_of_run import is_retry, outputs_of, source_and_month, try_number_of
+from taxiway.orchestration.month_of_run import is_retry, outputs_of, run_name, source_and_month, try_number_of
 from taxiway.orchestration.warehouses import WAREHOUSES
-from taxiway.sources.months import Month
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +29,7 @@ class StepOperator(BaseOperator):
     at once; anything else (a lost connection, a lock, a quota) is tried again.
 
     :param step: the step; its task has its name
-    :param source_name: the source, a file of ``include/sources`` without its ending
+    :param source_name: the source, a file of ``include/sources`` without its ending (templated)
     :param month: the month as ``YYYY-MM`` (templated)
     :param warehouse: one of :data:`taxiway.orchestration.warehouses.WAREHOUSES`
     :param conn_id: Airflow's connection; empty for the warehouse's usual one
@@ -40,7 +39,7 @@ class StepOperator(BaseOperator):
     :param poll_interval: seconds between two looks at a job in the triggerer
     """
 
-    template_fields: Sequence[str] = ("month",)
+    template_fields: Sequence[str] = ("source_name", "month")
     step: Step
 
     def __init__(
@@ -127,8 +126,8 @@ class StepOperator(BaseOperator):
 
         :param found: says why
         """
-        with retry_or_fail(context, lambda error: message_of(error, self, Month.parse(self.month), context)):
-            load = self._load(context)
+        load = self._load(context)
+        with retry_or_fail(context, lambda error: message_of(error, self, load, context)):
             outputs = outputs_of(self.step.needs, self, load, context)
             with self._open(load) as warehouse, warehouse.step(self.step.name, Resumed()):
                 raise TransientWarehouseError(
@@ -154,8 +153,8 @@ class StepOperator(BaseOperator):
         return self.step.run(warehouse, outputs, resumed)
 
     def _run(self, context: Context, resumed: Resumed | None = None) -> Any:
-        with retry_or_fail(context, lambda error: message_of(error, self, Month.parse(self.month), context)):
-            load = self._load(context)
+        load = self._load(context)
+        with retry_or_fail(context, lambda error: message_of(error, self, load, context)):
             outputs = outputs_of(self.step.needs, self, load, context)
             with self._open(load) as warehouse:
                 self._cancel = warehouse.cancel
@@ -168,12 +167,12 @@ class StepOperator(BaseOperator):
         return WAREHOUSES[self.warehouse].open(load, self.conn_id, self.step.name, not self.deferrable)
 
     def _load(self, context: Context) -> Load:
-        source, month = source_and_month(self.source_name, self.month, context)
+        source, month = source_and_month(self.source_name, self.month, context, self.warehouse)
         without = WAREHOUSES[self.warehouse].without
         return Load(
             source,
             month,
-            context["dag_run"].run_id,
+            run_name(self.dag_id, context["dag_run"].run_id),
             try_number_of(context),
             is_retry(context, self.retries or 0),
             getattr(context["dag_run"], "start_date", None),
