@@ -1,4 +1,4 @@
-"""Settings as people write them: sizes such as ``10 GiB``, and yes or no."""
+"""Settings as people write them: sizes such as ``10 GiB``, numbers, and yes or no."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ def parse_size(value: str | int, setting: str) -> int:
     if match is None or factor is None:
         raise SettingError(f"{setting} is {text[:100]!r}: expected a size such as 10 GiB, 500 MB or a number of bytes")
     return int(float(match[1]) * factor) if "." in match[1] else int(match[1]) * factor
+
+
+def parse_number(value: str, setting: str, most: int) -> int:
+    """Read a whole number.
+
+    :param setting: the setting's name, for the error
+    :param most: the largest one that is allowed; the smallest is 1
+    :raises SettingError: if it is anything else
+    """
+    text = value.strip()
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise SettingError(f"{setting} is {value[:100]!r}: expected a whole number from 1 to {most}")
+    return int(text)
 
 
 def parse_flag(value: str | bool, setting: str) -> bool:

@@ -104,7 +104,7 @@ def let_worker_vanish(
     worker = subprocess.Popen(
         network.command(sys.executable, "-c", STAGE, json.dumps(download), json.dumps(keepalives)),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "AIRFLOW_VAR_TAXIWAY_COPY_SESSIONS": "2"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

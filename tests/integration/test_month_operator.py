@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ from taxiway.orchestration.operators.drop_staging import DropStagingOperator
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
-from taxiway.warehouses.postgres import ledger, session
+from taxiway.warehouses.postgres import ledger, session, stage
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
 from tests.faults.cutting_proxy import Cut, CuttingProxy
 from tests.faults.task_runner import execute_task
-from tests.loading import check_month, hash_rows, merge_month, query, source_file, stage_month
+from tests.integration.airflow_environment import wait_until
+from tests.loading import check_month, downloaded, hash_rows, merge_month, query, source_file, stage_month
 
 MONTH = Month(2019, 1)
 RUN_ID = "scheduled__1"
@@ -72,6 +74,49 @@ def hashed(connection: psycopg.Connection[Any], tables: LoadTables, tmp_path: Pa
 
 def execute(task_id: str) -> Any:
     return execute_task(task_id, "green", "2019-01", RUN_ID, 1, {})
+
+
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_the_variable_says_how_many_sessions_copy(
+    sessions: int,
+    connect: Connect,
+    connection: psycopg.Connection[Any],
+    tables: LoadTables,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a moment when every block was read, and the sessions wait for more."""
+    path = tmp_path / tables.source.download_name(MONTH)
+    write_sample_month(tables.source, MONTH, path, rows=40)
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_COPY_SESSIONS", str(sessions))
+    whole_lines, watcher = stage.whole_lines, connect()
+    copying = "SELECT count(*) FROM pg_stat_progress_copy WHERE datname = current_database()"
+
+    def watched(blocks: Iterable[bytes]) -> Iterator[bytes]:
+        yield from whole_lines(blocks)
+        wait_until(lambda: query(watcher, copying) == [(sessions,)], timeout=60, what=f"{sessions} sessions to copy")
+
+    monkeypatch.setattr(stage, "whole_lines", watched)
+
+    staged = execute_task("stage_month", "green", "2019-01", RUN_ID, 1, downloaded(source_file(path)))
+
+    assert staged == {"rows_read": 40, "canonical": True}
+
+
+@pytest.mark.parametrize("value", ["0", "many", "1000"])
+def test_a_number_of_sessions_that_cannot_be_is_named(
+    value: str, connection: psycopg.Connection[Any], tables: LoadTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / tables.source.download_name(MONTH)
+    write_sample_month(tables.source, MONTH, path, rows=40)
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_COPY_SESSIONS", value)
+
+    with pytest.raises(
+        AirflowFailException,
+        match=rf"^green 2019-01: stage_month, connection taxi_postgres: the Variable taxiway_copy_sessions is '{value}'"
+        r": expected a whole number from 1 to 32",
+    ):
+        execute_task("stage_month", "green", "2019-01", RUN_ID, 1, downloaded(source_file(path)))
 
 
 def terminate(connection: psycopg.Connection[Any], by: psycopg.Connection[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Two sessions of COPY end whatever happens: an error, a timeout while the server keeps them waiting, a server gone."""
+"""Sessions of COPY end whatever happens: an error, a timeout while the server keeps them waiting, a server gone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from taxiway.warehouses.postgres import session
-from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel
+from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel, default_sessions
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
 from tests.loading import query
@@ -65,6 +66,28 @@ def time_is_up_in_a_wait(connect: Connect, holder: psycopg.Connection[Any]) -> I
 def test_blocks_arrive_over_both_sessions(connection: psycopg.Connection[Any]) -> None:
     assert copy_in_parallel(connection, STATEMENT, (b"%d\n" % number for number in range(500))) == 500
     assert query(connection, "SELECT count(*), sum(number) FROM numbers") == [(500, 124_750)]
+
+
+@pytest.mark.parametrize("sessions", [1, 3, 5])
+def test_as_many_sessions_copy_as_are_asked_for(
+    sessions: int, connect: Connect, connection: psycopg.Connection[Any]
+) -> None:
+    watcher = connect()
+    with ThreadPoolExecutor(1) as thread:
+        with connect() as holder:
+            holder.execute("LOCK TABLE public.numbers")
+            copying = thread.submit(copy_in_parallel, connection, STATEMENT, [b"1\n"] * 500, sessions)
+            wait_until(lambda: query(watcher, WAITING) == [(sessions,)], timeout=60, what="all sessions to wait")
+        assert copying.result() == 500
+
+
+@pytest.mark.parametrize(("cores", "sessions"), [(1, 2), (2, 2), (3, 3), (4, 4), (64, 4)])
+def test_a_core_has_a_session_from_two_to_four(cores: int, sessions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
+    assert default_sessions() == sessions
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert default_sessions() == sessions
 
 
 def test_a_bad_row_is_told_by_the_session_that_met_it(connection: psycopg.Connection[Any]) -> None:

@@ -1,11 +1,11 @@
-"""Sizes and flags are read as people write them, and anything else is refused."""
+"""Sizes, numbers and flags are read as people write them, and anything else is refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from taxiway.errors import SettingError
-from taxiway.settings import format_size, in_all_units, parse_flag, parse_size
+from taxiway.settings import format_size, in_all_units, parse_flag, parse_number, parse_size
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,17 @@ def test_size(text: str | int, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(SettingError, match=r"taxiway_cache_limit is '.*': expected a size such as 10 GiB"):
         parse_size(text, "taxiway_cache_limit")
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), (" 7 ", 7), ("32", 32), ("007", 7)])
+def test_number(text: str, number: int) -> None:
+    assert parse_number(text, "sessions", 32) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "33", "-1", "2.0", "many", "\u0663", "9" * 5000])
+def test_what_is_no_number_in_the_range(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^sessions is '.{0,100}': expected a whole number from 1 to 32$"):
+        parse_number(text, "sessions", 32)
 
 
 @pytest.mark.parametrize("text", ["true", "True", " YES ", "on", "1", True])

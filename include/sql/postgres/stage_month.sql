@@ -3,7 +3,7 @@
 -- Parameters: staging_table, file_columns (the source's columns in the order of this file), numbered (whether each
 -- line begins with its number).
 -- Twice: rows would be there twice, so never on a table with rows. With numbered lines it runs in the transaction that
--- creates the table. Else it runs over two sessions after the table was created, and the rows are counted afterwards.
+-- creates the table. Else it runs over several sessions after the table was created, and the rows are counted afterwards.
 -- An empty field is NULL, quoted or not.
 COPY {{ staging_table }} (
 {%- if numbered %}

@@ -7,11 +7,14 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
+from airflow.sdk import Variable
 
 from taxiway.errors import SettingError
 from taxiway.loads.load import Load
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.settings import parse_number
 from taxiway.warehouses.postgres.errors import explained
+from taxiway.warehouses.postgres.parallel_copy import MOST_SESSIONS, default_sessions
 from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
@@ -34,9 +37,21 @@ def open_postgres(load: Load, conn_id: str, step: str) -> Iterator[PostgresWareh
         with closing(_connect(f"{load.where}: {step}", conn_id)) as connection:
             require_server(connection, where)
             connecting = False
-            yield PostgresWarehouse(connection, LoadTables.of(load))
+            yield PostgresWarehouse(connection, LoadTables.of(load), lambda: _copy_sessions(where))
     except psycopg.Error as error:
         raise explained(error, where, conn_id, step, connecting=connecting) from error
+
+
+def _copy_sessions(where: str) -> int:
+    """Return the Variable ``taxiway_copy_sessions``, or its default."""
+    # Not given a default, which Variable.get takes for a secret.
+    value = Variable.get("taxiway_copy_sessions", default=None)
+    if value is None or not str(value).strip():
+        return default_sessions()
+    try:
+        return parse_number(str(value), "the Variable taxiway_copy_sessions", MOST_SESSIONS)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
 
 
 def _connect(where: str, conn_id: str) -> psycopg.Connection[Any]:

@@ -10,7 +10,7 @@
 - main_table: creates main table and ledger, and compares their columns
 - main_table_objects: what users have defined on the main table
 - measure: counts and measures before a month is published
-- parallel_copy: ``COPY`` over two sessions at once
+- parallel_copy: ``COPY`` over several sessions at once
 - partition: the partition that holds a month
 - publish: publishes a month
 - published: what the ledger knows of published months, and whether the main table still holds them

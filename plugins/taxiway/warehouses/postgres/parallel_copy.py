@@ -1,4 +1,4 @@
-"""Streams a file into a table over two sessions at once, so that two of the server's processes read it."""
+"""Streams a file into a table over several sessions at once: as many of the server's processes read it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from queue import Empty, Queue
 from typing import Any, TypeAlias
 
@@ -22,40 +22,61 @@ _END_SECONDS = 1.0
 _CANCEL_SECONDS = 10.0
 # Longest wait for the server's answer to a cancellation.
 
-_WAITING = 4
-# Blocks that wait for a session: enough to keep both busy, few enough to take little memory.
+_WAITING = 2
+# Blocks that wait for each session: enough to keep it busy, few enough to take little memory.
+
+MOST_SESSIONS = 32
+"""Most sessions that one file may have."""
 
 
-def copy_in_parallel(connection: psycopg.Connection[Any], statement: str, blocks: Iterable[bytes]) -> int:
+def default_sessions() -> int:
+    """Return how many sessions a file has if nobody says: one for each core of this machine, from two to four.
+
+    The server often runs on the same machine, or on a larger one. Tasks that run at once must not take all its
+    connections.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores, 2), 4)
+
+
+def copy_in_parallel(
+    connection: psycopg.Connection[Any], statement: str, blocks: Iterable[bytes], sessions: int = 2
+) -> int:
     """Stream blocks into ``COPY``, each over the session that is free first.
 
-    Each session has a transaction of its own. If one fails, the other's may be committed all
+    Each session has a transaction of its own. If one fails, those of others may be committed all
     the same: what the table holds then is of no use.
 
-    :param connection: a connection with no transaction open; the second session is one like it
+    :param connection: a connection with no transaction open; the other sessions are like it
     :param statement: the ``COPY``, into a table that other sessions see
     :param blocks: whole lines; they arrive in any order
+    :param sessions: how many, the given connection among them
     :return: rows that arrived
-    :raises psycopg.Error: what either session ran into
+    :raises psycopg.Error: what any session ran into
     """
-    with closing(connector_of(connection)()) as second:
-        sessions = (connection, second)
-        queue: _Queue = Queue(_WAITING)
-        with ThreadPoolExecutor(len(sessions)) as threads:
-            copying: list[Future[int]] = []
-            try:
-                for session in sessions:
-                    copying.append(threads.submit(_copy, session, statement, queue))
-                for block in blocks:
-                    queue.put(block)
-                for _ in sessions:
-                    queue.put(None)
-                wait(copying)
-            except BaseException as error:
-                # Whatever happened, and be it a timeout in one of these lines: both sessions end, and their threads.
-                _end(copying, sessions, queue, error)
-                raise
-        return sum(done.result() for done in copying)
+    connect = connector_of(connection)
+    with ExitStack() as opened:
+        others = (opened.enter_context(closing(connect())) for _ in range(sessions - 1))
+        return _copy_over((connection, *others), statement, blocks)
+
+
+def _copy_over(sessions: Sequence[psycopg.Connection[Any]], statement: str, blocks: Iterable[bytes]) -> int:
+    queue: _Queue = Queue(_WAITING * len(sessions))
+    with ThreadPoolExecutor(len(sessions)) as threads:
+        copying: list[Future[int]] = []
+        try:
+            for session in sessions:
+                copying.append(threads.submit(_copy, session, statement, queue))
+            for block in blocks:
+                queue.put(block)
+            for _ in sessions:
+                queue.put(None)
+            wait(copying)
+        except BaseException as error:
+            # Whatever happened, and be it a timeout in one of these lines: all sessions end, and their threads.
+            _end(copying, sessions, queue, error)
+            raise
+    return sum(done.result() for done in copying)
 
 
 def _end(
@@ -71,7 +92,7 @@ def _end(
     for _ in sessions:
         queue.put(error)
     wait(copying, timeout=_END_SECONDS)
-    for done, session in zip(copying, sessions, strict=False):  # the second may not have begun
+    for done, session in zip(copying, sessions, strict=False):  # the last ones may not have begun
         if not done.done():
             _interrupt(session)
 

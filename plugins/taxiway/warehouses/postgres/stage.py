@@ -68,10 +68,12 @@ class Staged:
             ) from None
 
 
-def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download) -> Staged:
+def stage_month(
+    connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, file: Download, sessions: int
+) -> Staged:
     """Stream a downloaded month into its staging table.
 
-    The quick way is tried first: the file goes into typed columns as it is, over two sessions at once, and gets its
+    The quick way is tried first: the file goes into typed columns as it is, over several sessions at once, and gets its
     ids. If that fails, it is staged as text. If that fails too, its lines are
     read one by one: lines that can't be read are rejected, and the rest is staged.
 
@@ -79,6 +81,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param tables: the load's tables
     :param attempt: the step's
     :param file: the downloaded file
+    :param sessions: how many copy at once, the connection's among them
     :return: what was staged
     :raises MissingFileError: the file is gone, or isn't the downloaded one
     :raises InvalidFileError: not of its format, cut off, or no CSV
@@ -96,7 +99,7 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
         ledger.record(cursor, attempt, file=file)
     sweep_staging(connection, tables)
     try:
-        return _stage(connection, tables, file, attempt)
+        return _stage(connection, tables, file, attempt, sessions)
     except BaseException:
         # Airflow's teardown follows only a step that succeeded, so a failed one drops its tables itself.
         with suppress(psycopg.Error):
@@ -104,9 +107,11 @@ def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
         raise
 
 
-def _stage(connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt) -> Staged:
+def _stage(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
+) -> Staged:
     staged = (
-        _stage_canonical(connection, tables, file, attempt)
+        _stage_canonical(connection, tables, file, attempt, sessions)
         or _stage_text(connection, tables, file, attempt)
         or _stage_lines(connection, tables, file, attempt)
     )
@@ -124,7 +129,7 @@ def _where(tables: LoadTables) -> str:
 
 
 def _stage_canonical(
-    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
 ) -> Staged | None:
     """Stage the file with types and ids; None, and nothing to use, if it isn't canonical CSV."""
     source = tables.source
@@ -147,7 +152,7 @@ def _stage_canonical(
     rows = CanonicalRows(shape.columns)
     try:
         copied = copy_in_parallel(
-            connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows.add)
+            connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows.add), sessions
         )
     except _STUMBLED:
         return None

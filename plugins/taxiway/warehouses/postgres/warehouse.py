@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.main_table_objects import require_no_obstacle
 from taxiway.warehouses.postgres.measure import evaluate, measure
+from taxiway.warehouses.postgres.parallel_copy import default_sessions
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
 from taxiway.warehouses.postgres.publish import merge_month, require_published
 from taxiway.warehouses.postgres.published import counts_alone_agree, difference_to, find_published
@@ -34,12 +35,19 @@ class PostgresWarehouse:
 
     :param connection: with no transaction open
     :param load: the load, with its tables
+    :param copy_sessions: returns how many sessions copy a file at once; asked when one is staged
     """
 
     restages = True
 
-    def __init__(self, connection: psycopg.Connection[Any], load: LoadTables) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        load: LoadTables,
+        copy_sessions: Callable[[], int] = default_sessions,
+    ) -> None:
         """Assign the parameters."""
+        self.copy_sessions = copy_sessions
         self.connection = connection
         self.load: LoadTables = load
 
@@ -95,7 +103,7 @@ class PostgresWarehouse:
         self, attempt: Attempt, file: Download, uploaded: Mapping[str, Any] | None, resumed: Resumed | None
     ) -> Mapping[str, Any]:
         """Stream the file into a staging table."""
-        staged = stage_month(self.connection, self.load, attempt, file)
+        staged = stage_month(self.connection, self.load, attempt, file, self.copy_sessions())
         log.info("%s: %d rows staged", self.load.where, staged.rows_read)
         return staged.to_dict()
 
