@@ -25,9 +25,9 @@ def unpacked(months: Months, rows: list[str], name: str = "unpacked") -> tuple[S
     return source, path
 
 
-@pytest.mark.parametrize("quoted", [False, True], ids=["canonical", "text"])
-def test_csv_has_the_ids_of_the_same_rows_in_gzip(harness: Harness, months: Months, quoted: bool) -> None:
-    rows = [row.replace(",N,", ',"N",') for row in months.rows()] if quoted else months.rows()
+@pytest.mark.parametrize("flag", ["N", '"N"', "\u00e9"], ids=["canonical", "quoted", "not ASCII"])
+def test_csv_has_the_ids_of_the_same_rows_in_gzip(harness: Harness, months: Months, flag: str) -> None:
+    rows = [row.replace(",N,", f",{flag},") for row in months.rows()]
     source, path = unpacked(months, rows)
     packed, plain = months.run("manual__1"), months.run("manual__2", source=source)
     packed.complete(months.file(rows))

@@ -51,9 +51,13 @@ class History:
     def file(self, layout: Sequence[Column], month: Month, name: str = "file", *, spaced: bool = False) -> Path:
         """Write a file with these columns; two of its rows are equal.
 
-        :param spaced: whether values are written so that it takes a closer look to read them
+        :param spaced: whether values are written so that it takes a closer look to read them: with a space before 7
         """
-        values = {"lpep_pickup_datetime": f"{month}-01 08:30:00", "store_and_fwd_flag": "N", "pulocationid": "7"}
+        values = {
+            "lpep_pickup_datetime": f"{month}-01 08:30:00",
+            "store_and_fwd_flag": "N",
+            "pulocationid": " 7" if spaced else "7",
+        }
         fares = ["1.50", "2.50", "2.50", "" if spaced else "4.25"]
         rows = [[values.get(column.name, fare) for column in layout] for fare in fares]
         path = self.months.folder / name / f"green_tripdata_{month}.csv.gz"
@@ -75,7 +79,7 @@ def ids_of(layout: Layout, path: Path) -> list[str]:
     """The ids of a file that has the layout's columns in their order."""
     with gzip.open(path, "rt") as stream:
         _, *lines = stream.read().splitlines()
-    rows = [[value.strip('"') for value in line.split(",")] for line in lines]
+    rows = [[value.strip('" ') for value in line.split(",")] for line in lines]
     return sorted(unique_row_ids(layout.columns, rows))
 
 

@@ -1,4 +1,4 @@
-"""Sample months as a mirror serves them: canonical CSV, with a quotation mark, or with lines that can't be read."""
+"""Sample months as a mirror serves them: canonical CSV, with odd quotation marks, or with lines that can't be read."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ServedMonths:
 
 
 def write_month(source: Source, month: Month, path: Path, kind: str, *, rows: int, revision: int = 0) -> None:
-    """Write a month of one of :data:`KINDS`: those of text have quotation marks, rejects has four bad lines, too."""
+    """Write a month of one of :data:`KINDS`: text and rejects have odd quotation marks, rejects four bad lines, too."""
     if kind == "canonical":
         write_sample_month(source, month, path, rows=rows, revision=revision)
     else:
@@ -97,13 +97,13 @@ def write_month(source: Source, month: Month, path: Path, kind: str, *, rows: in
 def write_text_month(
     source: Source, month: Month, path: Path, bad: tuple[Spoil, ...], *, rows: int, revision: int = 0
 ) -> None:
-    """Write a month with quotation marks around a field, and a bad line of each of the given kinds anywhere."""
+    """Write a month with quotation marks behind a value, and a bad line of each of the given kinds anywhere."""
     write_sample_month(source, month, path, rows=rows, revision=revision)
     draw = Random(str(month))
     header, *lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     end = header[len(header.rstrip(b"\r\n")) :]
     first = lines[0].split(b",")
-    lines[0] = b",".join([b'"' + first[0] + b'"', *first[1:]])
+    lines[0] = b",".join([first[0] + b'""', *first[1:]])
     for spoil in bad:
         like = draw.choice(lines[1:]).rstrip(b"\r\n").split(b",")
         lines.insert(draw.randrange(1, len(lines) + 1), b",".join(spoil(source, like)) + end)

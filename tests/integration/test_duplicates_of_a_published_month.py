@@ -48,7 +48,7 @@ def published(connection: psycopg.Connection[object], green: Source) -> list[str
     return sorted(row_id.replace("-", "") for row_id in ids(connection, green))
 
 
-@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["canonical", "text"])
+@pytest.mark.parametrize("flag", ["N", 'N""'], ids=["canonical", "text"])
 @pytest.mark.parametrize(
     ("before", "after", "counts"),
     [

@@ -77,8 +77,8 @@ def test_the_next_attempt_finds_what_it_needs(
 ) -> None:
     connection = connect()
     if statement != "-- Streams":
-        # A quotation mark: the file isn't canonical CSV, so its rows are staged as text, and hashed afterwards.
-        month_file.write_bytes(gzip.compress(gzip.decompress(month_file.read_bytes()).replace(b",N,", b',"N",', 1), 1))
+        # Quotation marks behind a value: the rows are staged as text, and hashed afterwards.
+        month_file.write_bytes(gzip.compress(gzip.decompress(month_file.read_bytes()).replace(b",N,", b',N"",', 1), 1))
     with killed_worker(postgres_server, connection, month_file, at=statement):
         wait_until_gone(connection)
 

@@ -221,7 +221,7 @@ def test_any_mix_balances_and_has_the_specified_ids(
     ]
 
 
-@pytest.mark.parametrize("flag", ["N", '"N"'], ids=["canonical", "text"])
+@pytest.mark.parametrize("flag", ["N", '"N"', 'N""'], ids=["canonical", "saved again", "text"])
 def test_leading_zeros_are_read_whatever_the_other_rows_hold(
     flag: str, connect: Connect, green: Source, tmp_path: Path
 ) -> None:

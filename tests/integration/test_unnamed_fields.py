@@ -103,7 +103,7 @@ def test_text_that_needs_quotation_marks_takes_the_second_way(
     connect: Connect, green: Source, canonical: Path, tmp_path: Path
 ) -> None:
     header, *rows = lines_of(canonical)
-    quoted = [row.replace(",N,", ',"N",', 1) + ",," for row in rows]
+    quoted = [row.replace(",N,", ',N"",', 1) + ",," for row in rows]
     assert quoted != [row + ",," for row in rows]
     connection = connect()
     assert load(connection, green, MONTH, written(tmp_path, header, quoted)).inserted == ROWS

@@ -1,4 +1,4 @@
--- Turns the staging table of canonical CSV, whose rows have their ids, into the table of the run's typed rows.
+-- Turns a staging table whose rows have their types and ids into the table of the run's typed rows.
 -- Grain: the rows of one file; no row is touched.
 -- Parameters: staging_table, rows_table, rows_name, columns.
 -- Twice: runs once, then the staging table is gone.

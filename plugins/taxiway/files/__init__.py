@@ -1,6 +1,8 @@
 """How a file is read.
 
+- arrow_lines: Arrow's columns as lines of CSV
 - canonical_csv: whether a file is canonical CSV
+- csv_columns: CSV that isn't canonical, checked column by column
 - csv_file: the format csv
 - csv_gz_file: the format csv.gz
 - csv_header: which columns the header names, and how many fields the rows have

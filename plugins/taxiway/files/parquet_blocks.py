@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +12,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
+from taxiway.files.arrow_lines import Texts, lines_of, scalar, take_little_memory
 from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
-from taxiway.files.parquet_text import Texts, field_texts, scalar, unwrapped
+from taxiway.files.parquet_text import field_texts, unwrapped
 from taxiway.messages import one_line, quoted
 
 _READ_ROWS = 512
@@ -33,8 +32,6 @@ _MOST_MEMORY = 2 * 1024**3
 # Bytes of memory that reading a file may take: a damaged file may ask for any number.
 
 _NOTHING, _EMPTY, _COMMA = map(scalar, ("", '""', ","))
-
-_NEITHER_QUOTED_NOR_NAMED = pcsv.WriteOptions(include_header=False, quoting_style="none")
 
 
 def csv_blocks(
@@ -53,7 +50,7 @@ def csv_blocks(
     :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
     """
     rows = 0
-    _take_little_memory()
+    take_little_memory()
     with _faults(), path.open("rb") as file:
         if digest is not None:
             while block := file.read(BLOCK):
@@ -96,12 +93,6 @@ def _declared(kind: pa.DataType) -> str | None:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "numeric"
     return "timestamp" if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else "text"
-
-
-def _take_little_memory() -> None:
-    """Let Arrow give memory back that it doesn't need, as its default allocator doesn't."""
-    if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 @contextmanager
@@ -176,11 +167,7 @@ def _lines(values: Sequence[pa.Array], kinds: Sequence[str | None]) -> bytes:
         given = pc.coalesce(columns[0], _NOTHING)
         return _joined([pc.if_else(pc.equal(given, _NOTHING), _EMPTY, given)])
     try:
-        stream = pa.BufferOutputStream()
-        texts = pa.record_batch(columns, names=[str(number) for number in range(len(columns))])
-        with pcsv.CSVWriter(stream, texts.schema, write_options=_NEITHER_QUOTED_NOR_NAMED) as writer:
-            writer.write_batch(texts)
-        return bytes(stream.getvalue().to_pybytes())
+        return lines_of(columns)
     except pa.ArrowInvalid:  # a text holds a comma or a quotation mark: field_texts has quoted it
         return _joined(columns)
 

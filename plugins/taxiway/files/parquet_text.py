@@ -7,28 +7,19 @@ column and the value.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
-from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Texts: TypeAlias = "pa.Array[pa.StringScalar]"
+from taxiway.files.arrow_lines import Texts, scalar
 
 UNREADABLE = "\x1f"
 """Stands before what no column can hold: a text with this character is rejected, whatever its column's type."""
 
 _UTC = ("UTC", "Etc/UTC", "+00:00", "Z")
-
-
-def scalar(text: str) -> pa.StringScalar:
-    """Make a text for Arrow from bytes: from a text, it imports pandas first, to find out what that is."""
-    data = text.encode()
-    offsets = pa.py_buffer(struct.pack("=ii", 0, len(data)))
-    return pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))[0]
 
 
 _MARK, _QUOTE, _NOTHING = map(scalar, (UNREADABLE, '"', ""))

@@ -27,7 +27,7 @@ def hash_rows(
 ) -> int:
     """Turn the staging table into typed rows with ``unique_row_id``, ``filename`` and ``source_month``.
 
-    Rows of canonical CSV are typed and hashed already. For any other file every field is checked: unreadable rows
+    Rows in typed columns are hashed already. Of rows that were staged as text every field is checked: unreadable rows
     are rejected, the rest is cast and hashed.
 
     If the month isn't published, duplicate rows get ids of their own here, and an index keeps all ids unique. If it
@@ -76,7 +76,7 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
 
 
 def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> None:
-    """Give text rows their types and ids; rows of canonical CSV have them already."""
+    """Give text rows their types and ids; others have them already."""
     cursor.execute(
         render(
             "postgres/adopt_canonical_rows.sql" if staged.canonical else "postgres/hash_rows.sql",

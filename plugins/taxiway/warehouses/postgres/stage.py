@@ -1,11 +1,12 @@
-"""Stages a month: its file's rows go into a table of this run, typed if the file is canonical CSV, else as text."""
+"""Stages a month: its file's rows go into a table of this run, typed if whole columns can be checked, else as text."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -31,8 +32,14 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.text_rows import TextRows
 from taxiway.warehouses.sql import render
 
+if TYPE_CHECKING:
+    from taxiway.files.csv_columns import ColumnRows
+
+_WHOLE_NUMBER = re.compile(r"(?<![0-9.])[0-9]+[.]0*(?![0-9])")
+# What a message of Postgres quotes, in any language.
+
 _MOST_ARGUMENTS = 100
-"""Most arguments of a Postgres function: the one that gives a row of canonical CSV its id takes every column."""
+"""Most arguments of a Postgres function: the one that gives a typed row its id takes every column."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,8 @@ class Staged:
     """A staged month.
 
     :param rows_read: rows in the file, without its header
-    :param canonical: whether the file is canonical CSV, so that its rows have their types and ids already. Else the
-        staging table holds text, and its fields must be checked
+    :param canonical: whether the rows have their types and ids already. Else the staging table holds text, and its
+        fields must be checked
     """
 
     rows_read: int
@@ -73,9 +80,9 @@ def stage_month(
 ) -> Staged:
     """Stream a downloaded month into its staging table.
 
-    The quick way is tried first: the file goes into typed columns as it is, over several sessions at once, and gets its
-    ids. If that fails, it is staged as text. If that fails too, its lines are
-    read one by one: lines that can't be read are rejected, and the rest is staged.
+    The quick way is tried first: rows go into typed columns over several sessions at once, and get their ids. That is
+    for canonical CSV, and for CSV whose columns can be checked one by one. If it fails, the file is staged as text. If
+    that fails too, its lines are read one by one: lines that can't be read are rejected, and the rest is staged.
 
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
@@ -111,7 +118,7 @@ def _stage(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
 ) -> Staged:
     staged = (
-        _stage_canonical(connection, tables, file, attempt, sessions)
+        _stage_typed(connection, tables, file, attempt, sessions)
         or _stage_text(connection, tables, file, attempt)
         or _stage_lines(connection, tables, file, attempt)
     )
@@ -128,17 +135,46 @@ def _where(tables: LoadTables) -> str:
     return f"{tables.where}: {tables.filename}"
 
 
-def _stage_canonical(
+def _stage_typed(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
 ) -> Staged | None:
-    """Stage the file with types and ids; None, and nothing to use, if it isn't canonical CSV."""
+    """Stage the file with types and ids; None, and nothing to use, if a row of it needs a closer look."""
+    for by_column in (False, True):
+        try:
+            return _copy_typed(connection, tables, file, attempt, sessions, by_column=by_column)
+        except _ByColumnError:
+            continue
+        except _STUMBLED as error:
+            if by_column or not _is_of_a_column(error):
+                return None
+    return None
+
+
+def _is_of_a_column(error: Exception) -> bool:
+    """Say whether ``COPY`` stumbled over ``1.0`` for an integer, or over a text as long as a timestamp."""
+    whole = isinstance(error, psycopg.errors.InvalidTextRepresentation) and _WHOLE_NUMBER.search(str(error))
+    return bool(whole) or isinstance(error, psycopg.errors.StringDataRightTruncation)
+
+
+def _copy_typed(
+    connection: psycopg.Connection[Any],
+    tables: LoadTables,
+    file: Download,
+    attempt: Attempt,
+    sessions: int,
+    *,
+    by_column: bool,
+) -> Staged:
+    """Copy the rows into typed columns.
+
+    :param by_column: whether each column is checked, or blocks are, which is quicker, and for canonical CSV only
+    :raises _ByColumnError: a block isn't canonical CSV, but its columns can be checked
+    """
     source = tables.source
-    if len(source.layout_of(tables.month).columns) > _MOST_ARGUMENTS:
-        return None
     _, shape, blocks = month_rows(source, tables.month, file)
-    if any(map(is_ignored, shape.columns)):
-        return None
     layout = _layout(tables, shape)
+    if len(layout.columns) > _MOST_ARGUMENTS or any(map(is_ignored, shape.columns)):
+        raise _StumbledError
     with transaction(connection) as cursor:
         cursor.execute(
             render(
@@ -146,31 +182,47 @@ def _stage_canonical(
                 staging_table=tables.staging_table,
                 columns=source.columns,
                 id_columns=layout.columns,
+                text_type="text" if by_column else "varchar(18)",
             ),
             {"filename": tables.filename, "month": tables.month.first_day},
         )
-    rows = CanonicalRows(shape.columns)
-    try:
-        copied = copy_in_parallel(
-            connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows.add), sessions
-        )
-    except _STUMBLED:
-        return None
-    if copied != rows.count:
-        return None
+    canonical, checked = CanonicalRows(shape.columns), _column_rows(shape) if by_column else None
+
+    def rows_of(block: bytes) -> bytes | None:
+        if checked is not None:
+            return checked.rows_of(block)
+        if canonical.add(block):
+            return block
+        if _column_rows(shape).rows_of(block) is None:
+            return None
+        raise _ByColumnError
+
+    copied = copy_in_parallel(
+        connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows_of), sessions
+    )
+    if copied != (checked or canonical).count:
+        raise _StumbledError
     with transaction(connection) as cursor:
-        _record(cursor, tables, attempt, shape, rows_read=rows.count)
-    return Staged(rows_read=rows.count, canonical=True)
+        _record(cursor, tables, attempt, shape, rows_read=copied)
+    return Staged(rows_read=copied, canonical=True)
 
 
-def _rows_alone(blocks: Iterator[bytes], shape: RowShape, add: Callable[[bytes], bool]) -> Iterator[bytes]:
+def _column_rows(shape: RowShape) -> ColumnRows:
+    # Imported for files that need it: Arrow takes time and memory.
+    from taxiway.files.csv_columns import ColumnRows
+
+    return ColumnRows(shape.columns)
+
+
+def _rows_alone(blocks: Iterator[bytes], shape: RowShape, rows_of: Callable[[bytes], bytes | None]) -> Iterator[bytes]:
     """Yield whole lines without the fields after the last column, as long as each is a row.
 
-    :param add: counts the rows of a block, and says whether each of its lines is one
+    :param rows_of: counts the rows of a block, and returns them; None if a line isn't one
     """
     for block in whole_lines(blocks):
-        rows = without_unnamed(block, shape.unnamed)
-        if rows is None or not add(rows):
+        lines = without_unnamed(block, shape.unnamed)
+        rows = None if lines is None else rows_of(lines)
+        if rows is None:
             raise _StumbledError
         yield rows
 
@@ -197,7 +249,7 @@ def _stage_text(
             _, shape, blocks = month_rows(tables.source, tables.month, file)
             rows = TextRows(len(shape.columns))
             with cursor.copy(_begin(cursor, tables, shape, numbered=False)) as copy:
-                for block in _rows_alone(blocks, shape, rows.add):
+                for block in _rows_alone(blocks, shape, lambda block: block if rows.add(block) else None):
                     copy.write(block)
             if cursor.rowcount != rows.count:
                 raise _StumbledError
@@ -255,7 +307,11 @@ def _stage_lines(connection: psycopg.Connection[Any], tables: LoadTables, file: 
 
 
 class _StumbledError(Exception):
-    """The file isn't canonical CSV, or one of its lines isn't a row."""
+    """A field or a line needs a closer look."""
+
+
+class _ByColumnError(Exception):
+    """The file isn't canonical CSV, but its columns can be checked one by one."""
 
 
 _STUMBLED = (_StumbledError, psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded)
