@@ -289,8 +289,13 @@ def _handler(mirror: FaultyMirror) -> type[BaseHTTPRequestHandler]:
                     mirror.pause(answer.pause)
                 block = data[start : start + answer.block]
                 framed = b"%x\r\n%b\r\n" % (len(block), block) if answer.length == "chunked" else block
-                self.wfile.write(framed)
+                # First: when the client has the last block, the test may look at once.
                 seen.sent += len(block)
+                try:
+                    self.wfile.write(framed)
+                except OSError:
+                    seen.sent -= len(block)
+                    raise
             self.wfile.flush()
 
         def _hold(self, answer: Answer) -> None:
