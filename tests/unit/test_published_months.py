@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from taxiway.loads.published_months import PublishedMonth
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 
@@ -13,7 +15,7 @@ class InMemory(PublishedMonth):
     """A month whose queries have been asked before."""
 
     def __init__(self, source: Source, rows: list[dict[str, Any]]) -> None:
-        self.source = source
+        self.source, self.month = source, Month(2019, 1)
         self.rows = rows
         self.asked: tuple[Any, ...] = ()
 
@@ -22,8 +24,10 @@ class InMemory(PublishedMonth):
         return self.rows
 
 
-def test_sums_are_those_of_the_source_s_columns(green: Source) -> None:
-    month = InMemory(green, [{"row_count": "2", "total_amount": "3.5"}])
+def test_sums_are_those_of_the_columns_that_the_month_has(green: Source) -> None:
+    """A main table that was loaded before the source gained a column is without it."""
+    newer = replace(green.columns[-1], name="newer_fee", since=Month(2025, 1))
+    month = InMemory(replace(green, columns=(*green.columns, newer)), [{"row_count": "2", "total_amount": "3.5"}])
 
     assert month.sums() == {"row_count": "2", "total_amount": "3.5"}
     assert month.asked == ("compare_month", None, {"columns": green.columns})

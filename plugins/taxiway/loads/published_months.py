@@ -28,10 +28,14 @@ class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
     source: Source
+    month: Month
 
     def sums(self) -> Mapping[str, str | None]:
-        """Return ``row_count`` and the sum of every numeric column, as plain decimal numbers."""
-        return self._rows("compare_month", columns=self.source.columns)[0]
+        """Return ``row_count`` and the sum of every numeric column that the month's files have, as decimal numbers.
+
+        A main table gains the source's newer columns with its next load, and may be without them until then.
+        """
+        return self._rows("compare_month", columns=self.source.layout_of(self.month).columns)[0]
 
     def digests(self) -> Mapping[str, tuple[int, str]]:
         """Return rows and digest of the ids that begin with the same two digits, by these."""
