@@ -127,7 +127,7 @@ def specified_ids(source: Source, *paths: Path) -> list[str]:
     found = list[str]()
     for path in paths:
         header, *rows = lines_of(path)
-        columns = [column for column in source.columns if column.name in header.lower().split(",")]
+        columns = [column for column in source.columns if column.name in map(str.strip, header.lower().split(","))]
         found += unique_row_ids(columns, [row.split(",") for row in rows])
     return found
 

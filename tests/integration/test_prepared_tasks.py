@@ -36,4 +36,6 @@ def test_a_task_imports_nothing_to_open_its_warehouse() -> None:
     done = subprocess.run([sys.executable, "-c", OPENS], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-3:] == ["False False", "True False", "[[], [], [], []]"]
+    # Google's libraries warn of Python 3.10 meanwhile.
+    said = [line for line in done.stdout.splitlines() if line.startswith(("True", "False", "["))]
+    assert said == ["False False", "True False", "[[], [], [], []]"]

@@ -105,6 +105,7 @@ KEYS += [
     "period",
     "timezone",
     "on_new_column",
+    "publication_lag_days",
     "allow_empty",
     "max_rejected_share",
     "max_file_size",
@@ -218,7 +219,7 @@ def test_a_hostile_check_is_refused(key: str, kind: str, tmp_path: Path) -> None
 )
 def test_a_path_stays_below_the_mirror(path_below: str, tmp_path: Path) -> None:
     content = document()
-    (release,) = content["releases"]
+    release = content["releases"][0]
     file = release["path"].rpartition("/")[2]
     release["path"] = path_below.replace("{file}", file)
     assert "path is" in refused(write(tmp_path, content))
