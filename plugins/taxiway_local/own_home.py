@@ -48,6 +48,7 @@ def forget_settings(environment: MutableMapping[str, str]) -> None:
 
 def stop_in_order(*numbers: signal.Signals) -> None:
     """Let signals to stop raise ``SystemExit``, with the code of a shell, so that the home is cleared up."""
+    sys.unraisablehook = _stop_later
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _stop)
@@ -57,6 +58,16 @@ def _stop(number: int, _frame: object) -> None:
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)  # told again, it goes on clearing up
     sys.exit(128 + number)
+
+
+def _stop_later(unraisable: sys.UnraisableHookArgs) -> None:
+    """Raise a ``SystemExit`` again that came while a finalizer was at work, which lets none out."""
+    code = getattr(unraisable.exc_value, "code", None)
+    if not isinstance(unraisable.exc_value, SystemExit):
+        sys.__unraisablehook__(unraisable)
+        return
+    signal.signal(signal.SIGALRM, lambda _number, _frame: sys.exit(code))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
 
 
 @contextmanager

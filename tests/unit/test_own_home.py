@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from taxiway.paths import ROOT
 from taxiway_local.own_home import LOCK, clear_leftovers, forget_settings, own_home
 
 
@@ -48,3 +55,39 @@ def test_settings_of_libpq_and_airflow_stay_out() -> None:
     forget_settings(environment)
 
     assert environment == {"PATH": "/bin"}
+
+
+STOPPED = """
+import os, signal, time, weakref
+from taxiway_local.own_home import stop_in_order
+
+stop_in_order(signal.SIGINT, signal.SIGTERM)
+
+class Kept: pass
+
+kept = Kept()
+weakref.finalize(kept, os.kill, os.getpid(), signal.{name})
+try:
+    del kept
+    time.sleep(60)
+finally:
+    print("cleared up")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_while_a_finalizer_is_at_work_still_stops(number: signal.Signals) -> None:
+    """Python lets no exception out of a finalizer: the command would go on to its end."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", STOPPED.format(name=number.name)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(Path(pytest.__file__).parents[1])]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "cleared up\n", "")
