@@ -30,7 +30,7 @@ RUN: dict[str, Any] = {
     "file_columns": GREEN.columns,
     "id_columns": GREEN.columns,
     "numbered": False,
-    "text_type": "varchar(18)",
+    "by_column": False,
 }
 
 OWN: dict[str, dict[str, Any]] = {

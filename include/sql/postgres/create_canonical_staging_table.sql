@@ -2,11 +2,11 @@
 -- Creates the staging table of one run for checked rows: COPY gives its rows their types, their unique_row_id, their
 -- filename and their month, and the table can become a partition. The rows are in any order.
 -- Grain: one row per row of the file; duplicate rows still share an id (number_duplicate_rows).
--- Parameters: staging_table, columns, id_columns (those of the file's layout), text_type; bound: filename, month (its
--- first day).
+-- Parameters: staging_table, columns, id_columns (those of the file's layout), by_column (whether columns are checked one
+-- by one); bound: filename, month (its first day).
 -- Twice: safe, what an earlier attempt of the same run left is dropped first.
--- For canonical CSV, text_type is shorter than a timestamp, so that no text can pass for a timestamp (CanonicalRows);
--- adopt_canonical_rows lifts this. If columns are checked one by one (ColumnRows), it is text.
+-- Texts of canonical CSV are shorter than a timestamp, so that no text can pass for a timestamp (CanonicalRows);
+-- adopt_canonical_rows lifts this. Columns that are checked one by one (ColumnRows) need no such limit.
 DROP TABLE IF EXISTS {{ staging_table }};
 DROP FUNCTION IF EXISTS {{ staging_table }};
 
@@ -28,7 +28,7 @@ CREATE TABLE {{ staging_table }} (
     filename text NOT NULL DEFAULT %(filename)s,
     source_month date NOT NULL DEFAULT %(month)s::date
 {%- for column in columns %},
-    {{ column.name | identifier }} {{ text_type if column.type == 'text' else column.type }}
+    {{ column.name | identifier }} {{ column.type if by_column or column.type != 'text' else 'varchar(18)' }}
 {%- endfor %},
     CONSTRAINT of_one_file CHECK (filename = %(filename)s AND source_month = %(month)s::date)
 );

@@ -182,7 +182,7 @@ def _copy_typed(
                 staging_table=tables.staging_table,
                 columns=source.columns,
                 id_columns=layout.columns,
-                text_type="text" if by_column else "varchar(18)",
+                by_column=by_column,
             ),
             {"filename": tables.filename, "month": tables.month.first_day},
         )
