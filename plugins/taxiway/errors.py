@@ -132,7 +132,7 @@ class LostFileError(TaxiwayError):
 
 
 class MissingFileError(LostFileError, MissingInputError):
-    """The downloaded file is gone, or another one is in its place."""
+    """The downloaded file is gone, or is another file by now."""
 
 
 class DamagedFileError(LostFileError, InvalidFileError):

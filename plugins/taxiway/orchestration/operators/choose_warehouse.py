@@ -37,7 +37,7 @@ class ChooseWarehouseOperator(BaseBranchOperator):
     def choose_branch(self, context: Context) -> str:
         """Return the task group of the warehouse.
 
-        :raises AirflowFailException: there is no such source or month
+        :raises AirflowFailException: the source or the month doesn't exist
         """
         source, month = source_and_month(self.source_name, self.month, context, self.warehouse)
         with retry_or_fail(context):
