@@ -81,6 +81,17 @@ def test_a_config_that_the_settings_name_is_taken(tmp_path: Path) -> None:
     assert config_of(home, "/elsewhere/airflow.cfg") == "/meant/airflow.cfg"
 
 
+def bare(home: Path) -> dict[str, str]:
+    """Return the environment of an Airflow with an empty home, whose Python has started without the project's line."""
+    paths = [ROOT / "plugins", ROOT / "config", Path(pytest.__file__).parents[1]]
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "PATH": os.environ["PATH"],
+    }
+
+
 def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Path) -> None:
     """As in containers: by the time that Airflow reads its local settings, it has read its configuration."""
     config = tmp_path / "airflow.cfg"
@@ -92,17 +103,10 @@ def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Pat
         "print(os.environ['AIRFLOW_CONFIG'], os.environ['AIRFLOW_HOME']);"
         "print('backfill' in [command.name for command in dags.subcommands])"
     )
-    paths = [ROOT / "plugins", ROOT / "config", Path(pytest.__file__).parents[1]]
     (tmp_path / "home").mkdir()
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
-        env={
-            "PYTHONPATH": os.pathsep.join(map(str, paths)),
-            "AIRFLOW_HOME": str(tmp_path / "home"),
-            "AIRFLOW_CONFIG": str(config),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "PATH": os.environ["PATH"],
-        },
+        env={**bare(tmp_path / "home"), "AIRFLOW_CONFIG": str(config)},
         capture_output=True,
         text=True,
         check=False,
@@ -113,16 +117,9 @@ def test_an_airflow_that_started_without_it_keeps_its_own_settings(tmp_path: Pat
 
 def test_commands_of_dags_warn_of_nothing_that_their_user_cannot_act_on(tmp_path: Path) -> None:
     """Without the settings, each of them begins with a warning that graphviz is absent."""
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "airflow_local_settings.py").symlink_to(ROOT / "config" / "airflow_local_settings.py")
     done = subprocess.run(
         [sys.executable, "-S", "-m", "airflow", "dags", "list"],
-        env={
-            "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "plugins", Path(pytest.__file__).parents[1]])),
-            "AIRFLOW_HOME": str(tmp_path),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "PATH": os.environ["PATH"],
-        },
+        env=bare(tmp_path),
         capture_output=True,
         text=True,
         check=False,
@@ -145,14 +142,7 @@ def test_ctrl_c_while_airflow_starts(tmp_path: Path, arguments: list[str]) -> No
     (tmp_path / "home").mkdir()
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
-        env={
-            "PYTHONPATH": os.pathsep.join(
-                str(path) for path in (ROOT / "plugins", ROOT / "config", Path(pytest.__file__).parents[1])
-            ),
-            "AIRFLOW_HOME": str(tmp_path / "home"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-            "PATH": os.environ["PATH"],
-        },
+        env=bare(tmp_path / "home"),
         capture_output=True,
         text=True,
         check=False,
