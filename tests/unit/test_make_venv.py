@@ -53,6 +53,29 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with pip, as the script makes it: that takes most of its time."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "bin").mkdir()
+    shutil.copy(ROOT / "bin" / "make-venv", folder / "bin")
+    (folder / "requirements.txt").write_text(wheel(folder, "made-trip"))
+    done = make_venv(folder)
+    assert done.returncode == 0, done.stderr
+    (made_trip,) = (folder / ".venv").rglob("made_trip.py")
+    for path in made_trip.parent.glob("made_trip*"):
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    (made_trip.parent / "taxiway.pth").unlink()  # written when an install is done
+    return folder / ".venv"
+
+
+@pytest.fixture
+def with_venv(checkout: Path, made: Path) -> Path:
+    """The folder, in which the virtual environment is there already, and nothing is installed."""
+    shutil.copytree(made, checkout / ".venv", symlinks=True)
+    return checkout
+
+
 def make_venv(checkout: Path, python: str = sys.executable, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the script where pip's own settings say that packages come from the folder alone."""
     environment = {
@@ -75,46 +98,46 @@ def test_settings_of_pip_decide_where_packages_come_from(checkout: Path) -> None
     assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
 
 
-def test_a_home_that_cannot_be_written_to_is_not_complained_of(checkout: Path) -> None:
-    done = make_venv(checkout, HOME="/dev/null")
+def test_a_home_that_cannot_be_written_to_is_not_complained_of(with_venv: Path) -> None:
+    done = make_venv(with_venv, HOME="/dev/null")
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_another_file_than_the_locked_one_is_refused(checkout: Path) -> None:
-    lock = checkout / "requirements.txt"
+def test_another_file_than_the_locked_one_is_refused(with_venv: Path) -> None:
+    lock = with_venv / "requirements.txt"
     lock.write_text(lock.read_text()[:-65] + "0" * 64 + "\n")
 
-    done = make_venv(checkout)
+    done = make_venv(with_venv)
 
     assert done.returncode != 0
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
-    assert list((checkout / ".venv").rglob("tiny_trip.py")) == []
+    assert list((with_venv / ".venv").rglob("tiny_trip.py")) == []
 
 
-def test_a_lock_that_lacks_a_package_ends_the_install(checkout: Path) -> None:
+def test_a_lock_that_lacks_a_package_ends_the_install(with_venv: Path) -> None:
     """No resolver adds what is missing: the check after the install names it."""
-    (checkout / "requirements.txt").write_text(wheel(checkout, requires="absent-package"))
+    (with_venv / "requirements.txt").write_text(wheel(with_venv, requires="absent-package"))
 
-    done = make_venv(checkout)
+    done = make_venv(with_venv)
 
     assert done.returncode != 0
     assert "tiny-trip 1.0 requires absent-package, which is not installed" in done.stderr
 
 
-def test_what_an_older_lock_has_left_is_named_and_the_advice_leads_on(checkout: Path) -> None:
-    lock = checkout / "requirements.txt"
-    lock.write_text(lock.read_text() + wheel(checkout, "old-trip", requires="tiny-trip<2"))
-    assert make_venv(checkout).returncode == 0
-    lock.write_text(wheel(checkout, version="2.0"))
+def test_what_an_older_lock_has_left_is_named_and_the_advice_leads_on(with_venv: Path) -> None:
+    lock = with_venv / "requirements.txt"
+    lock.write_text(lock.read_text() + wheel(with_venv, "old-trip", requires="tiny-trip<2"))
+    assert make_venv(with_venv).returncode == 0
+    lock.write_text(wheel(with_venv, version="2.0"))
 
-    refused = make_venv(checkout)
+    refused = make_venv(with_venv)
 
     assert refused.returncode != 0
     assert "old-trip 1.0 has requirement tiny-trip<2" in refused.stderr
     assert "rm -rf .venv, and try again" in refused.stderr
-    shutil.rmtree(checkout / ".venv")
-    assert make_venv(checkout).returncode == 0
+    shutil.rmtree(with_venv / ".venv")
+    assert make_venv(with_venv).returncode == 0
 
 
 def test_an_environment_that_was_left_half_made_is_made_anew(checkout: Path) -> None:
