@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp up down psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
+.PHONY: help setup ready asked-python demo demo-gcp demo-learn up down psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,9 @@ demo: ready ## Load 2019 of green taxis from sample months (ROWS=5000 a month, S
 demo-gcp: ROWS ?= 5000
 demo-gcp: $(VENV)/.development ## Load three months into stand-ins for BigQuery, offline, and compare with Postgres
 	@$(BIN)/python -m taxiway_local.demo_gcp --rows="$(ROWS)" $(if $(SOURCE),--source "$(SOURCE)")
+
+demo-learn: ready ## Run the learning DAGs of docs/learn.md; what they ask on the web is a stand-in
+	@$(BIN)/python -m taxiway_local.demo_learn
 
 up: ready ## Start Airflow with its web UI in the background
 	@$(BIN)/python -m taxiway_local.services up

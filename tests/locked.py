@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from taxiway.paths import ROOT
 
-LOCKS = ("requirements", "requirements-dev", "requirements-bench")
+LOCKS = ("requirements", "requirements-dev", "requirements-bench", "dags/learn/docker_pulls")
 
 PYTHONS = ("3.10.0", "3.11.0", "3.11.15", "3.12.0", "3.13.0")
 """The first of each supported line, and a late 3.11: a pin differs below 3.11.3, which Debian 12 has (3.11.2)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,3 +13,6 @@ SOURCES_FOLDER = ROOT / "include" / "sources"
 
 SQL_FOLDER = ROOT / "include" / "sql"
 """The Jinja SQL files, one folder an engine."""
+
+LEARN_FOLDER = Path(os.environ.get("AIRFLOW_HOME") or ROOT) / ".taxiway" / "learn"
+"""What the learning DAGs write: the files of their runs, and the environments of their tasks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,6 +41,12 @@ YEAR = 2019
 """The year that is loaded unless another one is asked for."""
 
 DEFAULT_ROWS = 5000
+
+OUR_LINES = r"\[airflow\.task\.operators\.taxiway"
+"""What the operators of Taxiway log."""
+
+_AROUND_A_MESSAGE = r"^\S+ \[\w+ *\] | +\[airflow\.task\..*"
+"""In a line of Airflow's log: time and level before a message, the logger and more behind it."""
 
 _LOADED = """
 SELECT DISTINCT ON (month)
@@ -185,7 +192,9 @@ def _demo(
     real = [row for row in before if not _is_sample(home, source, row)]
     if real and not replace:
         raise DemoError(_would_replace(source, year, real, rows, mirror))
-    refuse_while_scheduled(server, source)
+    connections = ", ".join(sorted({release.connection for release in source.releases}))
+    would = f"load from the connection {connections}"
+    refuse_while_scheduled(server, f"taxi_{source.name}", would)
     if mirror is not None:
         _probe(mirror, source, months[0])
     if real:
@@ -200,7 +209,7 @@ def _demo(
         again = ["--reprocess-behavior", "completed"] if _has_runs(server, source) else []
         load = load_command(source, year, *again)
         console.print(f"\n$ airflow {' '.join(load)}\n", style="bold", markup=False)
-        code = (test_run if source.stands_alone else run)(
+        code = (dags_test if source.stands_alone else run)(
             [*airflow_command(), *load],
             {
                 **airflow_environment(home),
@@ -254,34 +263,39 @@ def connections_to(source: Source, address: str) -> dict[str, str]:
     return {f"AIRFLOW_CONN_{release.connection.upper()}": connection for release in source.releases}
 
 
-def test_run(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it if it fails."""
+def dags_test(command: list[str], environment: Mapping[str, str], shown: str = OUR_LINES) -> int:
+    """Run ``airflow dags test``, which tells everything: show what our own tasks said, or all of it if it fails.
+
+    :param shown: a pattern of the lines to show
+    """
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
     failed = done.returncode != 0 or any("DagRun Finished" in line and "state=failed" in line for line in lines)
     for line in lines:
-        if failed or "airflow.task.operators.taxiway" in line:
-            sys.stdout.write(
-                line.partition("]")[2].partition(" [airflow.task")[0].strip() + "\n" if not failed else line + "\n"
-            )
+        if failed:
+            print(line)
+        elif re.search(shown, line):
+            print(re.sub(_AROUND_A_MESSAGE, "", line).strip())
     sys.stdout.flush()
     return done.returncode or int(failed)
 
 
-def refuse_while_scheduled(server: database.Server, source: Source) -> None:
-    """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's mirror."""
+def refuse_while_scheduled(server: database.Server, dag_id: str, would: str) -> None:
+    """A scheduler that runs the DAG takes its connections from Airflow, and doesn't know the demo's servers.
+
+    :param would: what the scheduler would do
+    :raises DemoError: the DAG is unpaused, and a scheduler runs
+    """
     with server.connect("airflow") as metadata:
         row = metadata.execute(
             "SELECT 1 FROM dag JOIN job ON job.job_type = 'SchedulerJob' AND job.state = 'running' AND "
             "job.latest_heartbeat > now() - interval '1 minute' WHERE dag.dag_id = %s AND NOT dag.is_paused",
-            [f"taxi_{source.name}"],
+            [dag_id],
         ).fetchone()
     if row:
-        connections = ", ".join(sorted({release.connection for release in source.releases}))
         raise DemoError(
-            f"taxi_{source.name} is unpaused and a scheduler runs it, which would load from the connection "
-            f"{connections}. Pause it (bin/airflow dags pause taxi_{source.name}), or stop Airflow "
-            f"(make down), and try again"
+            f"{dag_id} is unpaused and a scheduler runs it, which would {would}. Pause it "
+            f"(bin/airflow dags pause {dag_id}), or stop Airflow (make down), and try again"
         )
 
 

@@ -111,7 +111,7 @@ def _demo(home: Home, folder: Path, console: Console, source: Source, rows: int)
             ["dags", "test", "taxi_compare", "-c", json.dumps({"source": source.name})],
         ):
             console.print(f"\n$ airflow {shlex.join(command)}\n", style="bold", markup=False)
-            run = demo.test_run if command[1] == "test" else demo.run
+            run = demo.dags_test if command[1] == "test" else demo.run
             if code := run([*airflow_command(), *command], environment):
                 return code
         _show(console, source, bigquery)

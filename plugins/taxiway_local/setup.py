@@ -40,8 +40,10 @@ OFFICIAL_ADDRESS = "https://d37ci6vzurychx.cloudfront.net"
 ADDRESSES = {
     "tlc_mirror": (DEFAULT_MIRROR, "Base address of the TLC files: <host>/green/green_tripdata_2019-01.csv.gz"),
     "tlc_official": (OFFICIAL_ADDRESS, "The TLC's own files: <host>/trip-data/green_tripdata_2024-01.parquet"),
+    "docker_hub": ("https://hub.docker.com", "What the learning DAG docker_pulls asks"),
+    "products_api": ("https://dummyjson.com", "What the learning DAG getting_started fetches products from"),
 }
-"""Where the shipped sources fetch their files from: address and description of each connection."""
+"""What the shipped sources and the learning DAGs ask: address and description of each connection."""
 
 PARALLELISM = 8
 """Tasks that Airflow runs at a time on one machine."""
@@ -121,7 +123,9 @@ def airflow_command() -> list[str]:
 
 def airflow_environment(home: Home) -> dict[str, str]:
     """Return the environment in which Airflow knows its home."""
-    return {**os.environ, "AIRFLOW_HOME": str(home.root)}
+    # Tasks with an environment of their own call this Python by its name.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**os.environ, "AIRFLOW_HOME": str(home.root), "PATH": path}
 
 
 def _write_config(home: Home, server: database.Server | None) -> None:
@@ -151,6 +155,8 @@ def _write_config(home: Home, server: database.Server | None) -> None:
             "dag_processor_child_process_log_directory": "$AIRFLOW_HOME/logs/dag_processor",
         },
         "api_auth": {"jwt_secret": secrets.token_urlsafe(48)},
+        # Of the two, only pip reads a person's settings of pip: another index, a proxy, certificates.
+        "standard": {"venv_install_method": "pip"},
     }
     for section, settings in defaults.items():
         for key, value in settings.items():

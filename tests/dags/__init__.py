@@ -1,0 +1,2 @@
+LEARNING = {"hello_world", "hello_world_daily", "docker_pulls", "getting_started"}
+"""The DAGs of ``dags/learn``."""

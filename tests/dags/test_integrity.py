@@ -15,6 +15,7 @@ import pytest
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_sources
+from tests.dags import LEARNING
 
 SOURCES = load_sources(SOURCES_FOLDER)
 MONTHLY = tuple(source for source in SOURCES if not source.stands_alone)
@@ -70,7 +71,7 @@ def test_every_dag_imports(bag: Any) -> None:
 
 def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     of_sources = [f"taxi_{source.name}{destination}" for source in SOURCES for destination in ("", "_gcp")]
-    assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi", "taxi_compare"])
+    assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi", "taxi_compare", *LEARNING])
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 
 

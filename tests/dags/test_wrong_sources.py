@@ -15,10 +15,11 @@ import yaml
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import load_sources
+from tests.dags import LEARNING
 
 NAMES = [source.name for source in load_sources(SOURCES_FOLDER)]
 OF_SOURCES = {name: {f"taxi_{name}", f"taxi_{name}_gcp"} for name in NAMES}
-OTHERS = {"gcp_setup", "taxi", "taxi_compare"}
+OTHERS = {"gcp_setup", "taxi", "taxi_compare", *LEARNING}
 
 BAG = """
 import json, sys
@@ -96,7 +97,7 @@ def test_without_a_sound_source_the_cloud_can_still_be_set_up(checkout: Path) ->
 
     dags, errors, _ = parsed(checkout)
 
-    assert dags == {"gcp_setup"}
+    assert dags == {"gcp_setup", *LEARNING}
     assert list(errors) == ["wrong_sources.py"]
 
 

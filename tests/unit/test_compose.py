@@ -10,10 +10,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
+from airflow.providers.standard.get_provider_info import get_provider_info as standard_provider
 
+from taxiway_local.setup import ADDRESSES
 from tests.compose_file import (
     AIRFLOW_SERVICES,
     COMPOSE_FILE,
@@ -297,7 +300,10 @@ def test_every_airflow_setting_exists() -> None:
     assert spec is not None
     assert spec.origin is not None
     template = Path(spec.origin).parent / "config_templates" / "config.yml"
-    known = yaml.load(template.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    known = {
+        **yaml.load(template.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader),
+        **standard_provider()["config"],
+    }
     names = [n for n in services()["airflow-init"]["environment"] if re.match(r"AIRFLOW__[A-Z]", n)]
     assert len(names) > 10
     unknown = []
@@ -338,9 +344,15 @@ def test_settings_point_at_the_services() -> None:
     }
 
 
-def test_mirrors_and_the_parallelism_are_taken_from_the_environment() -> None:
-    mirror = '{"conn_type": "http", "host": "http://mirror.example:8000"}'
-    given = dict.fromkeys(("AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"), mirror)
+def test_addresses_and_the_parallelism_are_taken_from_the_environment() -> None:
+    address = '{"conn_type": "http", "host": "http://mirror.example:8000"}'
+    given = {f"AIRFLOW_CONN_{name.upper()}": address for name in ADDRESSES}
     environment = services(**given, AIRFLOW__CORE__PARALLELISM="2")["airflow-scheduler"]["environment"]
     assert {name: environment[name] for name in given} == given
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "2"
+
+
+def test_addresses_are_those_of_the_setup_otherwise() -> None:
+    environment = services()["airflow-scheduler"]["environment"]
+    for name, (address, _) in ADDRESSES.items():
+        assert environment[f"AIRFLOW_CONN_{name.upper()}"] == f"http://{quote(address, safe='')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from taxiway.errors import SettingError
 from taxiway.paths import ROOT
 from taxiway_local import postgres_server
-from taxiway_local.setup import refuse_path
+from taxiway_local.home import Home
+from taxiway_local.setup import airflow_environment, refuse_path
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,14 @@ def test_the_servers_user_is_made_by_a_program_that_path_does_not_have(
     useradd.unlink()
     with pytest.raises(postgres_server.ServerError, match=r"\(no program useradd\).*work as a user that isn't root"):
         postgres_server._system_user()
+
+
+def test_airflows_processes_find_this_python_by_its_name(tmp_path: Path) -> None:
+    """Tasks with an environment of their own call it so."""
+    path = airflow_environment(Home(tmp_path))["PATH"]
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    found = shutil.which(name, path=path)
+
+    assert found is not None
+    assert Path(found).parent == Path(sys.executable).parent

@@ -1,0 +1,109 @@
+"""The DAGs of dags/learn import, say what they show, and keep the project's policy."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from taxiway.paths import ROOT
+from tests.dags import LEARNING
+
+FOLDER = ROOT / "dags" / "learn"
+FLOWS = {
+    "hello_world": "01_hello_world",
+    "hello_world_daily": "01_hello_world",
+    "docker_pulls": "02_python",
+    "getting_started": "03_getting_started_data_pipeline",
+}
+
+
+@pytest.fixture(scope="module")
+def bag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(FOLDER), collect_dags=True)
+
+
+def as_stored(dag: Any) -> Any:
+    """The DAG as the scheduler and the API server see it."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+
+
+def test_the_folder_has_these_dags(bag: Any) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == LEARNING == set(FLOWS)
+
+
+@pytest.mark.parametrize("dag_id", sorted(LEARNING))
+def test_each_is_owned_tagged_and_names_the_flow_that_it_stands_for(bag: Any, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+
+    assert set(dag.tags) == {"learn"}
+    assert dag.owner == "taxiway"
+    assert dag.description
+    assert f"`{FLOWS[dag_id]}`" in dag.doc_md
+    assert f"airflow dags test {dag_id.removesuffix('_daily')}" in dag.doc_md
+    assert "| the course's word | here |" in dag.doc_md
+    for task in dag.tasks:
+        assert task.retries >= 2, task.task_id
+        assert timedelta(0) < task.execution_timeout <= timedelta(minutes=5), task.task_id
+
+
+def test_only_the_daily_one_has_a_schedule_and_it_waits_until_somebody_unpauses_it(bag: Any) -> None:
+    scheduled = {dag.dag_id: dag.schedule for dag in bag.dags.values() if dag.schedule is not None}
+    assert scheduled == {"hello_world_daily": "0 10 * * *"}
+    daily = as_stored(bag.dags["hello_world_daily"])
+    assert daily.is_paused_upon_creation is True
+    assert daily.catchup is False
+    names = {dag_id: bag.dags[dag_id].params["name"] for dag_id in ("hello_world", "hello_world_daily")}
+    assert names["hello_world"] == "Will" != names["hello_world_daily"]
+
+
+def test_all_messages_have_the_one_level_of_the_default_arguments(bag: Any) -> None:
+    dag = bag.dags["hello_world"]
+    messages = {task.task_id: task.level for task in dag.tasks if task.task_type == "LogMessage"}
+
+    assert messages == dict.fromkeys(["say_hello", "log_output", "say_goodbye"], dag.default_args["level"])
+    assert len(re.findall(r"\blevel=|\"level\"", (FOLDER / "hello_world.py").read_text())) == 1
+
+
+def test_the_wait_is_left_to_the_triggerer(bag: Any) -> None:
+    assert bag.dags["hello_world"].task_dict["wait"].task_type == "DateTimeSensorAsync"
+
+
+def test_the_environment_is_that_of_the_lock(bag: Any) -> None:
+    task = bag.dags["docker_pulls"].task_dict["ask_docker_hub"]
+    lock = FOLDER / "docker_pulls.txt"
+
+    assert task.requirements == [f"# docker_pulls.txt: {sha256(lock.read_bytes()).hexdigest()}"]
+    assert {"--no-deps", "--require-hashes", str(lock)} <= set(task.pip_install_options)
+    assert task.system_site_packages is False
+    assert task.index_urls is None, "pip's own settings name the index"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "given"),
+    [
+        ("hello_world", {"name": ""}),
+        ("hello_world", {"name": 5}),
+        ("docker_pulls", {"image": "../../users"}),
+        ("docker_pulls", {"image": "https://example.com/x"}),
+        ("docker_pulls", {"image": "a b"}),
+        ("getting_started", {"columns_to_keep": "brand"}),
+        ("getting_started", {"columns_to_keep": [1]}),
+    ],
+)
+def test_what_a_parameter_is_not_is_refused(bag: Any, dag_id: str, given: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(given))):
+        as_stored(bag.dags[dag_id]).params.deep_merge(given).validate()
+
+
+@pytest.mark.parametrize("image", ["postgres", "kestra/kestra", "apache/airflow", "dpage/pgadmin4"])
+def test_an_image_is_accepted(bag: Any, image: str) -> None:
+    as_stored(bag.dags["docker_pulls"]).params.deep_merge({"image": image}).validate()
