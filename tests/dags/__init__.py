@@ -1,2 +1,2 @@
-LEARNING = {"hello_world", "hello_world_daily", "docker_pulls", "getting_started"}
+LEARNING = {"hello_world", "hello_world_daily", "docker_pulls", "getting_started", "loop"}
 """The DAGs of ``dags/learn``."""

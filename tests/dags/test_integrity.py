@@ -88,7 +88,11 @@ def test_the_dags_of_a_source_know_which_months_there_are(bag: Any, monthly: Sou
 def test_every_task_of_every_dag_refuses_a_conf_that_it_does_not_know(bag: Any) -> None:
     from taxiway.orchestration.known_conf import refuse_unknown_conf
 
-    hooks = {(dag.dag_id, task.task_id): task._pre_execute_hook for dag in bag.dags.values() for task in dag.tasks}
+    hooks = {
+        (dag.dag_id, task.task_id): task.partial_kwargs["pre_execute"] if task.is_mapped else task._pre_execute_hook
+        for dag in bag.dags.values()
+        for task in dag.tasks
+    }
     assert [task for task, hook in hooks.items() if hook is not refuse_unknown_conf] == []
 
 

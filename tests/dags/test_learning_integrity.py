@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from taxiway.paths import ROOT
+from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.source import load_sources
 from tests.dags import LEARNING
 
 FOLDER = ROOT / "dags" / "learn"
-FLOWS = {
-    "hello_world": "01_hello_world",
-    "hello_world_daily": "01_hello_world",
-    "docker_pulls": "02_python",
-    "getting_started": "03_getting_started_data_pipeline",
+STANDS_FOR = {
+    "hello_world": "flow `01_hello_world`",
+    "hello_world_daily": "flow `01_hello_world`",
+    "docker_pulls": "flow `02_python`",
+    "getting_started": "flow `03_getting_started_data_pipeline`",
+    "loop": "challenge of the course's homework",
 }
 
 
@@ -37,7 +40,7 @@ def as_stored(dag: Any) -> Any:
 
 def test_the_folder_has_these_dags(bag: Any) -> None:
     assert bag.import_errors == {}
-    assert set(bag.dags) == LEARNING == set(FLOWS)
+    assert set(bag.dags) == LEARNING == set(STANDS_FOR)
 
 
 @pytest.mark.parametrize("dag_id", sorted(LEARNING))
@@ -47,12 +50,16 @@ def test_each_is_owned_tagged_and_names_the_flow_that_it_stands_for(bag: Any, da
     assert set(dag.tags) == {"learn"}
     assert dag.owner == "taxiway"
     assert dag.description
-    assert f"`{FLOWS[dag_id]}`" in dag.doc_md
-    assert f"airflow dags test {dag_id.removesuffix('_daily')}" in dag.doc_md
+    assert STANDS_FOR[dag_id] in dag.doc_md
+    command = "trigger" if dag_id == "loop" else "test"
+    assert f"airflow dags {command} {dag_id.removesuffix('_daily')}" in dag.doc_md
     assert "| the course's word | here |" in dag.doc_md
     for task in dag.tasks:
-        assert task.retries >= 2, task.task_id
-        assert timedelta(0) < task.execution_timeout <= timedelta(minutes=5), task.task_id
+        if task.task_id == "load_month":  # waits for a run of taxi, whose tasks have retries
+            assert (task.retries, task.execution_timeout) == (0, DAGRUN_TIMEOUT)
+        else:
+            assert task.retries >= 2, task.task_id
+            assert timedelta(0) < task.execution_timeout <= timedelta(minutes=5), task.task_id
 
 
 def test_only_the_daily_one_has_a_schedule_and_it_waits_until_somebody_unpauses_it(bag: Any) -> None:
@@ -97,6 +104,12 @@ def test_the_environment_is_that_of_the_lock(bag: Any) -> None:
         ("docker_pulls", {"image": "a b"}),
         ("getting_started", {"columns_to_keep": "brand"}),
         ("getting_started", {"columns_to_keep": [1]}),
+        ("loop", {"taxis": []}),
+        ("loop", {"taxis": ["lime"]}),
+        ("loop", {"taxis": ["zones"]}),
+        ("loop", {"first": "2021-13"}),
+        ("loop", {"last": "2021"}),
+        ("loop", {"warehouse": "duckdb"}),
     ],
 )
 def test_what_a_parameter_is_not_is_refused(bag: Any, dag_id: str, given: dict[str, object]) -> None:
@@ -107,3 +120,17 @@ def test_what_a_parameter_is_not_is_refused(bag: Any, dag_id: str, given: dict[s
 @pytest.mark.parametrize("image", ["postgres", "kestra/kestra", "apache/airflow", "dpage/pgadmin4"])
 def test_an_image_is_accepted(bag: Any, image: str) -> None:
     as_stored(bag.dags["docker_pulls"]).params.deep_merge({"image": image}).validate()
+
+
+def test_the_loop_offers_every_source_that_has_months(bag: Any) -> None:
+    monthly = [source.name for source in load_sources(SOURCES_FOLDER) if not source.stands_alone]
+    taxis = bag.dags["loop"].params.get_param("taxis").schema
+
+    assert taxis["examples"] == taxis["items"]["enum"] == monthly
+
+
+def test_the_loop_waits_in_the_triggerer_and_names_its_copies(bag: Any) -> None:
+    load_month = bag.dags["loop"].task_dict["load_month"]
+
+    assert load_month.partial_kwargs["deferrable"] is True
+    assert load_month.partial_kwargs["map_index_template"] == "{{ task.note }}"
