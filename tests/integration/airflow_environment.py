@@ -171,15 +171,13 @@ class SharedApiServer:
         }
         (home / "passwords.json").write_text(json.dumps({"admin": PASSWORD}), encoding="utf-8")
         with (home / "api-server.log").open("w") as log:
-            self._process = subprocess.Popen(
-                [str(AIRFLOW), "api-server"],
+            self._process = command_server().start(
+                ["api-server"],
                 env={**variables, **own},
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
             )
         self._metadata.at_stop.append(lambda: end_group(self._process))
         wait_until(lambda: _serves(self.url), timeout=120, what="the shared API server")
@@ -278,13 +276,8 @@ class AirflowEnvironment:
         (home / "passwords.json").write_text(json.dumps({"admin": PASSWORD}), encoding="utf-8")
 
         def migrate(uri: str) -> None:
-            subprocess.run(
-                [AIRFLOW, "db", "migrate"],
-                env={**variables, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _sqlalchemy(uri)},
-                check=True,
-                capture_output=True,
-                timeout=180,
-            )
+            settings = {**variables, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _sqlalchemy(uri)}
+            command_server().run(["db", "migrate"], settings, home, 180).check_returncode()
 
         shared = shared_api_server()
         api = None if own_api or metadata is not shared_metadata_server() or not shared.take() else shared
@@ -311,19 +304,18 @@ class AirflowEnvironment:
         return command_server().run(arguments, {**self.variables, **variables}, self.home, timeout)
 
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it."""
-        process = subprocess.Popen(
-            [str(AIRFLOW), *arguments],
+        """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it.
+
+        :param options: of :class:`subprocess.Popen`; and ``program``, a script to run instead of ``airflow``
+        """
+        process = command_server().start(
+            arguments,
             **{
                 "env": self.variables,
                 "cwd": self.home,
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,
                 "stderr": subprocess.STDOUT,
-                "text": True,
-                "start_new_session": True,
-                # A shell that runs the tests in the background has Ctrl-C ignored, and children inherit that.
-                "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 **options,
             },
         )

@@ -1,12 +1,13 @@
 """Runs ``airflow`` commands in processes that have imported the libraries before: the longest part of a short command.
 
-A process imports them once and is forked for each command. The command has its own environment, arguments, folder and
-output, and imports everything of Airflow and of the project itself, as if Python had just started.
+A process imports them once and is forked for each command. The command has its own environment, arguments, folder,
+input and output, and imports everything of Airflow and of the project itself, as if Python had just started.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -20,30 +21,38 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 LIBRARIES = (
+    # What every command imports.
     "argcomplete", "asyncpg", "attrs", "cryptography.fernet", "filelock", "fsspec", "h11", "httpx", "jinja2",
     "jsonschema", "libcst", "msgspec", "opentelemetry.sdk.trace", "pathspec", "pendulum", "psutil", "psycopg",
     "psycopg2.extras", "pydantic.json_schema", "rich.console", "rich.traceback", "sqlalchemy.dialects.postgresql",
     "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "structlog", "tenacity", "upath.registry", "yaml",
+    # What tasks and servers import.
+    "aiohttp", "cadwyn", "croniter", "cron_descriptor", "dill", "fastapi", "jwt", "pydantic_settings", "requests",
+    "requests_toolbelt", "sqlparse", "svcs", "uvicorn", "uvicorn.protocols.http.h11_impl",
+    # What tasks of Google Cloud import.
+    "google.cloud.bigquery", "google.cloud.secretmanager_v1", "google.cloud.storage", "googleapiclient.discovery",
+    "pandas_gbq",
 )  # fmt: skip
-"""What every command imports. Nothing here reads the settings of an Airflow."""
+"""Nothing here reads the settings of an Airflow, or where the stand-ins are."""
 
 
 class CommandServer:
     """The process that is forked.
 
-    :param program: the script of the commands
+    :param program: the script of the commands, unless one names another
     :param home: a folder without settings, for the process itself
     """
 
     def __init__(self, program: Path, home: Path) -> None:
+        self.program = program
         self._one_at_a_time = threading.Lock()
         self._orders, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno()), str(program)],
+                [sys.executable, __file__, str(theirs.fileno())],
                 env={
                     **{name: os.environ[name] for name in os.environ if name != "PYTHONPATH"},
                     "AIRFLOW_HOME": str(home),
@@ -54,6 +63,28 @@ class CommandServer:
                 start_new_session=True,  # Ctrl-C is for the tests, which kill what they wait for
             )
 
+    def start(self, arguments: Sequence[str], **options: Any) -> ForkedCommand:
+        """Start a command in a process group of its own, as :class:`subprocess.Popen` does.
+
+        :param options: of that class, ``env`` and ``cwd`` among them; and ``program``, the script to run
+        """
+        return ForkedCommand(self, arguments, **options)
+
+    def order(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, files: Sequence[int]
+    ) -> socket.socket:
+        """Order a command; return where its process id and its wait status are received, one after the other.
+
+        :param command: program and arguments
+        :param files: its standard input, output and error
+        """
+        ours, theirs = socket.socketpair()
+        order = json.dumps([list(command), dict(environment), str(folder)]).encode()
+        with theirs, self._one_at_a_time:
+            socket.send_fds(self._orders, [_sent(len(order))], [*files, theirs.fileno()])
+            self._orders.sendall(order)
+        return ours
+
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float
     ) -> subprocess.CompletedProcess[str]:
@@ -63,32 +94,61 @@ class CommandServer:
         :raises subprocess.TimeoutExpired: it was
         """
         with tempfile.TemporaryFile("a+") as output, tempfile.TemporaryFile("a+") as errors:
-            ours, theirs = socket.socketpair()
-            with ours, theirs:
-                order = json.dumps([list(arguments), dict(environment), str(folder)]).encode()
-                files = [output.fileno(), errors.fileno(), theirs.fileno()]
-                with self._one_at_a_time:
-                    socket.send_fds(self._orders, [_sent(len(order))], files)
-                    self._orders.sendall(order)
-                theirs.close()
-                pid = _received(ours)
-                ours.settimeout(timeout)
+            with self.start(
+                arguments, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+            ) as command:
                 try:
-                    code = _received(ours)
+                    command.wait(timeout)
                 except BaseException as error:
-                    os.kill(pid, signal.SIGKILL)
-                    ours.settimeout(None)
-                    _received(ours)
-                    if not isinstance(error, TimeoutError):
+                    command.kill()
+                    command.wait()
+                    if not isinstance(error, subprocess.TimeoutExpired):
                         raise
                     said = _written(output), _written(errors)
                     raise subprocess.TimeoutExpired(list(arguments), timeout, *said) from None
-            return subprocess.CompletedProcess(list(arguments), code, _written(output), _written(errors))
+            return subprocess.CompletedProcess(list(arguments), command.returncode, _written(output), _written(errors))
 
     def stop(self) -> None:
         """End the process; a command that runs goes on."""
         self._orders.close()
         self._process.wait(10)
+
+
+class ForkedCommand(subprocess.Popen[str]):
+    """A command that was forked, not started: it leads a process group of its own, and Ctrl-C ends it."""
+
+    def __init__(
+        self, server: CommandServer, arguments: Sequence[str], program: Path | None = None, **options: Any
+    ) -> None:
+        self._server = server
+        super().__init__([str(program or server.program), *arguments], text=True, **options)
+
+    def _execute_child(self, args: list[str], *given: Any) -> None:
+        # Its arguments by position: from Python 3.10 to 3.13 these have the same.
+        (_, _, _, _, folder, environment, _, _, _, *pipes) = given[:15]
+        files = pipes[0], pipes[3], pipes[5]
+        try:
+            self._answers = self._server.order(args, environment, folder, files)
+        finally:
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+        self.pid = _received(self._answers)
+        self._child_created = True
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        """Ask as :func:`os.waitpid` does, of a process whose parent waits for it."""
+        self._answers.settimeout(0 if wait_flags & os.WNOHANG else None)
+        try:
+            status = _received(self._answers)
+        except BlockingIOError:
+            return 0, 0
+        self._answers.close()
+        return self.pid, status
+
+    def _internal_poll(self, *_: Any, **__: Any) -> int | None:
+        if self.returncode is None and getattr(self, "_child_created", False):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._wait(timeout=0)  # type: ignore[attr-defined]
+        return self.returncode
 
 
 def _written(file: IO[str]) -> str:
@@ -108,14 +168,15 @@ def _received(answers: socket.socket) -> int:
 
 def main() -> None:
     """Fork for each order, until there are no more; the process that returns is a command."""
-    # The script's folder comes first: a command has the one of its program there.
-    program = sys.argv[2]
-    sys.path[0] = str(Path(program).parent)
+    gc.disable()
     for name in LIBRARIES:
         importlib.import_module(name)
+    # No command looks for garbage in what is not its own.
+    gc.freeze()
+    gc.enable()
     orders = socket.socket(fileno=int(sys.argv[1]))
     while True:
-        length, files, _, _ = socket.recv_fds(orders, 4, 3)
+        length, files, _, _ = socket.recv_fds(orders, 4, 4)
         if not length:
             os._exit(0)
         text = orders.recv(int.from_bytes(length, "big", signed=True), socket.MSG_WAITALL)
@@ -127,32 +188,41 @@ def main() -> None:
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
     orders.close()
-    output, errors, answers = files
+    *streams, answers = files
     command = os.fork()
     if command:
-        os.write(answers, _sent(command))
         _, status = os.waitpid(command, 0)
-        os.write(answers, _sent(os.waitstatus_to_exitcode(status)))
+        os.write(answers, _sent(status))
         os._exit(0)
-    os.dup2(output, 1)
-    os.dup2(errors, 2)
+    os.setsid()
+    os.write(answers, _sent(os.getpid()))
+    # A shell that runs the tests in the background has Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
     for file in files:
         os.close(file)
-    _become(program, *json.loads(text))
+    _become(*json.loads(text))
 
 
-def _become(program: str, arguments: list[str], environment: dict[str, str], folder: str) -> None:
-    """Be like a process that has just been started."""
+def _become(command: list[str], environment: dict[str, str], folder: str) -> None:
+    """Be like a process that has just been started.
+
+    :param command: program and arguments
+    """
     from setproctitle import setproctitle
 
+    # Before the environment is another: it looks for the place of the old title there.
+    setproctitle(" ".join([sys.executable, *command]))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    # The script's folder comes first.
+    sys.path[0] = str(Path(command[0]).parent)
     sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = [program, *arguments]
+    sys.argv = command
     sys.orig_argv = [sys.executable, *sys.argv]
-    setproctitle(" ".join(sys.orig_argv))
     # What Python has imported of the project when it started, it had read the settings of the server with.
     for name in [name for name in sys.modules if name.split(".")[0] in ("taxiway", "taxiway_local", "dags_backfill")]:
         del sys.modules[name]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,18 +78,7 @@ class Scenario:
         postgres = [[f"taxi_{each.source.name}", {"month": str(each.month)}] for each in self.into_postgres]
         runs = json.dumps([["gcp_setup", {}], *loads, *again, *postgres, ["taxi_compare", {}]])
         with self._log.open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(_RUNS), str(ROOT / "dags"), runs],
-                env=self.taxi.airflow.variables,
-                cwd=self.taxi.airflow.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        self.taxi.airflow.processes.append(process)
-        return process
+            return self.taxi.airflow.popen(str(ROOT / "dags"), runs, program=_RUNS, stdout=log)
 
     def finish(self, process: subprocess.Popen[str], cloud: Cloud, timeout: float) -> str:
         """Wait for the runs to end, look at what they have left, and return what they said.

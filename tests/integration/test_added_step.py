@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,17 +72,9 @@ class Runs:
         date = f"{MONTH.first_day}T00:00:00+00:00"
         runs: list[Any] = [[dag_id, {}, date] for dag_id in ("taxi_green", "taxi_green_gcp")]
         with (taxi.airflow.home / "runs.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(RUNS), str(DAGS), json.dumps([*runs, None, *runs])],
-                env=taxi.airflow.variables,
-                cwd=taxi.airflow.home,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
+            process = taxi.airflow.popen(
+                str(DAGS), json.dumps([*runs, None, *runs]), program=RUNS, stdin=subprocess.PIPE, stdout=log
             )
-        taxi.airflow.processes.append(process)
         return cls(taxi, process)
 
     def again(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
@@ -27,6 +24,7 @@ from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
 
+IN_TURN = Path(__file__).with_name("commands_in_turn.py")
 ROWS = 60
 MONTHS = [Month(2019, 1), Month(2019, 2), Month(2019, 3)]
 POSTGRES_STEPS = ("download_month", "stage_month", "hash_rows", "check_month", "merge_month", "drop_staging")
@@ -75,18 +73,10 @@ def cloud_taxi(
 
 def in_turn(taxi: TaxiAirflow, *commands: Sequence[str]) -> list[str]:
     """Run commands one after another; return what each said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.commands_in_turn", json.dumps([list(each) for each in commands])],
-        env={**taxi.airflow.variables, "PYTHONPATH": str(ROOT)},
-        cwd=taxi.airflow.home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout.split("COMMAND ")[1:]
+    process = taxi.airflow.popen(json.dumps([list(each) for each in commands]), program=IN_TURN)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said.split("COMMAND ")[1:]
 
 
 def trigger(dag_id: str, run_id: str, day: str) -> tuple[str, ...]:

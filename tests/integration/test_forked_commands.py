@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,3 +85,42 @@ def test_one_that_takes_too_long_is_killed(server: CommandServer, tmp_path: Path
         server.run(["wait"], os.environ, tmp_path, 5)
     assert raised.value.output, "it had begun"
     assert not psutil.pid_exists(int(raised.value.output))
+
+
+def test_one_that_is_started_leads_a_process_group(server: CommandServer, tmp_path: Path) -> None:
+    """As a command that a terminal starts: it reads its input, writes to one pipe, and Ctrl-C ends it."""
+    options = {"env": os.environ, "cwd": tmp_path, "stdin": subprocess.PIPE}
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with server.start(["a"], **options) as read:
+        said, _ = read.communicate("typed", timeout=60)
+    assert read.returncode == 3
+    assert "typed" in said
+    assert "not well" in said
+
+    with server.start(["wait"], **options) as waits:
+        assert waits.stdout is not None
+        assert int(waits.stdout.readline()) == waits.pid == os.getpgid(waits.pid) == os.getsid(waits.pid)
+        assert waits.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            waits.wait(0.1)
+        os.killpg(waits.pid, signal.SIGINT)
+        assert "KeyboardInterrupt" in waits.stdout.read()
+        assert waits.wait(60) == -signal.SIGINT
+        assert waits.poll() == -signal.SIGINT
+
+
+def test_another_program_runs_from_its_own_folder(server: CommandServer, tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("name = 'found'\n")
+    script = tmp_path / "script.py"
+    script.write_text("import sys, beside\nprint(__file__, sys.argv, beside.name)\n")
+    with server.start(
+        ["b"],
+        program=script,
+        env=os.environ,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as command:
+        said, _ = command.communicate(timeout=60)
+    assert said == f"{script} ['{script}', 'b'] found\n"
