@@ -237,6 +237,8 @@ def _external(context: Context, options: dict[str, exp.Expression], fields: list
 
 
 def _constant(context: Context, node: exp.Expression) -> Any:
+    if isinstance(node, exp.Literal) and node.is_string:
+        return node.this  # nothing to compute: a column's description
     whole = Context(
         context.catalog, context.project, context.location, None, context.parameters, variables=context.variables
     )

@@ -46,12 +46,14 @@ class Prepared:
     :param tree: its syntax tree, with variables as parameters
     :param analysis: what Google's analyzer says of it
     :param tables: the tables that it names, by the name as it is written there
+    :param views: the queries of those that are views, by DuckDB's name of the view
     """
 
     sql: str
     tree: exp.Expression
     analysis: Analysis
     tables: dict[str, Table]
+    views: dict[str, Prepared]
     context: Context
 
     def sql_of(self, tree: exp.Expression) -> str:
@@ -100,12 +102,13 @@ def prepare(
         if node is new or (not node.db and node.name.lower() in names):
             continue
         tables[written_name(node)] = context.find(node)
+    views: dict[str, Prepared] = {}
     for table in set(map(id, tables.values())):
         found = next(each for each in tables.values() if id(each) == table)
         if found.is_external and not context.dry_run:
             refresh_external(context.catalog, found)
         if found.is_view:
-            _show_view(context, found)
+            views[found.storage] = _show_view(context, found)
     _replace_variables(context, tree, tables)
     parameters = {name: kind for name, (kind, _) in context.parameters.items()} | {"row_count_": "INT64"}
     _check_parameters(tree, parameters, context)
@@ -118,14 +121,19 @@ def prepare(
         )
     except SqlError as error:
         raise BigQueryError("invalidQuery", str(error), "query") from None
-    return Prepared(text, tree, analysis, tables, context)
+    return Prepared(text, tree, analysis, tables, views, context)
 
 
 def _show_view(context: Context, view: Table) -> Prepared:
     """Make a view's query known to DuckDB, under the view's own name there."""
     own = Context(context.catalog, view.name.project, context.location, None, {}, dry_run=context.dry_run)
     prepared = prepare(own, view.resource["view"]["query"])
-    context.catalog.execute(f"CREATE OR REPLACE TEMP VIEW {view.storage} AS {typed_query(prepared, prepared.tree)}")
+    shown = context.catalog.shown_views
+    reads = {name: (table.storage, table.columns) for name, table in prepared.tables.items()}
+    if shown.get(view.storage) != reads:
+        context.catalog.execute(f"CREATE OR REPLACE TEMP VIEW {view.storage} AS {typed_query(prepared, prepared.tree)}")
+        # With its transaction, the view may be taken back.
+        shown[view.storage] = None if context.catalog.in_transaction else reads
     return prepared
 
 
@@ -163,7 +171,7 @@ def charge(prepared: Prepared, result: Result, target: str | None = None) -> Non
         if table.is_external or table.name.dataset == "":
             continue
         if table.is_view:
-            charge(_show_view(context, table), result)
+            charge(prepared.views[table.storage], result)
             continue
         counted = list(table.columns) if written == target else columns
         conditions = partition_filter(prepared.tree, written, table, target=target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import sqlglot
@@ -67,6 +68,12 @@ def _checked(statement: Statement) -> Statement:
 
 def parse(sql: str) -> exp.Expression:
     """The syntax tree of one statement."""
+    return _parsed(sql).copy()
+
+
+# The same statements come again and again, and a copy takes a fifth of the time.
+@functools.lru_cache(maxsize=1000)
+def _parsed(sql: str) -> exp.Expression:
     try:
         trees = sqlglot.parse(sql, read="bigquery")
     except SqlglotError as error:

@@ -67,17 +67,20 @@ def duckdb_type(sql_type: str) -> str:
     return DUCKDB_TYPES[sql_type]
 
 
-def bytes_expression(column: str, sql_type: str) -> str:
-    """DuckDB's expression for the bytes that BigQuery counts for a column's value; NULL counts none."""
+def bytes_of(column: str, sql_type: str) -> list[tuple[int, str]]:
+    """DuckDB's aggregates, each with its weight, whose sum is the bytes that BigQuery counts for a column's values.
+
+    NULL counts none.
+    """
     element = element_type(sql_type)
     if element in _WIDTHS:
-        return f"coalesce(len({column}), 0) * {_WIDTHS[element]}"
+        return [(_WIDTHS[element], f"sum(len({column}))")]
     if element is not None:
-        return f"coalesce(list_sum(list_transform({column}, lambda e: 2 + octet_length(encode(e)))), 0)"
+        return [(1, f"sum(list_sum(list_transform({column}, lambda e: 2 + octet_length(encode(e)))))")]
     if sql_type in _WIDTHS:
-        return f"CASE WHEN {column} IS NULL THEN 0 ELSE {_WIDTHS[sql_type]} END"
-    octets = f"octet_length({column})" if sql_type == "BYTES" else f"octet_length(encode({column}))"
-    return f"CASE WHEN {column} IS NULL THEN 0 ELSE 2 + {octets} END"
+        return [(_WIDTHS[sql_type], f"count({column})")]
+    octets = f"octet_length({column})" if sql_type == "BYTES" else f"strlen({column})"
+    return [(2, f"count({column})"), (1, f"sum({octets})")]
 
 
 def numeric_text(value: decimal.Decimal) -> str:
