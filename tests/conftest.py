@@ -65,8 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage in what the tests make, and never in the tests themselves."""
+    """Look for garbage in what the tests make, seldom, and never in the tests themselves."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     gc.enable()
 
 
