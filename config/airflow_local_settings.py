@@ -1,11 +1,18 @@
 """Read by Airflow whenever it starts; what is here runs before its command line is parsed."""
 
+from __future__ import annotations
+
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taxiway.proxies import spare_loopback
+
+if TYPE_CHECKING:
+    from taxiway.sources.months import Month
+    from taxiway.sources.source import Source
 
 # Airflow would make settings of every other name in this module.
 __all__: list[str] = []
@@ -27,6 +34,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
 
     from dags_backfill.cli import register
+    from taxiway.cli import commands
     from taxiway.errors import ProgramError, TaxiwayError
     from taxiway.warehouses.sql import compile_all
     from taxiway_local.database import ensure_started
@@ -42,7 +50,13 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
         compile_all()
         prepare_tasks(dag_id)
 
+    def is_sample(source: Source, month: Month, sha256: str, rows: int) -> bool:
+        from taxiway_local.known_samples import is_sample
+
+        return is_sample(Home.current(), source, month, sha256, rows)
+
     register(prepare_workers)
+    commands.register(is_sample)
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
     except ProgramError as error:

@@ -9,6 +9,7 @@ Packages; each imports only packages above it:
 - warehouses: how each warehouse does it
 - compare: compares two warehouses
 - orchestration: Airflow
+- cli: the commands ``airflow taxi …``
 
 Modules that all of them use:
 

@@ -12,7 +12,13 @@ _AGAIN = re.compile(r"\b([Tt])he task is tried again")
 
 _LAST = "his was the last try: clear the task with its downstream tasks to try again"
 
+_CLEAR = re.compile(r"\bclear the task with its downstream tasks")
+"""How an error of a task says that a person has to begin the step again."""
+
+_COMMAND = "ive the command again"
+
 _is_last: ContextVar[bool] = ContextVar("is_last", default=False)
+_of_command: ContextVar[bool] = ContextVar("of_command", default=False)
 
 
 @contextmanager
@@ -28,9 +34,24 @@ def last_try(is_last: bool) -> Iterator[None]:
         _is_last.reset(before)
 
 
+@contextmanager
+def of_command() -> Iterator[None]:
+    """Say that a person has given a command, and no task is at work, for the errors that are raised meanwhile."""
+    before = _of_command.set(True)
+    try:
+        yield
+    finally:
+        _of_command.reset(before)
+
+
 def with_next_step(message: str) -> str:
     """Return an error's message; on a task's last try it says how to go on, not that the task is tried again.
 
+    The same error of a command says to give the command again.
+
     :param message: the message
     """
+    if _of_command.get():
+        message = _AGAIN.sub(lambda found: ("G" if found[1] == "T" else "g") + _COMMAND, message)
+        return _CLEAR.sub(f"g{_COMMAND}", message)
     return _AGAIN.sub(rf"\1{_LAST}", message) if _is_last.get() else message

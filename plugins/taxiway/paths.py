@@ -14,5 +14,8 @@ SOURCES_FOLDER = ROOT / "include" / "sources"
 SQL_FOLDER = ROOT / "include" / "sql"
 """The Jinja SQL files, one folder an engine."""
 
+FIGURES_FILE = ROOT / "include" / "known_figures.csv"
+"""What published months must hold, as the course and the TLC say."""
+
 LEARN_FOLDER = Path(os.environ.get("AIRFLOW_HOME") or ROOT) / ".taxiway" / "learn"
 """What the learning DAGs write: the files of their runs, and the environments of their tasks."""

@@ -74,6 +74,7 @@ NAMES_OF_CODE = {
     "postgres/find_broken_row.sql": {"is_broken"},
     "bigquery/check_month.sql": {"loop.index"},
     "bigquery/evaluate.sql": {"expression"},
+    "bigquery/count_files.sql": {"month"},
     "bigquery/find_earlier_rows.sql": {"month"},
     "bigquery/merge_month.sql": {"month"},
     "bigquery/rename_file.sql": {"month"},

@@ -112,6 +112,7 @@ VALUES: dict[str, Any] = {
     "constraint_name": "notes_id_file_fkey",
     "source": GREEN.name,
     "month": TABLES.month.first_day,
+    "months": [TABLES.month.first_day],
     "destination": "postgres",
     "run_id": TABLES.run_id,
     "state": "running",

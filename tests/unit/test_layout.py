@@ -32,6 +32,7 @@ MAY_IMPORT = {
     **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
     "taxiway.compare": {*TOP, "taxiway.sources", "taxiway.loads", "taxiway.compare"},
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
+    "taxiway.cli": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli"},
     "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
     "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery", "dags_backfill.signals"},
     "stand_ins": {"stand_ins"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
 """Which of our packages, or single modules, a package may import."""
 
 LIBRARIES = {
-    "airflow": {"taxiway.orchestration", "dags_backfill", "taxiway_local"},
+    "airflow": {"taxiway.orchestration", "taxiway.cli", "dags_backfill", "taxiway_local"},
     "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
     "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},
     "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},
@@ -125,6 +126,26 @@ def test_the_backfill_loads_airflows_models_only_when_it_needs_them() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_airflow_starts_without_the_modules_of_our_commands() -> None:
+    """What a command needs is imported when it runs: a start of Airflow knows its options only."""
+    code = (
+        "import sys\n"
+        "from taxiway.cli import commands\n"
+        "from airflow.cli import cli_parser\n"
+        "before = set(sys.modules)\n"
+        "commands.register(lambda *_: False)\n"
+        "commands.register(lambda *_: False)\n"
+        "assert [command.name for command in cli_parser.core_commands].count('taxi') == 1\n"
+        "print(sorted(set(sys.modules) - before))\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('taxiway.cli', 'taxiway.compare'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True, timeout=120
+    )
+
+    assert done.stdout.splitlines() == ["[]", str(["taxiway.cli", "taxiway.cli.commands"])]
 
 
 def test_the_benchmark_imports_what_its_row_says() -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from taxiway.errors import InvalidMonthError
-from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.months import WHOLE, Month, in_words
 
 
 @pytest.mark.parametrize("text", ["2019-01", "2019-12", "2021-07", "1000-01", "2999-12"])
@@ -68,3 +68,10 @@ def test_a_day_lies_in_its_month() -> None:
 def test_the_period_of_a_file_of_no_month_is_written_in_two_ways() -> None:
     assert (str(WHOLE), WHOLE.year_and_month) == ("whole", "1970-01")
     assert Month.parse("whole") == Month.parse("1970-01") == WHOLE
+
+
+def test_months_in_words_are_ranges_without_gaps() -> None:
+    months = [Month(2019, 12), Month(2020, 1), Month(2019, 3), Month(2019, 11), Month(2020, 5)]
+
+    assert in_words(months) == "2019-03, 2019-11 to 2020-01, 2020-05"
+    assert in_words([]) == ""

@@ -12,7 +12,7 @@ import pytest
 
 from taxiway import next_try
 from taxiway.errors import DownloadError, TransientWarehouseError
-from taxiway.next_try import last_try, with_next_step
+from taxiway.next_try import last_try, of_command, with_next_step
 from taxiway.orchestration.failures import TEMPORARY_RUN, last_try_of
 from taxiway.paths import ROOT
 
@@ -29,6 +29,16 @@ def test_an_error_says_whether_there_is_another_try(kind: type[Exception]) -> No
     with last_try(False):
         assert str(kind(message)) == message
     assert str(kind(message)) == message
+
+
+def test_an_error_of_a_command_says_to_give_the_command_again() -> None:
+    with of_command():
+        assert str(DownloadError("No answer. The task is tried again")) == "No answer. Give the command again"
+        said = str(TransientWarehouseError("none: the task is tried again. If not, wait"))
+        assert said == "none: give the command again. If not, wait"
+        refused = str(TransientWarehouseError("grant it, and clear the task with its downstream tasks"))
+        assert refused == "grant it, and give the command again"
+    assert str(DownloadError("The task is tried again")) == "The task is tried again"
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,16 @@ class Recorded:
 
     :param sha256: of its file
     :param rows: that were published
+    :param filename: of the unpacked file
+    :param rejected: rows of the file that could not be read
+    :param unpacked_bytes: size of the unpacked file; None if an earlier version loaded it
     """
 
     sha256: str
     rows: int
+    filename: str = ""
+    rejected: int = 0
+    unpacked_bytes: int | None = None
 
 
 class PublishedMonth(ABC):
@@ -64,6 +70,12 @@ class PublishedMonths(Protocol):
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it."""
+
+    def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
+        """Count the rows that the main table holds of months, by the file that they come from; only of what is there.
+
+        :param months: which ones
+        """
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

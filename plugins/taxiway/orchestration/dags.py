@@ -12,14 +12,9 @@ from taxiway.orchestration.dag_template import MUST_EXIST, how, month_dag, month
 from taxiway.orchestration.load_tasks import add_tasks
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.taxi_dag import taxi_dag
-from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import Source, load_source, read_sources
-
-
-def dag_id_of(warehouse: str, source_name: str) -> str:
-    """Return the id of the DAG that loads a source into a warehouse."""
-    return f"taxi_{source_name}{WAREHOUSES[warehouse].dag_suffix}"
 
 
 def load_dags() -> tuple[DAG, ...]:

@@ -137,6 +137,11 @@ WAREHOUSES = {
 """All of them, by the names that DAGs and the ledger have."""
 
 
+def dag_id_of(warehouse: str, source_name: str) -> str:
+    """Return the id of the DAG that loads a source into a warehouse."""
+    return f"taxi_{source_name}{WAREHOUSES[warehouse].dag_suffix}"
+
+
 def prepare_tasks(dag_id: str) -> None:
     """Import what the tasks of a DAG of ours need, in the process that they are forked from.
 

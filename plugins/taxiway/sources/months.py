@@ -8,6 +8,7 @@ BigQuery has partitions from 1960 on only. It is January 1970, long before the T
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -92,3 +93,14 @@ class Month:
 
 WHOLE = Month(1970, 1)
 """The period of a file that stands alone; the months of every monthly source are later."""
+
+
+def in_words(months: Iterable[Month]) -> str:
+    """Name months, those that follow one another as a range: ``2019-01 to 2019-03, 2019-07``."""
+    ranges = list[list[Month]]()
+    for month in sorted(months):
+        if ranges and ranges[-1][-1].next() == month:
+            ranges[-1][1:] = [month]
+        else:
+            ranges.append([month])
+    return ", ".join(" to ".join(map(str, ends)) for ends in ranges)

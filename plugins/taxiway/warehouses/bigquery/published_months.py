@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +21,12 @@ class BigQueryMonths:
     """The published months of BigQuery.
 
     :param warehouse: BigQuery
+    :param purpose: what they are read for, for messages
     """
 
     warehouse: Jobs
     name: str = "BigQuery"
+    purpose: str = "compare"
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.
@@ -32,13 +34,35 @@ class BigQueryMonths:
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
-        warehouse = replace(self.warehouse, where=f"{source.name}: compare, the ledger")
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
         with _as_reader(warehouse):
             if not ledger.is_complete(warehouse):
                 return {}
             values = {"source": source.name, "destination": ledger.DESTINATION}
             rows = warehouse.run(statement("find_published_months", values, dataset=warehouse.settings.dataset_name))
-        return {Month.of(row["month"]): Recorded(row["sha256"], row["row_count"]) for row in rows}
+        return {
+            Month.of(row["month"]): Recorded(
+                row["sha256"], row["row_count"], row["filename"], row["rows_rejected"] or 0, row["unpacked_bytes"]
+            )
+            for row in rows
+        }
+
+    def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
+        """Count the rows of months by file.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the main table")
+        main_table = f"{warehouse.settings.dataset_name}.{source.main_table}"
+        found: dict[Month, dict[str, int]] = {}
+        with _as_reader(warehouse):
+            if not months or warehouse.find_table(main_table) is None:
+                return {}
+            days = [month.first_day for month in months]
+            for row in warehouse.run(statement("count_files", main_table=main_table, months=days)):
+                found.setdefault(Month.of(row["month"]), {})[row["filename"]] = row["row_count"]
+        return found
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[BigQueryMonth]:
@@ -62,7 +86,7 @@ class BigQueryMonths:
     def _of(self, source: Source, month: Month) -> Jobs:
         """Return BigQuery whose errors and jobs name a month."""
         labels = {**self.warehouse.labels, "taxiway_source": source.name, "taxiway_month": str(month)}
-        return replace(self.warehouse, where=f"{source.name} {month}: compare", labels=labels)
+        return replace(self.warehouse, where=f"{source.name} {month}: {self.purpose}", labels=labels)
 
 
 @dataclass(frozen=True)

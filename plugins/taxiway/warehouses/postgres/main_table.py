@@ -157,7 +157,7 @@ def _are_new(cursor: psycopg.Cursor[Any], source: Source, columns: Sequence[Colu
     """Say whether the source has gained columns since its months were published."""
     values = {"source": source.name, "destination": DESTINATION}
     rows = cursor.execute(render("postgres/find_published_months.sql"), values).fetchall()
-    published = ((Month.of(month), layout) for month, _, _, layout in rows)
+    published = ((Month.of(month), layout) for month, _, _, layout, *_ in rows)
     return are_new(source, {column.name for column in columns}, published)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +25,13 @@ class PostgresMonths:
 
     :param connection: the warehouse, with no transaction open
     :param connection_id: what messages call the connection
+    :param purpose: what they are read for, for messages
     """
 
     connection: psycopg.Connection[Any]
     connection_id: str = "taxi_postgres"
     name: str = "Postgres"
+    purpose: str = "compare"
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.
@@ -38,7 +40,7 @@ class PostgresMonths:
         :raises WarehouseError: it refuses
         """
         with (
-            in_our_words(f"{source.name}: compare, the ledger", self.connection_id),
+            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
             transaction(self.connection) as cursor,
         ):
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
@@ -46,7 +48,31 @@ class PostgresMonths:
             rows = cursor.execute(
                 render("postgres/find_published_months.sql"), {"source": source.name, "destination": "postgres"}
             )
-            return {Month.of(month): Recorded(sha256, row_count) for month, sha256, row_count, _ in rows}
+            return {
+                Month.of(month): Recorded(sha256, row_count, filename, rejected or 0, unpacked_bytes)
+                for month, sha256, row_count, _, filename, rejected, unpacked_bytes in rows
+            }
+
+    def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
+        """Count the rows of months by file, in one statement that sees one state of the main table.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        :raises MainTableError: the main table is an earlier version's
+        """
+        where = f"{source.name}: {self.purpose}, public.{source.main_table}"
+        found: dict[Month, dict[str, int]] = {}
+        with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
+            if cursor.execute("SELECT to_regclass(%s) IS NULL", [f"public.{source.main_table}"]).fetchone() == (True,):
+                return {}
+            self._require_current(cursor, source, where)
+            rows = cursor.execute(
+                render("postgres/count_files.sql", main_table=source.main_table),
+                {"months": [month.first_day for month in months]},
+            )
+            for month, filename, row_count in rows:
+                found.setdefault(Month.of(month), {})[filename] = row_count
+        return found
 
     @contextmanager
     def reading(self, source: Source, month: Month) -> Iterator[PostgresMonth]:
@@ -56,16 +82,19 @@ class PostgresMonths:
         :raises WarehouseError: it refuses
         :raises MainTableError: the main table is an earlier version's
         """
-        where = f"{source.name} {month}: compare"
+        where = f"{source.name} {month}: {self.purpose}"
         with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            if is_earlier(cursor, source):
-                raise MainTableError(
-                    f"{where}: found public.{source.main_table} as version 0.1.0 made it, expected one partitioned by "
-                    f"source_month: load any month of {source.name}, which brings the table over with every row, and "
-                    f"compare again"
-                )
+            self._require_current(cursor, source, where)
             yield PostgresMonth(cursor, source, month)
+
+    def _require_current(self, cursor: psycopg.Cursor[Any], source: Source, where: str) -> None:
+        if is_earlier(cursor, source):
+            raise MainTableError(
+                f"{where}: found public.{source.main_table} as version 0.1.0 made it, expected one partitioned by "
+                f"source_month: load any month of {source.name}, which brings the table over with every row, and "
+                f"{self.purpose} again"
+            )
 
     def is_loading(self, source: Source, month: Month) -> bool:
         """Say that nothing is published before the ledger has it: both are one transaction."""

@@ -1,0 +1,10 @@
+"""The commands ``airflow taxi …``: what is loaded, and whether it is right. They change nothing.
+
+A command is one module with a function of the command's name, and an entry in ``commands``.
+
+- commands: their options, and how they get into Airflow's command line
+- course: the lines and sentences of ``verify --course``
+- output: formats, exit codes, and how an error is said
+- verify: ``airflow taxi verify``
+- warehouses: opens a warehouse to read its published months
+"""

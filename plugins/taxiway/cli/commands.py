@@ -1,0 +1,102 @@
+"""Adds ``airflow taxi …`` to Airflow's command line.
+
+``config/airflow_local_settings.py`` calls :func:`register` while Airflow starts, before the parser is built. Nothing
+here is slow to import: a command's module is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taxiway.program import airflow_command
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+    from taxiway.compare.known_figures import IsSample
+
+GROUP = "taxi"
+
+sample_tests: list[IsSample] = []
+"""Says whether a loaded file is a sample: this machine knows the samples that it has made."""
+
+
+def register(is_sample: IsSample) -> None:
+    """Add the group ``taxi``; adding it twice changes nothing.
+
+    :param is_sample: says whether a file is a sample, by source, month, SHA-256 and rows
+    """
+    sample_tests[:] = [is_sample]
+    from airflow.cli.cli_config import core_commands
+
+    core_commands[:] = [*(command for command in core_commands if command.name != GROUP), group()]
+
+
+def group() -> GroupCommand:
+    """Return the group and its commands, as Airflow's parser takes them."""
+    from airflow.cli.cli_config import GroupCommand
+
+    return GroupCommand(name=GROUP, help="Look at the taxi months that are loaded", subcommands=(_verify(),))
+
+
+def _verify() -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="verify",
+        help="Compare published months with what they must hold",
+        description=(
+            "Count the rows of published months, and compare them with the published totals of the course\n"
+            "and with the row counts in the TLC's files. A month that isn't loaded is not compared.\n"
+            "Exit code: 0 if all that was compared is right, 1 if something differs or nothing was\n"
+            "compared, 2 if the options are wrong."
+        ),
+        epilog=_examples(
+            "verify --course",
+            "verify --course --source green --from 2020-01 --to 2020-12",
+            "verify --course --warehouse bigquery",
+            "verify --course --output json",
+        ),
+        func=lazy_load_command("taxiway.cli.verify.verify"),
+        args=(
+            Arg(
+                ("--course",),
+                action="store_true",
+                help="Compare with the figures of include/known_figures.csv",
+            ),
+            *_months(),
+            *_common(),
+        ),
+    )
+
+
+def _months() -> tuple[Arg, ...]:
+    """Return the options that say which months."""
+    from airflow.cli.cli_config import Arg
+
+    return (
+        Arg(("--source",), help="Name of a source, such as green (default: every source)"),
+        Arg(("--from",), dest="first", metavar="YYYY-MM", help="First month (default: the first one of all)"),
+        Arg(("--to",), dest="last", metavar="YYYY-MM", help="Last month, included (default: the last one of all)"),
+    )
+
+
+def _common() -> tuple[Arg, ...]:
+    """Return the options that every command has."""
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, Arg
+
+    return (
+        Arg(
+            ("--warehouse",),
+            choices=("postgres", "bigquery"),
+            default="postgres",
+            help="Which warehouse (default: %(default)s)",
+        ),
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    )
+
+
+def _examples(*calls: str) -> str:
+    """Return the examples of a command's help, with the program as the user calls it."""
+    return "examples:\n" + "\n".join(f"  {airflow_command(GROUP, *call.split())}" for call in calls)

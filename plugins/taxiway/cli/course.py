@@ -1,0 +1,115 @@
+"""The lines and sentences of ``airflow taxi verify --course``."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from typing import Any
+
+from taxiway.compare.known_figures import (
+    BYTES,
+    DIFFERS,
+    INCOMPLETE,
+    NOT_LOADED,
+    OTHER_FILES,
+    RIGHT,
+    SAMPLES,
+    Checked,
+    KnownFigure,
+)
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
+from taxiway.program import airflow_command
+from taxiway.sources.months import Month, in_words
+
+
+def record(checked: Checked, warehouse: str) -> dict[str, Any]:
+    """Return the line of a figure, with its sentence.
+
+    :param warehouse: that was looked at
+    """
+    figure = checked.figure
+    return {
+        "source": figure.source,
+        "months": in_words(checked.months),
+        "file": figure.format,
+        "figure": figure.measure,
+        "question": figure.question,
+        "compared": f"{len(checked.counted)} of {len(checked.months)}",
+        "found": checked.found,
+        "expected": figure.value,
+        "result": checked.result,
+        "note": _sentence(checked, warehouse),
+    }
+
+
+def nothing_compared(checked: Sequence[Checked], warehouse: str) -> str:
+    """Say that there was nothing to compare, and how to load something.
+
+    :param checked: the figures
+    """
+    figure = checked[0].figure
+    return (
+        f"Nothing was compared: {WAREHOUSES[warehouse].title} holds no real month with a known figure. To load some: "
+        f"{_load(figure, checked[0].months, warehouse)}"
+    )
+
+
+def _sentence(checked: Checked, warehouse: str) -> str:
+    """Say what is to be known or done about a figure; nothing if it is right."""
+    figure = checked.figure
+    where = f"{figure.source} {in_words(checked.months)}"
+    if checked.result == RIGHT or (checked.result == NOT_LOADED and figure.question is None):
+        return ""
+    if checked.result == DIFFERS:
+        return f"{where}: {_difference(checked, warehouse)}"
+    if checked.result == SAMPLES:
+        return (
+            f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
+            f"place: {_load(figure, checked.samples, warehouse, 'completed')}"
+        )
+    if checked.result == OTHER_FILES:
+        others = ", ".join(f"{month} is loaded from {name}" for month, name in (checked.others or {}).items())
+        return f"{where}: not compared, the figure is about files such as {figure.filename(figure.first)}: {others}"
+    load = f"To load: {_load(figure, checked.missing, warehouse)}"
+    if checked.result == INCOMPLETE:
+        missing = f"{len(checked.missing)} missing: {in_words(checked.missing)}"
+        return (
+            f"{where}: not compared, {len(checked.counted)} of {len(checked.months)} months loaded, {missing}. {load}"
+        )
+    return f"{where}: not compared, not loaded. {load}"
+
+
+def _difference(checked: Checked, warehouse: str) -> str:
+    figure, recorded = checked.figure, checked.recorded
+    if figure.first != figure.last:
+        months = "the months that differ have lines of their own below"
+        return f"found {checked.found} {figure.measure}, expected {figure.value}; {months}"
+    said = (
+        f"found {checked.found} {figure.measure} of {figure.filename(figure.first)}, expected {figure.value}, "
+        f"as in {figure.origin}"
+    )
+    again = _load(figure, [figure.first], warehouse, "completed")
+    if figure.measure != BYTES and recorded and recorded.rows != checked.found:
+        return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. To load it again: {again}"
+    if figure.measure != BYTES and recorded and recorded.rejected:
+        return (
+            f"{said}. {recorded.rejected} rows of the file could not be read: the table rejected_rows has their lines, "
+            f"each with the reason"
+        )
+    return (
+        f"{said}. It was loaded as its file is: look in taxiway.months at the address that it came from, and whether "
+        f"its publisher has replaced it. To load it again: {again}"
+    )
+
+
+def _load(figure: KnownFigure, months: Sequence[Month], warehouse: str, reprocess: str = "failed") -> str:
+    """Return the command that loads months.
+
+    :param reprocess: which months that have been run are run again
+    """
+    first, last = min(months), max(months)
+    end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
+    days = "-s", str(first.first_day), "-e", str(end)
+    return airflow_command(
+        "dags", "backfill", *days, "--reprocess-behavior", reprocess, dag_id_of(warehouse, figure.source)
+    )

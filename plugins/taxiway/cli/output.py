@@ -1,0 +1,85 @@
+"""How a command of ``airflow taxi`` answers: data on standard output, sentences on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+from airflow.cli.simple_table import AirflowConsole
+from airflow.utils.cli import suppress_logs_and_warning
+from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from sqlalchemy.exc import SQLAlchemyError
+
+from taxiway.errors import InvalidArgumentError, InvalidMonthError, TaxiwayError
+from taxiway.messages import one_line
+from taxiway.next_try import of_command
+
+FINE, FINDINGS, USAGE = 0, 1, 2
+"""Exit codes: nothing to be done; something is to be done, or the command could not do its work; wrong options."""
+
+SENTENCE = "note"
+"""The key of a record that holds its sentence."""
+
+
+def command(run: Callable[[Namespace], int]) -> Callable[[Namespace], None]:
+    """Decorate a command: its result is the exit code, its errors are said in one line, and Airflow's log is quiet.
+
+    :param run: given the options, returns the exit code
+    """
+
+    @providers_configuration_loaded
+    @suppress_logs_and_warning
+    @wraps(run)
+    def running(arguments: Namespace) -> None:
+        # As in Airflow's own commands of connections: they are read from the metadata database, as a server reads them.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        try:
+            with of_command():
+                code = run(arguments)
+        except (InvalidArgumentError, InvalidMonthError) as error:
+            code = USAGE
+            say(f"error: {error}")
+        except TaxiwayError as error:
+            code = FINDINGS
+            say(f"error: {error}")
+        except SQLAlchemyError as error:
+            code = FINDINGS
+            say(f"error: Airflow's metadata database doesn't answer: {one_line(str(error), 300)}")
+        raise SystemExit(code)
+
+    return running
+
+
+def show(records: Sequence[Mapping[str, Any]], output: str) -> None:
+    """Write records to standard output.
+
+    JSON and YAML keep numbers and have the records' sentences. A table has the columns alone: its sentences, those that
+    aren't empty, go to standard error.
+
+    :param records: all with the same keys; their sentences at :data:`SENTENCE`
+    :param output: ``table``, ``json``, ``yaml`` or ``plain``
+    """
+    console = AirflowConsole()
+    data = [dict(record) for record in records]
+    if output == "json":
+        console.print_as_json(data)  # type: ignore[arg-type]
+        return
+    if output == "yaml":
+        console.print_as_yaml(data)  # type: ignore[arg-type]
+        return
+    sentences = [sentence for record in data if (sentence := record.pop(SENTENCE, ""))]
+    console.print_as(
+        [{key: "" if value is None else value for key, value in record.items()} for record in data], output
+    )
+    sys.stdout.flush()
+    for sentence in sentences:
+        say(sentence)
+
+
+def say(sentence: str) -> None:
+    """Write a sentence to standard error: whole, so that a command in it can be copied."""
+    print(sentence, file=sys.stderr)
