@@ -48,7 +48,8 @@ def load(
         began = time.perf_counter()
         outputs[step.__name__] = step(warehouse, outputs)
         seconds[step.__name__.partition("_")[0]] = time.perf_counter() - began
-    return Counts(**outputs["merge_month"]), seconds
+    published = outputs["merge_month"]
+    return Counts(*(published[name] for name in ("inserted", "deleted", "unchanged"))), seconds
 
 
 def trusting(rows: int) -> AbstractContextManager[object]:

@@ -67,7 +67,7 @@ def publish(warehouse: Warehouse) -> Counts:
     """Publish a month by a warehouse that waits for its jobs itself."""
     counts = steps.merge_month(warehouse)
     assert isinstance(counts, dict)
-    return Counts(**counts)
+    return Counts(counts["inserted"], counts["deleted"], counts["unchanged"])
 
 
 def stage_month(connection: psycopg.Connection[Any], tables: LoadTables, file: Download) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from taxiway.orchestration import month_of_run
 from taxiway.orchestration.load_tasks import OPERATORS
@@ -36,7 +37,7 @@ def context_of(run_id: str, try_number: int = 1, outputs: dict[str, Any] | None 
     """
     run = SimpleNamespace(run_id=run_id, run_type="manual", logical_date=None, start_date=datetime.now(timezone.utc))
     ti = SimpleNamespace(try_number=try_number, xcom_pull=lambda task_ids: (outputs or {}).get(task_ids))
-    return {"dag_run": run, "ti": ti}
+    return {"dag_run": run, "ti": ti, "outlet_events": OutletEventAccessors()}
 
 
 def _run_task(order: list[Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What sets the comparison off, in a real scheduler: orders of events, corrections, pauses, many months, reruns.
 
 The loads' steps publish months without Airflow, and their events come through its REST API: as many as a test needs.
-The last tests are those of decision 14: what Airflow does with the same events if assets are partitioned.
+The last test is that of decision 14: what Airflow does with the same events if assets are partitioned.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
+from taxiway.loads.load import Load
 from taxiway.orchestration.assets import announce, asset_of
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -142,7 +143,8 @@ class Comparing:
 def said_of(asset: Asset, warehouse: str, source: Source, month: str) -> Any:
     """What the event of a load says."""
     outlets = OutletEventAccessors()
-    announce([asset], {"outlet_events": outlets}, warehouse, source, Month.parse(month))
+    published = {"rows": ROWS, "rejected": 0, "digest": "0" * 64}
+    announce({"outlet_events": outlets}, warehouse, Load(source, Month.parse(month), "x"), published)
     return outlets[asset].extra
 
 

@@ -103,7 +103,7 @@ def test_each_task_may_run_on_a_machine_of_its_own(tasks: Tasks) -> None:
         shutil.rmtree(tasks.folder / f"cache {machine - 1}", ignore_errors=True)
         tasks.execute(task_id, machine)
 
-    assert tasks.left["merge_month"] == {"inserted": ROWS, "deleted": 0, "unchanged": 0}
+    assert tasks.left["merge_month"].items() >= {"inserted": ROWS, "deleted": 0, "unchanged": 0}.items()
     assert [seen.status for seen in tasks.mirror.seen] == [200, 200]
 
 
@@ -133,4 +133,4 @@ def test_another_file_at_the_source_fails_the_task_at_once(tasks: Tasks, green: 
     for task_id in steps_of(tasks):
         tasks.execute(task_id, 2)
 
-    assert tasks.left["merge_month"] == {"inserted": ROWS + 1, "deleted": 0, "unchanged": 0}
+    assert tasks.left["merge_month"].items() >= {"inserted": ROWS + 1, "deleted": 0, "unchanged": 0}.items()

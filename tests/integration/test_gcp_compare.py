@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 from airflow.sdk.api.datamodels._generated import AssetReferenceAssetEventDagRun
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
@@ -23,12 +23,13 @@ from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import TransientWarehouseError
+from taxiway.loads.load import Load
 from taxiway.loads.published_months import Recorded
 from taxiway.loads.row_identity import digest
 from taxiway.orchestration.assets import announce, announced, asset_of
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import Month
+from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.published_months import BigQueryMonth, BigQueryMonths
@@ -42,6 +43,7 @@ from tests.loading import ids, lines_of, load, specified_ids
 ROWS = 30
 MONTHS = ("2019-01", "2019-02")
 RUNS = map("manual__{}".format, itertools.count(1))
+PUBLISHED = {"rows": ROWS, "rejected": 1, "digest": "ab" * 32}
 
 Event = tuple[Asset, dict[str, Any]]
 
@@ -81,25 +83,26 @@ def about(source: str, month: str) -> dict[str, str]:
 
 
 def test_an_event_says_which_month_it_is_about(green: Source) -> None:
-    asset = asset_of("bigquery", green)
     outlets = OutletEventAccessors()
-    announce([asset], {"outlet_events": outlets}, "bigquery", green, Month(2019, 3))
+    asset = announce({"outlet_events": outlets}, "bigquery", Load(green, Month(2019, 3), "x"), PUBLISHED)
 
-    assert outlets[asset].extra == about("green", "2019-03")
+    assert asset == asset_of("bigquery", green)
+    file = {"file": "green_tripdata_2019-03.csv.gz"}
+    assert outlets[asset].extra == {**about("green", "2019-03"), **PUBLISHED, **file}
+    assert outlets[asset].partition_keys == {"2019-03", None}
     assert announced(events((asset, outlets[asset].extra))) == {"green": {"2019-03"}}
     assert announced({}) == {}
     assert announced(events((asset, about("green", "2019-03")), (asset, {"source": "green"}))) == {"green": None}
     assert announced(events((asset, {}))) == {}, "an event of somebody else's: every month is compared"
 
 
-def test_a_task_that_loads_any_source_announces_the_asset_of_the_one_that_it_has_loaded(green: Source) -> None:
-    alias, asset = AssetAlias("bigquery_any"), asset_of("bigquery", green)
+def test_an_event_of_a_file_of_no_month_has_no_partition_key() -> None:
+    zones = load_source(SOURCES_FOLDER / "zones.yaml")
     outlets = OutletEventAccessors()
-    announce([alias], {"outlet_events": outlets}, "bigquery", green, Month(2019, 3))
+    asset = announce({"outlet_events": outlets}, "postgres", Load(zones, WHOLE, "x"), PUBLISHED)
 
-    (event,) = outlets[alias].asset_alias_events
-    assert (event.dest_asset_key.name, event.dest_asset_key.uri) == (asset.name, asset.uri)
-    assert event.extra == about("green", "2019-03")
+    assert outlets[asset].extra["month"] == "whole"
+    assert outlets[asset].partition_keys == set()
 
 
 @dataclass

@@ -141,7 +141,7 @@ def test_a_lost_word_of_the_commit_is_no_word_that_nothing_was_published(
         ((*entry, error),) = query(connection, ENTRIES)
         assert (entry, error.partition(":")[0]) == ([1, "merge_month", "published"], "merge_month")
 
-        assert execute("merge_month") == {"inserted": 40, "deleted": 0, "unchanged": 0}
+        assert execute("merge_month").items() >= {"inserted": 40, "deleted": 0, "unchanged": 0, "rows": 40}.items()
         assert query(connection, ENTRIES) == [(1, "merge_month", "published", None)]
 
 
@@ -179,7 +179,7 @@ def test_an_error_of_a_statement_is_no_matter_of_the_connection(
     assert "extra" not in str(caught.value)
     with connection.transaction():
         connection.execute("DROP TRIGGER mine ON public.green_tripdata")
-    assert execute("merge_month") == {"inserted": 40, "deleted": 0, "unchanged": 0}
+    assert execute("merge_month").items() >= {"inserted": 40, "deleted": 0, "unchanged": 0, "rows": 40}.items()
 
 
 @pytest.mark.usefixtures("hashed")

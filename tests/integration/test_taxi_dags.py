@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -30,6 +31,17 @@ CORRECTED_AT = """
 SELECT to_char(month, 'YYYY-MM'), rows_inserted, rows_deleted, rows_unchanged
 FROM taxiway.loads WHERE source = 'green' AND state IN ('published', 'unchanged') ORDER BY month, finished_at
 """
+EVENTS = """
+SELECT asset.name, partition_key, event.extra FROM asset_event AS event JOIN asset ON asset.id = event.asset_id
+ORDER BY event.extra ->> 'month', event.id
+"""
+
+
+def said_of(green: Source, path: Path, month: Month) -> dict[str, object]:
+    """What the events of a month say."""
+    digest_of_file = hashlib.sha256(path.read_bytes()).hexdigest()
+    counts = {"rows": ROWS, "rejected": 0, "digest": digest_of_file, "file": path.name}
+    return {"source": green.name, "month": str(month), **counts}
 
 
 @pytest.fixture
@@ -68,6 +80,14 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
     assert taxi.airflow.query("SELECT count(*) FROM dag_run") == [(12,)]
     assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
+    events = taxi.airflow.query(EVENTS)
+    assert len(events) == 24
+    for month, path in zip(YEAR, files, strict=True):
+        of_month = [event for event in events if event[2]["month"] == str(month)]
+        assert {event[1] for event in of_month} == {str(month), None}
+        assert [(name, extra) for name, _, extra in of_month] == [
+            ("postgres_green_tripdata", said_of(green, path, month))
+        ] * 2
 
     # The same command again has nothing to do, and says so.
     code, said = taxi.backfill("2019-01-01", "2019-12-31", "taxi_green")
@@ -82,6 +102,10 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
         corrected[str(month)] = write_sample_month(green, month, path, rows=ROWS, revision=1)
     code, said = taxi.backfill("2019-01-01", "2019-03-31", "taxi_green", "--reprocess-behavior", "completed")
     assert code == 0, said
+    # The third one is unchanged: nothing was published, so there is no event.
+    more = [event for event in taxi.airflow.query(EVENTS) if event not in events]
+    assert sorted(extra["month"] for _, _, extra in more) == ["2019-01", "2019-01", "2019-02", "2019-02"]
+    assert {key for _, key, _ in more} == {"2019-01", "2019-02", None}
     loads = taxi.query(CORRECTED_AT)
     first = ("2019-01", corrected["2019-01"].inserted, corrected["2019-01"].deleted, corrected["2019-01"].unchanged)
     second = ("2019-02", corrected["2019-02"].inserted, corrected["2019-02"].deleted, corrected["2019-02"].unchanged)

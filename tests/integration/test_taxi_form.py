@@ -11,6 +11,7 @@ import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,13 @@ class Form:
         statement = f"SELECT month::text, run_id, state FROM taxiway.loads WHERE source = '{source}' ORDER BY load_id"
         return self.taxi.query(statement)
 
+    def events(self, asset: str) -> list[tuple[str | None, dict[str, Any]]]:
+        """Return partition key and extra of an Asset's events."""
+        statement = (
+            "SELECT partition_key, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id WHERE name = %s"
+        )
+        return self.taxi.airflow.query(statement, asset)
+
     def ids(self, source: Source, path: Path) -> list[str]:
         with self.taxi.connect() as connection:
             return ids(connection, source, path.name)
@@ -180,6 +188,15 @@ def test_each_source_into_each_warehouse_as_its_own_dag_loads_it(form: Form) -> 
         assert by_form[1].startswith("taxi manual__"), source.name
         assert by_own[1].startswith("manual__"), source.name
         assert (by_form[2], by_own[2]) == ("published", "unchanged"), source.name
+        # By the form, too, each load updates the Asset of the source's table, once for those who follow its month.
+        keys = {None} if source.stands_alone else {str(month), None}
+        for warehouse in BOTH:
+            events = form.events(f"{warehouse}_{source.main_table}")
+            assert {key for key, _ in events} == keys, source.name
+            for key, extra in events:
+                assert extra["rows"] == len(found), (source.name, key)
+                assert (extra["digest"], extra["file"]) == (sha256(path.read_bytes()).hexdigest(), path.name)
+            assert len(events) == len(keys), source.name
     assert form.cloud.staging_tables() == []
     assert form.taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
 

@@ -437,24 +437,28 @@ def test_a_month_that_must_not_be_published_is_refused(
         check_month(Answers(load, {"measure": measured}))
 
 
+COUNTED_ATTEMPT = replace(ATTEMPT, sha256="aa", rows_staged=4, rows_rejected=1)
+MERGED = {"inserted": 3, "deleted": 2, "unchanged": 1, "rows": 4, "rejected": 1, "digest": "aa"}
+
+
 @pytest.mark.parametrize(("resumed", "step"), [(None, "merge_month"), (WAITED, f"merge_month after {WAITED}")])
 def test_a_month_is_published(resumed: Resumed | None, step: str, load: Load, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    warehouse = Answers(load, {"merge": [JOB, Counts(3, 2, 1)]})
+    warehouse = Answers(load, {"merge": [JOB, Counts(3, 2, 1)]}, attempt=COUNTED_ATTEMPT)
 
     assert merge_month(warehouse, None, resumed) == JOB
-    assert inside(warehouse, step) == [("merge", ATTEMPT, resumed)]
+    assert inside(warehouse, step) == [("merge", COUNTED_ATTEMPT, resumed)]
     assert caplog.messages == []
-    assert merge_month(warehouse, None, resumed) == {"inserted": 3, "deleted": 2, "unchanged": 1}
+    assert merge_month(warehouse, None, resumed) == MERGED
     assert caplog.messages == ["lime 2019-01: published in lime_trips: 3 rows inserted, 2 deleted, 1 unchanged"]
 
 
 @pytest.mark.parametrize("resumed", [None, WAITED])
 def test_an_attempt_that_has_published_says_the_same_counts_again(resumed: Resumed | None, load: Load) -> None:
-    published = replace(ATTEMPT, state="published", published=Counts(3, 2, 1))
+    published = replace(COUNTED_ATTEMPT, state="published", published=Counts(3, 2, 1))
     warehouse = Answers(load, attempt=published)
 
-    assert merge_month(warehouse, None, resumed) == {"inserted": 3, "deleted": 2, "unchanged": 1}
+    assert merge_month(warehouse, None, resumed) == MERGED
     assert warehouse.asked[1:-1] == [("require_published", published), ("published", {"error": None})]
 
     changed = Answers(load, {"require_published": BalanceError("rows are gone")}, attempt=published)

@@ -258,10 +258,11 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
 
 def merge_month(
     warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None
-) -> dict[str, int] | Pending:
+) -> dict[str, Any] | Pending:
     """Publish the month in the main table, whole or not at all. If the attempt has published it, look at it again.
 
-    :return: rows that were inserted and deleted, and that stayed unchanged
+    :return: rows that were inserted and deleted, and that stayed unchanged (``inserted``, ``deleted``, ``unchanged``);
+        published and rejected rows, and the file's SHA-256 (``rows``, ``rejected``, ``digest``)
     :raises BalanceError: the main table doesn't hold the rows that were published
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     """
@@ -285,7 +286,12 @@ def merge_month(
         counts.deleted,
         counts.unchanged,
     )
-    return asdict(counts)
+    return {
+        **asdict(counts),
+        "rows": attempt.rows_staged,
+        "rejected": attempt.rows_rejected,
+        "digest": attempt.sha256,
+    }
 
 
 def drop_staging(warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None) -> None:

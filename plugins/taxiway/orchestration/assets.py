@@ -7,12 +7,12 @@ name doesn't, the asset stays inactive until a scheduler has run, and a task tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 
-from taxiway.sources.months import Month
+from taxiway.loads.load import Load
 from taxiway.sources.source import Source
 
 
@@ -24,23 +24,32 @@ def asset_of(warehouse: str, source: Source) -> Asset:
     return Asset(name=f"{warehouse}_{source.main_table}", uri=f"x-taxiway://{warehouse}/{source.main_table}")
 
 
-def announce(outlets: Sequence[Any], context: Mapping[str, Any], warehouse: str, source: Source, month: Month) -> None:
-    """Say with a task's Assets which month it has published.
+def announce(context: Mapping[str, Any], warehouse: str, load: Load, published: Mapping[str, Any]) -> Asset:
+    """Let a task say which month it has published, and from which file.
 
-    A task that loads any source has an AssetAlias among its outlets: it stands for the Asset of the month's source, so
-    that whatever follows this Asset follows that task, too.
+    The Asset has two events, which say the same. One has the month as its partition key: Airflow sets off the DAGs
+    that follow partitions, such as the reports. The other one has no key, because an event with a key sets off no
+    other DAG: docs/decisions/0023-an-event-with-its-month-and-one-without.md. A file of no month has no key.
 
-    :param outlets: the task's
     :param context: Airflow's context of the task
     :param warehouse: where the month is published
+    :param load: what was published
+    :param published: what :func:`taxiway.loads.month.merge_month` returned
+    :return: the Asset, which has to be among the task's outlets when it ends
     """
-    extra = {"source": source.name, "month": str(month)}
-    for outlet in outlets:
-        event = context["outlet_events"][outlet]
-        if isinstance(outlet, AssetAlias):
-            event.add(asset_of(warehouse, source), extra=extra)
-        else:
-            event.extra.update(extra)
+    asset = asset_of(warehouse, load.source)
+    event = context["outlet_events"][asset]
+    event.extra.update(
+        {
+            "source": load.source.name,
+            "month": str(load.month),
+            "file": load.download_name,
+            **{name: published[name] for name in ("rows", "rejected", "digest")},
+        }
+    )
+    if not load.month.is_whole:
+        event.partition_keys.update((str(load.month), None))
+    return asset
 
 
 def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:

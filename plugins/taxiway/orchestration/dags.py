@@ -59,7 +59,7 @@ def load_dag(source: Source, warehouse: str, steps: Sequence[Step] = STEPS) -> D
             steps,
             source_name=source.name,
             month=month_of_runs(source),
-            outlet=asset_of(warehouse, source),
+            outlets=[asset_of(warehouse, source)],
             must_exist=MUST_EXIST,
         )
     return dag

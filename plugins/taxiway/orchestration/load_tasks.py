@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 from airflow.sdk.bases.operator import chain
 
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
@@ -46,7 +46,7 @@ def add_tasks(
     *,
     source_name: str,
     month: str,
-    outlet: Asset | AssetAlias,
+    outlets: Sequence[Asset],
     must_exist: bool | str,
 ) -> None:
     """Make the tasks of a load in the DAG, or the task group, that is being built.
@@ -55,7 +55,7 @@ def add_tasks(
     :param steps: the load's steps, in their order
     :param source_name: what is loaded: a name, or a template of one
     :param month: the month: a text, or a template of one
-    :param outlet: what the load updates
+    :param outlets: the Asset that the load updates; none if only a run knows it
     :param must_exist: whether a month that isn't there fails the load, or a template of that; else it is skipped
     """
     steps = [step for step in steps if step.name not in WAREHOUSES[warehouse].without]
@@ -71,7 +71,7 @@ def add_tasks(
             "force": "{{ params.force }}",
             "must_exist": must_exist,
         },
-        PUBLISH: {"outlets": [outlet]},
+        PUBLISH: {"outlets": list(outlets)},
     }
     tasks = []
     for step in steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
-from airflow.sdk import DAG, AssetAlias, Param, TaskGroup
+from airflow.sdk import DAG, Param, TaskGroup
 
 from taxiway.loads.steps import STEPS
 from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, default_args, load_params
@@ -108,7 +108,7 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
                     STEPS,
                     source_name=SOURCE,
                     month=MONTH,
-                    outlet=AssetAlias(name=f"{warehouse}_{TAXI_DAG_ID}"),
+                    outlets=(),
                     must_exist=True,
                 )
             choose >> group

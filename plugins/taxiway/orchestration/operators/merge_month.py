@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class MergeMonthOperator(StepOperator):
-    """Publish a month in the main table, whole or not at all, and say with the task's Assets which month it was.
+    """Publish a month in the main table, whole or not at all, and say so with the Asset of the table.
 
-    Returns ``{"inserted": int, "deleted": int, "unchanged": int}``.
+    Returns what the month's rows were published from, and what that changed: ``rows``, ``rejected``, ``digest`` (the
+    file's SHA-256), ``inserted``, ``deleted``, ``unchanged``.
     """
 
     step = MERGE_MONTH
@@ -28,5 +29,6 @@ class MergeMonthOperator(StepOperator):
         """Publish the month."""
         result = super().run_step(warehouse, outputs, resumed, context)
         if not isinstance(result, Pending):
-            announce(self.outlets, context, self.warehouse, warehouse.load.source, warehouse.load.month)
+            # A task of the DAG taxi knows its source, and so the Asset, only now.
+            self.outlets = [announce(context, self.warehouse, warehouse.load, result)]
         return result
