@@ -14,4 +14,4 @@ RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --require
 
 # A new named volume gets the owner of the folder that it is mounted on. Without these folders
 # root would own the volumes, and the airflow user could not write into them.
-RUN mkdir -p /opt/airflow/logs /opt/airflow/auth /opt/airflow/.taxiway/cache /opt/airflow/.taxiway/learn
+RUN mkdir -p /opt/airflow/logs /opt/airflow/auth /opt/airflow/.taxiway/cache /opt/airflow/.taxiway/learn /opt/airflow/reports

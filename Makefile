@@ -87,7 +87,7 @@ schema: $(VENV)/.development ## Write include/sources/source.schema.json: what a
 
 clean: down ## Stop everything and delete what setup made (the loaded months too)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.own_home; fi
-	rm -rf .taxiway logs airflow.cfg $(VENV)
+	rm -rf .taxiway logs reports airflow.cfg $(VENV)
 
 # A PYTHON that is given must be the one that .venv was made with.
 asked-python:

@@ -8,6 +8,7 @@ Packages; each imports only packages above it:
 - loads: what a load is, independent of the warehouse
 - warehouses: how each warehouse does it
 - compare: compares two warehouses
+- reports: reports of published months, for people
 - orchestration: Airflow
 - cli: the commands ``airflow taxi …``
 

@@ -163,5 +163,9 @@ class TransientWarehouseError(TaxiwayError):
     """The warehouse can't do it now: a lost connection, a lock, no room; a retry may help."""
 
 
+class ReportError(TaxiwayError):
+    """A report that can't be made; says why, and what has to be loaded first."""
+
+
 class ComparisonError(TaxiwayError):
     """Two warehouses hold different rows of a month."""

@@ -19,3 +19,9 @@ FIGURES_FILE = ROOT / "include" / "known_figures.csv"
 
 LEARN_FOLDER = Path(os.environ.get("AIRFLOW_HOME") or ROOT) / ".taxiway" / "learn"
 """What the learning DAGs write: the files of their runs, and the environments of their tasks."""
+
+REPORTS_TEMPLATES = ROOT / "include" / "reports"
+"""The Jinja templates of the reports' pages."""
+
+REPORTS_FOLDER = ROOT / "reports"
+"""Where reports are written, unless the Variable ``taxiway_reports_folder`` says otherwise."""

@@ -15,7 +15,7 @@ import pytest
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_sources
-from tests.dags import LEARNING
+from tests.dags import LEARNING, REPORTS
 
 SOURCES = load_sources(SOURCES_FOLDER)
 MONTHLY = tuple(source for source in SOURCES if not source.stands_alone)
@@ -71,7 +71,7 @@ def test_every_dag_imports(bag: Any) -> None:
 
 def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     of_sources = [f"taxi_{source.name}{destination}" for source in SOURCES for destination in ("", "_gcp")]
-    assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi", "taxi_compare", *LEARNING])
+    assert sorted(bag.dags) == sorted([*of_sources, "gcp_setup", "taxi", "taxi_compare", *LEARNING, *REPORTS])
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 
 
@@ -414,7 +414,7 @@ def test_a_month_that_is_written_otherwise_is_refused_with_the_form_to_use(asked
     from airflow.exceptions import ParamValidationError
 
     with_month = [dag for dag in bag.dags.values() if "month" in dag.params and "year" not in dag.params]
-    assert len(with_month) == 2 * len(MONTHLY) + 1  # the last one compares
+    assert len(with_month) == 2 * len(MONTHLY) + 2  # the last ones compare and report
     for dag in with_month:
         params = as_stored(dag).params
         assert params.deep_merge({"month": "2019-03"}).validate()["month"] == "2019-03"

@@ -15,11 +15,11 @@ import yaml
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import load_sources
-from tests.dags import LEARNING
+from tests.dags import LEARNING, REPORTS
 
 NAMES = [source.name for source in load_sources(SOURCES_FOLDER)]
 OF_SOURCES = {name: {f"taxi_{name}", f"taxi_{name}_gcp"} for name in NAMES}
-OTHERS = {"gcp_setup", "taxi", "taxi_compare", *LEARNING}
+OTHERS = {"gcp_setup", "taxi", "taxi_compare", *LEARNING, *REPORTS}
 
 BAG = """
 import json, sys
@@ -80,6 +80,7 @@ def test_several_wrong_files_are_all_named_beside_a_new_one(checkout: Path) -> N
     (folder / "lime.yaml").write_text(yaml.safe_dump({**lime, "main_table": "lime_trips"}))
     (folder / "amber.yaml").write_text("title: [")
     (folder / "compare.yaml").write_text("")
+    (folder / "monthly_report.yaml").write_text("")
     (folder / "mauve_gcp.yaml").write_text("")
     (folder / "white.yaml").mkdir()
 
@@ -87,7 +88,7 @@ def test_several_wrong_files_are_all_named_beside_a_new_one(checkout: Path) -> N
 
     assert dags == OTHERS.union({"taxi_lime", "taxi_lime_gcp"}, *OF_SOURCES.values())
     assert list(errors) == ["wrong_sources.py"]
-    for name in ("amber", "compare", "mauve_gcp", "white"):
+    for name in ("amber", "compare", "monthly_report", "mauve_gcp", "white"):
         assert f"{folder / name}.yaml: " in errors["wrong_sources.py"]
 
 

@@ -1,7 +1,7 @@
 """What sets the comparison off, in a real scheduler: orders of events, corrections, pauses, many months, reruns.
 
 The loads' steps publish months without Airflow, and their events come through its REST API: as many as a test needs.
-The last test is that of decision 14: what Airflow does with the same events if assets are partitioned.
+The last test is that of decisions 14 and 24: what Airflow does with the same events if assets are partitioned.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def test_a_comparison_that_is_cleared_compares_its_months_again(comparing: Compa
 
 
 def test_why_the_comparison_is_not_set_off_by_partitioned_assets(comparing: Comparing) -> None:
-    """If this fails with a later Airflow, decision 14 can be taken again."""
+    """If this fails with a later Airflow, decisions 14 and 24 can be taken again."""
     airflow = comparing.taxi.airflow
     names = {warehouse: asset_of(warehouse, comparing.source).name for warehouse in BOTH}
 
@@ -307,6 +307,15 @@ def test_why_the_comparison_is_not_set_off_by_partitioned_assets(comparing: Comp
         run_id = airflow.rest("/dags/publish_months/dagRuns", "POST", body)["dag_run_id"]
         statement = "SELECT 1 FROM dag_run WHERE run_id = %s AND state = 'success' AND partition_key IS NULL"
         wait_until(lambda: airflow.query(statement, run_id), timeout=120, what="months to be published")
+
+    # A year that Airflow rolls up: a run with the twelfth month. One that changes later waits for the other eleven.
+    for number in range(1, 12):
+        comparing.event("published_month", partition_key=f"2019-{number:02d}")
+    assert (keys("when_year"), pending("when_year")) == ([], ["2019"])
+    comparing.event("published_month", partition_key="2019-12")
+    assert (keys("when_year"), pending("when_year")) == (["2019"], [])
+    comparing.event("published_month", partition_key="2019-03")
+    assert (keys("when_year"), pending("when_year")) == (["2019"], ["2019"])
 
     # It works for what goes well: the load's run keeps its logical date, and the month is run when both have it.
     start = comparing.last_run()

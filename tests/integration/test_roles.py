@@ -24,6 +24,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.summary import summarize_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local import database
 from taxiway_local.home import Home
@@ -279,6 +280,21 @@ def test_the_reader_may_read_what_is_published_and_the_ledger(warehouse: Install
         "taxiway.months": 2,
         "taxiway.rejected_rows": 1,
     }
+
+
+def test_the_reader_may_read_the_summary_of_the_reports(warehouse: Installation, lenient: Source) -> None:
+    count = "SELECT sum(trips) FROM public.monthly_zone_summary"
+    with warehouse.connect("taxiway") as connection:
+        summarize_month(connection, lenient, Month(2019, 1))
+    with warehouse.connect("analyst") as connection:
+        assert query(connection, count) == [(5,)]
+        assert _refused(connection, "DELETE FROM public.monthly_zone_summary") is None
+
+    # A role that came later gets the right by the setup.
+    warehouse.admin("REVOKE SELECT ON public.monthly_zone_summary FROM taxiway_reader")
+    warehouse.set_up()
+    with warehouse.connect("analyst") as connection:
+        assert query(connection, count) == [(5,)]
 
 
 def test_the_reader_has_no_right_but_reading(warehouse: Installation, lenient: Source, tmp_path: Path) -> None:

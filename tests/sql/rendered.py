@@ -45,6 +45,18 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "find_broken_row": {"is_broken": "broken.passenger_count < 0"},
     "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
+    "summarize_month": {
+        "parts": {
+            "pickup_time": "lpep_pickup_datetime",
+            "pickup_zone": "pulocationid",
+            "payment_type": "payment_type",
+            "revenue": "total_amount",
+            "distance": "trip_distance",
+            "tips": None,
+        },
+        "with_zones": True,
+    },
+    "sum_up_summary": {"groups": ["zone", "borough"]},
     "record_step": {"columns": ["rows_read", "rows_rejected", "error"]},
 }
 """What one file needs beside what all share."""

@@ -72,6 +72,7 @@ NAMES_OF_CODE = {
     "postgres/check_month.sql": {"is_broken", "loop.index"},
     "postgres/evaluate.sql": {"expression"},
     "postgres/find_broken_row.sql": {"is_broken"},
+    "postgres/summarize_month.sql": {"part", "type_name"},
     "bigquery/check_month.sql": {"loop.index"},
     "bigquery/evaluate.sql": {"expression"},
     "bigquery/count_files.sql": {"month"},
@@ -79,8 +80,8 @@ NAMES_OF_CODE = {
     "bigquery/merge_month.sql": {"month"},
     "bigquery/rename_file.sql": {"month"},
 }
-"""What the code itself gives: columns of the ledger, numbers, the first day of a month, what a step of a
-DAG asks for; conditions that Postgres itself writes out, of constraints that are in force; and arguments of
+"""What the code itself gives: columns of the ledger and of the summary, numbers, the first day of a month, what a step
+of a DAG asks for; conditions that Postgres itself writes out, of constraints that are in force; and arguments of
 :data:`MACROS_OF_EXPRESSIONS`."""
 
 PLAIN = re.compile(r"([a-z_]+\.)?[a-z][a-z0-9_]{0,62}")

@@ -12,7 +12,8 @@ import jinja2.meta
 import psycopg
 import pytest
 
-from taxiway.paths import SQL_FOLDER
+from taxiway.paths import SOURCES_FOLDER, SQL_FOLDER
+from taxiway.sources.source import load_source
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.sql import environment, literal, render
 from tests.conftest import Connect
@@ -20,6 +21,7 @@ from tests.loading import load, write_gzip
 from tests.sql.rendered import GREEN, OWN, RUN, TABLES, file_names, rendered
 
 NAMES = file_names()
+ZONES = load_source(SOURCES_FOLDER / "zones.yaml")
 
 
 def test_there_are_files() -> None:
@@ -99,6 +101,10 @@ def test_every_file_runs_in_the_order_of_a_load(name: str, connect: Connect, tmp
             cursor.execute(rendered("postgres/create_empty_partition.sql"))
         if name.endswith(("/count_differences.sql", "/merge_month.sql")):
             cursor.execute(rendered("postgres/find_differences.sql"))
+        if name.endswith(("/summarize_month.sql", "/sum_up_summary.sql")):
+            cursor.execute(rendered("postgres/create_monthly_zone_summary.sql"))
+            zones = {"main_table": ZONES.main_table, "columns": ZONES.columns, "title": ZONES.title}
+            cursor.execute(render("postgres/create_main_table.sql", **zones))
         cursor.execute(rendered(name), VALUES)
 
 
@@ -113,6 +119,8 @@ VALUES: dict[str, Any] = {
     "source": GREEN.name,
     "month": TABLES.month.first_day,
     "months": [TABLES.month.first_day],
+    "first": TABLES.month.first_day,
+    "last": TABLES.month.first_day,
     "destination": "postgres",
     "run_id": TABLES.run_id,
     "state": "running",

@@ -51,6 +51,7 @@ def test_named_volumes_are_declared_and_used() -> None:
     assert targets["postgres-data"] == "/var/lib/postgresql"
     environment = services()["airflow-scheduler"]["environment"]
     assert environment["AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER"] == targets["download-cache"]
+    assert environment["AIRFLOW_VAR_TAXIWAY_REPORTS_FOLDER"] == targets["reports"]
     passwords = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert str(passwords.parent) == targets["airflow-auth"]
 

@@ -23,13 +23,14 @@ LAYERS = ["taxiway.sources", "taxiway.files", "taxiway.download", "taxiway.loads
 """Each may import itself, the ones before it and :data:`TOP`."""
 
 WAREHOUSES = {f"taxiway.warehouses.{path.parent.name}" for path in PACKAGE.glob("warehouses/*/__init__.py")}
-ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare"}
+ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare", "taxiway.reports"}
 ORCHESTRATION = {"taxiway.orchestration", "taxiway.orchestration.hooks", "taxiway.orchestration.operators"}
 
 MAY_IMPORT = {
     "taxiway": TOP,
     **{name: {*TOP, *LAYERS[: place + 1]} for place, name in enumerate(LAYERS)},
     **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
+    "taxiway.reports": {*TOP, "taxiway.sources", "taxiway.reports"},
     "taxiway.compare": {*TOP, "taxiway.sources", "taxiway.loads", "taxiway.compare"},
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
     "taxiway.cli": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli"},
@@ -43,6 +44,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "taxiway.cli", "dags_backfill", "taxiway_local"},
     "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
+    "matplotlib": {"taxiway.reports.charts"},
     "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},
     "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},
 }

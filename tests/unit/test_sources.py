@@ -18,6 +18,7 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.checks import MEASURES, MEASURES_OF_MONTHS, Check
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.release import FORMATS, Release
+from taxiway.sources.report import Report
 from taxiway.sources.source import Column, Layout, Source, find_source, load_source, load_sources, read_sources
 from taxiway.sources.source_file import MAX_COLUMNS, json_schema
 from taxiway.sources.strict_yaml import shown
@@ -282,7 +283,11 @@ A_ZONE = "to be the name of a time zone, such as America/New_York"
 BAD = [
     ("timezone", A_ZONE, ["New York", "America/Nowhere", "America", "../UTC", "", 5, None]),
     ("main_table", "to be a lower-case name of at most 32 characters", ["x; DROP TABLE y", "Lime", "l" * 33]),
-    ("main_table", "to be none of load_events, loads, months, rejected_rows", ["months", "loads", "rejected_rows"]),
+    (
+        "main_table",
+        "to be none of load_events, loads, months, rejected_rows, monthly_zone_summary",
+        ["months", "loads", "rejected_rows", "monthly_zone_summary"],
+    ),
     (
         "schedule",
         A_CRON,
@@ -302,6 +307,7 @@ BAD = [
     ("max_unpacked_size", A_SIZE, ["0"]),
     ("allowed_redirect_hosts", HOSTS, ["a.test", None]),
     ("checks", "to be a list of checks", [{"name": "x"}]),
+    ("report", "to be keys and values: columns of the source", [None]),
     ("releases", "to be a list of releases", [[], "a", None, {"from": "2019-01"}]),
     ("columns", COLUMNS, [[], "a", {"a": "text"}, ["a"] * (MAX_COLUMNS + 1)]),
 ]
@@ -318,6 +324,46 @@ def test_a_value_that_does_not_fit_is_named(key: str, expected: str, value: obje
         load_source(path)
 
     assert str(caught.value) == f"{path}:{line_of(path, key)}: {key} is {shown(value)}: expected it {expected}"
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        (
+            "pickup_time",
+            "VendorID",
+            "report.pickup_time is 'VendorID': expected it to be one of the source's columns",
+        ),
+        (
+            "revenue",
+            "nosuch",
+            "report.revenue is 'nosuch': expected it to be one of the source's columns, of the",
+        ),
+        ("pickup_zone", 5, "report.pickup_zone is 5: expected it to be one of the source's columns"),
+        (
+            "pickup_time",
+            ...,
+            "report: missing keys: pickup_time; a report has pickup_time and may have pickup_zone",
+        ),
+        ("colour", "total", "report: unknown keys: colour; a report has"),
+    ],
+)
+def test_a_report_of_columns_that_there_are_not_is_named(part: str, value: object, said: str, tmp_path: Path) -> None:
+    began = {"name": "Began", "type": "timestamp", "description": "x"}
+    report = {"pickup_time": "Began", "revenue": "Total"}
+    columns = [*DOCUMENT["columns"], began]  # type: ignore[misc]
+    assert load_source(write(tmp_path, columns=columns, report=report)).report == Report("began", revenue="total")
+
+    with pytest.raises(SourceConfigError) as caught:
+        load_source(write(tmp_path, columns=columns, report={**report, part: value}))
+    assert said in str(caught.value)
+
+
+def test_a_file_of_no_month_has_no_report(tmp_path: Path) -> None:
+    text = (SOURCES_FOLDER / "zones.yaml").read_text() + "report:\n  pickup_time: Zone\n"
+    (tmp_path / "zones.yaml").write_text(text)
+    with pytest.raises(SourceConfigError, match="not to be there: with period: none, there is no month to report"):
+        load_source(tmp_path / "zones.yaml")
 
 
 BAD_RELEASES = [
@@ -615,7 +661,7 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
         f"main_table, owner, tags, columns and may have period, schedule, timezone, on_new_column, "
         f"publication_lag_days, allow_empty, max_rejected_share, max_file_size, max_unpacked_size, "
-        f"allowed_redirect_hosts, checks"
+        f"allowed_redirect_hosts, checks, report"
     )
 
 

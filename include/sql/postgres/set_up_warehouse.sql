@@ -86,7 +86,8 @@ BEGIN
             AND NOT HAS_TABLE_PRIVILEGE('taxiway_reader', relation.oid, 'SELECT')
             AND (
                 relation.oid IN (
-                    TO_REGCLASS('taxiway.loads'), TO_REGCLASS('taxiway.rejected_rows'), TO_REGCLASS('taxiway.months')
+                    TO_REGCLASS('taxiway.loads'), TO_REGCLASS('taxiway.rejected_rows'), TO_REGCLASS('taxiway.months'),
+                    TO_REGCLASS('public.monthly_zone_summary')
                 )
                 OR relation.oid IN (
                     SELECT UNNEST(main.oid || ARRAY(SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = main.oid))

@@ -20,6 +20,8 @@ Modules:
 - open_bigquery: opens BigQuery for a step
 - open_postgres: opens Postgres for a step
 - publication_timetable: when the runs of a monthly source start
+- report_dags: builds the DAGs that report months and years
+- reporting: what the tasks of reports have in common
 - retry_after: when a download is tried again
 - taxi_conf: which keys a run of the DAG taxi has, and the commands with them
 - taxi_dag: builds the DAG taxi, whose form asks for any month of any source

@@ -13,7 +13,12 @@ from typing import Any
 from airflow.sdk import Asset
 
 from taxiway.loads.load import Load
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.sources.source_file import SUMMARY_TABLE
+
+SUMMARY = Asset(name=f"postgres_{SUMMARY_TABLE}", uri=f"x-taxiway://postgres/{SUMMARY_TABLE}")
+"""What the monthly reports update: the summary of the published months."""
 
 
 def asset_of(warehouse: str, source: Source) -> Asset:
@@ -50,6 +55,16 @@ def announce(context: Mapping[str, Any], warehouse: str, load: Load, published: 
     if not load.month.is_whole:
         event.partition_keys.update((str(load.month), None))
     return asset
+
+
+def announce_summary(context: Mapping[str, Any], source: Source, month: Month) -> None:
+    """Let a task say of which month it has written the summary: ``green|2019-03`` is the partition key.
+
+    :param context: Airflow's context of the task
+    :param source: the source
+    :param month: the month
+    """
+    context["outlet_events"][SUMMARY].add_partitions(f"{source.name}|{month}")
 
 
 def announced(context: Mapping[str, Any]) -> dict[str, set[str] | None]:

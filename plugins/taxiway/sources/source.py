@@ -23,6 +23,7 @@ from taxiway.settings import parse_size
 from taxiway.sources.checks import Check
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.release import Release
+from taxiway.sources.report import Report
 from taxiway.sources.source_file import (
     IDENTIFIER,
     MAX_FILE_SIZE,
@@ -120,6 +121,7 @@ class Source:
     :param timezone: name of the time zone of its schedule, for example ``America/New_York``
     :param period: what one file covers: one of :data:`~taxiway.sources.months.PERIODS`
     :param publication_lag_days: days after a month's end within which its file may still be absent
+    :param report: which columns the monthly report is made from; None if there is no report
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 
@@ -141,6 +143,7 @@ class Source:
     timezone: str = "UTC"
     period: str = "month"
     publication_lag_days: int = PUBLICATION_LAG_DAYS
+    report: Report | None = None
     yaml_sha256: str = ""
 
     @property
@@ -299,7 +302,7 @@ def load_source(path: Path) -> Source:
     """
     if not re.fullmatch(IDENTIFIER, path.stem):
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
-    if path.stem == "compare" or path.stem.endswith("_gcp"):
+    if path.stem in ("compare", "monthly_report", "year_report") or path.stem.endswith("_gcp"):
         raise SourceConfigError(f"{path}: taxi_{path.stem} is the id of another DAG: give the file another name")
     yaml = read_strict_yaml(path)
     if not isinstance(yaml.document, Mapping):
@@ -327,6 +330,8 @@ def _source(name: str, file: SourceFile, yaml_sha256: str) -> Source:
             for each in file.columns
         ),
         "checks": tuple(Check(**_normal(check)) for check in file.checks),
+        "report": file.report
+        and Report(**{part: column and column.lower() for part, column in file.report.model_dump().items()}),
     }
     return Source(name=name, yaml_sha256=yaml_sha256, **values)
 

@@ -33,6 +33,7 @@ from taxiway.settings import parse_size
 from taxiway.sources.checks import MAX_BOUND, MEASURES, MEASURES_OF_MONTHS, SEVERITIES
 from taxiway.sources.months import MONTH_PATTERN, PERIODS, WHOLE, Month
 from taxiway.sources.release import FORMATS
+from taxiway.sources.report import PARTS
 from taxiway.sources.strict_yaml import TEXT, shown
 
 COLUMN_TYPES = ("integer", "numeric", "timestamp", "text")
@@ -60,6 +61,9 @@ TAKEN_NAMES = (
 
 TAKEN_TABLES = ("load_events", "loads", "months", "rejected_rows")
 """Names that a main table can't have: BigQuery keeps it in one dataset with the ledger."""
+
+SUMMARY_TABLE = "monthly_zone_summary"
+"""The table of the monthly reports, which no main table can be."""
 
 MAX_REJECTED_SHARE = 0.001
 """Share of a month's rows that may be unreadable, unless a source says otherwise."""
@@ -351,6 +355,32 @@ class CheckEntry(_Keys):
             yield ("column",), self.column, f"to be one of the source's columns, of the type {' or '.join(types)}"
 
 
+_AColumn = Annotated[str | None, expected("to be one of the source's columns")]
+
+
+class ReportEntry(_Keys):
+    """Which columns the monthly report is made from."""
+
+    pickup_time: Annotated[str, expected("to be one of the source's columns")] = Field(
+        description="when a trip began: of the type timestamp"
+    )
+    pickup_zone: _AColumn = Field(default=None, description="the zone that a trip began in: of the type integer")
+    payment_type: _AColumn = Field(default=None, description="how the passenger paid: of the type integer")
+    revenue: _AColumn = Field(default=None, description="what a trip brought, US dollars: of the type numeric")
+    distance: _AColumn = Field(default=None, description="how long a trip was, miles: of the type numeric")
+    tips: _AColumn = Field(default=None, description="US dollars: of the type numeric")
+
+    def problems(self, column_types: Mapping[str, str]) -> Iterator[Problem]:
+        """Find what doesn't go together.
+
+        :param column_types: type of each column of the source, by its name
+        """
+        for part, type_name in PARTS.items():
+            column = getattr(self, part)
+            if column is not None and column_types.get(column.lower()) != type_name:
+                yield (part,), column, f"to be one of the source's columns, of the type {type_name}"
+
+
 _MONTHLY = r"[0-5]?[0-9] (1?[0-9]|2[0-3]) ([1-9]|1[0-9]|2[0-8]) \* \*"
 _CRON = r"([0-5]?[0-9]|\*) (1?[0-9]|2[0-3]|\*) ([1-9]|1[0-9]|2[0-8]|\*) ([1-9]|1[0-2]|\*) ([0-6]|\*)"
 _SCHEDULES = {
@@ -444,6 +474,10 @@ class SourceFile(_Keys):
     checks: Annotated[list[CheckEntry], expected("to be a list of checks")] = Field(
         default=[], description="what is checked of a month before it is published"
     )
+    report: Annotated[ReportEntry | None, expected("to be keys and values: columns of the source")] = Field(
+        default=None,
+        description="which columns the monthly report is made from; without it, there is none. Not for period: none",
+    )
 
     def problems(self) -> Iterator[Problem]:
         """Find what doesn't go together, though each value alone is allowed."""
@@ -451,8 +485,8 @@ class SourceFile(_Keys):
             for place, value, phrase in release.problems(self.period):
                 yield ("releases", position, *place), value, phrase
         yield from self._of_no_month() if self.period == "none" else self._of_months()
-        if self.main_table in TAKEN_TABLES:
-            yield ("main_table",), self.main_table, f"to be none of {', '.join(TAKEN_TABLES)}"
+        if self.main_table in (taken_tables := (*TAKEN_TABLES, SUMMARY_TABLE)):
+            yield ("main_table",), self.main_table, f"to be none of {', '.join(taken_tables)}"
         for position in _repeated([column.name.lower() for column in self.columns]):
             name = self.columns[position].name.lower()
             yield ("columns", position, "name"), name, "to be unique (case does not count)"
@@ -472,6 +506,8 @@ class SourceFile(_Keys):
         for position, check in enumerate(self.checks):
             for place, value, phrase in check.problems(column_types):
                 yield ("checks", position, *place), value, phrase
+        for place, value, phrase in self.report.problems(column_types) if self.report else ():
+            yield ("report", *place), value, phrase
 
     def in_order(self) -> list[ReleaseEntry]:
         """Return the releases in the order of their months."""
@@ -489,6 +525,9 @@ class SourceFile(_Keys):
         if "publication_lag_days" in self.model_fields_set:
             phrase = "not to be there: with period: none, a file is of no month"
             yield ("publication_lag_days",), self.publication_lag_days, phrase
+        if self.report is not None:
+            phrase = "not to be there: with period: none, there is no month to report"
+            yield ("report",), self.report.model_dump(exclude_unset=True), phrase
         if len(self.releases) > 1:
             phrase = "to be one release: with period: none, a file is of no month"
             yield ("releases",), f"{len(self.releases)} releases", phrase
@@ -667,6 +706,7 @@ _MAPPINGS: dict[str | int, tuple[str, type[BaseModel]]] = {
     "releases": ("a release", ReleaseEntry),
     "columns": ("a column", ColumnEntry),
     "checks": ("a check", CheckEntry),
+    "report": ("a report", ReportEntry),
 }
 
 

@@ -8,4 +8,6 @@
 - compare_months: compares Postgres and BigQuery
 - download_file: downloads a month's file, for a DAG of your own
 - gcp_create: creates the bucket, the dataset and the ledger in Google Cloud
+- summarize_months: writes the summary of published months
+- write_month_reports, write_year_reports: write reports from the summary
 """

@@ -20,6 +20,7 @@
 - run_tables: the tables of a run
 - session: transactions and their settings, and locks
 - stage: stages a file's rows
+- summary: the summary of published months, for reports
 - tables: names of tables
 - text_rows: whether each line of a file is one row
 - warehouse: :class:`PostgresWarehouse`, which the steps call

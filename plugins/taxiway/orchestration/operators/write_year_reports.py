@@ -1,0 +1,93 @@
+"""Operator: write the reports of years."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from taxiway.errors import ReportError
+from taxiway.orchestration.failures import retry_or_fail
+from taxiway.orchestration.reporting import MONTHLY_DAG_ID, opened, published, source_of, write_period
+from taxiway.program import airflow_command
+from taxiway.reports.figures import Period
+from taxiway.sources.months import Month
+from taxiway.sources.strict_yaml import shown
+from taxiway.warehouses.postgres.summary import summarized_months
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from taxiway.sources.source import Source
+
+
+class WriteYearReportsOperator(BaseOperator):
+    """Write the reports of years from the summaries of their months: a page and its pictures each.
+
+    A year that lacks months is skipped, if a month has set the run off; asked for by hand, it is an error. Returns
+    the paths of the pages.
+
+    :param source_name: the source, a file of ``include/sources`` without its ending (templated)
+    :param year: the year as ``YYYY``; empty for every one that has all its months (templated)
+    :param conn_id: the warehouse's connection
+    """
+
+    template_fields: Sequence[str] = ("source_name", "year")
+
+    def __init__(self, *, source_name: str, year: str, conn_id: str = "taxi_postgres", **kwargs: Any) -> None:
+        """Assign the parameters; all else waits for :meth:`execute`."""
+        super().__init__(**kwargs)
+        self.source_name = source_name
+        self.year = year
+        self.conn_id = conn_id
+
+    def execute(self, context: Context) -> list[str]:
+        """Write the reports.
+
+        :raises AirflowFailException: months are missing, Postgres refuses, or the folder can't be written to
+        :raises AirflowSkipException: a month has set the run off, and others of its year are missing
+        """
+        paths, missing = [], ""
+        with retry_or_fail(context):
+            source = source_of(self.source_name)
+            where = f"{source.name} {self.year or '(every year)'}: {self.task_id}"
+            if self.year and not re.fullmatch("[12][0-9]{3}", self.year):
+                raise ReportError(f"{source.name}: {shown(self.year)} is not a year: write it as YYYY, such as 2019")
+            first, last = (int(self.year), int(self.year)) if self.year else (1000, 2999)
+            with opened(where, self.conn_id) as connection:
+                found = summarized_months(connection, source, Month(first, 1), Month(last, 12))
+                complete = [year for year in sorted({month.year for month in found}) if not _lacking(year, found)]
+                if not complete:
+                    missing = self._missing(source, found)
+                    if context["dag_run"].run_type != "asset_triggered":
+                        raise ReportError(missing)
+                months = published(connection, source, self.conn_id)
+                for year in complete:
+                    path = write_period(connection, source, Period.of_year(year), months)
+                    self.log.info("%s %d: the report is %s", source.name, year, path)
+                    paths.append(str(path))
+        if missing:
+            raise AirflowSkipException(missing)
+        return paths
+
+    def _missing(self, source: Source, found: Sequence[Month]) -> str:
+        """Say what a report needs.
+
+        :param found: the months that have a summary
+        """
+        what = "no year whose twelve months have a summary"
+        if self.year:
+            what = f"no summary of {', '.join(map(str, _lacking(int(self.year), found)))}"
+        again = airflow_command("dags", "trigger", MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
+        return (
+            f"{source.name} {self.year or '(every year)'}: found {what}, expected those of all twelve months: load "
+            f"what is missing. Months that are published already are summed up by {again}"
+        )
+
+
+def _lacking(year: int, found: Sequence[Month]) -> list[Month]:
+    return [month for month in Period.of_year(year).months if month not in found]

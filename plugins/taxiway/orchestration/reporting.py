@@ -1,0 +1,110 @@
+"""What the tasks of reports share: the source, its months, the warehouse, and the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from airflow.sdk import Variable
+
+from taxiway.errors import ReportError
+from taxiway.loads.published_months import Recorded
+from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.taxi_conf import taxi_command
+from taxiway.paths import REPORTS_FOLDER, ROOT, SOURCES_FOLDER
+from taxiway.reports.charts import draw_charts
+from taxiway.reports.figures import Period, figures_of
+from taxiway.reports.folder import write_report
+from taxiway.reports.page import page_of
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, find_source
+from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
+from taxiway.warehouses.postgres.summary import sum_up
+
+MONTHLY_DAG_ID = "taxi_monthly_report"
+YEAR_DAG_ID = "taxi_year_report"
+
+
+def source_of(name: str) -> Source:
+    """Read the source of a report.
+
+    :param name: a file of ``include/sources`` without its ending
+    :raises SourceConfigError: there is no such source, or its file is wrong
+    :raises ReportError: it has no report
+    """
+    source = find_source(SOURCES_FOLDER, name)
+    if source.report is None:
+        raise ReportError(
+            f"{name}: found no key report in include/sources/{name}.yaml, expected the columns that a report is made "
+            f"from: docs/reports.md"
+        )
+    return source
+
+
+@contextmanager
+def opened(where: str, conn_id: str) -> Iterator[psycopg.Connection[Any]]:
+    """Open the warehouse.
+
+    :param where: source, month and task, for messages
+    :param conn_id: Airflow's connection
+    :raises TransientWarehouseError: Postgres can't answer now
+    :raises WarehouseError: it refuses
+    """
+    with in_our_words(where, conn_id, connecting=True):
+        connection = WarehouseHook(postgres_conn_id=conn_id).get_conn()
+    with closing(connection), in_our_words(where, conn_id):
+        yield connection
+
+
+def published(connection: psycopg.Connection[Any], source: Source, conn_id: str) -> Mapping[Month, Recorded]:
+    """Return the published months of a source, each as the ledger has it."""
+    return PostgresMonths(connection, conn_id, purpose="report").months(source)
+
+
+def months_to_report(months: Mapping[Month, Recorded], source: Source, month: str) -> list[Month]:
+    """Return the months that a run reports.
+
+    :param months: the published ones
+    :param source: the source
+    :param month: the month that was asked for, as ``YYYY-MM``; empty for every one that is published
+    :raises InvalidMonthError: it is no month
+    :raises ReportError: it isn't published
+    """
+    wanted = [Month.parse(month)] if month else sorted(months)
+    if wanted and wanted[0] in months:
+        return wanted
+    load = taxi_command("trigger", source, wanted[0] if wanted else source.first_month, "postgres")
+    raise ReportError(
+        f"{source.name} {month or '(every month)'}: found no published month in Postgres, expected one: load it first: "
+        f"{load}"
+    )
+
+
+def write_period(
+    connection: psycopg.Connection[Any], source: Source, period: Period, months: Mapping[Month, Recorded]
+) -> Path:
+    """Write the report of a period from the summary of its months.
+
+    :param connection: the warehouse
+    :param source: the source
+    :param period: the period
+    :param months: the published ones
+    :return: the page
+    :raises ReportError: the folder can't be written to
+    """
+    figures = figures_of(source, period, partial(sum_up, connection, source, period.first, period.last))
+    charts = draw_charts(figures)
+    files = {month: months[month].sha256 for month in period.months if month in months}
+    page = page_of(figures, charts, files)
+    return write_report(_folder(), source, period, page, {chart.name: chart.png for chart in charts})
+
+
+def _folder() -> Path:
+    """Return the folder of all reports: the Variable's, a relative path from the repository's root on."""
+    # Not given to Variable.get, which takes each default for a secret.
+    value = Variable.get("taxiway_reports_folder", default=None)
+    return ROOT / Path(str(value)).expanduser() if value and str(value).strip() else REPORTS_FOLDER

@@ -1,0 +1,162 @@
+"""What sets the reports off, in a real scheduler: months that are loaded, corrected, and loaded unchanged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.orchestration.taxi_conf import taxi_conf
+from taxiway.reports.figures import Period
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.summary import summarize_month
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import wait_until
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import load
+
+ROWS = 30
+*FIRST, ELEVENTH, TWELFTH = Period.of_year(2019).months
+REPORTS = ("taxi_monthly_report", "taxi_year_report")
+
+Run = tuple[str, str, str]
+"""The DAG, the partition key and the state of a run."""
+
+
+@dataclass
+class Reporting:
+    """Airflow with a scheduler, in whose warehouse ten months of a year are summed up.
+
+    :param mirror: the folder that the mirror serves
+    :param reports: the folder of the reports
+    """
+
+    taxi: TaxiAirflow
+    source: Source
+    mirror: Path
+    reports: Path
+
+    def write(self, month: Month, revision: int = 0) -> Path:
+        """Give the mirror a file of a month."""
+        path = self.mirror / self.source.file_path(month)
+        path.unlink(missing_ok=True)
+        write_sample_month(self.source, month, path, rows=ROWS, revision=revision)
+        return path
+
+    def load(self, month: Month, run_id: str) -> None:
+        """Load a month by a run of ``taxi``, and wait until nothing is left to do."""
+        conf = json.loads(taxi_conf(self.source, month, "postgres"))
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        self.taxi.airflow.rest("/dags/taxi/dagRuns", "POST", body)
+        self.settle(run_id)
+
+    def settle(self, run_id: str) -> None:
+        """Wait until a run has ended, and every run that it has set off."""
+        ended = "SELECT 1 FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
+        wait_until(lambda: self.taxi.airflow.query(ended, run_id), timeout=240, what=f"{run_id} to end")
+        unfinished = (
+            "SELECT 1 FROM asset_partition_dag_run WHERE created_dag_run_id IS NULL UNION ALL "
+            "SELECT 1 FROM dag_run WHERE state IN ('queued', 'running')"
+        )
+        wait_until(lambda: not self.taxi.airflow.query(unfinished), timeout=240, what="the reports to end")
+
+    def runs(self) -> list[Run]:
+        """Return the runs of both reports, in their order."""
+        statement = "SELECT dag_id, partition_key, state FROM dag_run WHERE dag_id = ANY(%s) ORDER BY id"
+        return self.taxi.airflow.query(statement, list(REPORTS))
+
+    def year_task(self) -> str:
+        """Return the state of the last year report's task."""
+        statement = "SELECT state FROM task_instance WHERE dag_id = 'taxi_year_report' ORDER BY start_date DESC LIMIT 1"
+        return str(self.taxi.airflow.query(statement)[0][0])
+
+    def page(self, name: str) -> str:
+        return (self.reports / self.source.name / f"{name}.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def reporting(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+) -> Iterator[Reporting]:
+    folder = tmp_path_factory.mktemp("reporting")
+    mirror = folder / "mirror"
+    mirror.mkdir()
+    with serve(mirror) as server:
+        taxi = TaxiAirflow.create(postgres_server, folder / "home", server.address)
+        reporting = Reporting(taxi, green, mirror, folder / "reports")
+        taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_REPORTS_FOLDER"] = str(reporting.reports)
+        try:
+            done = taxi.airflow.run("dags", "reserialize")
+            assert done.returncode == 0, done.stdout + done.stderr
+            with taxi.connect() as connection:
+                for month in FIRST:
+                    load(connection, green, str(month), reporting.write(month), run_id=str(month))
+                    summarize_month(connection, green, month)
+            with taxi.airflow.services("scheduler"):
+                for dag_id in REPORTS:
+                    taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": False})
+                yield reporting
+        finally:
+            taxi.close()
+
+
+def trips(rows: int) -> str:
+    return f'<dd class="total">{rows:,}</dd>'
+
+
+def test_a_published_month_is_reported_and_its_year_when_the_last_month_is_in(reporting: Reporting) -> None:
+    monthly, yearly = REPORTS
+    reporting.write(ELEVENTH)
+    reporting.load(ELEVENTH, "the_eleventh")
+    expected: list[Run] = [(monthly, "green|2019-11", "success"), (yearly, "green|2019", "success")]
+    assert reporting.runs() == expected
+    assert trips(ROWS) in reporting.page("2019-11")
+    assert reporting.year_task() == "skipped"
+    assert not (reporting.reports / "green" / "2019.html").exists()
+
+    reporting.write(TWELFTH)
+    reporting.load(TWELFTH, "the_twelfth")
+    expected += [(monthly, "green|2019-12", "success"), (yearly, "green|2019", "success")]
+    assert reporting.runs() == expected
+    assert reporting.year_task() == "success"
+    assert trips(12 * ROWS) in reporting.page("2019")
+
+    # Unchanged: nothing is published, so nothing is reported.
+    reporting.load(TWELFTH, "again")
+    assert reporting.runs() == expected
+
+    # A month that changes is reported again, and so is its year.
+    before = reporting.page("2019-12"), reporting.page("2019")
+    reporting.write(TWELFTH, revision=1)
+    reporting.load(TWELFTH, "corrected")
+    expected += [(monthly, "green|2019-12", "success"), (yearly, "green|2019", "success")]
+    assert reporting.runs() == expected
+    assert reporting.year_task() == "success"
+    after = reporting.page("2019-12"), reporting.page("2019")
+    ((rows,),) = reporting.taxi.query("SELECT count(*) FROM green_tripdata WHERE source_month = '2019-12-01'")
+    assert trips(rows) in after[0]
+    assert trips(11 * ROWS + rows) in after[1]
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+def test_reports_by_hand_without_a_partition_key(reporting: Reporting) -> None:
+    def run(dag_id: str, run_id: str, conf: dict[str, Any]) -> str:
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        reporting.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
+        reporting.settle(run_id)
+        return str(reporting.taxi.airflow.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)[0][0])
+
+    (reporting.reports / "green" / "2019.html").unlink()
+    assert run("taxi_year_report", "a_year", {"source": "green", "year": "2019"}) == "success"
+    assert '<p class="period">2019</p>' in reporting.page("2019")
+    assert run("taxi_monthly_report", "a_month", {"source": "green", "month": "2019-03"}) == "success"
+    assert '<p class="period">March 2019</p>' in reporting.page("2019-03")
+    assert run("taxi_monthly_report", "not_loaded", {"source": "yellow", "month": "2019-03"}) == "failed"
