@@ -193,19 +193,23 @@ def test_backfills_load_correct_and_set_off_the_comparison(
     # Each load has said which month it published; a month that was unchanged is none.
     said_of = [("bigquery", "2019-01"), ("bigquery", "2019-01"), ("bigquery", "2019-02")]
     said_of += [("postgres", "2019-01"), ("postgres", "2019-02")]
-    assert sorted(published_events(taxi)) == said_of
+    # It says so twice: for DAGs that follow the month as a partition, and for all others, such as the comparison.
+    events = published_events(taxi)
+    assert sorted(said for said, key in events if key is None) == said_of
+    assert sorted(said for said, key in events if key == said[1]) == said_of
+    assert len(events) == 2 * len(said_of)
     # None sets off more than one.
     assert len(compare_runs(taxi)) <= len(said_of)
 
 
-def published_events(taxi: TaxiAirflow) -> list[tuple[str, str]]:
-    """Warehouse and month of every event of the loads' Assets."""
+def published_events(taxi: TaxiAirflow) -> list[tuple[tuple[str, str], str | None]]:
+    """Warehouse and month of every event of the loads' Assets, and its partition key."""
     found = taxi.airflow.query(
-        "SELECT asset.uri, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_event.asset_id"
+        "SELECT asset.uri, asset_event.extra, partition_key FROM asset_event JOIN asset ON asset.id = asset_id"
     )
-    extras = [(uri, extra if isinstance(extra, dict) else json.loads(extra)) for uri, extra in found]
-    assert {extra["source"] for _, extra in extras} == {"green"}
-    return [(uri.split("/")[2], extra["month"]) for uri, extra in extras]
+    extras = [(uri, extra if isinstance(extra, dict) else json.loads(extra), key) for uri, extra, key in found]
+    assert {extra["source"] for _, extra, _ in extras} == {"green"}
+    return [((uri.split("/")[2], extra["month"]), key) for uri, extra, key in extras]
 
 
 def compare_runs(taxi: TaxiAirflow) -> list[Any]:
