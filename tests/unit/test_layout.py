@@ -208,3 +208,10 @@ def test_paths_of_one_machine_are_in_no_file() -> None:
     if parent in ("/", "/opt", "/tmp", "/home"):
         pytest.skip(f"{parent} is too common a folder to look for")
     assert [name for name in tracked if f"{parent}/" in (ROOT / name).read_text(errors="ignore")] == []
+
+
+def test_git_ignores_no_file_that_the_code_needs() -> None:
+    """An ignored module works here, and is absent from every other checkout."""
+    kinds = [f"{folder}/**.{kind}" for folder in ("dags", "plugins", "stand_ins") for kind in ("py", "json")]
+    listed = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "--", "include", "tests/**.py", *kinds]
+    assert subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == []

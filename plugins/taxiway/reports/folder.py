@@ -1,0 +1,58 @@
+"""The folder of reports: each file is replaced whole, and lies below the folder of its source."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from taxiway.errors import ReportError
+from taxiway.reports.figures import Period
+from taxiway.sources.source import Source
+
+
+def write_report(folder: Path, source: Source, period: Period, page: str, pictures: Mapping[str, bytes]) -> Path:
+    """Write the page and the pictures of a report; pictures that an earlier report had, and this one hasn't, go.
+
+    :param folder: of all reports; made if it is absent
+    :param source: whose name, letters and digits, is the name of a folder there
+    :param period: whose name begins the names of the files
+    :param page: HTML
+    :param pictures: PNG files by the names of their charts
+    :return: the page
+    :raises ReportError: the folder can't be written to
+    """
+    own = folder / source.name
+    names = {f"{period.name}_{name}.png": content for name, content in pictures.items()}
+    path = own / f"{period.name}.html"
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        for name, content in names.items():
+            _replace(own / name, content)
+        # The page comes last: who sees it finds its pictures.
+        _replace(path, page.encode())
+        for other in own.glob(f"{period.name}_*.png"):
+            if other.name not in names:
+                other.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReportError(
+            f"{source.name} {period.name}: the report can't be written: {error.strerror} ({error.filename}). Expected "
+            f"a folder that Airflow's user may write to: give {folder} to that user, or name another folder in the "
+            f"Variable taxiway_reports_folder, and clear the task"
+        ) from error
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Give a file new content at once: a reader sees the old file or the new one."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
