@@ -317,7 +317,6 @@ def test_a_sample_month_is_known_by_its_bytes(taxi: TaxiAirflow, green: Source, 
         (["--course", "--from", "2020-13"], "error: '2020-13' is not a month: write it as YYYY-MM"),
         (["--course", "--from", "2020-05", "--to", "2020-04"], "error: --from 2020-05 is after --to 2020-04"),
         (["--course", "--source", "zones"], "error: no figure of include/known_figures.csv is about zones"),
-        (["--output", "json"], "error: say what to compare the months with: --course"),
         (["--course", "--output", "csv"], "airflow taxi verify command error: argument -o/--output"),
     ],
 )

@@ -43,6 +43,7 @@ OWN: dict[str, dict[str, Any]] = {
         "checks": [check for check in GREEN.checks if check.column is not None],
         "broken": ["passenger_count < 0"],
     },
+    "find_changed_rows": {"others": GREEN.columns[-1:]},
     "find_broken_row": {"is_broken": "broken.passenger_count < 0"},
     "grant_reader": {"tables": ["taxiway.loads", "taxiway.months", f"public.{GREEN.main_table}"]},
     "summarize_month": {

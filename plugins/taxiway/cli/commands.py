@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 GROUP = "taxi"
 
+WAREHOUSES = ("postgres", "bigquery")
+"""Those of :data:`taxiway.orchestration.warehouses.WAREHOUSES`, which is slow to import."""
+
 sample_tests: list[IsSample] = []
 """Says whether a loaded file is a sample: this machine knows the samples that it has made."""
 
@@ -46,15 +49,19 @@ def _verify() -> ActionCommand:
         name="verify",
         help="Compare published months with what they must hold",
         description=(
-            "Count the rows of published months, and compare them with the published totals of the course\n"
-            "and with the row counts in the TLC's files. A month that isn't loaded is not compared.\n"
-            "Exit code: 0 if all that was compared is right, 1 if something differs or nothing was\n"
-            "compared, 2 if the options are wrong."
+            "Compare the rows of published months with the ledger: a row that somebody has added, changed\n"
+            "or deleted is found. With --course, compare them with the published totals of the course and\n"
+            "with the row counts in the TLC's files. With --against, compare them with another warehouse's.\n"
+            "A month that isn't loaded is not compared. Exit code: 0 if all that was compared is right,\n"
+            "1 if something differs or nothing was compared, 2 if the options are wrong."
         ),
         epilog=_examples(
+            "verify",
+            "verify --source green --from 2019-01 --to 2019-12",
             "verify --course",
             "verify --course --source green --from 2020-01 --to 2020-12",
             "verify --course --warehouse bigquery",
+            "verify --against bigquery",
             "verify --course --output json",
         ),
         func=lazy_load_command("taxiway.cli.verify.verify"),
@@ -63,6 +70,11 @@ def _verify() -> ActionCommand:
                 ("--course",),
                 action="store_true",
                 help="Compare with the figures of include/known_figures.csv",
+            ),
+            Arg(
+                ("--against",),
+                choices=WAREHOUSES,
+                help="Compare rows, sums and ids with those of this warehouse",
             ),
             *_months(),
             *_common(),
@@ -88,7 +100,7 @@ def _common() -> tuple[Arg, ...]:
     return (
         Arg(
             ("--warehouse",),
-            choices=("postgres", "bigquery"),
+            choices=WAREHOUSES,
             default="postgres",
             help="Which warehouse (default: %(default)s)",
         ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from typing import Any
 
+from taxiway.cli.lines import load_command
 from taxiway.compare.known_figures import (
     BYTES,
     DIFFERS,
@@ -15,11 +15,9 @@ from taxiway.compare.known_figures import (
     RIGHT,
     SAMPLES,
     Checked,
-    KnownFigure,
 )
-from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
-from taxiway.program import airflow_command
-from taxiway.sources.months import Month, in_words
+from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.sources.months import in_words
 
 
 def record(checked: Checked, warehouse: str) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def nothing_compared(checked: Sequence[Checked], warehouse: str) -> str:
     figure = checked[0].figure
     return (
         f"Nothing was compared: {WAREHOUSES[warehouse].title} holds no real month with a known figure. To load some: "
-        f"{_load(figure, checked[0].months, warehouse)}"
+        f"{load_command(figure.source, checked[0].months, warehouse)}"
     )
 
 
@@ -65,12 +63,12 @@ def _sentence(checked: Checked, warehouse: str) -> str:
     if checked.result == SAMPLES:
         return (
             f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
-            f"place: {_load(figure, checked.samples, warehouse, 'completed')}"
+            f"place: {load_command(figure.source, checked.samples, warehouse, 'completed')}"
         )
     if checked.result == OTHER_FILES:
         others = ", ".join(f"{month} is loaded from {name}" for month, name in (checked.others or {}).items())
         return f"{where}: not compared, the figure is about files such as {figure.filename(figure.first)}: {others}"
-    load = f"To load: {_load(figure, checked.missing, warehouse)}"
+    load = f"To load: {load_command(figure.source, checked.missing, warehouse)}"
     if checked.result == INCOMPLETE:
         missing = f"{len(checked.missing)} missing: {in_words(checked.missing)}"
         return (
@@ -88,7 +86,7 @@ def _difference(checked: Checked, warehouse: str) -> str:
         f"found {checked.found} {figure.measure} of {figure.filename(figure.first)}, expected {figure.value}, "
         f"as in {figure.origin}"
     )
-    again = _load(figure, [figure.first], warehouse, "completed")
+    again = load_command(figure.source, [figure.first], warehouse, "completed")
     if figure.measure != BYTES and recorded and recorded.rows != checked.found:
         return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. To load it again: {again}"
     if figure.measure != BYTES and recorded and recorded.rejected:
@@ -99,17 +97,4 @@ def _difference(checked: Checked, warehouse: str) -> str:
     return (
         f"{said}. It was loaded as its file is: look in taxiway.months at the address that it came from, and whether "
         f"its publisher has replaced it. To load it again: {again}"
-    )
-
-
-def _load(figure: KnownFigure, months: Sequence[Month], warehouse: str, reprocess: str = "failed") -> str:
-    """Return the command that loads months.
-
-    :param reprocess: which months that have been run are run again
-    """
-    first, last = min(months), max(months)
-    end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
-    days = "-s", str(first.first_day), "-e", str(end)
-    return airflow_command(
-        "dags", "backfill", *days, "--reprocess-behavior", reprocess, dag_id_of(warehouse, figure.source)
     )

@@ -21,6 +21,7 @@ class Recorded:
     :param filename: of the unpacked file
     :param rejected: rows of the file that could not be read
     :param unpacked_bytes: size of the unpacked file; None if an earlier version loaded it
+    :param layout: name of the file's layout; None if an earlier version loaded it
     """
 
     sha256: str
@@ -28,6 +29,25 @@ class Recorded:
     filename: str = ""
     rejected: int = 0
     unpacked_bytes: int | None = None
+    layout: str | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A month of the main table, compared with what the ledger says of it.
+
+    :param rows: that the main table holds
+    :param recorded: rows that the ledger has; None if it doesn't know the month
+    :param difference: how they differ, in words; empty if they don't
+    :param rewritten: whether somebody has written the rows again, as they were
+    :param changed: ids of rows whose values don't fit them, five at the most
+    """
+
+    rows: int
+    recorded: int | None
+    difference: str = ""
+    rewritten: bool = False
+    changed: Sequence[str] = ()
 
 
 class PublishedMonth(ABC):
@@ -71,11 +91,17 @@ class PublishedMonths(Protocol):
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it."""
 
+    def months_of_table(self, source: Source) -> Sequence[Month]:
+        """Return the months that the main table has room for, whether the ledger knows them or not."""
+
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
         """Count the rows that the main table holds of months, by the file that they come from; only of what is there.
 
         :param months: which ones
         """
+
+    def verify(self, source: Source, month: Month) -> Verified:
+        """Compare the rows of a month with what the ledger says of them."""
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

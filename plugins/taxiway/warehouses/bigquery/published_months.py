@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.errors import WarehouseError
-from taxiway.loads.published_months import PublishedMonth, Recorded
+from taxiway.loads.load import Load
+from taxiway.loads.published_months import PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -42,10 +43,49 @@ class BigQueryMonths:
             rows = warehouse.run(statement("find_published_months", values, dataset=warehouse.settings.dataset_name))
         return {
             Month.of(row["month"]): Recorded(
-                row["sha256"], row["row_count"], row["filename"], row["rows_rejected"] or 0, row["unpacked_bytes"]
+                row["sha256"],
+                row["row_count"],
+                row["filename"],
+                row["rows_rejected"] or 0,
+                row["unpacked_bytes"],
+                row["layout"],
             )
             for row in rows
         }
+
+    def months_of_table(self, source: Source) -> Sequence[Month]:
+        """Return none: which partitions a table has would be another query, and the ledger knows those of loads."""
+        return ()
+
+    def verify(self, source: Source, month: Month) -> Verified:
+        """Compare the rows of a month with what the ledger says: each row's id is computed anew from its values.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        recorded = self.months(source).get(month)
+        warehouse = self._of(source, month)
+        main_table = f"{warehouse.settings.dataset_name}.{source.main_table}"
+        with _as_reader(warehouse):
+            if recorded is None or warehouse.find_table(main_table) is None:
+                found = f"there is no table {main_table}" if recorded else "the ledger doesn't know the month"
+                return Verified(0, recorded.rows if recorded else None, found)
+            columns = Load(source, month, self.purpose).in_layout(recorded.layout).layout.columns
+            (held,) = warehouse.run(
+                statement(
+                    "find_changed_rows",
+                    {"month": month.first_day, "filename": source.filename(month)},
+                    main_table=main_table,
+                    columns=columns,
+                    others=[column for column in source.columns if column not in columns],
+                )
+            )
+        rows, changed = int(held["row_count"]), int(held["changed_rows"])
+        said = [f"{main_table} holds {rows} rows of the month, the ledger has {recorded.rows}"] * (
+            rows != recorded.rows
+        )
+        said += [f"the ids of {changed} rows don't fit their values"] * bool(changed)
+        return Verified(rows, recorded.rows, "; ".join(said))
 
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
         """Count the rows of months by file.

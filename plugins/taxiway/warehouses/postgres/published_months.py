@@ -10,12 +10,15 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import PublishedMonth, Recorded
+from taxiway.loads.published_months import PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.main_table import is_earlier
+from taxiway.warehouses.postgres.partition import find_partition, sum_up
+from taxiway.warehouses.postgres.published import difference_to, find_published
 from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
 
@@ -49,9 +52,48 @@ class PostgresMonths:
                 render("postgres/find_published_months.sql"), {"source": source.name, "destination": "postgres"}
             )
             return {
-                Month.of(month): Recorded(sha256, row_count, filename, rejected or 0, unpacked_bytes)
-                for month, sha256, row_count, _, filename, rejected, unpacked_bytes in rows
+                Month.of(month): Recorded(sha256, row_count, filename, rejected or 0, unpacked_bytes, layout)
+                for month, sha256, row_count, layout, filename, rejected, unpacked_bytes in rows
             }
+
+    def months_of_table(self, source: Source) -> Sequence[Month]:
+        """Return the months that the main table has partitions of.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        where = f"{source.name}: {self.purpose}, public.{source.main_table}"
+        with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
+            values = {"table_name": f"public.{source.main_table}"}
+            return [Month.of(month) for (month,) in cursor.execute(render("postgres/list_months.sql"), values)]
+
+    def verify(self, source: Source, month: Month) -> Verified:
+        """Compare the rows of a month with what the ledger says, in one transaction that sees one state of both.
+
+        Which transactions wrote the rows tells whether any was changed since. If so, each row's id is computed anew
+        from its values.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        :raises MainTableError: the main table is an earlier version's
+        """
+        tables = LoadTables(source, month, self.purpose)
+        where = f"{source.name} {month}: {self.purpose}"
+        with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._require_current(cursor, source, where)
+            published = find_published(cursor, tables)
+            partition = find_partition(cursor, tables)
+            tables = tables.in_layout(published.layout if published else None)
+            state = sum_up(cursor, partition, tables.layout) if partition else None
+            rows, recorded = state.rows if state else 0, published.rows_staged if published else None
+            difference = difference_to(tables, published, partition, state)
+            if difference is None or not rows or recorded is None:
+                return Verified(rows, recorded, difference or "")
+            changed, examples = _changed_rows(cursor, tables)
+        if rows == recorded and changed == 0:
+            return Verified(rows, recorded, rewritten=True)
+        return Verified(rows, recorded, _with_changed(difference, changed), changed=examples)
 
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
         """Count the rows of months by file, in one statement that sees one state of the main table.
@@ -99,6 +141,30 @@ class PostgresMonths:
     def is_loading(self, source: Source, month: Month) -> bool:
         """Say that nothing is published before the ledger has it: both are one transaction."""
         return False
+
+
+def _changed_rows(cursor: psycopg.ClientCursor[Any], tables: LoadTables) -> tuple[int | None, Sequence[str]]:
+    """Count the rows whose values don't fit their ids, and name some; None if a column of theirs is gone."""
+    columns = tables.layout.columns
+    statement = render(
+        "postgres/find_changed_rows.sql",
+        main_table=tables.source.main_table,
+        columns=columns,
+        others=[column for column in tables.source.columns if column not in columns],
+    )
+    try:
+        with cursor.connection.transaction():
+            found = cursor.execute(statement, {"month": tables.month.first_day, "filename": tables.filename}).fetchone()
+    except psycopg.errors.UndefinedColumn:
+        return None, ()
+    _, changed, examples = found or (0, 0, None)
+    return changed, tuple(examples or ())
+
+
+def _with_changed(difference: str, changed: int | None) -> str:
+    if changed is None:
+        return f"{difference}; a column of its rows is gone"
+    return f"{difference}; the ids of {changed} rows don't fit their values" if changed else difference
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""What commands have in common: the months that are asked for, and the call that loads months."""
+
+from __future__ import annotations
+
+import calendar
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taxiway.errors import InvalidArgumentError
+from taxiway.orchestration.warehouses import dag_id_of
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.program import airflow_command
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, find_source, load_sources
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The months that the options ask for.
+
+    :param sources: by name
+    :param first: first month; None for the first one of all
+    :param last: last month; None for the last one of all
+    """
+
+    sources: dict[str, Source]
+    first: Month | None
+    last: Month | None
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> Asked:
+        """Check the options of a call.
+
+        :raises InvalidArgumentError: an option can't be used
+        :raises InvalidMonthError: a month isn't one
+        """
+        first, last = (Month.parse(text) if text else None for text in (arguments.first, arguments.last))
+        if first and last and first > last:
+            raise InvalidArgumentError(f"--from {first} is after --to {last}: exchange them")
+        return cls({source.name: source for source in _sources(arguments.source)}, first, last)
+
+    def have(self, first: Month, last: Month | None = None) -> bool:
+        """Say whether a month, or a range of months, lies between them."""
+        return (self.first is None or self.first <= first) and (self.last is None or (last or first) <= self.last)
+
+
+def load_command(
+    source: str, months: Sequence[Month], warehouse: str, reprocess: str = "failed", conf: str | None = None
+) -> str:
+    """Return the command that loads months.
+
+    :param source: the source's name
+    :param reprocess: which months that have been run are run again
+    :param conf: conf of the runs
+    """
+    first, last = min(months), max(months)
+    dag_id = dag_id_of(warehouse, source)
+    if first.is_whole:
+        return airflow_command("dags", "test", dag_id, *(["-c", conf] if conf else []))
+    end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
+    days = "-s", str(first.first_day), "-e", str(end), "--reprocess-behavior", reprocess
+    return airflow_command("dags", "backfill", *days, *(["-c", conf] if conf else []), dag_id)
+
+
+def _sources(name: str | None) -> tuple[Source, ...]:
+    if name is None:
+        return load_sources(SOURCES_FOLDER)
+    names = sorted(path.stem for path in SOURCES_FOLDER.glob("*.yaml"))
+    if name not in names:
+        raise InvalidArgumentError(f"--source {name}: expected one of {', '.join(names)}")
+    return (find_source(SOURCES_FOLDER, name),)

@@ -1,0 +1,237 @@
+"""``airflow taxi verify``: rows that somebody has changed are found, in Postgres, in BigQuery, and between the two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.loads.published_months import Verified
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
+from taxiway.warehouses.postgres.published_months import PostgresMonths
+from taxiway_local.samples import write_sample_month
+from tests.cloud_loading import Cloud
+from tests.conftest import Connect, PostgresServer
+from tests.integration.gcp_airflow import gcp_airflow, stand_ins
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import by_hand, load
+
+FIRST, SECOND = Month(2019, 1), Month(2019, 2)
+ROWS = 1000
+"""Enough for a few duplicate rows."""
+
+ONE = "unique_row_id = (SELECT min(unique_row_id::text)::uuid FROM green_tripdata WHERE source_month = '2019-01-01')"
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    """Green taxis as the command reads them: with the columns of later months, too."""
+    return load_source(SOURCES_FOLDER / "green.yaml")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, green: Source) -> dict[Month, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    paths = {month: folder / green.download_name(month) for month in (FIRST, SECOND)}
+    for month, path in paths.items():
+        write_sample_month(green, month, path, rows=ROWS)
+    return paths
+
+
+@pytest.fixture
+def months(connect: Connect, green: Source, files: dict[Month, Path]) -> psycopg.Connection[Any]:
+    """A warehouse with one month."""
+    connection = connect()
+    load(connection, green, str(FIRST), files[FIRST])
+    return connection
+
+
+def verified(connection: psycopg.Connection[Any], source: Source, month: Month = FIRST) -> Verified:
+    return PostgresMonths(connection, purpose="verify").verify(source, month)
+
+
+def test_a_month_is_as_it_was_published(
+    months: psycopg.Connection[Any], green: Source, files: dict[Month, Path]
+) -> None:
+    assert verified(months, green) == Verified(ROWS, ROWS)
+    # A month that is loaded again, from the same file too, is what its last load published.
+    load(months, green, str(FIRST), files[FIRST], run_id="manual__2")
+    assert verified(months, green) == Verified(ROWS, ROWS)
+
+
+PARTITION = "green_tripdata_2019_01"
+CHANGES = {
+    "a value changed": (f"UPDATE green_tripdata SET fare_amount = -1 WHERE {ONE}", ROWS, 1),
+    "a value of a later column added": (f"UPDATE green_tripdata SET cbd_congestion_fee = 1 WHERE {ONE}", ROWS, 1),
+    "a filename changed": (
+        f"ALTER TABLE {PARTITION} DROP CONSTRAINT of_one_file; "
+        f"UPDATE green_tripdata SET filename = 'mine.csv' WHERE {ONE}",
+        ROWS,
+        1,
+    ),
+    "an id changed": (f"UPDATE green_tripdata SET unique_row_id = gen_random_uuid() WHERE {ONE}", ROWS, 1),
+    "a row deleted": (f"DELETE FROM green_tripdata WHERE {ONE}", ROWS - 1, 0),
+    "a row added": (
+        "INSERT INTO green_tripdata (unique_row_id, filename, source_month) "
+        "VALUES (gen_random_uuid(), 'green_tripdata_2019-01.csv', '2019-01-01')",
+        ROWS + 1,
+        1,
+    ),
+    "a row exchanged": (
+        f"DELETE FROM green_tripdata WHERE {ONE}; "
+        "INSERT INTO green_tripdata (unique_row_id, filename, source_month) "
+        "VALUES (gen_random_uuid(), 'green_tripdata_2019-01.csv', '2019-01-01')",
+        ROWS,
+        1,
+    ),
+    "all rows deleted": ("TRUNCATE green_tripdata", 0, 0),
+    "the partition dropped": (f"DROP TABLE {PARTITION}", 0, 0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_somebody_has_changed_is_found(months: psycopg.Connection[Any], green: Source, change: str) -> None:
+    statements, rows, changed = CHANGES[change]
+    by_hand(months, statements)
+
+    found = verified(months, green)
+
+    assert (found.rows, found.recorded, found.rewritten) == (rows, ROWS, False)
+    assert found.difference
+    assert len(found.changed) == changed
+    if changed:
+        assert f"; the ids of {changed} rows don't fit their values" in found.difference
+
+
+def test_a_changed_row_is_named(months: psycopg.Connection[Any], green: Source) -> None:
+    ((row_id,),) = months.execute(f"SELECT replace(unique_row_id::text, '-', '') FROM green_tripdata WHERE {ONE}")
+    months.commit()
+    by_hand(months, f"UPDATE green_tripdata SET total_amount = total_amount + 1 WHERE {ONE}")
+
+    assert verified(months, green).changed == (row_id,)
+
+
+def test_rows_that_were_written_again_as_they_were_are_right(months: psycopg.Connection[Any], green: Source) -> None:
+    """As a restore leaves them: duplicate rows have the ids of their numbers."""
+    by_hand(months, "UPDATE green_tripdata SET fare_amount = fare_amount")
+
+    assert verified(months, green) == Verified(ROWS, ROWS, rewritten=True)
+
+
+def test_a_column_that_is_gone_is_said(months: psycopg.Connection[Any], green: Source) -> None:
+    by_hand(months, "ALTER TABLE green_tripdata DROP COLUMN total_amount")
+
+    found = verified(months, green)
+
+    assert found.difference.endswith("; a column of its rows is gone")
+    # The session goes on.
+    assert verified(months, green) == found
+
+
+def test_a_month_that_the_ledger_does_not_know_is_said(months: psycopg.Connection[Any], green: Source) -> None:
+    by_hand(months, "DELETE FROM taxiway.loads")
+    warehouse = PostgresMonths(months)
+
+    assert list(warehouse.months_of_table(green)) == [FIRST]
+    assert warehouse.verify(green, FIRST) == Verified(
+        ROWS, None, f"public.{PARTITION} holds {ROWS} rows that the ledger knows nothing of"
+    )
+
+
+def test_a_source_without_a_table_has_no_months(connect: Connect, green: Source) -> None:
+    warehouse = PostgresMonths(connect())
+
+    assert (list(warehouse.months_of_table(green)), dict(warehouse.months(green))) == ([], {})
+
+
+@dataclass
+class Both:
+    """An Airflow with both warehouses, which hold the same month; Postgres holds another one, too."""
+
+    taxi: TaxiAirflow
+    cloud: Cloud
+
+    def verify(self, *options: str) -> tuple[int, list[dict[str, Any]], str]:
+        """Run the command; return its exit code, its records and its sentences."""
+        done = self.taxi.airflow.run("taxi", "verify", "--source", "green", *options, "--output", "json")
+        return done.returncode, json.loads(done.stdout or "[]"), done.stderr
+
+
+@pytest.fixture
+def both(
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    bigquery: StandIn,
+    cloud_storage: CloudStorage,
+    green: Source,
+    files: dict[Month, Path],
+) -> Iterator[Both]:
+    cloud = Cloud.connect().set_up()
+    cloud.load(green, str(FIRST), files[FIRST])
+    made = gcp_airflow(postgres_server, tmp_path / "home", "http://127.0.0.1:1", stand_ins(bigquery, cloud_storage))
+    try:
+        with made.connect() as connection:
+            for month, path in files.items():
+                load(connection, green, str(month), path, run_id=f"manual__{month}")
+        yield Both(made, cloud)
+    finally:
+        made.close()
+
+
+def line(month: Month, result: str = "right", **more: Any) -> dict[str, Any]:
+    return {"source": "green", "month": str(month), "rows": ROWS, "result": result, "note": "", **more}
+
+
+def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(both: Both) -> None:
+    assert both.verify() == (0, [line(FIRST, ledger=ROWS), line(SECOND, ledger=ROWS)], "")
+    assert both.verify("--warehouse", "bigquery") == (0, [line(FIRST, ledger=ROWS)], "")
+    assert both.verify("--against", "bigquery", "--to", "2019-01") == (0, [line(FIRST)], "")
+
+    with both.taxi.connect() as connection:
+        by_hand(connection, f"UPDATE green_tripdata SET fare_amount = fare_amount + 1 WHERE {ONE}")
+    code, (first, second), _ = both.verify()
+    assert (code, first["result"], second["result"]) == (1, "differs", "right")
+    assert "the ids of 1 rows don't fit their values (" in first["note"]
+    assert first["note"].endswith(
+        "To load it again: airflow dags backfill -s 2019-01-01 -e 2019-01-31 --reprocess-behavior completed taxi_green"
+    )
+
+    code, (first, second), _ = both.verify("--against", "bigquery")
+    assert (code, first["result"], second["result"]) == (1, "differs", "not compared")
+    assert first["note"].startswith("green 2019-01: sum of fare_amount: ")
+    assert second["note"] == "green 2019-02: not published in BigQuery"
+
+    code, records, said = both.verify("--from", "2031-01")
+    assert (code, records) == (1, [])
+    assert said == "Nothing was compared: Postgres holds no published month that was asked for\n"
+    code, records, said = both.verify("--against", "postgres")
+    assert (code, said) == (
+        2, "error: --against postgres and --warehouse postgres exclude each other: give one of them\n"
+    )  # fmt: skip
+
+
+def test_a_changed_row_of_bigquery_is_found(
+    bigquery: StandIn, cloud_storage: CloudStorage, green: Source, files: dict[Month, Path]
+) -> None:
+    cloud = Cloud.connect().set_up()
+    cloud.load(green, str(FIRST), files[FIRST])
+    warehouse = BigQueryMonths(cloud.jobs(), purpose="verify")
+    assert warehouse.verify(green, FIRST) == Verified(ROWS, ROWS)
+    ((row_id,),) = cloud.query("SELECT MIN(unique_row_id) FROM $taxi.green_tripdata")
+
+    cloud.query(f"UPDATE $taxi.green_tripdata SET fare_amount = -1 WHERE unique_row_id = '{row_id}'")
+    assert warehouse.verify(green, FIRST).difference == "the ids of 1 rows don't fit their values"
+
+    cloud.query(f"DELETE FROM $taxi.green_tripdata WHERE unique_row_id = '{row_id}'")
+    assert f"holds {ROWS - 1} rows of the month, the ledger has {ROWS}" in warehouse.verify(green, FIRST).difference
+    assert warehouse.verify(replace(green, main_table="nothing"), FIRST).difference.startswith("there is no table ")
