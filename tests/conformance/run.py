@@ -81,7 +81,14 @@ class Run:
 
     def publish(self, *, again: bool = False) -> Counts:
         """Publish the month."""
-        return Counts(**self.do(PUBLISH, again=again))
+        self.do(PUBLISH, again=again)
+        return self.counts
+
+    @property
+    def counts(self) -> Counts:
+        """What publishing has changed."""
+        published = self.outputs[PUBLISH]
+        return Counts(published["inserted"], published["deleted"], published["unchanged"])
 
     def finish(self) -> Counts:
         """Do the steps behind the download."""
