@@ -103,8 +103,11 @@ def test_a_person_fills_the_form_of_taxi(page: Page, taxi: TaxiAirflow) -> None:
     form.get_by_test_id("trigger-dag-submit").click()
     expect(form.get_by_text("Invalid input for param year: '20x1'")).to_be_visible()
     form.locator("input[name=element_year]").fill("2021")
+    # The file as a label: the run's id.
+    form.get_by_text("Advanced Options").click()
+    form.locator("input[name=dagRunId]").fill("green_tripdata_2021-06.csv")
     form.get_by_test_id("trigger-dag-submit").click()
-    page.wait_for_url("**/dags/taxi/runs/manual__*")
+    page.wait_for_url("**/dags/taxi/runs/green_tripdata_2021-06.csv*")
 
     # Its grid has the chosen warehouse beside the other one, whose tasks are skipped.
     wait_for_success(taxi, "taxi")
