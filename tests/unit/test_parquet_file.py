@@ -156,25 +156,26 @@ def test_a_time_in_a_zone_is_its_wall_clock_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["gzip", "zstd", "snappy", "none"])
 @pytest.mark.parametrize("rows_of_a_group", [100, 20_000, 50_000])
 def test_row_groups_and_compression_change_nothing(tmp_path: Path, codec: str, rows_of_a_group: int) -> None:
-    values = pa.array([number % 977 / 4 if number % 5 else None for number in range(30_000)])
-    path = write(tmp_path, {"a": values, "B": values}, compression=codec, row_group_size=rows_of_a_group)
+    values = [number % 977 / 4 if number % 5 else None for number in range(30_000)]
+    texts = [f"text {number // 7 % 5_000}" if number % 3 else None for number in range(30_000)]
+    columns = {"a": pa.array(values), "B": pa.array(texts)}
+    path = write(tmp_path, columns, compression=codec, row_group_size=rows_of_a_group)
 
     contents = ParquetFile().check(path)
-    rows = read(path, [column("numeric"), column("numeric", "b")])
+    rows = read(path, [column("numeric"), column("text", "b")])
 
-    assert rows[:3] == [["a", "B"], ["", ""], ["0.25", "0.25"]]
-    assert len(rows) == 30_001
+    assert rows == [
+        ["a", "B"],
+        *(
+            ["" if value is None else f"{value:.2f}".rstrip("0").removesuffix("."), text or ""]
+            for value, text in zip(values, texts, strict=True)
+        ),
+    ]
     assert contents.unpacked == sum(map(len, ParquetFile().blocks(path, Layout((column("numeric"),)))))
 
 
-@pytest.mark.parametrize("length", [30_000, 100_000])
-@pytest.mark.parametrize("as_dictionary", [False, True])
-def test_a_long_text_that_the_file_holds_once_takes_little_memory(
-    tmp_path: Path, length: int, as_dictionary: bool
-) -> None:
-    rows = 8_192
-    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), ["x" * length])
-    path = write(tmp_path, {"a": texts, "b": [1] * rows}, store_schema=as_dictionary)
+def read_alone(path: Path) -> tuple[int, int, int]:
+    """Read a file in a process of its own; return the bytes of its largest block, of all, and of Arrow's memory."""
     code = (
         "import sys, pyarrow; from pathlib import Path; from taxiway.files.parquet_blocks import csv_blocks\n"
         "sizes = [len(block) for block in csv_blocks(Path(sys.argv[1]), {})]\n"
@@ -188,12 +189,37 @@ def test_a_long_text_that_the_file_holds_once_takes_little_memory(
         check=True,
     )
     largest, total, peak = map(int, done.stdout.split())
+    return largest, total, peak
+
+
+@pytest.mark.parametrize("length", [30_000, 100_000])
+@pytest.mark.parametrize("as_dictionary", [False, True])
+def test_a_long_text_that_the_file_holds_once_takes_little_memory(
+    tmp_path: Path, length: int, as_dictionary: bool
+) -> None:
+    rows = 8_192
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), ["x" * length])
+    path = write(tmp_path, {"a": texts, "b": [1] * rows}, store_schema=as_dictionary)
+    largest, total, peak = read_alone(path)
 
     assert path.stat().st_size < 50_000
     assert total == len("a,b\n") + rows * (length + len(",1\n"))
     assert largest <= BLOCK
     assert peak < 200 * 1024**2
     assert ParquetFile().check(path).unpacked == total
+
+
+@pytest.mark.parametrize("use_dictionary", [False, True])
+def test_texts_that_all_differ_take_little_memory(tmp_path: Path, *, use_dictionary: bool) -> None:
+    rows, length = 400_000, 100
+    texts = pa.array([f"{number:0{length}d}" for number in range(rows)])
+    path = write(tmp_path, {"a": texts, "b": [1] * rows}, use_dictionary=use_dictionary, row_group_size=rows)
+
+    largest, total, peak = read_alone(path)
+
+    assert total == len("a,b\n") + rows * (length + len(",1\n"))
+    assert largest <= BLOCK
+    assert peak < rows * length // 2
 
 
 def test_blocks_are_whole_lines_however_values_grow_as_csv(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,14 +18,20 @@ import pyarrow.parquet as pq
 
 from taxiway.files.arrow_lines import Texts, lines_of, scalar, take_little_memory
 from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
-from taxiway.files.parquet_text import field_texts, unwrapped
+from taxiway.files.parquet_text import decoded, field_texts, is_text, unwrapped, value_type
 from taxiway.messages import one_line, quoted
 
-_READ_ROWS = 512
-# Rows that Arrow gives at once. How long they are shows only then: a dictionary keeps a text once for all its rows.
+_FEW_ROWS, _MANY_ROWS = 512, 16_384
+# Rows that Arrow gives at once. How long a text is shows only then, because the file has it once for all its rows. So
+# they are few, unless Arrow gives the texts in dictionaries, too. No more rows become CSV at once: a value may have few
+# bytes, or none, and many characters.
 
-_MOST_ROWS = 8_192
-# Rows that become CSV at once: a value may have few bytes, or none, and many characters.
+_MOST_BYTES = 4 * BLOCK
+# Bytes of the values that become CSV at once, if it isn't one longer row.
+
+_SHORT_TEXTS = 8 * BLOCK
+# Bytes of a row group's texts in one column, as they are in the file, that Arrow may give in a dictionary: until the
+# group's end, it keeps all that differ.
 
 _READ_BUFFER = 64 * 1024
 # Bytes of a column that are read ahead. Without this, Arrow keeps all columns of a row group in memory.
@@ -56,7 +64,7 @@ def csv_blocks(
             while block := file.read(BLOCK):
                 digest.update(block)
             file.seek(0)
-        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=_READ_BUFFER, page_checksum_verification=True)
+        parquet, rows_at_once = _opened(file)
         names = parquet.schema_arrow.names
         if not names:
             raise FileFaultError("a Parquet file without columns")
@@ -64,7 +72,7 @@ def csv_blocks(
         header = ",".join(map(_header_name, names)).encode() + b"\n"
         size = len(header)
         yield header
-        for columns in _batches(parquet):
+        for columns in _batches(parquet, rows_at_once):
             rows += len(columns[0])
             for block in _cut(_lines(columns, kinds)):
                 size += len(block)
@@ -84,8 +92,7 @@ def declared_types(path: Path) -> dict[str, str]:
 
 
 def _declared(kind: pa.DataType) -> str | None:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = value_type(kind)
     if pa.types.is_null(kind):
         return None
     if pa.types.is_integer(kind):
@@ -112,34 +119,66 @@ def _faults() -> Iterator[None]:
         raise FileFaultError(f"a damaged Parquet file ({one_line(str(error))})") from error
 
 
-def _batches(parquet: pq.ParquetFile) -> Iterator[list[pa.Array]]:
-    """Yield the columns of some rows: of about :data:`BLOCK` bytes, or of one longer row."""
-    waiting, rows, size = list[pa.RecordBatch](), 0, 0
-    for read in parquet.iter_batches(_READ_ROWS, use_threads=False):
-        for batch, bytes_ in _parts(pa.record_batch(list(map(unwrapped, read.columns)), names=read.schema.names)):
-            if waiting and (size + bytes_ > BLOCK or rows + len(batch) > _MOST_ROWS):
+def _opened(file: BinaryIO) -> tuple[pq.ParquetFile, int]:
+    """Open a file for its rows; return how many can be read at once."""
+    open_ = partial(pq.ParquetFile, file, pre_buffer=False, buffer_size=_READ_BUFFER, page_checksum_verification=True)
+    parquet = open_()
+    fields, metadata = parquet.schema_arrow, parquet.metadata
+    texts = [number for number, field in enumerate(fields) if is_text(value_type(field.type))]
+    if not (
+        len(set(fields.names)) == len(fields) == metadata.num_columns
+        and all(number in texts or _is_short(field.type) for number, field in enumerate(fields))
+        and all(
+            metadata.row_group(group).column(number).total_uncompressed_size <= _SHORT_TEXTS
+            for group in range(metadata.num_row_groups)
+            for number in texts
+        )
+    ):
+        return parquet, _FEW_ROWS
+    return open_(metadata=metadata, read_dictionary=[fields.names[number] for number in texts]), _MANY_ROWS
+
+
+def _is_short(kind: pa.DataType) -> bool:
+    """Say whether each value of a type has a few bytes, in the file and in memory."""
+    return any(test(kind) for test in (pa.types.is_null, pa.types.is_primitive, pa.types.is_decimal))
+
+
+def _batches(parquet: pq.ParquetFile, rows_at_once: int) -> Iterator[list[pa.Array]]:
+    """Yield the columns of some rows: of at most :data:`_MOST_BYTES`, or of one longer row."""
+    waiting, rows, size = list[list[pa.Array]](), 0, 0
+    for read in parquet.iter_batches(rows_at_once, use_threads=False):
+        for columns, bytes_ in _parts(list(map(unwrapped, read.columns))):
+            if waiting and (size + bytes_ > _MOST_BYTES or rows + len(columns[0]) > _MANY_ROWS):
                 yield _together(waiting)
                 waiting, rows, size = [], 0, 0
-            waiting.append(batch)
-            rows += len(batch)
+            waiting.append(columns)
+            rows += len(columns[0])
             size += bytes_
     if waiting:
         yield _together(waiting)
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Halve rows until the bytes of each part, which are yielded with it, are at most :data:`BLOCK`."""
-    size = batch.nbytes
-    if len(batch) < 2 or size <= BLOCK:
-        yield batch, size
+def _parts(columns: list[pa.Array]) -> Iterator[tuple[list[pa.Array], int]]:
+    """Halve rows until the bytes of each part, which are yielded with it, are at most :data:`_MOST_BYTES`."""
+    rows, size = len(columns[0]), sum(map(_bytes_of, columns))
+    if rows < 2 or size <= _MOST_BYTES:
+        yield columns, size
     else:
-        half = len(batch) // 2
-        yield from _parts(batch.slice(0, half))
-        yield from _parts(batch.slice(half))
+        yield from _parts([column[: rows // 2] for column in columns])
+        yield from _parts([column[rows // 2 :] for column in columns])
 
 
-def _together(batches: Sequence[pa.RecordBatch]) -> list[pa.Array]:
-    return [pa.concat_arrays(columns) for columns in zip(*(batch.columns for batch in batches), strict=True)]
+def _bytes_of(column: pa.Array) -> int:
+    """Return the bytes of a column's values; a text of a dictionary counts in each of its rows."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    return int(column.indices.nbytes) + (pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0)
+
+
+def _together(parts: Sequence[list[pa.Array]]) -> list[pa.Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return [pa.concat_arrays(map(decoded, columns)) for columns in zip(*parts, strict=True)]
 
 
 def _cut(lines: bytes) -> Iterator[bytes]:
