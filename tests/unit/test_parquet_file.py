@@ -438,6 +438,26 @@ def test_arrow_is_imported_only_when_a_file_is_read() -> None:
     assert done.stdout == "False\n"
 
 
+@pytest.mark.parametrize(("given", "taken"), [({}, "jemalloc"), ({"ARROW_DEFAULT_MEMORY_POOL": "system"}, "system")])
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Arrow has its default allocator")
+def test_arrow_has_one_allocator_which_gives_memory_back(tmp_path: Path, given: dict[str, str], taken: str) -> None:
+    path = write(tmp_path, {"a": [1, 2]})
+    code = (
+        "import sys; from pathlib import Path; from taxiway.files.parquet_file import ParquetFile\n"
+        "from taxiway.sources.source import Layout\n"
+        "sum(map(len, ParquetFile().blocks(Path(sys.argv[1]), Layout(()))))\n"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        env={"PYTHONPATH": str(ROOT / "plugins"), **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{taken}\n"
+
+
 def test_a_file_that_unpacks_to_too_much_is_not_read_on(tmp_path: Path) -> None:
     path = write(tmp_path, {"a": ["the same text"] * 100_000, "b": ["again"] * 100_000})
 

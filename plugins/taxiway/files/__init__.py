@@ -1,6 +1,7 @@
 """How a file is read.
 
 - arrow_lines: Arrow's columns as lines of CSV
+- arrow_memory: how Arrow takes memory
 - canonical_csv: whether a file is canonical CSV
 - csv_columns: CSV that isn't canonical, checked column by column
 - csv_file: the format csv

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -14,12 +13,6 @@ Texts: TypeAlias = "pa.Array[pa.StringScalar]"
 
 _PLAIN = pcsv.WriteOptions(include_header=False, quoting_style="none")
 _QUOTED = pcsv.WriteOptions(include_header=False, quoting_style="all_valid")
-
-
-def take_little_memory() -> None:
-    """Let Arrow give memory back that it doesn't need, as its default allocator doesn't."""
-    if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def scalar(text: str) -> pa.StringScalar:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from taxiway.files.arrow_lines import Texts, lines_of, scalar, take_little_memory
+from taxiway.files.arrow_lines import Texts, lines_of, scalar
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.sources.source import Column
 
@@ -28,8 +28,6 @@ _TOO_ODD = r'["\\\x1f]'
 _BLANK = (b"", b"\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NOTHING = scalar("")
-
-take_little_memory()
 
 
 class _OddFieldError(ValueError):

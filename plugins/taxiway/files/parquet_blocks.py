@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from taxiway.files.arrow_lines import Texts, lines_of, scalar, take_little_memory
+from taxiway.files.arrow_lines import Texts, lines_of, scalar
 from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
 from taxiway.files.parquet_text import decoded, field_texts, is_text, unwrapped, value_type
 from taxiway.messages import one_line, quoted
@@ -58,7 +58,6 @@ def csv_blocks(
     :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
     """
     rows = 0
-    take_little_memory()
     with _faults(), path.open("rb") as file:
         if digest is not None:
             while block := file.read(BLOCK):

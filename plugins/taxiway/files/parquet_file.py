@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxiway.files import file_kinds
+from taxiway.files.arrow_memory import take_little_memory
 from taxiway.files.file_format import CheckBrokenOffError, Digest, FileContents, FileFaultError, UnpackedSizeError
 from taxiway.files.file_kinds import Kind
 from taxiway.messages import quoted
@@ -89,6 +90,7 @@ class ParquetFile:
 
     def declared_types(self, path: Path) -> Mapping[str, str]:
         """Return the types of a file's schema; a column of nulls has none."""
+        take_little_memory()
         from taxiway.files.parquet_blocks import declared_types
 
         return declared_types(path)
@@ -97,6 +99,7 @@ class ParquetFile:
         self, path: Path, layout: Layout, digest: Digest | None = None, *, limit: int | None = None
     ) -> Iterator[bytes]:
         """Yield a file's rows as CSV, in its own order; its header has the names of the columns."""
+        take_little_memory()
         from taxiway.files.parquet_blocks import csv_blocks
 
         types = {spelling: column.type for column in layout.columns for spelling in column.spellings}

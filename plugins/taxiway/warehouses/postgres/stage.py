@@ -13,6 +13,7 @@ import psycopg
 from taxiway.download.download import Download
 from taxiway.download.month_file import month_rows
 from taxiway.errors import EmptyMonthError, MissingInputError
+from taxiway.files.arrow_memory import take_little_memory
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import RowShape
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
@@ -209,6 +210,7 @@ def _copy_typed(
 
 def _column_rows(shape: RowShape) -> ColumnRows:
     # Imported for files that need it: Arrow takes time and memory.
+    take_little_memory()
     from taxiway.files.csv_columns import ColumnRows
 
     return ColumnRows(shape.columns)
