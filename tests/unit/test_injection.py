@@ -91,9 +91,10 @@ def _green() -> dict[str, Any]:
     text = (SOURCES_FOLDER / "green.yaml").read_text(encoding="utf-8")
     green = dict(yaml.safe_load(text))
     # A few columns do, and are read quickly.
-    names = {check.get("column") for check in green["checks"][:1]}
-    columns = [column for column in green["columns"] if column["name"] in names or column["name"] == "VendorID"]
-    return {**green, "columns": columns, "checks": green["checks"][:1]}
+    report = {"pickup_time": green["report"]["pickup_time"]}
+    names = {"VendorID", *report.values(), *(check.get("column") for check in green["checks"][:1])}
+    columns = [column for column in green["columns"] if column["name"] in names]
+    return {**green, "columns": columns, "checks": green["checks"][:1], "report": report}
 
 
 def document() -> dict[str, Any]:
@@ -112,6 +113,7 @@ KEYS += [
     "max_unpacked_size",
     "allowed_redirect_hosts",
     "checks",
+    "report",
 ]
 
 

@@ -39,7 +39,7 @@ def write_report(folder: Path, source: Source, period: Period, page: str, pictur
         raise ReportError(
             f"{source.name} {period.name}: the report can't be written: {error.strerror} ({error.filename}). Expected "
             f"a folder that Airflow's user may write to: give {folder} to that user, or name another folder in the "
-            f"Variable taxiway_reports_folder, and clear the task"
+            f"Variable taxiway_reports_folder, and clear the task with its downstream tasks"
         ) from error
     return path
 

@@ -158,5 +158,5 @@ def _ensure_summary(cursor: psycopg.Cursor[Any], where: str) -> None:
         raise MainTableError(
             f"{where}: public.{SUMMARY_TABLE} is another relation: found the columns {said}, expected a table with "
             f"{expected}. Nothing was changed: give it another name (ALTER TABLE public.{SUMMARY_TABLE} RENAME TO …), "
-            f"and clear the task"
+            f"and clear the task with its downstream tasks"
         )
