@@ -76,15 +76,19 @@ class Seen:
 
     :param path: its path
     :param headers: its headers, names in lower case
+    :param method: GET or HEAD
     :param status: of the answer
     :param sent: bytes of body that went out
+    :param client: the connection that it came over
     :param at: when it came, by the clock of :func:`time.monotonic`
     """
 
     path: str
     headers: dict[str, str]
+    method: str = "GET"
     status: int = 0
     sent: int = 0
+    client: int = 0
     at: float = field(default_factory=time.monotonic)
 
 
@@ -253,8 +257,12 @@ def _handler(mirror: FaultyMirror) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             """Keep the test's output clean."""
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
-            seen = Seen(self.path, {name.lower(): value for name, value in self.headers.items()})
+            seen = Seen(self.path, {name.lower(): value for name, value in self.headers.items()}, self.command)
+            seen.client = self.client_address[1]
             mirror.seen.append(seen)
             answer = mirror.next_answer(self.path)
             code, body, headers = _decide(answer, seen.headers)
@@ -265,7 +273,8 @@ def _handler(mirror: FaultyMirror) -> type[BaseHTTPRequestHandler]:
             for name, value in ({"Date": self.date_time_string()} | headers | dict(answer.headers)).items():
                 self.send_header(name, value)
             self.end_headers()
-            self._send_body(answer, seen, body)
+            if self.command == "GET":
+                self._send_body(answer, seen, body)
 
         def _send_body(self, answer: Answer, seen: Seen, body: bytes) -> None:
             end = len(body) if answer.cut_after is None else answer.cut_after
@@ -317,14 +326,15 @@ def _decide(answer: Answer, asked: Mapping[str, str]) -> tuple[int, bytes, dict[
     if answer.status == 200 and answer.conditional and _unchanged(answer, asked):
         return 304, b"", headers
     code, body = answer.status, answer.body
-    wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked.get("range", ""))
     same = asked.get("if-range") in (None, answer.etag, answer.last_modified)
     if code == 200 and answer.ranges and wanted and same:
         start = int(wanted[1])
         if start >= len(body):
             return 416, b"", headers | {"Content-Range": f"bytes */{len(body)}", "Content-Length": "0"}
-        headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        code, body = 206, body[start:]
+        part = body[start : int(wanted[2]) + 1 if wanted[2] else len(body)]
+        headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(body)}"
+        code, body = 206, part
     if answer.length == "chunked":
         headers["Transfer-Encoding"] = "chunked"
     elif answer.length != "none":

@@ -163,6 +163,11 @@ VALUES: dict[str, Any] = {
     "partition_index": TABLES.partition_index,
     "partition_name": f"public.{TABLES.partition_name}",
     "column_names": ["unique_row_id"],
+    "warehouse": "postgres",
+    "connection": "tlc_mirror",
+    "decision": "unchanged",
+    "is_there": True,
+    "checked_at": "2026-01-01 00:00:00+00",
 }
 
 
@@ -171,6 +176,7 @@ def prepare(connection: psycopg.Connection[Any], folder: Path, row: str, *, with
     values = {"columns": GREEN.columns, "main_table": GREEN.main_table, "title": GREEN.title}
     with transaction(connection) as cursor:
         cursor.execute(render("postgres/create_ledger.sql"))
+        cursor.execute(render("postgres/create_watched_files.sql"))
         cursor.execute(render("postgres/create_main_table.sql", **values))
         cursor.execute(rendered("postgres/start_load.sql"), {**VALUES, "attempt": 1})
         cursor.execute(rendered("postgres/create_staging_table.sql"))

@@ -87,6 +87,7 @@ BEGIN
             AND (
                 relation.oid IN (
                     TO_REGCLASS('taxiway.loads'), TO_REGCLASS('taxiway.rejected_rows'), TO_REGCLASS('taxiway.months'),
+                    TO_REGCLASS('taxiway.watched_files'),
                     TO_REGCLASS('public.monthly_zone_summary')
                 )
                 OR relation.oid IN (

@@ -1,4 +1,4 @@
-"""GET requests to a mirror, with what a mirror may and may not do.
+"""Requests to a mirror, with what a mirror may and may not do.
 
 This module follows redirects itself, because requests lacks three rules. They lead to known hosts only, and never from
 https to http. No credential of the mirror (auth, headers of the connection, client certificate, cookie) reaches another
@@ -89,18 +89,21 @@ class Mirror:
         """Return a file's address, without credentials."""
         return f"{self.base_url}/{file_path}"
 
-    def get(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def get(self, url: str, headers: Mapping[str, str], *, method: str = "GET") -> requests.Response:
         """Ask for a file, and follow redirects; the answer's body is left to be read with :func:`blocks`.
 
         :param url: from :meth:`url`
         :param headers: of this request; they go to other hosts too
+        :param method: ``GET``; ``HEAD`` asks for the headers of the answer alone
         :return: an answer with any status but a redirect's; the caller closes it
         :raises DownloadError: if no answer came
         :raises DownloadRefusedError: if a redirect leads to a host that isn't allowed
         """
         target = url
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(target, headers)
+            response = self._send(method, target, headers)
+            if method == "HEAD":
+                _ = response.content  # empty; once it is read, the connection serves the next request
             if not response.is_redirect:
                 return response
             response.close()
@@ -121,7 +124,7 @@ class Mirror:
         said = said_in(body, response.headers.get("Content-Type", ""))
         answer = f"{status} {one_line(response.reason or '', 60)}".rstrip()
         found = f"{self.where(url)}: the answer is {answer}{said}"
-        retry_after = _retry_after(response.headers.get("Retry-After"))
+        retry_after = retry_after_of(response)
         with_login = bool(self._auth or self.session.auth or "Authorization" in self.session.headers)
         refusal = refusal_of(status, body, with_login=with_login, asks_to_wait=retry_after is not None)
         if refusal is Refusal.BUSY and retry_after is not None:
@@ -138,12 +141,12 @@ class Mirror:
             return MonthNotFoundError(message, found=found)
         return DownloadRefusedError(message)
 
-    def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         session = self.session
         # From the mirror's own session only if the request goes to the mirror itself.
         at_home = _split(url)[1] == self.origin
         try:
-            request = requests.Request("GET", url, headers=dict(headers), auth=self._auth if at_home else None)
+            request = requests.Request(method, url, headers=dict(headers), auth=self._auth if at_home else None)
             prepared = session.prepare_request(request) if at_home else request.prepare()
             settings = session.merge_environment_settings(
                 prepared.url or url, dict(session.proxies), True, session.verify, None
@@ -285,7 +288,9 @@ def _beginning(response: requests.Response) -> bytes:
     return body[:HEAD]
 
 
-def _retry_after(text: str | None) -> float | None:
+def retry_after_of(response: requests.Response) -> float | None:
+    """Return how many seconds an answer asks to wait; None if it asks for nothing that can be read."""
+    text = response.headers.get("Retry-After")
     if text is None:
         return None
     if _NUMBER.fullmatch(text.strip()):

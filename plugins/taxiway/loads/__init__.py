@@ -9,4 +9,5 @@
 - step_names: names of the steps
 - steps: the steps in their order
 - warehouse: what the steps ask of a warehouse (a protocol)
+- watch: decides which months are loaded because their files are new or changed
 """

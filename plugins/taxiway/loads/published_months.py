@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
+from taxiway.download.look import FileVersion
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -50,6 +52,34 @@ class Verified:
     changed: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class MonthState:
+    """What the ledger of a warehouse says of a month and its files.
+
+    :param published_at: when it was published last; None if it isn't published
+    :param files: address and version of each download of the published bytes: to publish them, or to find them
+        published already
+    :param loading_since: when the attempt began that is under way; None if none is
+    """
+
+    published_at: datetime | None = None
+    files: tuple[tuple[str | None, FileVersion], ...] = ()
+    loading_since: datetime | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Mapping[Month, MonthState]:
+        """Read the rows of ``find_month_states``, which have one row for each download."""
+        found = dict[Month, MonthState]()
+        for row in rows:
+            month = Month.of(row["month"])
+            files = found[month].files if month in found else ()
+            if row["downloaded"]:
+                files += ((row["url"], FileVersion(row["etag"], row["last_modified"], row["bytes"])),)
+            since = row["last_started_at"] if row["last_state"] == "running" else None
+            found[month] = cls(row["published_at"], files, since)
+        return found
+
+
 class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
@@ -82,7 +112,7 @@ class PublishedMonth(ABC):
 
 
 class PublishedMonths(Protocol):
-    """A warehouse, as the comparison asks it."""
+    """A warehouse, as the comparison and the watch ask it."""
 
     @property
     def name(self) -> str:
@@ -102,6 +132,9 @@ class PublishedMonths(Protocol):
 
     def verify(self, source: Source, month: Month) -> Verified:
         """Compare the rows of a month with what the ledger says of them."""
+
+    def states(self, source: Source) -> Mapping[Month, MonthState]:
+        """Return what the ledger says of each month of a source that was ever to be loaded."""
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

@@ -26,4 +26,5 @@ Modules:
 - taxi_conf: which keys a run of the DAG taxi has, and the commands with them
 - taxi_dag: builds the DAG taxi, whose form asks for any month of any source
 - warehouses: the warehouses that months can be loaded into
+- watch_dag: builds the DAG that asks which files are new or changed
 """

@@ -57,7 +57,7 @@ def download(
             month,
             cache,
             use_cache=parse_flag(cached, "taxiway_use_cache"),
-            read_timeout=_timeout(hook),
+            read_timeout=read_timeout_of(hook),
         )
 
 
@@ -69,7 +69,7 @@ def _setting(value: object, variable: str, default: str) -> str:
     return default if value is None else str(value)
 
 
-def _timeout(hook: MirrorHook) -> float:
+def read_timeout_of(hook: MirrorHook) -> float:
     """Return the seconds to wait for bytes: ``timeout`` in the connection's extra, if it is there."""
     timeout = hook.merged_extra.get("timeout")
     try:

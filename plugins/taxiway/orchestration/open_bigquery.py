@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from airflow.sdk import Variable
+
 from taxiway.errors import SettingError
 from taxiway.loads.load import Load
 from taxiway.loads.step_names import DISCARD
@@ -13,6 +15,8 @@ from taxiway.loads.warehouse import Pending
 from taxiway.orchestration.hooks.gcp_hooks import bigquery_client, gcp_settings, storage_client
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
+from taxiway.warehouses.bigquery.settings import VARIABLES
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 
@@ -41,6 +45,22 @@ def open_bigquery(load: Load, conn_id: str, step: str, *, waits: bool = True) ->
         CloudTables.of(load, settings=settings),
         waits=waits,
     )
+
+
+@contextmanager
+def bigquery_months(conn_id: str, task: str) -> Iterator[BigQueryMonths | None]:
+    """Open BigQuery to read which months are published; None if no Variable of Google Cloud is set.
+
+    :param conn_id: Airflow's connection
+    :param task: the task that asks, for messages
+    :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
+    """
+    if all(Variable.get(name, default=None) is None for name in VARIABLES):
+        yield None
+        return
+    settings = gcp_settings()
+    client = bigquery_client(settings, conn_id)
+    yield BigQueryMonths(Jobs(client, settings, task, {"taxiway_step": "look"}), purpose=task)
 
 
 def trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:

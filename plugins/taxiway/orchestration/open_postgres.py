@@ -15,6 +15,7 @@ from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.settings import parse_number
 from taxiway.warehouses.postgres.errors import explained
 from taxiway.warehouses.postgres.parallel_copy import MOST_SESSIONS, default_sessions
+from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
 from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
@@ -40,6 +41,22 @@ def open_postgres(load: Load, conn_id: str, step: str) -> Iterator[PostgresWareh
             yield PostgresWarehouse(connection, LoadTables.of(load), lambda: _copy_sessions(where))
     except psycopg.Error as error:
         raise explained(error, where, conn_id, step, connecting=connecting) from error
+
+
+@contextmanager
+def postgres_months(conn_id: str, task: str) -> Iterator[PostgresMonths]:
+    """Open Postgres to read which months are published.
+
+    :param conn_id: Airflow's connection
+    :param task: the task that asks, for messages
+    :raises SettingError: the connection is missing, can't be read, or is of another type
+    :raises WarehouseError: Postgres refuses
+    :raises TransientWarehouseError: another try may help
+    """
+    with in_our_words(task, conn_id, connecting=True):
+        connection = _connect(task, conn_id)
+    with closing(connection):
+        yield PostgresMonths(connection, conn_id, purpose=task)
 
 
 def _copy_sessions(where: str) -> int:

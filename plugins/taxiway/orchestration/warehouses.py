@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taxiway.loads.load import Load
 from taxiway.loads.warehouse import Pending, Warehouse
 from taxiway.warehouses.postgres.tables import WITHOUT
+
+if TYPE_CHECKING:
+    from taxiway.loads.published_months import PublishedMonths
 
 _POSTGRES_DOC = """\
 ## {title}
@@ -64,6 +67,8 @@ class Kind:
         waits for its job itself
     :param trigger: makes the trigger that waits for a job, from the job, the connection's id and the seconds between
         two looks; None if no step has jobs to wait for
+    :param months: opens it to read its published months, given the connection's id and the task that asks; opens None
+        if nobody has set the warehouse up
     :param prepare: imports what every step needs to open it
     :param without: names of the steps that it doesn't have
     :param dag_suffix: what the ids of its DAGs end with
@@ -75,6 +80,7 @@ class Kind:
     conn_id: str
     color: str
     open: Callable[[Load, str, str, bool], AbstractContextManager[Warehouse]]
+    months: Callable[[str, str], AbstractContextManager[PublishedMonths | None]]
     prepare: Callable[[], None]
     trigger: Callable[[Pending, str, float], Any] | None = None
     without: tuple[str, ...] = ()
@@ -91,6 +97,18 @@ def _open_bigquery(load: Load, conn_id: str, step: str, waits: bool) -> Abstract
     from taxiway.orchestration.open_bigquery import open_bigquery
 
     return open_bigquery(load, conn_id, step, waits=waits)
+
+
+def _postgres_months(conn_id: str, task: str) -> AbstractContextManager[PublishedMonths | None]:
+    from taxiway.orchestration.open_postgres import postgres_months
+
+    return postgres_months(conn_id, task)
+
+
+def _bigquery_months(conn_id: str, task: str) -> AbstractContextManager[PublishedMonths | None]:
+    from taxiway.orchestration.open_bigquery import bigquery_months
+
+    return bigquery_months(conn_id, task)
 
 
 def _prepare_postgres() -> None:
@@ -119,6 +137,7 @@ WAREHOUSES = {
         "taxi_postgres",
         "#f6d55c",
         _open_postgres,
+        _postgres_months,
         _prepare_postgres,
         without=WITHOUT,
     ),
@@ -129,6 +148,7 @@ WAREHOUSES = {
         "taxi_gcp",
         "#8ab4f8",
         _open_bigquery,
+        _bigquery_months,
         _prepare_bigquery,
         _bigquery_trigger,
         dag_suffix="_gcp",

@@ -10,4 +10,5 @@
 - gcp_create: creates the bucket, the dataset and the ledger in Google Cloud
 - summarize_months: writes the summary of published months
 - write_month_reports, write_year_reports: write reports from the summary
+- watch_files: asks mirrors which files they have, and decides which months are loaded
 """

@@ -15,7 +15,7 @@
 - publication_jobs: the publications of a month, as numbered jobs
 - publish: publishes a month
 - published: whether the main table still holds what the ledger says
-- published_months: published months, for a comparison
+- published_months: published months, for the comparison and the watch
 - rejects: rows that can't be read
 - settings: project, location, bucket, dataset, and what a query may bill
 - stage: stages an object's rows

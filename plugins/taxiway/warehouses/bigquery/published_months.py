@@ -9,7 +9,7 @@ from typing import Any
 
 from taxiway.errors import WarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import MonthState, PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -52,6 +52,20 @@ class BigQueryMonths:
             )
             for row in rows
         }
+
+    def states(self, source: Source) -> Mapping[Month, MonthState]:
+        """Return what the ledger says of each month of a source that was ever to be loaded.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
+        with _as_reader(warehouse):
+            if not ledger.is_complete(warehouse):
+                return {}
+            values = {"source": source.name, "destination": ledger.DESTINATION}
+            rows = warehouse.run(statement("find_month_states", values, dataset=warehouse.settings.dataset_name))
+        return MonthState.of(rows)
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return none: which partitions a table has would be another query, and the ledger knows those of loads."""

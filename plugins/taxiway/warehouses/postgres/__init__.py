@@ -14,7 +14,7 @@
 - partition: the partition that holds a month
 - publish: publishes a month
 - published: what the ledger knows of published months, and whether the main table still holds them
-- published_months: published months, for a comparison
+- published_months: published months, for the comparison and the watch
 - refusals: why a server refuses a connection
 - rejects: rows that can't be read
 - run_tables: the tables of a run
@@ -24,4 +24,5 @@
 - tables: names of tables
 - text_rows: whether each line of a file is one row
 - warehouse: :class:`PostgresWarehouse`, which the steps call
+- watched_files: the table of what the watch has decided
 """

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import MonthState, PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
@@ -55,6 +55,23 @@ class PostgresMonths:
                 Month.of(month): Recorded(sha256, row_count, filename, rejected or 0, unpacked_bytes, layout)
                 for month, sha256, row_count, layout, filename, rejected, unpacked_bytes in rows
             }
+
+    def states(self, source: Source) -> Mapping[Month, MonthState]:
+        """Return what the ledger says of each month of a source that was ever to be loaded.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        with (
+            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
+            transaction(self.connection) as cursor,
+        ):
+            if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
+                return {}
+            values = {"source": source.name, "destination": "postgres"}
+            found = cursor.execute(render("postgres/find_month_states.sql"), values)
+            titles = [column.name for column in found.description or ()]
+            return MonthState.of([dict(zip(titles, row, strict=True)) for row in found])
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return the months that the main table has partitions of.

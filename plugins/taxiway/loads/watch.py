@@ -1,0 +1,292 @@
+"""Decides what becomes of each file that the watch has asked for: loaded, waited for, or only named.
+
+Input: what the ledger knows of a source's months, and what the mirror says of its files. Output: a decision for each
+month. Nothing is locked or changed here. A second look at the same state decides the same.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from taxiway.download.look import FileVersion, Look, Presence
+from taxiway.loads.attempts import LONGEST_RUN
+from taxiway.loads.published_months import MonthState
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+
+MOST_RUNS = 3
+"""How many runs the watch starts for one version of a file, a look apart, if they fail."""
+
+
+class Verdict(enum.Enum):
+    """What becomes of a file."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    LOADING = "loading"
+    FAILED = "failed"
+    LATER = "later"
+    WAITING = "waiting"
+    OVERDUE = "overdue"
+    VANISHED = "vanished"
+    UNKNOWN = "unknown"
+    GAP = "gap"
+    BEHIND = "behind"
+
+
+TO_LOAD = (Verdict.NEW, Verdict.CHANGED)
+"""The verdicts whose month is loaded."""
+
+NEEDS_A_LOOK = (Verdict.FAILED, Verdict.OVERDUE, Verdict.VANISHED, Verdict.BEHIND)
+"""The verdicts that somebody should know of: warnings."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a month's file, and why.
+
+    :param source: the source
+    :param month: the month
+    :param verdict: what becomes of it
+    :param reason: why, in words
+    :param url: the file's address; None if it wasn't asked for
+    :param version: which version is there; None if none is
+    :param run_id: of the run of ``taxi`` that loads it, or has tried to; None if there is none
+    """
+
+    source: Source
+    month: Month
+    verdict: Verdict
+    reason: str
+    url: str | None = None
+    version: FileVersion | None = None
+    run_id: str | None = None
+
+    @property
+    def loads(self) -> bool:
+        """Whether its run is to be started."""
+        return self.verdict in TO_LOAD
+
+    def __str__(self) -> str:
+        """Say it in one line of a log."""
+        return f"{self.source.name} {self.month}: {self.verdict.value}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which months of a source a look asks for.
+
+    :param published: the published months, which may have changed
+    :param following: months behind the last published one, which may be there by now
+    :param gaps: months between published ones that aren't published
+    """
+
+    published: tuple[Month, ...]
+    following: tuple[Month, ...]
+    gaps: tuple[Month, ...]
+
+
+def question(source: Source, states: Mapping[Month, MonthState], now: datetime, catch_up: int) -> Question:
+    """Choose the months to ask for: of a source that has no published month, none.
+
+    :param source: the source
+    :param states: what the ledger knows of its months
+    :param now: the moment of the look
+    :param catch_up: most months behind the last published one that are loaded; one more is asked for, to know whether
+        there are more
+    """
+    published = sorted(month for month, state in states.items() if state.published_at and _has(source, month))
+    if not published or source.stands_alone:
+        return Question(tuple(published), (), ())
+    gaps, following = list[Month](), list[Month]()
+    month = published[0]
+    while (month := month.next()) < published[-1]:
+        if month not in published and _has(source, month):
+            gaps.append(month)
+    month, present = published[-1], source.month_of(now)
+    while (month := month.next()) < present and _has(source, month) and len(following) <= catch_up:
+        following.append(month)
+    return Question(tuple(published), tuple(following), tuple(gaps))
+
+
+def decide(
+    source: Source,
+    asked: Question,
+    states: Mapping[Month, MonthState],
+    looks: Mapping[Month, Look],
+    now: datetime,
+    *,
+    warehouse: str,
+    catch_up: int,
+    state_of: Callable[[str], str | None],
+    backfill: Callable[[Month, Month], str],
+) -> list[Decision]:
+    """Decide about a source's months, in their order.
+
+    :param source: the source
+    :param asked: the months, from :func:`question`
+    :param states: what the ledger knows of them
+    :param looks: what the mirror says of the published and the following ones
+    :param now: the moment of the look
+    :param warehouse: that the months are loaded into
+    :param catch_up: as for :func:`question`
+    :param state_of: says how a run of ``taxi`` stands, by its id; None if there is none
+    :param backfill: gives the command that loads the months from one to another
+    """
+    decided = [
+        _of_published(source, month, states[month], looks[month], now, warehouse, state_of) for month in asked.published
+    ]
+    following = [
+        _of_following(source, month, states.get(month), looks[month], now, warehouse, state_of)
+        for month in asked.following
+    ]
+    there = [each for each in following if looks[each.month].presence is Presence.THERE]
+    if len(there) > catch_up:
+        command = backfill(there[0].month, _last_over(source, now))
+        reason = (
+            f"more than {catch_up} months that follow {asked.published[-1]} are there, so none is loaded: {command}"
+        )
+        following = [
+            replace(each, verdict=Verdict.BEHIND, reason=reason, run_id=None) if each.loads else each
+            for each in following
+        ]
+    gaps = [
+        Decision(source, month, Verdict.GAP, f"between published months, and not published: {backfill(month, month)}")
+        for month in asked.gaps
+    ]
+    return sorted([*decided, *following, *gaps], key=lambda each: each.month)
+
+
+def limited(decisions: Sequence[Decision], most: int) -> list[Decision]:
+    """Leave all but the first months that would be loaded to the next look: new ones come before changed ones.
+
+    :param decisions: of all sources
+    :param most: how many runs may be started
+    """
+    loads = sorted(
+        (each for each in decisions if each.loads), key=lambda each: (each.verdict is Verdict.CHANGED, each.month)
+    )
+    later = {(each.source.name, each.month) for each in loads[most:]}
+    left = f"left to the next look: at most {most} runs are started"
+    return [
+        replace(each, verdict=Verdict.LATER, reason=f"{each.reason}; {left}", run_id=None)
+        if (each.source.name, each.month) in later
+        else each
+        for each in decisions
+    ]
+
+
+def run_id_of(warehouse: str, source: Source, month: Month, version: FileVersion, state: MonthState | None) -> str:
+    """Return what the ids of the runs begin with that load one version of a file: no two looks load it twice.
+
+    :param state: what the ledger knows of the month: a file that comes back after another one is loaded again
+    """
+    published = state.published_at.isoformat() if state and state.published_at else ""
+    key = hashlib.sha256(f"{version.key} {published}".encode()).hexdigest()[:12]
+    return f"watch__{warehouse}__{source.name}__{month}__{key}"
+
+
+def _of_published(
+    source: Source,
+    month: Month,
+    state: MonthState,
+    look: Look,
+    now: datetime,
+    warehouse: str,
+    state_of: Callable[[str], str | None],
+) -> Decision:
+    decision = Decision(source, month, Verdict.UNKNOWN, look.said, look.url, look.version)
+    if look.presence is Presence.UNKNOWN:
+        return replace(decision, reason=f"{look.said}. The next look asks again")
+    if look.version is None:
+        reason = f"it was loaded, and {look.said} now ({look.presence.value}); its rows stay"
+        return replace(decision, verdict=Verdict.VANISHED, reason=reason)
+    versions = [version for url, version in state.files if url in (None, look.url)]
+    # From another address, a file has other tags and times: its size alone tells.
+    versions += [FileVersion(size=version.size) for url, version in state.files if url not in (None, look.url)]
+    told = [look.version.is_same(version) for version in versions]
+    if True in told:
+        return replace(decision, verdict=Verdict.UNCHANGED, reason=f"the published one ({look.version})")
+    if False not in told:
+        reason = f"nothing tells whether it has changed: the mirror says {look.version}"
+        return replace(decision, reason=reason)
+    reason = f"there is another version than the published one: {look.version}; before: {versions[-1]}"
+    decision = replace(decision, verdict=Verdict.CHANGED, reason=reason)
+    return _with_run(decision, look.version, state, now, warehouse, state_of)
+
+
+def _of_following(
+    source: Source,
+    month: Month,
+    state: MonthState | None,
+    look: Look,
+    now: datetime,
+    warehouse: str,
+    state_of: Callable[[str], str | None],
+) -> Decision:
+    decision = Decision(source, month, Verdict.UNKNOWN, look.said, look.url, look.version)
+    if look.presence is Presence.UNKNOWN:
+        return replace(decision, reason=f"{look.said}. The next look asks again")
+    due = source.due(month)
+    if look.version is None:
+        if now.astimezone(source.zone).date() < due:
+            return replace(
+                decision, verdict=Verdict.WAITING, reason=f"not published yet, expected by {due}: {look.said}"
+            )
+        reason = f"it should be there since {due}, and {look.said} ({look.presence.value})"
+        return replace(decision, verdict=Verdict.OVERDUE, reason=reason)
+    decision = replace(decision, verdict=Verdict.NEW, reason=f"it is there: {look.version}")
+    return _with_run(decision, look.version, state, now, warehouse, state_of)
+
+
+def _with_run(
+    decision: Decision,
+    version: FileVersion,
+    state: MonthState | None,
+    now: datetime,
+    warehouse: str,
+    state_of: Callable[[str], str | None],
+) -> Decision:
+    """Give a month that is to be loaded its run, unless one is under way, or several have failed."""
+    since = state.loading_since if state else None
+    if since is not None and now - since < LONGEST_RUN:
+        return replace(
+            decision,
+            verdict=Verdict.LOADING,
+            reason=f"{decision.reason}; a run that began {since:%Y-%m-%d %H:%M %Z} loads it",
+        )
+    begins = run_id_of(warehouse, decision.source, decision.month, version, state)
+    run_id = ""
+    for number in range(1, MOST_RUNS + 1):
+        run_id = f"{begins}__{number}"
+        how = state_of(run_id)
+        if how is None:
+            return replace(decision, run_id=run_id)
+        decision = replace(decision, run_id=run_id)
+        if how not in ("success", "failed"):
+            return replace(
+                decision, verdict=Verdict.LOADING, reason=f"{decision.reason}; the run {run_id} of taxi is {how}"
+            )
+        if how == "success" and decision.verdict is Verdict.CHANGED:
+            reason = f"the run {run_id} of taxi has found the published bytes in it ({version})"
+            return replace(decision, verdict=Verdict.UNCHANGED, reason=reason)
+    reason = (
+        f"{decision.reason}. {MOST_RUNS} runs of taxi have not published it, the last one is {run_id}: look at its "
+        f"log, and clear its failed tasks. The watch starts no other run for this version of the file"
+    )
+    return replace(decision, verdict=Verdict.FAILED, reason=reason)
+
+
+def _has(source: Source, month: Month) -> bool:
+    return source.why_unavailable(month) is None
+
+
+def _last_over(source: Source, now: datetime) -> Month:
+    """Return the last month of a source that is over."""
+    last = source.month_of(now).previous()
+    return last if source.last_month is None else min(last, source.last_month)
