@@ -367,6 +367,18 @@ def test_what_cannot_be_reported_is_refused(
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.usefixtures("connection")
+def test_a_connection_that_is_missing_is_named_with_the_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_TAXI_POSTGRES")
+    for task, asked, where in (
+        (summarize, "2019-03", "green 2019-03: write_summary"),
+        (report, "", r"green \(every month\): write_report"),
+        (report_year, "2019", "green 2019: write_report"),
+    ):
+        with pytest.raises(AirflowFailException, match=rf"^{where}: the connection taxi_postgres isn't there"):
+            task("green", asked)
+
+
 @pytest.mark.parametrize("year", ["../2019", "19", "2019\n", "20199"])
 def test_what_is_no_year_is_refused(year: str, connection: psycopg.Connection[Any]) -> None:
     with pytest.raises(AirflowFailException, match="is not a year: write it as YYYY"):

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from airflow.sdk import Variable
 
-from taxiway.errors import ReportError
+from taxiway.errors import ReportError, SettingError
 from taxiway.loads.published_months import Recorded
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.orchestration.taxi_conf import taxi_command
@@ -51,11 +51,15 @@ def opened(where: str, conn_id: str) -> Iterator[psycopg.Connection[Any]]:
 
     :param where: source, month and task, for messages
     :param conn_id: Airflow's connection
+    :raises SettingError: the connection is missing, can't be read, or is of another type
     :raises TransientWarehouseError: Postgres can't answer now
     :raises WarehouseError: it refuses
     """
-    with in_our_words(where, conn_id, connecting=True):
-        connection = WarehouseHook(postgres_conn_id=conn_id).get_conn()
+    try:
+        with in_our_words(where, conn_id, connecting=True):
+            connection = WarehouseHook(postgres_conn_id=conn_id).get_conn()
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
     with closing(connection), in_our_words(where, conn_id):
         yield connection
 
