@@ -1,8 +1,9 @@
-"""The web UI in a real browser: log in, load a month by a form, see it succeed, read its log."""
+"""The web UI in a real browser: log in, load a month by a form, see it succeed, read its log, find runs."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -176,6 +177,46 @@ def test_a_person_triggers_a_month_and_reads_its_log(page: Page, taxi: TaxiAirfl
         page.get_by_text(f"green 2021-07: published in green_tripdata: {ROWS} rows inserted, 0 deleted, 0 unchanged")
     ).to_be_visible()
     assert taxi.query("SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2021-07.csv'") == [(ROWS,)]
+
+
+def test_a_person_finds_runs_by_file_taxi_and_backfill(page: Page, taxi: TaxiAirflow) -> None:
+    """As docs/from-kestra.md says; the DAGs are paused, so that their runs stay as they are."""
+    rest = taxi.airflow.rest
+    rest("/dags/taxi", "PATCH", {"is_paused": True})
+    for name, month in (("green", "04"), ("yellow", "04"), ("green", "05")):
+        body = {"dag_run_id": f"{name}_tripdata_2020-{month}.csv", "logical_date": None}
+        rest("/dags/taxi/dagRuns", "POST", {**body, "conf": {"taxi": name, "year": "2020", "month": month}})
+    dates = {"from_date": "2020-04-01T00:00:00Z", "to_date": "2020-05-31T00:00:00Z"}
+    options = {"max_active_runs": 1, "reprocess_behavior": "none", "dag_run_conf": None}
+    rest("/backfills", "POST", {"dag_id": "taxi_yellow", **dates, **options})
+    sign_in(page)
+
+    assert found(page, "Run ID", "green_tripdata_2020-04.csv", 1) == ["green_tripdata_2020-04.csv"]
+    assert found(page, "Conf", '"taxi": "green", "year": "2020"', 2) == [
+        "green_tripdata_2020-04.csv",
+        "green_tripdata_2020-05.csv",
+    ]
+    assert [run_id[:17] for run_id in found(page, "Run Type", "Backfill", 2)] == [
+        "backfill__2020-04",
+        "backfill__2020-05",
+    ]
+    assert found(page, "Run ID", "backfill__2020-05", 1) == ["backfill__2020-05-01T20:00:00+00:00"]
+
+
+def found(page: Page, name: str, value: str, count: int) -> list[str]:
+    """Filter the page of all runs; return the ids of those that it shows."""
+    page.goto("/dag_runs")
+    page.get_by_test_id("add-filter-button").click()
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    if name == "Run Type":
+        page.get_by_role("combobox").click()
+        page.get_by_role("option", name=value).click()
+    else:
+        page.keyboard.type(value)
+        page.keyboard.press("Enter")
+    links = page.locator("tbody tr").get_by_role("link").filter(has_text=re.compile("__|tripdata"))
+    expect(links).to_have_count(count)
+    return sorted(links.all_inner_texts())
 
 
 def wait_for_success(taxi: TaxiAirflow, dag_id: str) -> None:
