@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from taxiway.download.look import Look, Lookout, Presence
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError
-from taxiway.orchestration.operators.watch_files import WatchFilesOperator
+from taxiway.orchestration.operators.watch_files import WatchFilesOperator, state_of_run
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.orchestration.watch_dag import watch_dag
@@ -56,6 +56,20 @@ def test_its_form_bounds_what_a_look_may_start(stored: Any) -> None:
     for wrong in ({"most_runs": 0}, {"most_runs": "all"}, {"catch_up": -1}, {"only_look": "no"}):
         with pytest.raises(ParamValidationError, match=next(iter(wrong))):
             stored.params.deep_merge(wrong).validate()
+
+
+@pytest.mark.parametrize("word", ["queued", "running", "success", "failed"])
+def test_the_state_of_a_run_is_a_word(word: str) -> None:
+    """As the decisions compare it; Airflow answers with a member of an Enum."""
+    from types import SimpleNamespace
+
+    from airflow.sdk.execution_time.comms import DagRunStateResult
+
+    answer = DagRunStateResult.model_validate({"state": word})
+    ti = SimpleNamespace(get_dr_count=lambda dag_id, run_ids: 1, get_dagrun_state=lambda dag_id, run_id: answer.state)
+
+    assert state_of_run(ti, "watch__1") == word
+    assert state_of_run(SimpleNamespace(get_dr_count=lambda dag_id, run_ids: 0), "watch__1") is None
 
 
 # --- A look without an answer

@@ -137,10 +137,6 @@ class WatchFilesOperator(BaseOperator):
     def _decide(
         self, months: _Months, looks: Mapping[Source, Mapping[Month, Look]], now: datetime, ti: Any
     ) -> list[Decision]:
-        def state_of(run_id: str) -> str | None:
-            there = ti.get_dr_count(TAXI_DAG_ID, run_ids=[run_id])
-            return str(ti.get_dagrun_state(TAXI_DAG_ID, run_id)) if there else None
-
         catch_up = int(self.catch_up)
         found = []
         for source, states in months.items():
@@ -158,7 +154,7 @@ class WatchFilesOperator(BaseOperator):
                 now,
                 warehouse=self.warehouse,
                 catch_up=catch_up,
-                state_of=state_of,
+                state_of=lambda run_id: state_of_run(ti, run_id),
                 backfill=backfill,
             )
         return limited(found, int(self.most_runs))
@@ -225,3 +221,15 @@ class WatchFilesOperator(BaseOperator):
     def _where(self) -> str:
         """What messages begin with."""
         return f"taxi_watch, {WAREHOUSES[self.warehouse].title}"
+
+
+def state_of_run(ti: Any, run_id: str) -> str | None:
+    """Return how a run of ``taxi`` stands, in a word of Airflow's such as ``queued``; None if there is none.
+
+    :param ti: Airflow's task instance, which asks
+    """
+    if not ti.get_dr_count(TAXI_DAG_ID, run_ids=[run_id]):
+        return None
+    state = ti.get_dagrun_state(TAXI_DAG_ID, run_id)
+    # An Enum of the task SDK: as a text, it would be DagRunState.QUEUED.
+    return str(getattr(state, "value", state))
