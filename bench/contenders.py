@@ -15,7 +15,22 @@ from bench import rivals
 from bench import taxiway_load as taxiway
 from bench.contents import Contents
 from bench.rounds import Contender
-from bench.scale import CORRECTED, COURSE_MONTHS, FIRST_MONTH, REAL, TINY, TINY_ROWS, TRANSFER, Scale, months_from
+from bench.scale import (
+    BIG,
+    CORRECTED,
+    COURSE_MONTHS,
+    FHV,
+    FIRST_MONTH,
+    REAL,
+    SAVED_AGAIN,
+    TINY,
+    TINY_ROWS,
+    TRANSFER,
+    Scale,
+    as_parquet,
+    first_parquet_month,
+    months_from,
+)
 from bench.servers import TAXIWAY_DAG, TRIVIAL_DAG, Airflow, Postgres, folder_bytes, require_durability, watching
 from taxiway.download.download import Download
 from taxiway.sources.months import Month
@@ -62,11 +77,14 @@ class Contenders:
             "tiny_backfill": (TAXIWAY_DAG, TINY, tiny, TINY_ROWS, 4, "peak_of_100_rows"),
             "four_at_once": (TAXIWAY_DAG, REAL, side, rows, side, "peak_at_once"),
             "one_by_one": (TAXIWAY_DAG, REAL, side, rows, 1, "peak_one_by_one"),
+            "big_parquet": (TAXIWAY_DAG, BIG, 1, self.scale.big_rows, 1, "peak_of_parquet"),
         }
         return {
             **{name: partial(self.one_go, name) for name in rivals.ONE_GO},
             "steps": self.steps,
             "rejects": self.rejects,
+            "parquet": self.parquet,
+            "fhv": self.fhv,
             "course": self.course,
             "curl": self.curl,
             "download": self.download,
@@ -112,16 +130,29 @@ class Contenders:
 
         They differ by less than a machine does from one moment to the next.
         """
-        with_, without, file = "steps_with_rejects", "steps_without_rejects", self._download(REAL)
+        with_, without = "steps_with_rejects", "steps_without_rejects"
         seconds = dict.fromkeys((with_, without), 0.0)
         for name in (without, with_, with_, without):
             with taxiway.trusting(self.scale.rows) if name == without else nullcontext():
-                with self.postgres.fresh() as own, own.connect() as connection:
-                    _, taken = taxiway.load(connection, self.source, FIRST_MONTH, file)
-                    self.contents.look_at_ids(connection, name, self._main)
-                    self._require(own, self.scale.rows)
-                seconds[name] += sum(taken.values()) / 2
+                seconds[name] += self._first_load(self.contents, name, self.source) / 2
         return seconds
+
+    def parquet(self) -> Measures:
+        """A month as Parquet, after a bare COPY of the same rows as CSV."""
+        copied = self._copy(self.source)
+        return {
+            "parquet_copy": copied,
+            "parquet_steps": self._first_load(self.contents, "parquet", as_parquet(self.source)),
+        }
+
+    def fhv(self) -> Measures:
+        """A month with text columns: a bare COPY, the steps, and the steps of the file that a tool saved again."""
+        contents = Contents(FHV)
+        return {
+            "fhv_copy": self._copy(FHV),
+            "fhv_steps": self._first_load(contents, "fhv", FHV),
+            "saved_again_steps": self._first_load(contents, "saved again", FHV, SAVED_AGAIN),
+        }
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""
@@ -197,7 +228,8 @@ class Contenders:
         :param peak: what the peak memory of its tasks is called
         """
         self.airflow.forget(self._address(files))
-        seconds = self.airflow.backfill(dag_id, months_from(FIRST_MONTH, months), at_once)
+        first = first_parquet_month(self.source) if files == BIG else FIRST_MONTH
+        seconds = self.airflow.backfill(dag_id, months_from(first, months), at_once)
         if rows:
             self._require(self.postgres, rows * months)
         if name == "airflow_month":
@@ -206,20 +238,39 @@ class Contenders:
                 self.contents.look_at_ids(connection, "airflow", self._main)
         return {name: seconds, peak: self.airflow.peak_mib(dag_id)}
 
+    def _copy(self, source: Source) -> float:
+        """Return the seconds of a bare COPY of a source's first month."""
+        with self._folder() as folder, self.postgres.fresh() as own:
+            seconds = rivals.copy_bare(own, source, self._path(FIRST_MONTH, source), folder)
+            self._require(own, self.scale.rows, rivals.BARE)
+        return seconds
+
+    def _first_load(self, contents: Contents, name: str, source: Source, files: str = REAL) -> float:
+        """Return the seconds of the steps of a source's first month, whose ids are those of the loads before."""
+        file, table = self._download(files, source=source), f"public.{source.main_table}"
+        with self.postgres.fresh() as own, own.connect() as connection:
+            _, seconds = taxiway.load(connection, source, FIRST_MONTH, file)
+            contents.look_at_ids(connection, name, table)
+            self._require(own, self.scale.rows, table)
+        return sum(seconds.values())
+
     def _address(self, files: str) -> str:
         return f"{self.mirror}/{self.name}/{files}"
 
-    def _path(self, month: Month) -> Path:
-        return self.postgres.home.root / "months" / self.name / REAL / self.source.file_path(month)
+    def _path(self, month: Month, source: Source | None = None) -> Path:
+        return self.postgres.home.root / "months" / self.name / REAL / (source or self.source).file_path(month)
 
-    def _download(self, files: str = REAL, month: Month = FIRST_MONTH, cache: Path | None = None) -> Download:
+    def _download(
+        self, files: str = REAL, month: Month = FIRST_MONTH, cache: Path | None = None, source: Source | None = None
+    ) -> Download:
         cache = cache or self.postgres.home.root / "downloads"
-        return taxiway.download(self._address(files), self.source, month, cache)
+        return taxiway.download(self._address(files), source or self.source, month, cache)
 
-    def _require(self, postgres: Postgres, rows: int) -> None:
-        ((found,),) = postgres.query(f"SELECT count(*) FROM {self._main}", postgres.name)
+    def _require(self, postgres: Postgres, rows: int, table: str = "") -> None:
+        table = table or self._main
+        ((found,),) = postgres.query(f"SELECT count(*) FROM {table}", postgres.name)
         if found != rows:
-            raise RuntimeError(f"{self._main} holds {found} rows, expected {rows}")
+            raise RuntimeError(f"{table} holds {found} rows, expected {rows}")
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, repeat
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
-from taxiway.sources.source import Column, Source
+from taxiway.sources.source import Column, Source, load_source
 from taxiway_local.samples import write_sample_month
 
 FIRST_MONTH = Month(2019, 2)
@@ -24,11 +26,20 @@ TINY_ROWS = 100
 CORRECTED_EVERY = 100
 """One row of so many differs in the corrected file."""
 
-REAL, CORRECTED, TINY, TRANSFER = "real", "corrected", "tiny", "transfer"
+REAL, CORRECTED, TINY, TRANSFER, SAVED_AGAIN, BIG = "real", "corrected", "tiny", "transfer", "saved again", "big"
 """Sets of months, each in a folder that is laid out as a mirror is. ``REAL`` has months of the run's rows, which all
 share that load big months. ``CORRECTED`` has the first of them with some rows changed, ``TINY`` months that are
-nothing but orchestration, and ``TRANSFER`` one that is only downloaded."""
+nothing but orchestration, and ``TRANSFER`` one that is only downloaded. ``SAVED_AGAIN`` has the first month as a tool
+may have saved it: texts in quotation marks, times with a fraction. ``BIG`` has a Parquet file of :data:`BIG_TIMES` the
+rows in one row group, of the source's first month in that format."""
 
+BIG_TIMES = 3.8
+"""How many times the rows of a month the big Parquet file has: of a million rows, as many as a real month of yellow."""
+
+FHV = load_source(SOURCES_FOLDER / "fhv.yaml")
+"""The source of months with text columns."""
+
+_SAVED = {"text": '"{}"', "timestamp": "{}.000000"}
 _CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
 _BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes
 
@@ -90,9 +101,14 @@ class Scale:
         return (self.rows + CORRECTED_EVERY // 2 - 1) // CORRECTED_EVERY
 
     @property
+    def big_rows(self) -> int:
+        """How many rows the big Parquet file has."""
+        return int(self.rows * BIG_TIMES)
+
+    @property
     def disk_bytes(self) -> int:
         """The disk at the run's peak, in bytes: published months, a staged one, the files, the write-ahead log."""
-        rows = self.rows * (self.files + 1)
+        rows = self.rows * (self.files + 1) + self.big_rows
         log = min(_LOG_BYTES, self.rounds * 3 * rows * _ROW_BYTES)
         return rows * (_ROW_BYTES + 2 * _FILE_ROW_BYTES) + log + _HOME_BYTES + 3_000_000 * self.transfer_mb
 
@@ -104,6 +120,50 @@ SCALES = {"budget": Scale(), "year": Scale("year", rows=7_000_000, months=12, ro
 def months_from(first: Month, count: int) -> list[Month]:
     """Return so many months in a row, from the first on."""
     return list(accumulate(repeat(first, count), lambda month, _: month.next()))
+
+
+def as_parquet(source: Source) -> Source:
+    """Return a source whose files are Parquet."""
+    release = replace(source.releases[0], last=None, path=f"{source.name}/{{month}}.parquet", format="parquet")
+    return replace(source, releases=(release,))
+
+
+def first_parquet_month(source: Source) -> Month:
+    """Return the first month of a source that comes as Parquet."""
+    return next(release.first for release in source.releases if release.format == "parquet")
+
+
+def write_big(path: Path, source: Source, scale: Scale) -> None:
+    """Make a Parquet file of several times a month's rows, which differ in their total."""
+    import pyarrow
+    from pyarrow import compute, parquet
+
+    write_sample_month(source, first_parquet_month(source), path, rows=scale.rows, duplicates=False)
+    rows, name = parquet.read_table(path), "total_amount"
+    at = rows.schema.get_field_index(name)
+    parts = [rows.set_column(at, name, compute.add(rows[name], 1000.0 * part)) for part in range(ceil(BIG_TIMES))]
+    big = pyarrow.concat_tables(parts)[: scale.big_rows]
+    parquet.write_table(big, path, row_group_size=scale.big_rows, compression="zstd")
+
+
+def write_kinds(folder: Path, source: Source, scale: Scale) -> None:
+    """Make the first month in other kinds of files.
+
+    :param source: its Parquet file has the rows of its CSV, all in one row group
+    """
+    from pyarrow import parquet
+
+    for kind in (as_parquet(source), FHV):
+        path = folder / REAL / kind.file_path(FIRST_MONTH)
+        write_sample_month(kind, FIRST_MONTH, path, rows=scale.rows, duplicates=False)
+        if path.suffix == ".parquet":
+            parquet.write_table(parquet.read_table(path), path, row_group_size=scale.rows, compression="zstd")
+    saved = folder / SAVED_AGAIN / FHV.file_path(FIRST_MONTH)
+    saved.parent.mkdir(parents=True)
+    form = ",".join(_SAVED.get(column.type, "{}") for column in columns_of(FHV)) + "\n"
+    with gzip.open(path, "rt") as lines, gzip.open(saved, "wt", 4) as file:
+        file.write(next(lines))
+        file.writelines(form.format(*line.rstrip("\n").split(",")) for line in lines)
 
 
 def write_months(folder: Path, source: Source, scale: Scale) -> None:
@@ -121,3 +181,6 @@ def write_months(folder: Path, source: Source, scale: Scale) -> None:
             for number in range(1 + CORRECTED_EVERY // 2, len(lines), CORRECTED_EVERY):
                 lines[number] = lines[number].rpartition(b",")[0] + b"," + _CORRECTED_VALUE + b"\n"
             path.write_bytes(gzip.compress(b"".join(lines), 4))
+    if scale.name == "budget":
+        write_kinds(folder, source, scale)
+        write_big(folder / BIG / source.file_path(first_parquet_month(source)), source, scale)

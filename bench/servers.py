@@ -166,7 +166,7 @@ class Airflow:
         """Begin anew, with files from a mirror's address: no runs, an empty warehouse, an empty cache."""
         for table in ("backfill_dag_run", "dag_run", "backfill"):
             self.postgres.query(f"DELETE FROM {table}", "airflow")
-        self.postgres.query(f"UPDATE connection SET host = '{mirror}' WHERE conn_id = 'tlc_mirror'", "airflow")
+        self.postgres.query(f"UPDATE connection SET host = '{mirror}' WHERE conn_id LIKE 'tlc_%'", "airflow")
         self.postgres.renew()
         for folder in (self._cache, self._peaks):
             shutil.rmtree(folder, ignore_errors=True)

@@ -113,7 +113,7 @@ def test_every_ratio_is_that_of_what_was_measured(results: dict[str, Any]) -> No
 def test_all_contenders_have_loaded_the_same(results: dict[str, Any]) -> None:
     loaded = results["loaded"]
 
-    assert set(loaded) == LOADED | {"steps_with_rejects", "steps_without_rejects"}
+    assert set(loaded) == LOADED | {"steps_with_rejects", "steps_without_rejects", "parquet"}
     assert {(loaded[name]["rows"], loaded[name]["total_amount"]) for name in LOADED} == {
         (ROWS, loaded["copy"]["total_amount"])
     }

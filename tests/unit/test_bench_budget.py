@@ -8,6 +8,9 @@ from bench.budget import BUDGET, Budget, spread
 
 COMPARED = {
     "steps_to_copy": ("steps", "copy", 2.2, 2.21),
+    "parquet_to_copy": ("parquet_steps", "parquet_copy", 1.7, 1.71),
+    "fhv_to_copy": ("fhv_steps", "fhv_copy", 2.0, 2.01),
+    "saved_again_to_canonical": ("saved_again_steps", "fhv_steps", 2.2, 2.21),
     "last_month_to_first": ("last_month", "first_month", 1.1, 1.11),
     "course_third_month_to_steps": ("course_third_month", "steps", 3.5, 3.49),
     "dlt_merge_to_steps": ("dlt_merge", "steps", 5, 4.9),
@@ -19,6 +22,7 @@ COMPARED = {
     "four_at_once_to_one_by_one": ("four_at_once", "one_by_one", 0.75, 0.76),
     "download_to_curl": ("curl", "transfer", 0.8, 0.79),
     "peak_mib": ("peak_of_month", "peak_of_empty_task", 64, 64.1),
+    "parquet_peak_mib": ("peak_of_parquet", "peak_of_empty_task", 160, 160.1),
     "disk_to_published": ("beyond_mib", "published_mib", 1.2, 1.21),
 }
 """Each line: what is measured, what it is compared with, the last value within the limit, and one beyond it."""

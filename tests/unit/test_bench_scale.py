@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.scale import CORRECTED, FIRST_MONTH, REAL, SCALES, SIZES, Scale, write_months
-from taxiway.sources.source import Source
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.source import load_source
 
 
 def test_the_scales_are_whole_runs_with_every_size() -> None:
@@ -44,7 +45,8 @@ def test_a_whole_run_has_room_for_its_months_and_the_log() -> None:
 
 
 @pytest.mark.parametrize("rows", [149, 150, 151, 1000])
-def test_one_row_of_a_hundred_is_corrected_and_none_is_a_duplicate(tmp_path: Path, yellow: Source, rows: int) -> None:
+def test_one_row_of_a_hundred_is_corrected_and_none_is_a_duplicate(tmp_path: Path, rows: int) -> None:
+    yellow = load_source(SOURCES_FOLDER / "yellow.yaml")
     scale = Scale(rows=rows, months=2, rounds=1, tiny_months=1, side_months=2, transfer_mb=1)
     write_months(tmp_path, yellow, scale)
 
