@@ -83,6 +83,15 @@ def test_a_year_has_its_months() -> None:
     assert figures.outside == 0
 
 
+def test_a_month_without_trips_has_its_place_in_the_year() -> None:
+    def without_april(groups: Sequence[str]) -> list[dict[str, Any]]:
+        return [row for row in sum_up(groups) if row.get("source_month") != date(2020, 4, 1)]
+
+    figures = figures_of(GREEN, Period.of_year(2020), without_april)
+
+    assert [(row.label, row.trips) for row in figures.by_time[2:5]] == [("March", 3), ("April", 0), ("May", 5)]
+
+
 def test_a_source_without_amounts_has_trips_alone() -> None:
     fhv = load_source(SOURCES_FOLDER / "fhv.yaml")
     figures = figures_of(fhv, Period.of_month(Month(2020, 2)), sum_up)

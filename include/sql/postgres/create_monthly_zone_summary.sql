@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS public.monthly_zone_summary (
     revenue numeric,
     distance numeric,
     tips numeric,
+    sha256 text,
     UNIQUE NULLS NOT DISTINCT (source, source_month, pickup_date, pickup_zone, payment_type)
 );
 
@@ -33,3 +34,4 @@ COMMENT ON COLUMN public.monthly_zone_summary.revenue IS
 'Sum of the column that the source''s YAML file calls revenue, US dollars; NULL if it calls none so';
 COMMENT ON COLUMN public.monthly_zone_summary.distance IS 'Sum of the distance, miles, likewise';
 COMMENT ON COLUMN public.monthly_zone_summary.tips IS 'Sum of the tips, US dollars, likewise';
+COMMENT ON COLUMN public.monthly_zone_summary.sha256 IS 'SHA-256 of the file that the rows were published from';

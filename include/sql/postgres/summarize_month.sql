@@ -3,12 +3,13 @@
 -- Parameters: main_table, parts (names of columns by what they are to the report, none if the source lacks it),
 -- with_zones (whether taxi_zone_lookup is loaded); bound: source, month.
 -- Twice: safe, the month's rows are replaced; the caller holds the summary's lock until the transaction ends.
+-- The file's SHA-256 and the rows are of one moment, because one statement reads both.
 -- A zone that the lookup has twice still counts once.
 DELETE FROM public.monthly_zone_summary
 WHERE source = %(source)s AND source_month = %(month)s::date;
 
 INSERT INTO public.monthly_zone_summary (
-    source, source_month, pickup_date, pickup_zone, zone, borough, payment_type, trips, revenue, distance, tips
+    source, source_month, pickup_date, pickup_zone, zone, borough, payment_type, trips, revenue, distance, tips, sha256
 )
 WITH trips AS (
     SELECT
@@ -61,7 +62,12 @@ SELECT
     summed.trips,
     summed.revenue,
     summed.distance,
-    summed.tips
+    summed.tips,
+    (
+        SELECT months.sha256
+        FROM taxiway.months
+        WHERE months.source = %(source)s AND months.destination = 'postgres' AND months.month = %(month)s::date
+    ) AS sha256
 FROM summed
 {%- if with_zones %}
 LEFT JOIN zones ON summed.pickup_zone = zones.locationid

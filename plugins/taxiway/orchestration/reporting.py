@@ -23,7 +23,7 @@ from taxiway.reports.page import page_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, find_source
 from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
-from taxiway.warehouses.postgres.summary import sum_up
+from taxiway.warehouses.postgres.summary import sum_up, summarized_months
 
 MONTHLY_DAG_ID = "taxi_monthly_report"
 YEAR_DAG_ID = "taxi_year_report"
@@ -88,6 +88,25 @@ def months_to_report(months: Mapping[Month, Recorded], source: Source, month: st
     )
 
 
+def summed_up_months(
+    connection: psycopg.Connection[Any], source: Source, first: Month, last: Month, months: Mapping[Month, Recorded]
+) -> set[Month]:
+    """Return the months whose summary is of the file that is published now; a month without rows needs none.
+
+    :param connection: the warehouse
+    :param source: the source
+    :param first: the first month
+    :param last: the last month
+    :param months: the published ones
+    """
+    found = summarized_months(connection, source, first, last)
+    return {
+        month
+        for month, recorded in months.items()
+        if (found[month] == recorded.sha256 if month in found else first <= month <= last and not recorded.rows)
+    }
+
+
 def write_period(
     connection: psycopg.Connection[Any], source: Source, period: Period, months: Mapping[Month, Recorded]
 ) -> Path:
@@ -102,7 +121,8 @@ def write_period(
     """
     figures = figures_of(source, period, partial(sum_up, connection, source, period.first, period.last))
     charts = draw_charts(figures)
-    files = {month: months[month].sha256 for month in period.months if month in months}
+    files = {month: months[month].sha256 for month in period.months if month in months and not months[month].rows}
+    files |= summarized_months(connection, source, period.first, period.last)
     page = page_of(figures, charts, files)
     return write_report(_folder(), source, period, page, {chart.name: chart.png for chart in charts})
 

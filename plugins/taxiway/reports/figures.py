@@ -18,6 +18,9 @@ MONTH_NAMES = (
 )
 WEEKDAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
+NOTHING: Mapping[str, Decimal | int | None] = {"trips": 0, "revenue": None, "distance": None, "tips": None}
+"""Sums of a day or a month without trips."""
+
 SumUp = Callable[[Sequence[str]], Sequence[Mapping[str, Any]]]
 """Sums up the months of a report by columns of the summary: see
 :func:`taxiway.warehouses.postgres.summary.sum_up`."""
@@ -155,7 +158,7 @@ def figures_of(source: Source, period: Period, sum_up: SumUp) -> Figures:
         raise ValueError(f"{source.name} has no report")
     measures = tuple(_measures(source))
     (total,) = sum_up([])
-    by_time, outside = _by_day(period, sum_up) if period.is_month else (_by_month(sum_up), 0)
+    by_time, outside = _by_day(period, sum_up) if period.is_month else (_by_month(period, sum_up), 0)
     return Figures(
         source,
         period,
@@ -188,11 +191,12 @@ def _by_day(period: Period, sum_up: SumUp) -> tuple[list[Row], int]:
 
 def _day(day: date, row: Mapping[str, Any] | None) -> Row:
     label = f"{day.day} {WEEKDAY_NAMES[day.weekday()]}"
-    return Row(label, row or {"trips": 0, "revenue": None, "distance": None, "tips": None}, day.weekday() >= 5)
+    return Row(label, row or NOTHING, day.weekday() >= 5)
 
 
-def _by_month(sum_up: SumUp) -> list[Row]:
-    return [Row(MONTH_NAMES[row["source_month"].month - 1], row) for row in sum_up(["source_month"])]
+def _by_month(period: Period, sum_up: SumUp) -> list[Row]:
+    found = {row["source_month"]: row for row in sum_up(["source_month"])}
+    return [Row(MONTH_NAMES[month.number - 1], found.get(month.first_day, NOTHING)) for month in period.months]
 
 
 def _by_zone(sum_up: SumUp) -> list[Row]:

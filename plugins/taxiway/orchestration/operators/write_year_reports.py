@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,12 +12,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.errors import ReportError
 from taxiway.orchestration.failures import retry_or_fail
-from taxiway.orchestration.reporting import MONTHLY_DAG_ID, opened, published, source_of, write_period
+from taxiway.orchestration.reporting import MONTHLY_DAG_ID, opened, published, source_of, summed_up_months, write_period
 from taxiway.program import airflow_command
 from taxiway.reports.figures import Period
 from taxiway.sources.months import Month
 from taxiway.sources.strict_yaml import shown
-from taxiway.warehouses.postgres.summary import summarized_months
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,13 +58,13 @@ class WriteYearReportsOperator(BaseOperator):
                 raise ReportError(f"{source.name}: {shown(self.year)} is not a year: write it as YYYY, such as 2019")
             first, last = (int(self.year), int(self.year)) if self.year else (1000, 2999)
             with opened(where, self.conn_id) as connection:
-                found = summarized_months(connection, source, Month(first, 1), Month(last, 12))
+                months = published(connection, source, self.conn_id)
+                found = summed_up_months(connection, source, Month(first, 1), Month(last, 12), months)
                 complete = [year for year in sorted({month.year for month in found}) if not _lacking(year, found)]
                 if not complete:
                     missing = self._missing(source, found)
                     if context["dag_run"].run_type != "asset_triggered":
                         raise ReportError(missing)
-                months = published(connection, source, self.conn_id)
                 for year in complete:
                     path = write_period(connection, source, Period.of_year(year), months)
                     self.log.info("%s %d: the report is %s", source.name, year, path)
@@ -74,14 +73,14 @@ class WriteYearReportsOperator(BaseOperator):
             raise AirflowSkipException(missing)
         return paths
 
-    def _missing(self, source: Source, found: Sequence[Month]) -> str:
+    def _missing(self, source: Source, found: Collection[Month]) -> str:
         """Say what a report needs.
 
-        :param found: the months that have a summary
+        :param found: the months that have a current summary
         """
-        what = "no year whose twelve months have a summary"
+        what = "no year whose twelve months have a current summary"
         if self.year:
-            what = f"no summary of {', '.join(map(str, _lacking(int(self.year), found)))}"
+            what = f"no current summary of {', '.join(map(str, _lacking(int(self.year), found)))}"
         again = airflow_command("dags", "trigger", MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
         return (
             f"{source.name} {self.year or '(every year)'}: found {what}, expected those of all twelve months: load "
@@ -89,5 +88,5 @@ class WriteYearReportsOperator(BaseOperator):
         )
 
 
-def _lacking(year: int, found: Sequence[Month]) -> list[Month]:
+def _lacking(year: int, found: Collection[Month]) -> list[Month]:
     return [month for month in Period.of_year(year).months if month not in found]

@@ -34,6 +34,7 @@ COLUMNS = (
     ("revenue", "numeric"),
     ("distance", "numeric"),
     ("tips", "numeric"),
+    ("sha256", "text"),
 )
 """Names and types of the summary's columns, in their order."""
 
@@ -113,8 +114,12 @@ def sum_up(
         return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def summarized_months(connection: psycopg.Connection[Any], source: Source, first: Month, last: Month) -> list[Month]:
-    """Return the months that have a summary, of all from one to another one, in their order.
+def summarized_months(
+    connection: psycopg.Connection[Any], source: Source, first: Month, last: Month
+) -> dict[Month, str]:
+    """Return the months that have a summary, of all from one to another one, each with the SHA-256 of its file.
+
+    A published month without rows has none.
 
     :param connection: the warehouse, with no transaction open
     :param source: the source
@@ -123,8 +128,9 @@ def summarized_months(connection: psycopg.Connection[Any], source: Source, first
     """
     with transaction(connection) as cursor:
         if not _columns(cursor):
-            return []
-    return [Month.of(row["source_month"]) for row in sum_up(connection, source, first, last, ["source_month"])]
+            return {}
+    rows = sum_up(connection, source, first, last, ["source_month", "sha256"])
+    return {Month.of(row["source_month"]): row["sha256"] for row in rows}
 
 
 def _parts(source: Source, month: Month) -> dict[str, str | None]:
