@@ -39,7 +39,32 @@ def group() -> GroupCommand:
     """Return the group and its commands, as Airflow's parser takes them."""
     from airflow.cli.cli_config import GroupCommand
 
-    return GroupCommand(name=GROUP, help="Look at the taxi months that are loaded", subcommands=(_verify(),))
+    return GroupCommand(name=GROUP, help="Look at the taxi months that are loaded", subcommands=(_status(), _verify()))
+
+
+def _status() -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="status",
+        help="Show which months are loaded, and what needs a person",
+        description=(
+            "Show a strip of months for each source, and then each month whose last load failed, with the\n"
+            "reason and the command that loads it again. It asks the ledger. Exit code: 0 if no month failed,\n"
+            "1 if one did, 2 if the options are wrong."
+        ),
+        epilog=_examples(
+            "status",
+            "status --source green --from 2020-01",
+            "status --failed --output json",
+        ),
+        func=lazy_load_command("taxiway.cli.status.status"),
+        args=(
+            Arg(("--failed",), action="store_true", help="Only months whose last load failed"),
+            *_months(),
+            *_common(),
+        ),
+    )
 
 
 def _verify() -> ActionCommand:

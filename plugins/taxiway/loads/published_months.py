@@ -80,6 +80,24 @@ class MonthState:
         return found
 
 
+@dataclass(frozen=True)
+class LastLoad:
+    """How the last attempt of a month ended, and what is published of it, as the ledger has both.
+
+    :param state: of the last attempt
+    :param error: why it failed, or was skipped; None if nothing is wrong
+    :param rows: that are published; None if nothing is
+    :param rejected: rows of the published file that could not be read
+    :param warnings: of the published load
+    """
+
+    state: str
+    error: str | None = None
+    rows: int | None = None
+    rejected: int = 0
+    warnings: Sequence[str] = ()
+
+
 class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
@@ -135,6 +153,9 @@ class PublishedMonths(Protocol):
 
     def states(self, source: Source) -> Mapping[Month, MonthState]:
         """Return what the ledger says of each month of a source that was ever to be loaded."""
+
+    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
+        """Return how the last attempt of each month of a source ended."""
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

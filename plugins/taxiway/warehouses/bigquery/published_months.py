@@ -9,7 +9,7 @@ from typing import Any
 
 from taxiway.errors import WarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import MonthState, PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import LastLoad, MonthState, PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -66,6 +66,29 @@ class BigQueryMonths:
             values = {"source": source.name, "destination": ledger.DESTINATION}
             rows = warehouse.run(statement("find_month_states", values, dataset=warehouse.settings.dataset_name))
         return MonthState.of(rows)
+
+    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
+        """Return how the last attempt of each month of a source ended.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
+        with _as_reader(warehouse):
+            if not ledger.is_complete(warehouse):
+                return {}
+            values = {"source": source.name, "destination": ledger.DESTINATION}
+            rows = warehouse.run(statement("list_last_loads", values, dataset=warehouse.settings.dataset_name))
+        return {
+            Month.of(row["month"]): LastLoad(
+                row["last_state"],
+                row["last_error"],
+                row["row_count"] if row["published_at"] else None,
+                row["rows_rejected"] or 0,
+                row["warnings"] or (),
+            )
+            for row in rows
+        }
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return none: which partitions a table has would be another query, and the ledger knows those of loads."""

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import MonthState, PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import LastLoad, MonthState, PublishedMonth, Recorded, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
@@ -72,6 +72,26 @@ class PostgresMonths:
             found = cursor.execute(render("postgres/find_month_states.sql"), values)
             titles = [column.name for column in found.description or ()]
             return MonthState.of([dict(zip(titles, row, strict=True)) for row in found])
+
+    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
+        """Return how the last attempt of each month of a source ended.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        with (
+            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
+            transaction(self.connection) as cursor,
+        ):
+            if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
+                return {}
+            values = {"source": source.name, "destination": "postgres"}
+            return {
+                Month.of(month): LastLoad(state, error, rows if published_at else None, rejected or 0, warnings or ())
+                for month, state, error, rows, rejected, warnings, published_at in cursor.execute(
+                    render("postgres/list_last_loads.sql"), values
+                )
+            }
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return the months that the main table has partitions of.

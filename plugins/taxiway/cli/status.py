@@ -1,0 +1,123 @@
+"""``airflow taxi status``: which months are loaded, and what needs a person."""
+
+from __future__ import annotations
+
+import itertools
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taxiway.cli.lines import Asked, load_command
+from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
+from taxiway.cli.warehouses import published_months
+from taxiway.loads.published_months import LastLoad
+from taxiway.messages import printable
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import Source
+
+PUBLISHED, WARNED, RUNNING, FAILED, SKIPPED, MISSING, NOT_DUE = (
+    "published",
+    "with warnings",
+    "running",
+    "failed",
+    "skipped",
+    "missing",
+    "not due",
+)
+
+SIGNS = {PUBLISHED: "#", WARNED: "!", RUNNING: "~", FAILED: "x", SKIPPED: "-", MISSING: ".", NOT_DUE: " "}
+"""What stands for a month in a strip; a month that the source doesn't have is a blank, too."""
+
+LONGEST_ERROR = 500
+"""Characters of an error that a sentence quotes; what is cut out is its middle, for an error ends with advice."""
+
+
+@command
+def status(arguments: Namespace) -> int:
+    """Run the command.
+
+    :return: the exit code
+    """
+    asked = Asked.of(arguments)
+    strips, records = list[str](), list[dict[str, Any]]()
+    with published_months(arguments.warehouse, "status") as warehouse:
+        for source in asked.sources.values():
+            found = warehouse.last_loads(source)
+            states = {month: _state(source, month, found.get(month)) for month in _months(asked, source, found)}
+            strips += _strips(source, states, any_tried=bool(found))
+            records += [
+                _record(source, month, state, found.get(month), arguments.warehouse)
+                for month, state in states.items()
+                if state == FAILED or not arguments.failed
+            ]
+    failed = [record for record in records if record["state"] == FAILED]
+    if arguments.output != "table":
+        show(records, arguments.output)
+    elif arguments.failed:
+        show(failed, arguments.output)
+    else:
+        signs = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items() if sign.strip())
+        print("\n".join([*strips, "", signs]), flush=True)
+        for record in failed:
+            say(record[SENTENCE])
+    return FINDINGS if failed else FINE
+
+
+def _months(asked: Asked, source: Source, found: Mapping[Month, LastLoad]) -> list[Month]:
+    """Return the months that were asked for, up to the last one that is due or that somebody has tried to load."""
+    if source.stands_alone:
+        return [WHOLE] if asked.have(WHOLE) else []
+    months, month = list[Month](), source.first_month
+    last = max(found, default=month)
+    while source.why_unavailable(month) is None and (source.is_due(month) or month <= last):
+        if asked.have(month):
+            months.append(month)
+        month = month.next()
+    return months
+
+
+def _state(source: Source, month: Month, found: LastLoad | None) -> str:
+    if found is None:
+        return MISSING if source.stands_alone or source.is_due(month) else NOT_DUE
+    if found.state in ("failed", "abandoned"):
+        return FAILED
+    if found.state in ("running", "skipped") and found.rows is None:
+        return RUNNING if found.state == "running" else SKIPPED
+    return WARNED if found.warnings else PUBLISHED
+
+
+def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[str]:
+    """Return a line for each year, a sign for each of its months."""
+    if not any_tried:
+        return [f"{source.name:8} nothing loaded"]
+    if source.stands_alone:
+        return [f"{source.name:8} {SIGNS[state]}" for state in states.values()]
+    lines = list[str]()
+    for year, months in itertools.groupby(states, key=lambda month: month.year):
+        signs = {month.number: SIGNS[states[month]] for month in months}
+        strip = "".join(signs.get(number, " ") for number in range(1, 13)).rstrip()
+        lines.append(f"{'' if lines else source.name:8} {year} {strip}")
+    return lines
+
+
+def _record(source: Source, month: Month, state: str, found: LastLoad | None, warehouse: str) -> dict[str, Any]:
+    note, where = "", f"{source.name} {month}"
+    if found is not None and state == FAILED:
+        kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
+        again = load_command(source.name, [month], warehouse)
+        note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} To load it again: {again}"
+    elif found is not None and state in (WARNED, SKIPPED):
+        note = _named(where, "; ".join(found.warnings) or found.error or "")
+    return {
+        "source": source.name,
+        "month": str(month),
+        "state": state,
+        "rows": found.rows if found else None,
+        "rejected": found.rejected if found and found.rows is not None else None,
+        SENTENCE: note,
+    }
+
+
+def _named(where: str, text: str) -> str:
+    """Return a text that begins with source and month, which most errors name behind their step."""
+    return f"{where}: {printable(text.replace(f'{where}: ', '', 1).rstrip('.'), LONGEST_ERROR)}"

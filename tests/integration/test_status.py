@@ -1,0 +1,153 @@
+"""``airflow taxi status``: the state of each month, from the ledger of a real Postgres and of BigQuery."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import HeaderError
+from taxiway.loads.published_months import LastLoad
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
+from taxiway.warehouses.postgres.published_months import PostgresMonths
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
+from tests.cloud_loading import Cloud
+from tests.conftest import Connect, PostgresServer
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import begin_load, by_hand, load, source_file, write_gzip
+
+PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
+ROWS = 30
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    return load_source(SOURCES_FOLDER / "green.yaml")
+
+
+@pytest.fixture(scope="module")
+def taxi(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+) -> Iterator[TaxiAirflow]:
+    """An Airflow whose warehouse has a month in each state; the mirror has the sound file of the failed one."""
+    folder = tmp_path_factory.mktemp("status")
+    paths = {}
+    for month in (PUBLISHED, WARNED, FAILED, RUNNING):
+        paths[month] = folder / "mirror" / green.file_path(month)
+        paths[month].parent.mkdir(parents=True, exist_ok=True)
+        write_sample_month(green, month, paths[month], rows=ROWS)
+    with serve(folder / "mirror") as mirror:
+        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True)
+        try:
+            with made.connect() as connection:
+                for month in (PUBLISHED, WARNED):
+                    load(connection, green, str(month), paths[month], run_id=f"manual__{month}")
+                by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
+                with pytest.raises(HeaderError):
+                    load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]))
+                running = LoadTables(green, RUNNING, "manual__running")
+                begin_load(connection, running, lambda: source_file(paths[RUNNING]))
+            yield made
+        finally:
+            made.close()
+
+
+def status(taxi: TaxiAirflow, *options: str) -> tuple[int, str, str]:
+    done = taxi.airflow.run("taxi", "status", *options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
+    code, text, said = status(taxi)
+    lines = text.splitlines()
+
+    assert code == 1
+    assert "green    2019 #!x~........" in lines
+    assert "         2020 ............" in lines
+    assert "zones    nothing loaded" in lines
+    assert lines[-1] == "# published  ! with warnings  ~ running  x failed  - skipped  . missing"
+    (sentence,) = said.splitlines()
+    assert sentence.startswith("green 2019-03: stage_month: green_tripdata_2019-03.csv: the header doesn't fit: ")
+    assert "\x1b" not in text + said
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
+    months = ("--source", "green", "--from", "2019-01", "--to", "2019-05")
+    code, text, _ = status(taxi, *months, "--output", "json")
+    records = json.loads(text)
+
+    assert code == 1
+    assert [(record["month"], record["state"], record["rows"], record["rejected"]) for record in records] == [
+        ("2019-01", "published", ROWS, 0),
+        ("2019-02", "with warnings", ROWS, 0),
+        ("2019-03", "failed", None, None),
+        ("2019-04", "running", None, None),
+        ("2019-05", "missing", None, None),
+    ]
+    assert records[1]["note"] == "green 2019-02: it is odd"
+
+    _, plain, said = status(taxi, *months, "--output", "plain", "--failed")
+    assert [line.split() for line in plain.splitlines()] == [
+        ["source", "month", "state", "rows", "rejected"],
+        ["green", "2019-03", "failed"],
+    ]
+    assert said.splitlines() == [records[2]["note"]]
+
+    code, text, said = status(taxi, "--source", "green", "--to", "2019-02")
+    assert (code, text.splitlines()[0], said) == (0, "green    2019 #!", "")
+
+
+def test_what_a_failed_month_advises_loads_it(taxi: TaxiAirflow) -> None:
+    month = ("--source", "green", "--from", "2019-03", "--to", "2019-03", "--output", "json")
+    (record,) = json.loads(status(taxi, *month)[1])
+
+    done = taxi.airflow.run(*shlex.split(record["note"].rpartition("To load it again: airflow ")[2]), timeout=300)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    code, text, _ = status(taxi, *month)
+    assert (code, json.loads(text)[0]["state"], json.loads(text)[0]["rows"]) == (0, "published", ROWS)
+
+
+def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: Path) -> None:
+    zones = load_source(SOURCES_FOLDER / "zones.yaml")
+    connection = connect()
+    warehouse = PostgresMonths(connection)
+    assert warehouse.last_loads(zones) == {}
+
+    path = tmp_path / zones.download_name(WHOLE)
+    write_sample_month(zones, WHOLE, path, rows=5)
+    load(connection, zones, "whole", path)
+
+    assert warehouse.last_loads(zones) == {WHOLE: LastLoad("published", None, 5)}
+
+
+def test_bigquery_has_the_same_states(
+    bigquery: StandIn, cloud_storage: CloudStorage, green: Source, tmp_path: Path
+) -> None:
+    cloud = Cloud.connect().set_up()
+    warehouse = BigQueryMonths(cloud.jobs())
+    empty: Any = warehouse.last_loads(green)
+    path = tmp_path / green.download_name(PUBLISHED)
+    write_sample_month(green, PUBLISHED, path, rows=ROWS)
+    cloud.load(green, str(PUBLISHED), path)
+    with pytest.raises(HeaderError):
+        cloud.load(green, str(FAILED), write_gzip(tmp_path / "other.csv.gz", ["a,b", "1,2"]))
+
+    found = warehouse.last_loads(green)
+
+    assert empty == {}
+    assert found[PUBLISHED] == LastLoad("published", None, ROWS)
+    assert (found[FAILED].state, found[FAILED].rows) == ("failed", None)
+    assert "the header doesn't fit" in (found[FAILED].error or "")
