@@ -70,7 +70,8 @@ def other_source(tmp_path: Path) -> Callable[..., Source]:
     def build(*columns: tuple[str, str], name: str = "other") -> Source:
         document = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text(encoding="utf-8"))
         document["columns"] = [{"name": header, "type": kind, "description": "a test's"} for header, kind in columns]
-        document.pop("checks", None)  # they name columns of green
+        for key in ("checks", "report"):  # they name columns of green
+            del document[key]
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         return load_source(path)
