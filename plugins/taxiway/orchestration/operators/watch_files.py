@@ -22,7 +22,7 @@ from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.mirror_hook import MirrorHook
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
-from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
@@ -140,7 +140,7 @@ class WatchFilesOperator(BaseOperator):
         catch_up = int(self.catch_up)
         found = []
         for source, states in months.items():
-            dag_id = f"taxi_{source.name}{WAREHOUSES[self.warehouse].dag_suffix}"
+            dag_id = dag_id_of(self.warehouse, source.name)
 
             def backfill(first: Month, last: Month, dag_id: str = dag_id) -> str:
                 days = ("-s", str(first.first_day), "-e", str(last.first_day))
