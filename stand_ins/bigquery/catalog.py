@@ -57,7 +57,7 @@ class Catalog:
         self.datasets: dict[tuple[str, str], dict[str, Any]] = {}
         self.tables: dict[TableName, Table] = {}
         self.shown_views: dict[str, Any] = {}
-        """What DuckDB's views read, by their names: tables, with their columns."""
+        """What DuckDB's views are made from, by their names: a query, and the tables that it reads, with columns."""
         self._before: tuple[dict[tuple[str, str], dict[str, Any]], dict[TableName, Table]] | None = None
         for project, dataset, name, storage, text in self.execute("SELECT * FROM resources").fetchall():
             if name is None:

@@ -127,9 +127,10 @@ def prepare(
 def _show_view(context: Context, view: Table) -> Prepared:
     """Make a view's query known to DuckDB, under the view's own name there."""
     own = Context(context.catalog, view.name.project, context.location, None, {}, dry_run=context.dry_run)
-    prepared = prepare(own, view.resource["view"]["query"])
+    query = view.resource["view"]["query"]
+    prepared = prepare(own, query)
     shown = context.catalog.shown_views
-    reads = {name: (table.storage, table.columns) for name, table in prepared.tables.items()}
+    reads = query, {name: (table.storage, table.columns) for name, table in prepared.tables.items()}
     if shown.get(view.storage) != reads:
         context.catalog.execute(f"CREATE OR REPLACE TEMP VIEW {view.storage} AS {typed_query(prepared, prepared.tree)}")
         # With its transaction, the view may be taken back.

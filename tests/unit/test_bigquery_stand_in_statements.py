@@ -228,7 +228,11 @@ def test_views_show_what_their_tables_hold(trips: Warehouse) -> None:
     assert trips.rows("SELECT n FROM d.w") == [(2,)]
     trips.job("CREATE OR REPLACE TABLE d.trips AS SELECT 5 AS id, NUMERIC '1' AS m")
     assert trips.rows("SELECT * FROM d.v") == [(5, 1)]
-    assert trips.client.get_table("p-1.d.v").table_type == "VIEW"
+    view = trips.client.get_table("p-1.d.v")
+    assert view.table_type == "VIEW"
+    view.view_query = "SELECT id + 1 AS id, m FROM `p-1.d.trips`"
+    trips.client.update_table(view, ["view_query"])
+    assert trips.rows("SELECT * FROM d.v") == [(6, 1)]
     with pytest.raises(BadRequest, match="is not supported"):
         trips.job("DELETE FROM d.v WHERE TRUE")
     trips.job("DROP VIEW d.w")
