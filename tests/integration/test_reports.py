@@ -319,7 +319,7 @@ def test_a_year_is_reported_if_all_its_months_are_in(connection: psycopg.Connect
 
     with pytest.raises(AirflowSkipException, match=r"^green 2019: found no current summary of 2019-12, "):
         report_year("green", "2019", "asset_triggered")
-    with pytest.raises(AirflowFailException, match="summed up by airflow dags trigger taxi_monthly_report -c"):
+    with pytest.raises(AirflowFailException, match="summed up by airflow dags test taxi_monthly_report -c"):
         report_year("green", "2019")
     with pytest.raises(AirflowFailException, match=r"\(every year\): found no year whose twelve months have a curr"):
         report_year("green", "")

@@ -81,7 +81,8 @@ class WriteYearReportsOperator(BaseOperator):
         what = "no year whose twelve months have a current summary"
         if self.year:
             what = f"no current summary of {', '.join(map(str, _lacking(int(self.year), found)))}"
-        again = airflow_command("dags", "trigger", MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
+        # Of a paused DAG, a triggered run would stay queued.
+        again = airflow_command("dags", "test", MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
         return (
             f"{source.name} {self.year or '(every year)'}: found {what}, expected those of all twelve months: load "
             f"what is missing. Months that are published already are summed up by {again}"
