@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from taxiway.compare.known_figures import (
     Found,
     KnownFigure,
     check_figures,
+    find_months,
     read_figures,
 )
 from taxiway.loads.published_months import Recorded
@@ -40,6 +43,35 @@ def test_the_questions_of_the_homework_have_the_published_answers() -> None:
         3: ("yellow", ROWS, 24_648_499),
         4: ("green", ROWS, 1_734_051),
         5: ("yellow", ROWS, 1_925_152),
+    }
+
+
+class Loading:
+    """A warehouse into which a load publishes a corrected month while the months are counted."""
+
+    def __init__(self) -> None:
+        self.rows = {FIRST: 3, SECOND: 5}
+        self.counted: list[list[Month]] = []
+
+    def months(self, source: Source) -> dict[Month, Recorded]:
+        return {month: Recorded(str(rows), rows, source.filename(month)) for month, rows in self.rows.items()}
+
+    def count_files(self, source: Source, months: Sequence[Month]) -> dict[Month, dict[str, int]]:
+        found = {month: {source.filename(month): self.rows[month]} for month in months if month in self.rows}
+        if not self.counted:
+            self.rows[SECOND] = 6
+        self.counted.append(list(months))
+        return found
+
+
+def test_a_month_that_is_published_meanwhile_is_counted_again() -> None:
+    warehouse: Any = Loading()
+    found = find_months(warehouse, SOURCES["green"], [FIRST, SECOND, THIRD], lambda *_: False)
+
+    assert warehouse.counted == [[FIRST, SECOND, THIRD], [SECOND]]
+    assert {month: (each.value(ROWS), each.recorded and each.recorded.rows) for month, each in found.items()} == {
+        FIRST: (3, 3),
+        SECOND: (6, 6),
     }
 
 

@@ -141,17 +141,24 @@ def find_months(
 ) -> dict[Month, Found]:
     """Look up months in a warehouse: rows of the main table, and what the ledger says of them.
 
+    A month that a load publishes meanwhile is counted again: its rows and the ledger's would be of two files.
+
     :param months: which ones; those that aren't there are left out
     :param is_sample: asked of every file that the ledger names
     """
-    files = warehouse.count_files(source, months)
-    recorded = warehouse.months(source)
+    recorded, files = warehouse.months(source), dict[Month, Mapping[str, int]]()
+    to_count = list(months)
+    while to_count:
+        counted = warehouse.count_files(source, to_count)
+        files.update((month, counted.get(month, {})) for month in to_count)
+        before, recorded = recorded, warehouse.months(source)
+        to_count = [month for month in to_count if before.get(month) != recorded.get(month)]
     found = dict[Month, Found]()
     for month in months:
         entry = recorded.get(month)
-        if month in files or entry is not None:
+        if files[month] or entry is not None:
             sample = entry is not None and is_sample(source, month, entry.sha256, entry.rows + entry.rejected)
-            found[month] = Found(files.get(month, {}), entry, sample)
+            found[month] = Found(files[month], entry, sample)
     return found
 
 
