@@ -48,7 +48,7 @@ def test_bigquery_is_watched_by_its_own_ledger(
         try:
             watched.publish(GREEN, JANUARY)
             watched.publish(GREEN, FEBRUARY)
-            runs = [["taxi", json.loads(taxi_conf(GREEN, JANUARY, "bigquery"))], ["taxi_watch", {}]]
+            runs = [["taxi", json.loads(taxi_conf(GREEN, JANUARY, "bigquery"))], ["taxi_watch", {}], ["taxi_watch", {}]]
             done = subprocess.run(
                 [
                     sys.executable,
@@ -65,7 +65,9 @@ def test_bigquery_is_watched_by_its_own_ledger(
             )
             assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
             rows = dict(taxi.query(f"{TABLE} WHERE warehouse = 'bigquery'"))
-            assert (rows["green 2019-01"], rows["green 2019-02"]) == ("unchanged", "new")
+            assert (rows["green 2019-01"], rows["green 2019-02"]) == ("unchanged", "loading")
+            reasons = taxi.query("SELECT reason FROM taxiway.watched_files WHERE decision = 'loading'")
+            assert [reason.rpartition(" ")[2] for (reason,) in reasons] == ["queued"]
             assert taxi.query("SELECT count(*) FROM taxiway.watched_files WHERE warehouse <> 'bigquery'") == [(0,)]
             confs = taxi.airflow.query(
                 "SELECT conf FROM dag_run WHERE run_id LIKE 'watch__bigquery__green__2019-02__%%'"
