@@ -118,19 +118,11 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert "$ airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green\n" in done.stdout
     assert table(done.stdout) == {**{month: [60, 60, 0, 0, 0] for month in YEAR}, "all": [720, 720, 0, 0, 0]}
 
-    # Again in the same place, with other months: each is replaced.
-    done = run(home, "demo", "--rows", "40")
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = table(done.stdout)
-    assert {counts[month][0] for month in YEAR} == {40}
-    assert all(read == inserted + unchanged for read, inserted, _, unchanged, _ in counts.values())
-    assert all(deleted + unchanged == 60 for _, _, deleted, unchanged, _ in (counts[month] for month in YEAR))
-
-    # From another mirror: the same files, so nothing changes.
-    with serve(home / ".taxiway" / "samples" / "40-rows") as mirror:
+    # Again in the same place, from another mirror: the same files, so nothing changes.
+    with serve(home / ".taxiway" / "samples" / "60-rows") as mirror:
         done = run(home, "demo", "--mirror", mirror.address)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert table(done.stdout)["all"] == [480, 0, 0, 480, 0]
+    assert table(done.stdout)["all"] == [720, 0, 0, 720, 0]
 
 
 def test_the_demo_of_a_year_in_two_formats_and_of_a_file_of_no_month(home: Path) -> None:
@@ -357,16 +349,17 @@ def test_the_demo_replaces_nothing_real_without_the_word(home: Path, green: Sour
             assert said.count("\n") == 1, "commands stay whole, however narrow the terminal is"
     shutil.rmtree(home / ".taxiway" / "samples", ignore_errors=True)
 
-    # What it advises leads on.
+    # What it advises leads on. The samples of the other months are replaced, too, each by its own.
     assert f"make demo REPLACE=1 ROWS=40 MIRROR={mirror.address}. " in said
     done = run(home, "demo", "--rows", "40", "--replace")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"REPLACE=1: replacing 1 month loaded from {mirror.address}" in done.stdout
-    assert table(done.stdout)["2019-03"][:3] == [40, 40, march.rows]
-    shutil.rmtree(home / ".taxiway" / "samples")
-    done = run(home, "demo", "--rows", "70")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Replacing the samples in 12 months of 2019\n" in done.stdout
+    counts = table(done.stdout)
+    assert counts["2019-03"][:3] == [40, 40, march.rows]
+    assert {counts[month][0] for month in YEAR} == {40}
+    assert all(read == inserted + unchanged for read, inserted, _, unchanged, _ in counts.values())
+    of_samples = [counts[month] for month in YEAR if month != "2019-03"]
+    assert {deleted + unchanged for _, _, deleted, unchanged, _ in of_samples} == {60}
 
 
 def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
@@ -383,8 +376,10 @@ def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
     with server.connect("airflow") as metadata:
         open_runs = metadata.execute("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')").fetchone()
         assert open_runs == (0,)
+    shutil.rmtree(home / ".taxiway" / "samples")
     done = run(home, "demo", "--rows", "70")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Replacing the samples in 12 months of 2019\n" in done.stdout, "they are known without their files"
     assert {counts[0] for counts in table(done.stdout).values()} == {70, 840}
 
 
