@@ -33,8 +33,8 @@ def source_and_month(
     :param month: the month as ``YYYY-MM``; of a source that stands alone, whatever it is
     :param context: Airflow's context of the task
     :param warehouse: where it is loaded, for what an error advises
-    :raises AirflowFailException: there is no such source; it is no month, not the one that the run stands for, or that
-        of a logical date that nobody has chosen
+    :raises AirflowFailException: the source doesn't exist; the month is not a month, or not the one that the run stands
+        for, or it is that of a logical date that nobody has chosen
     """
     try:
         source = find_source(SOURCES_FOLDER, source_name)

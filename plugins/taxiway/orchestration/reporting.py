@@ -75,7 +75,7 @@ def months_to_report(months: Mapping[Month, Recorded], source: Source, month: st
     :param months: the published ones
     :param source: the source
     :param month: the month that was asked for, as ``YYYY-MM``; empty for every one that is published
-    :raises InvalidMonthError: it is no month
+    :raises InvalidMonthError: it is not a month
     :raises ReportError: it isn't published
     """
     wanted = [Month.parse(month)] if month else sorted(months)

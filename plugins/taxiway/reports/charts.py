@@ -34,7 +34,7 @@ _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10.5,
     "text.color": INK,
-    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "text.parse_math": False,  # a name with two dollar signs is not a formula
     "axes.edgecolor": GRID,
     "axes.labelcolor": INK,
     "axes.axisbelow": True,
