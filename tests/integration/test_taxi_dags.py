@@ -102,7 +102,7 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
         corrected[str(month)] = write_sample_month(green, month, path, rows=ROWS, revision=1)
     code, said = taxi.backfill("2019-01-01", "2019-03-31", "taxi_green", "--reprocess-behavior", "completed")
     assert code == 0, said
-    # The third one is unchanged: nothing was published, so there is no event.
+    # The third one is unchanged: nothing was published, so no event follows.
     more = [event for event in taxi.airflow.query(EVENTS) if event not in events]
     assert sorted(extra["month"] for _, _, extra in more) == ["2019-01", "2019-01", "2019-02", "2019-02"]
     assert {key for _, key, _ in more} == {"2019-01", "2019-02", None}

@@ -33,7 +33,7 @@ def source_of(name: str) -> Source:
     """Read the source of a report.
 
     :param name: a file of ``include/sources`` without its ending
-    :raises SourceConfigError: there is no such source, or its file is wrong
+    :raises SourceConfigError: the source doesn't exist, or its file is wrong
     :raises ReportError: it has no report
     """
     source = find_source(SOURCES_FOLDER, name)

@@ -121,7 +121,7 @@ class Source:
     :param timezone: name of the time zone of its schedule, for example ``America/New_York``
     :param period: what one file covers: one of :data:`~taxiway.sources.months.PERIODS`
     :param publication_lag_days: days after a month's end within which its file may still be absent
-    :param report: which columns the monthly report is made from; None if there is no report
+    :param report: which columns the monthly report is made from; None for a source without one
     :param yaml_sha256: SHA-256 of its YAML file, in hexadecimal
     """
 

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.download.look import Look, Lookout, Presence
 from taxiway.download.mirror_client import MAX_RETRY_AFTER
-from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError
+from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
 from taxiway.orchestration.downloads import read_timeout_of
 from taxiway.orchestration.failures import retry_or_fail
@@ -102,7 +102,7 @@ class WatchFilesOperator(BaseOperator):
         kind = WAREHOUSES[self.warehouse]
         sources, errors = read_sources(SOURCES_FOLDER)
         if not sources:
-            raise errors[0]
+            raise errors[0] if errors else SourceConfigError(f"{SOURCES_FOLDER} has no source: expected YAML files")
         with kind.months(kind.conn_id, self._where) as warehouse:
             if warehouse is None:
                 raise AirflowSkipException(f"{kind.title} isn't set up, so nothing is watched for it")
