@@ -35,12 +35,7 @@ class BigQueryMonths:
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
-        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
-        with _as_reader(warehouse):
-            if not ledger.is_complete(warehouse):
-                return {}
-            values = {"source": source.name, "destination": ledger.DESTINATION}
-            rows = warehouse.run(statement("find_published_months", values, dataset=warehouse.settings.dataset_name))
+        rows = self._of_ledger(source, "find_published_months")
         return {
             Month.of(row["month"]): Recorded(
                 row["sha256"],
@@ -59,13 +54,7 @@ class BigQueryMonths:
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
-        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
-        with _as_reader(warehouse):
-            if not ledger.is_complete(warehouse):
-                return {}
-            values = {"source": source.name, "destination": ledger.DESTINATION}
-            rows = warehouse.run(statement("find_month_states", values, dataset=warehouse.settings.dataset_name))
-        return MonthState.of(rows)
+        return MonthState.of(self._of_ledger(source, "find_month_states"))
 
     def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
         """Return how the last attempt of each month of a source ended.
@@ -73,12 +62,7 @@ class BigQueryMonths:
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
-        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
-        with _as_reader(warehouse):
-            if not ledger.is_complete(warehouse):
-                return {}
-            values = {"source": source.name, "destination": ledger.DESTINATION}
-            rows = warehouse.run(statement("list_last_loads", values, dataset=warehouse.settings.dataset_name))
+        rows = self._of_ledger(source, "list_last_loads")
         return {
             Month.of(row["month"]): LastLoad(
                 row["last_state"],
@@ -89,6 +73,15 @@ class BigQueryMonths:
             )
             for row in rows
         }
+
+    def _of_ledger(self, source: Source, name: str) -> Sequence[Mapping[str, Any]]:
+        """Ask the ledger for the months of a source; none without a ledger."""
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
+        with _as_reader(warehouse):
+            if not ledger.is_complete(warehouse):
+                return ()
+            values = {"source": source.name, "destination": ledger.DESTINATION}
+            return warehouse.run(statement(name, values, dataset=warehouse.settings.dataset_name))
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return none: which partitions a table has would be another query, and the ledger knows those of loads."""

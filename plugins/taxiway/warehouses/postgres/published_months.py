@@ -42,19 +42,17 @@ class PostgresMonths:
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
-        with (
-            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
-            transaction(self.connection) as cursor,
-        ):
-            if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
-                return {}
-            rows = cursor.execute(
-                render("postgres/find_published_months.sql"), {"source": source.name, "destination": "postgres"}
+        return {
+            Month.of(row["month"]): Recorded(
+                row["sha256"],
+                row["row_count"],
+                row["filename"],
+                row["rows_rejected"] or 0,
+                row["unpacked_bytes"],
+                row["layout"],
             )
-            return {
-                Month.of(month): Recorded(sha256, row_count, filename, rejected or 0, unpacked_bytes, layout)
-                for month, sha256, row_count, layout, filename, rejected, unpacked_bytes in rows
-            }
+            for row in self._of_ledger(source, "find_published_months")
+        }
 
     def states(self, source: Source) -> Mapping[Month, MonthState]:
         """Return what the ledger says of each month of a source that was ever to be loaded.
@@ -62,16 +60,7 @@ class PostgresMonths:
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
-        with (
-            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
-            transaction(self.connection) as cursor,
-        ):
-            if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
-                return {}
-            values = {"source": source.name, "destination": "postgres"}
-            found = cursor.execute(render("postgres/find_month_states.sql"), values)
-            titles = [column.name for column in found.description or ()]
-            return MonthState.of([dict(zip(titles, row, strict=True)) for row in found])
+        return MonthState.of(self._of_ledger(source, "find_month_states"))
 
     def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
         """Return how the last attempt of each month of a source ended.
@@ -79,19 +68,29 @@ class PostgresMonths:
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
+        return {
+            Month.of(row["month"]): LastLoad(
+                row["last_state"],
+                row["last_error"],
+                row["row_count"] if row["published_at"] else None,
+                row["rows_rejected"] or 0,
+                row["warnings"] or (),
+            )
+            for row in self._of_ledger(source, "list_last_loads")
+        }
+
+    def _of_ledger(self, source: Source, statement: str) -> list[dict[str, Any]]:
+        """Ask the ledger for the months of a source; none without a ledger."""
         with (
             in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
             transaction(self.connection) as cursor,
         ):
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
-                return {}
+                return []
             values = {"source": source.name, "destination": "postgres"}
-            return {
-                Month.of(month): LastLoad(state, error, rows if published_at else None, rejected or 0, warnings or ())
-                for month, state, error, rows, rejected, warnings, published_at in cursor.execute(
-                    render("postgres/list_last_loads.sql"), values
-                )
-            }
+            found = cursor.execute(render(f"postgres/{statement}.sql"), values)
+            titles = [column.name for column in found.description or ()]
+            return [dict(zip(titles, row, strict=True)) for row in found]
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return the months that the main table has partitions of.
