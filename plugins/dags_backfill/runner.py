@@ -19,9 +19,11 @@ from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.backfill import Backfill, BackfillDagRun
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancekey import TaskInstanceKey
 from airflow.utils.session import create_session
 from airflow.utils.sqlalchemy import with_row_locks
-from airflow.utils.state import DagRunState, JobState
+from airflow.utils.state import DagRunState, JobState, TaskInstanceState
 from sqlalchemy import func, select
 
 from dags_backfill.api_server import ExecutionApi
@@ -33,6 +35,7 @@ from dags_backfill.triggerer import Triggerer
 from dags_backfill.workers import Workers
 
 if TYPE_CHECKING:
+    from airflow.executors.base_executor import BaseExecutor
     from sqlalchemy.orm import Session
 
 LOOK_SECONDS = 1.0
@@ -257,6 +260,7 @@ class BackfillRunner(SchedulerJobRunner):
         for executor in self.executors:
             executor.heartbeat()
             with create_session() as session:
+                drop_reports_of_pauses(executor, session)
                 events += self._process_executor_events(executor=executor, session=session)
                 self._process_task_event_logs(executor._task_event_logs, session)
         return events
@@ -277,3 +281,29 @@ class BackfillRunner(SchedulerJobRunner):
 
     def _end_workers(self, *, wait: bool) -> None:
         self.workers.end(wait=wait, keep={self.api.pid, self.triggerer.pid}, force=self.force)
+
+
+def drop_reports_of_pauses(executor: BaseExecutor, session: Session) -> None:
+    """Drop an executor's report that a task has paused, where the task goes on already.
+
+    A worker reports up to seconds after its task has deferred itself. If the trigger has fired meanwhile, and the task
+    is queued or running anew, Airflow takes the report for that of a task that died, and fails it. It excuses a task
+    whose executor still has it, which LocalExecutor never says.
+
+    :param executor: what it has reported is read from its event buffer, and stays there but for these reports
+    """
+    ended = [
+        key
+        for key, (state, _) in executor.event_buffer.items()
+        if isinstance(key, TaskInstanceKey) and state == TaskInstanceState.SUCCESS
+    ]
+    these = TaskInstance.filter_for_tis(ended)
+    if these is None:
+        return
+    resumed = select(TaskInstance).where(
+        these,
+        TaskInstance.state.in_([TaskInstanceState.QUEUED, TaskInstanceState.RUNNING]),
+        TaskInstance.next_method.is_not(None),
+    )
+    for task in session.scalars(resumed):
+        executor.event_buffer.pop(task.key, None)

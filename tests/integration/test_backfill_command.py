@@ -250,6 +250,13 @@ def test_a_task_that_waits_for_a_trigger(alone: AirflowEnvironment) -> None:
     assert alone.query("SELECT state FROM job WHERE job_type = 'TriggererJob'") == [("success",)]
 
 
+def test_a_task_whose_pause_is_reported_after_it_has_gone_on(alone: AirflowEnvironment) -> None:
+    done = backfill(alone, "reported_late", "2019-01-01", "2019-02-28")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert runs(alone, "reported_late") == {"2019-01": "success", "2019-02": "success"}
+
+
 def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: AirflowEnvironment) -> None:
     asked: list[str] = []
 

@@ -27,7 +27,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AirflowE
     try:
         with environment.services() as services:
             wait_until(
-                lambda: environment.query("SELECT count(*) FROM serialized_dag") >= [(6,)],
+                lambda: environment.query("SELECT count(*) FROM serialized_dag") >= [(7,)],
                 timeout=60,
                 what="the DAG processor to have read the DAGs",
             )

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -30,6 +31,28 @@ class Deferring(BaseOperator):
         return "resumed"
 
 
+class ReportedLate(BaseOperator):
+    """In January, goes on before its worker has reported that it paused: a child process keeps its output open."""
+
+    def execute(self, context: Context) -> None:
+        """Defer, and leave the child process; in other months leave their worker free."""
+        if context["logical_date"].month > 1:
+            return
+        resumed = Path(os.environ["AIRFLOW_HOME"], "resumed")
+        wait = f"for i in $(seq 600); do [ -e '{resumed}' ] && break; sleep 0.1; done; touch '{resumed}-seen'"
+        subprocess.Popen(["sh", "-c", wait])
+        self.defer(trigger=DateTimeTrigger(moment=pendulum.now("UTC")), method_name="resume")
+
+    def resume(self, context: Context, event: object = None) -> None:
+        """Have the child process end, and go on until its worker must have reported."""
+        resumed = Path(os.environ["AIRFLOW_HOME"], "resumed")
+        assert not resumed.with_name("resumed-seen").exists(), "the worker had reported before"
+        resumed.touch()
+        while not resumed.with_name("resumed-seen").exists():
+            time.sleep(0.05)
+        time.sleep(2)
+
+
 with DAG("failing", schedule=MONTHLY, start_date=START, catchup=True):
 
     @task
@@ -55,6 +78,10 @@ with DAG("retrying", schedule=MONTHLY, start_date=START, catchup=True):
 
 with DAG("deferring", schedule=MONTHLY, start_date=START, catchup=True):
     Deferring(task_id="wait")
+
+
+with DAG("reported_late", schedule=MONTHLY, start_date=START, catchup=True):
+    ReportedLate(task_id="wait")
 
 
 with DAG("holding", schedule=MONTHLY, start_date=START, catchup=False):
