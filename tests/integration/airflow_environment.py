@@ -297,7 +297,8 @@ class AirflowEnvironment:
         :param timeout: seconds after which it is killed, and the test fails
         :param variables: more environment variables
         """
-        return command_server().run(arguments, {**self.variables, **variables}, self.home, timeout)
+        environment = {**self.variables, **variables}
+        return command_server().run(arguments, environment, self.home, timeout, has_airflow=not variables)
 
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it.

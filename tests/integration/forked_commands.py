@@ -2,6 +2,8 @@
 
 A process imports them once and is forked for each command. The command has its own environment, arguments, folder,
 input and output, and imports everything of Airflow and of the project itself, as if Python had just started.
+
+Several commands in the same environment may be forked from a process of that environment, which has imported Airflow.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +40,16 @@ LIBRARIES = (
     "pandas_gbq",
 )  # fmt: skip
 """Nothing here reads the settings of an Airflow, or where the stand-ins are."""
+
+OF_AIRFLOW = (
+    "airflow.__main__", "airflow.cli.cli_parser", "airflow.dag_processing.dagbag", "airflow.executors.local_executor",
+    "airflow.jobs.scheduler_job_runner", "airflow.models.backfill", "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner", "airflow.utils.db",
+)  # fmt: skip
+"""What most commands import of Airflow; all of it reads settings."""
+
+MOST_READY = 2
+"""How many processes that have imported Airflow are kept."""
 
 
 class CommandServer:
@@ -71,32 +84,45 @@ class CommandServer:
         return ForkedCommand(self, arguments, **options)
 
     def order(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, files: Sequence[int]
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        files: Sequence[int],
+        *,
+        has_airflow: bool = False,
     ) -> socket.socket:
         """Order a command; return where its process id and its wait status are received, one after the other.
 
         :param command: program and arguments
         :param files: its standard input, output and error
+        :param has_airflow: whether Airflow has been imported before, in the same environment
         """
         ours, theirs = socket.socketpair()
-        order = json.dumps([list(command), dict(environment), str(folder)]).encode()
+        order = json.dumps([list(command), dict(environment), str(folder), has_airflow]).encode()
         with theirs, self._one_at_a_time:
             socket.send_fds(self._orders, [_sent(len(order))], [*files, theirs.fileno()])
             self._orders.sendall(order)
         return ours
 
     def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        timeout: float,
+        *,
+        has_airflow: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, as :func:`subprocess.run` does.
 
         :param timeout: seconds after which it is killed
+        :param has_airflow: whether Airflow has been imported before, in the same environment
         :raises subprocess.TimeoutExpired: it was
         """
+        options: dict[str, Any] = {"env": environment, "cwd": folder, "has_airflow": has_airflow}
         with tempfile.TemporaryFile("a+") as output, tempfile.TemporaryFile("a+") as errors:
-            with self.start(
-                arguments, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
-            ) as command:
+            with self.start(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, **options) as command:
                 try:
                     command.wait(timeout)
                 except BaseException as error:
@@ -108,6 +134,11 @@ class CommandServer:
                     raise subprocess.TimeoutExpired(list(arguments), timeout, *said) from None
             return subprocess.CompletedProcess(list(arguments), command.returncode, _written(output), _written(errors))
 
+    @property
+    def pid(self) -> int:
+        """The process that is forked."""
+        return self._process.pid
+
     def stop(self) -> None:
         """End the process; a command that runs goes on."""
         self._orders.close()
@@ -118,9 +149,15 @@ class ForkedCommand(subprocess.Popen[str]):
     """A command that was forked, not started: it leads a process group of its own, and Ctrl-C ends it."""
 
     def __init__(
-        self, server: CommandServer, arguments: Sequence[str], program: Path | None = None, **options: Any
+        self,
+        server: CommandServer,
+        arguments: Sequence[str],
+        program: Path | None = None,
+        *,
+        has_airflow: bool = False,
+        **options: Any,
     ) -> None:
-        self._server = server
+        self._server, self._has_airflow = server, has_airflow
         super().__init__([str(program or server.program), *arguments], text=True, **options)
 
     def _execute_child(self, args: list[str], *given: Any) -> None:
@@ -128,7 +165,7 @@ class ForkedCommand(subprocess.Popen[str]):
         (_, _, _, _, folder, environment, _, _, _, *pipes) = given[:15]
         files = pipes[0], pipes[3], pipes[5]
         try:
-            self._answers = self._server.order(args, environment, folder, files)
+            self._answers = self._server.order(args, environment, folder, files, has_airflow=self._has_airflow)
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
         self.pid = _received(self._answers)
@@ -175,24 +212,62 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     gc.enable()
-    orders = socket.socket(fileno=int(sys.argv[1]))
+    _serve(socket.socket(fileno=int(sys.argv[1])), has_airflow=False)
+
+
+@dataclass
+class _Ready:
+    """A process that has imported Airflow.
+
+    :param settings: the state of the files that Airflow reads settings from
+    """
+
+    orders: socket.socket
+    settings: list[int]
+
+
+def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
+    ready: dict[str, _Ready] = {}
     while True:
         length, files, _, _ = socket.recv_fds(orders, 4, 4)
         if not length:
             os._exit(0)
         text = orders.recv(int.from_bytes(length, "big", signed=True), socket.MSG_WAITALL)
-        if os.fork() == 0:
-            break
-        for file in files:
-            os.close(file)
+        command, environment, folder, wants_airflow = json.loads(text)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
-    orders.close()
+        if wants_airflow and not has_airflow:
+            key = json.dumps([environment, folder])
+            found = ready.pop(key, None)
+            if found is not None and found.settings != _settings(folder):
+                found.orders.close()
+                found = None
+            if found is None:
+                ours, theirs = socket.socketpair()
+                if os.fork() == 0:
+                    _close([orders, ours, *(each.orders for each in ready.values())], files)
+                    _import_airflow(theirs, command[0], environment, folder)
+                    return
+                theirs.close()
+                if ours.recv(1):
+                    found = _Ready(ours, _settings(folder))
+            if found is not None:
+                ready[key] = found
+                while len(ready) > MOST_READY:
+                    ready.pop(next(iter(ready))).orders.close()
+                socket.send_fds(found.orders, [length], files)
+                found.orders.sendall(text)
+                _close([], files)
+                continue
+        if os.fork() == 0:
+            break
+        _close([], files)
+    _close([orders, *(each.orders for each in ready.values())], [])
     *streams, answers = files
-    command = os.fork()
-    if command:
-        _, status = os.waitpid(command, 0)
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
         os.write(answers, _sent(status))
         os._exit(0)
     os.setsid()
@@ -201,9 +276,52 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    _close([], files)
+    if has_airflow:
+        _become_command(command)
+    else:
+        _become(command, environment, folder)
+
+
+def _close(sockets: list[socket.socket], files: list[int]) -> None:
+    for each in sockets:
+        each.close()
     for file in files:
         os.close(file)
-    _become(*json.loads(text))
+
+
+def _settings(folder: str) -> list[int]:
+    paths = [Path(folder, name) for name in (".env", "airflow.cfg")]
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
+
+
+def _import_airflow(orders: socket.socket, program: str, environment: dict[str, str], folder: str) -> None:
+    """Be a process from which commands in one environment are forked; return as a command."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        _become([program], environment, folder)
+        for name in OF_AIRFLOW:
+            importlib.import_module(name)
+    except BaseException:
+        os._exit(1)  # the command itself says why
+    gc.freeze()
+    orders.sendall(b".")
+    _serve(orders, has_airflow=True)
+
+
+def _become_command(command: list[str]) -> None:
+    """Be another command in the same environment."""
+    from setproctitle import setproctitle
+
+    setproctitle(" ".join([sys.executable, *command]))
+    sys.argv = command
+    sys.orig_argv = [sys.executable, *command]
+    if command[1:3] == ["dags", "backfill"]:
+        # As the local settings do, and the environment of every Python process of the project.
+        from dags_backfill.signals import end_at_once_on_ctrl_c
+
+        end_at_once_on_ctrl_c()
 
 
 def _become(command: list[str], environment: dict[str, str], folder: str) -> None:

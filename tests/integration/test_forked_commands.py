@@ -124,3 +124,31 @@ def test_another_program_runs_from_its_own_folder(server: CommandServer, tmp_pat
     ) as command:
         said, _ = command.communicate(timeout=60)
     assert said == f"{script} ['{script}', 'b'] found\n"
+
+
+def test_commands_of_one_environment_have_airflow_imported_before(tmp_path: Path) -> None:
+    """Settings are read anew if a file of theirs is another; each command ends on its own."""
+    for name in ("config", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    environment |= {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    server = CommandServer(Path(sys.executable).with_name("airflow"), tmp_path / "empty")
+    forked: set[psutil.Process] = set()
+
+    def run(*arguments: str) -> str:
+        done = server.run(arguments, environment, tmp_path, 120, has_airflow=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    try:
+        assert run("config", "get-value", "core", "parallelism") == "32"
+        forked |= set(psutil.Process(server.pid).children())
+        assert "3.3.2" in run("version")
+        (tmp_path / ".env").write_text("AIRFLOW__CORE__PARALLELISM=7\n")
+        assert run("config", "get-value", "core", "parallelism") == "7"
+        forked |= set(psutil.Process(server.pid).children())
+    finally:
+        server.stop()
+    gone, alive = psutil.wait_procs(forked, timeout=60)
+    assert len(gone) > 1
+    assert not alive

@@ -6,7 +6,6 @@ import csv
 import json
 import shlex
 import subprocess
-import sys
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,18 +56,7 @@ class Form:
 
     def start(self, *runs: list[Any]) -> subprocess.Popen[str]:
         """Run DAGs one after another in a process of their own, by ``dags test``."""
-        process = subprocess.Popen(
-            [sys.executable, str(RUNS_OF_DAGS), str(ROOT / "dags"), json.dumps(runs)],
-            env=self.taxi.airflow.variables,
-            cwd=self.taxi.airflow.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.taxi.airflow.processes.append(process)
-        return process
+        return self.taxi.airflow.popen(str(ROOT / "dags"), json.dumps(runs), program=RUNS_OF_DAGS)
 
     def run(self, *runs: list[Any]) -> str:
         """Run DAGs, all of which must succeed, and return what they said."""
