@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -122,11 +124,37 @@ def test_an_image_is_accepted(bag: Any, image: str) -> None:
     as_stored(bag.dags["docker_pulls"]).params.deep_merge({"image": image}).validate()
 
 
+PAGE = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"bin/airflow (dags (\S+) (\w+)(?: -c '([^']+)')?)", PAGE)
+
+
+@pytest.mark.parametrize(("command", "what", "dag_id", "conf"), COMMANDS, ids=[command for command, *_ in COMMANDS])
+def test_the_commands_of_the_page_are_airflows(command: str, what: str, dag_id: str, conf: str, bag: Any) -> None:
+    """The demo, test_learning_dags.py and test_loop.py run what they do; here each is written as Airflow takes it."""
+    from airflow.cli import cli_parser
+
+    if what == "backfill":  # a command of ours: its page's tests run it
+        return
+    cli_parser.get_parser().parse_args(shlex.split(command))
+    given = json.loads(conf or "{}")
+    as_stored(bag.dags[dag_id]).params.deep_merge(given).validate()
+    assert given.keys() <= bag.dags[dag_id].params.keys()
+
+
 def test_the_loop_offers_every_source_that_has_months(bag: Any) -> None:
     monthly = [source.name for source in load_sources(SOURCES_FOLDER) if not source.stands_alone]
     taxis = bag.dags["loop"].params.get_param("taxis").schema
 
     assert taxis["examples"] == taxis["items"]["enum"] == monthly
+
+
+def test_the_loop_begins_with_the_homework(bag: Any) -> None:
+    loop = as_stored(bag.dags["loop"])
+    asked = loop.params.validate()
+    assert (asked["taxis"], asked["first"], asked["last"]) == (["green", "yellow"], "2021-01", "2021-07")
+
+    runs = bag.dags["loop"].task_dict["list_months"].python_callable(params=asked, run_id="r")
+    assert [run["note"] for run in runs] == [f"{taxi} 2021-0{n}" for taxi in asked["taxis"] for n in range(1, 8)]
 
 
 def test_the_loop_waits_in_the_triggerer_and_names_its_copies(bag: Any) -> None:

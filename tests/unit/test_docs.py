@@ -63,6 +63,23 @@ def test_decisions_have_numbers_of_their_own_and_one_head() -> None:
         assert re.match(head, page.read_text(encoding="utf-8")), page.name
 
 
+FROM_KESTRA = """
+01_hello_world 02_python 03_getting_started_data_pipeline 04_postgres_taxi 05_postgres_taxi_scheduled 06_gcp_kv
+07_gcp_setup 08_gcp_taxi 09_gcp_taxi_scheduled 10_chat_without_rag 11_chat_with_rag ForEach flow task input variable
+output label plugin_defaults concurrency trigger disabled backfill task_cache KV_store secret subflow purge_of_files
+timezone logs Gantt metrics
+"""
+"""The flows of the course's orchestration module, and its words."""
+
+
+def test_the_page_for_people_from_kestra_has_every_flow_and_word_of_the_course() -> None:
+    text = (ROOT / "docs" / "from-kestra.md").read_text(encoding="utf-8")
+    first_cells = "\n".join(re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE))
+    words = [word.replace("_", " ") if word[0].isalpha() else word for word in FROM_KESTRA.split()]
+
+    assert [word for word in words if not re.search(rf"\b{word}\b", first_cells)] == []
+
+
 def messages() -> list[str]:
     """The messages that the answers of docs/troubleshooting.md start with."""
     answers = re.findall(r"^- (.*)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
