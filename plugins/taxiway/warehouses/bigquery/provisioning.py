@@ -42,7 +42,9 @@ class Provisioner:
         from google.api_core.exceptions import Conflict
 
         name = self.settings.bucket
-        if self._is_there(client):
+        if found := self.find_bucket(client):
+            if rule := missing_rule(found):
+                _log.warning("%s", rule)
             return False
         bucket = client.bucket(name)
         bucket.iam_configuration.uniform_bucket_level_access_enabled = True
@@ -56,7 +58,7 @@ class Provisioner:
             )
         except Conflict as error:
             # Somebody was quicker: another account, another run, or this one, whose first answer was lost.
-            if not self._is_there(client):
+            if not self.find_bucket(client):
                 raise TransientWarehouseError(
                     f"{self.where}: the bucket {name} can't be created ({error.message}), but isn't there either; "
                     f"expected one or the other. The task is tried again"
@@ -64,36 +66,23 @@ class Provisioner:
             return False
         return True
 
-    def _is_there(self, client: storage.Client) -> bool:
-        """Say whether the bucket is there; if it is, it has to be ours, and in its place."""
+    @explains
+    def find_bucket(self, client: storage.Client) -> storage.Bucket | None:
+        """Return the bucket; None if it isn't there.
+
+        :raises SettingError: the name belongs to someone else, or the bucket is somewhere else
+        """
         from google.api_core.exceptions import Forbidden, NotFound
 
         name = self.settings.bucket
         try:
             found = client.get_bucket(name, timeout=REQUEST_SECONDS)
         except NotFound:
-            return False
+            return None
         except Forbidden as error:
             raise self._taken(f"it is there, and the account may not look at it ({error.message})") from error
         self._require_location(f"the bucket {name}", "GCP_BUCKET_NAME", str(found.location))
-        self._warn_of_what_stays(found)
-        return True
-
-    def _warn_of_what_stays(self, bucket: storage.Bucket) -> None:
-        """Warn of a bucket without the rule that empties the folder of what runs leave behind."""
-        rules = [dict(rule) for rule in bucket.lifecycle_rules]
-        if any(f"{STAGING_FOLDER}/" in (rule.get("condition") or {}).get("matchesPrefix", ()) for rule in rules):
-            return
-        rule = {"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": [f"{STAGING_FOLDER}/"]}}
-        _log.warning(
-            "gs://%s has no lifecycle rule that empties %s/, where a run that is cut off leaves its copy of a file "
-            "with bad lines. To add it to the bucket's rules: echo '%s' > lifecycle.json; "
-            "gcloud storage buckets update gs://%s --lifecycle-file=lifecycle.json",
-            bucket.name,
-            STAGING_FOLDER,
-            json.dumps({"rule": [*rules, rule]}),
-            bucket.name,
-        )
+        return found
 
     @explains
     def ensure_dataset(self, client: bigquery.Client) -> bool:
@@ -102,22 +91,33 @@ class Provisioner:
         :return: whether it was created
         :raises SettingError: it is in another location, or deletes its tables after a time
         """
-        from google.api_core.exceptions import NotFound
         from google.cloud.bigquery import Dataset
+
+        if self.find_dataset(client):
+            return False
+        dataset = Dataset(self.settings.dataset_name)
+        dataset.location = self.settings.location
+        dataset.description = "Taxiway: New York taxi months, and the ledger of their loads"
+        # A project without a billing account gives new datasets an expiration.
+        self._require_permanence(client.create_dataset(dataset, exists_ok=True, timeout=REQUEST_SECONDS))
+        return True
+
+    @explains
+    def find_dataset(self, client: bigquery.Client) -> bigquery.Dataset | None:
+        """Return the dataset; None if it isn't there.
+
+        :raises SettingError: it is in another location, or deletes its tables after a time
+        """
+        from google.api_core.exceptions import NotFound
 
         name = self.settings.dataset_name
         try:
             found = client.get_dataset(name, timeout=REQUEST_SECONDS)
         except NotFound:
-            dataset = Dataset(name)
-            dataset.location = self.settings.location
-            dataset.description = "Taxiway: New York taxi months, and the ledger of their loads"
-            # A project without a billing account gives new datasets an expiration.
-            self._require_permanence(client.create_dataset(dataset, exists_ok=True, timeout=REQUEST_SECONDS))
-            return True
+            return None
         self._require_location(f"the dataset {name}", "GCP_DATASET", str(found.location))
         self._require_permanence(found)
-        return False
+        return found
 
     def _require_permanence(self, dataset: bigquery.Dataset) -> None:
         """Make sure that BigQuery doesn't drop what is loaded after a time."""
@@ -153,3 +153,20 @@ class Provisioner:
             f"{self.settings.project}-taxiway. If it is yours, give the account of the connection taxi_gcp the role "
             f"Storage Admin on the bucket"
         )
+
+
+def missing_rule(bucket: storage.Bucket) -> str:
+    """Say that a bucket lacks the rule that empties the folder of what runs leave behind; empty if it has it.
+
+    :return: what is missing, and the command that adds it
+    """
+    rules = [dict(rule) for rule in bucket.lifecycle_rules]
+    if any(f"{STAGING_FOLDER}/" in (rule.get("condition") or {}).get("matchesPrefix", ()) for rule in rules):
+        return ""
+    rule = {"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": [f"{STAGING_FOLDER}/"]}}
+    return (
+        f"gs://{bucket.name} has no lifecycle rule that empties {STAGING_FOLDER}/, where a run that is cut off leaves "
+        f"its copy of a file with bad lines. To add it to the bucket's rules: "
+        f"echo '{json.dumps({'rule': [*rules, rule]})}' > lifecycle.json; "
+        f"gcloud storage buckets update gs://{bucket.name} --lifecycle-file=lifecycle.json"
+    )
