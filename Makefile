@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp demo-learn up down psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
+.PHONY: help setup ready asked-python demo demo-gcp demo-learn up down doctor psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PYTHON :=
 endif
 
 # A virtual environment has its own path written into it: if the checkout has moved, what needs one makes it anew.
-ifneq ($(filter-out help down clean,$(or $(MAKECMDGOALS),help)),)
+ifneq ($(filter-out help down doctor clean,$(or $(MAKECMDGOALS),help)),)
 MOVED := $(shell [ -f $(VENV)/.path ] && [ "$$(cat $(VENV)/.path)" != "$$(pwd -P)" ] && rm -rf $(VENV) && echo moved)
 endif
 
@@ -43,6 +43,10 @@ down: ## Stop Airflow and embedded Postgres
 	elif [ -f .taxiway/postgres/postmaster.pid ] || [ -f .taxiway/services.json ]; then \
 	    echo "make down: $(VENV) is not there, and Airflow or embedded Postgres may still run: run make setup, then make down" >&2; \
 	    exit 1; fi
+
+doctor: ## Find what is wrong, and say what mends it
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m taxiway_local.doctor; \
+	else echo "fail  setup: $(VENV) isn't there, or its Python doesn't run"; echo "      mend: make setup"; exit 1; fi
 
 psql: ready ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway_local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))

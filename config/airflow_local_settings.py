@@ -59,7 +59,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     commands.register(is_sample)
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
-    except ProgramError as error:
-        sys.exit(f"airflow: {error.with_lines}")
     except (TaxiwayError, OSError) as error:
-        sys.exit(f"airflow: {error}")
+        if sys.argv[1:3] != ["taxi", "doctor"]:
+            sys.exit(f"airflow: {error.with_lines if isinstance(error, ProgramError) else error}")
+        commands.start_errors.append(str(error))

@@ -25,6 +25,7 @@ from gcp_storage_emulator.handlers import buckets
 from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 
+_PERMISSIONS = re.compile(r"^/storage/v1/b/([^/]+)/iam/testPermissions$")
 _BUCKET = re.compile(r"^(?:/upload|/download)?/storage/v1/b/([^/]+)(?:/o(?:/(.+))?)?$")
 _PRECONDITIONS = {"ifGenerationNotMatch", "ifMetagenerationNotMatch"}
 _MULTI_REGIONS = {"US", "EU", "ASIA"}
@@ -54,6 +55,8 @@ class _Fault:
 class CloudStorage:
     """The emulator on a free port of the loopback interface. Use it as a context manager.
 
+    ``denied`` has the permissions that the account doesn't have on any bucket, as far as it is asked for them.
+
     :param folder: where it keeps its objects; in memory without one
     :param port: of the server; a free one without it
     """
@@ -63,6 +66,7 @@ class CloudStorage:
         logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
         self.storage = Storage(use_memory_fs=folder is None, data_dir=str(folder) if folder else None)
         self.foreign_buckets: set[str] = set()
+        self.denied: set[str] = set()
         self._requests: list[StorageRequest] = []
         self._faults: deque[_Fault] = deque()
         self._faults_lock = threading.Lock()
@@ -110,6 +114,7 @@ class CloudStorage:
         with self._server.lock:
             self.storage.wipe()
         self.foreign_buckets.clear()
+        self.denied.clear()
         with self._faults_lock:
             self._faults.clear()
         self._requests.clear()
@@ -170,6 +175,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     def _is_answered_here(self, path: str, query: dict[str, str], content: bytes) -> bool:
         if path == "/storage/v1/b" and self.command == "POST":
             self._insert_bucket(json.loads(content))
+            return True
+        if found := _PERMISSIONS.match(path):
+            asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("permissions", [])
+            self._answer(200, {"permissions": [name for name in asked if name not in self.server.owner.denied]})
             return True
         found = _BUCKET.match(path)
         if found is None:

@@ -2,6 +2,7 @@
 
 Packages; each imports only packages above it:
 
+- doctor: what a check of the installation is, and those of the machine
 - sources: what is loaded
 - files: how a file is read
 - download: how a file gets here

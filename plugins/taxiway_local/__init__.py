@@ -3,6 +3,7 @@
 - airflow_commands: runs several Airflow commands in one process
 - database: the databases of embedded Postgres
 - demo, demo_gcp, demo_learn: ``make demo``, ``make demo-gcp`` and ``make demo-learn``
+- doctor: ``make doctor``
 - env_file: reads ``.env``
 - environment: the environment of every Python process of the project
 - exits: how a local command ends

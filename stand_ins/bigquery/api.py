@@ -9,6 +9,7 @@ from typing import Any
 
 from stand_ins.bigquery.catalog import Catalog
 from stand_ins.bigquery.errors import BigQueryError, RefusedError, check_fields
+from stand_ins.bigquery.faults import Faults
 from stand_ins.bigquery.jobs import Job, Jobs
 from stand_ins.bigquery.loads import check_external
 from stand_ins.bigquery.tables import TableName
@@ -45,8 +46,9 @@ class Request:
 class Api:
     """Answers requests from the catalog and the jobs."""
 
-    def __init__(self, catalog: Catalog, jobs: Jobs) -> None:
+    def __init__(self, catalog: Catalog, jobs: Jobs, faults: Faults) -> None:
         self._catalog = catalog
+        self._faults = faults
         self._jobs = jobs
         self._routes: list[tuple[str, str, set[str], Callable[..., dict[str, Any] | None]]] = [
             ("GET", rf"{_PROJECT}/datasets", {"maxResults", "pageToken", "all"}, self._list_datasets),
@@ -59,6 +61,7 @@ class Api:
             ("GET", _TABLE, {"selectedFields"}, self._get_table),
             ("PATCH", _TABLE, set(), self._patch_table),
             ("DELETE", _TABLE, set(), self._delete_table),
+            ("POST", rf"{_TABLE}:testIamPermissions", set(), self._test_permissions),
             ("GET", rf"{_TABLE}/data", {"maxResults", "pageToken", "startIndex", "formatOptions.useInt64Timestamp"},
              self._table_data),
             ("POST", rf"{_PROJECT}/jobs", set(), self._insert_job),
@@ -124,6 +127,11 @@ class Api:
     def _get_table(self, _: Request, project: str, dataset: str, table: str) -> dict[str, Any]:
         with self._catalog.lock:
             return self._catalog.show(self._catalog.table(TableName(project, dataset, table)))
+
+    def _test_permissions(self, request: Request, project: str, dataset: str, table: str) -> dict[str, Any]:
+        with self._catalog.lock:
+            self._catalog.table(TableName(project, dataset, table))
+        return {"permissions": [name for name in request.body["permissions"] if name not in self._faults.denied]}
 
     def _patch_table(self, request: Request, project: str, dataset: str, table: str) -> dict[str, Any]:
         name = TableName(project, dataset, table)

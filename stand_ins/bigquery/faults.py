@@ -65,7 +65,10 @@ class HeldJob:
 
 
 class Faults:
-    """Scripts what goes wrong next. Each fault is used up by the requests or jobs that it hits."""
+    """Scripts what goes wrong next. Each fault is used up by the requests or jobs that it hits.
+
+    ``denied`` has the permissions that the account doesn't have on any table, as far as it is asked for them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -74,6 +77,7 @@ class Faults:
         self._holds: deque[_Hold] = deque()
         self._all_holds: list[_Hold] = []
         self.polls_until_done = 0
+        self.denied: set[str] = set()
 
     def fail_next_job(
         self, reason: str, message: str | None = None, *, at_insert: bool = False, containing: str = "", times: int = 1
@@ -129,6 +133,7 @@ class Faults:
                 hold.released.set()
             self._all_holds.clear()
             self.polls_until_done = 0
+            self.denied.clear()
 
     # For the server
 

@@ -38,7 +38,7 @@ class StandIn:
         self._answering = threading.Condition()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
-        self._server.api = Api(self.catalog, self.jobs)
+        self._server.api = Api(self.catalog, self.jobs, self.faults)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property

@@ -135,6 +135,7 @@ VALUES: dict[str, Any] = {
     "started_at": "2026-01-01 00:00:00+00",
     "longest_run": timedelta(hours=24),
     "longest_pause": timedelta(hours=8),
+    "longest_wait": timedelta(minutes=2),
     "lock_name": "taxiway/month/green/2019-01",
     "load_name": "taxiway green 2019-01 manual__1",
     "table_names": ["taxiway.loads"],

@@ -23,19 +23,29 @@ LAYERS = ["taxiway.sources", "taxiway.files", "taxiway.download", "taxiway.loads
 """Each may import itself, the ones before it and :data:`TOP`."""
 
 WAREHOUSES = {f"taxiway.warehouses.{path.parent.name}" for path in PACKAGE.glob("warehouses/*/__init__.py")}
-ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare", "taxiway.reports"}
+ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare", "taxiway.doctor", "taxiway.reports"}
 ORCHESTRATION = {"taxiway.orchestration", "taxiway.orchestration.hooks", "taxiway.orchestration.operators"}
 
 MAY_IMPORT = {
     "taxiway": TOP,
     **{name: {*TOP, *LAYERS[: place + 1]} for place, name in enumerate(LAYERS)},
-    **{name: {*TOP, *LAYERS, name} for name in WAREHOUSES},
+    **{name: {*TOP, *LAYERS, name, "taxiway.doctor"} for name in WAREHOUSES},
+    "taxiway.doctor": {*TOP, "taxiway.doctor"},
     "taxiway.reports": {*TOP, "taxiway.sources", "taxiway.reports"},
     "taxiway.compare": {*TOP, "taxiway.sources", "taxiway.loads", "taxiway.compare"},
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
     "taxiway.cli": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli"},
+    "taxiway.cli.doctor": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli", "taxiway.cli.doctor", "dags_backfill"},
     "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
-    "taxiway_local": {*TOP, *LAYERS, "taxiway_local", "stand_ins", "stand_ins.bigquery", "dags_backfill.signals"},
+    "taxiway_local": {
+        *TOP,
+        *LAYERS,
+        "taxiway.doctor",
+        "taxiway_local",
+        "stand_ins",
+        "stand_ins.bigquery",
+        "dags_backfill.signals",
+    },
     "stand_ins": {"stand_ins"},
     "stand_ins.bigquery": {"stand_ins", "stand_ins.bigquery"},
 }

@@ -1,9 +1,10 @@
-"""The commands ``airflow taxi …``: what is loaded, and whether it is right. They change nothing.
+"""The commands ``airflow taxi …``: what is loaded, whether it is right, and what is wrong here. They change nothing.
 
 A command is one module with a function of the command's name, and an entry in ``commands``.
 
 - commands: their options, and how they get into Airflow's command line
 - course: the lines and sentences of ``verify --course``
+- doctor: ``airflow taxi doctor``
 - lines: the months that are asked for, and the call that loads months
 - output: formats, exit codes, and how an error is said
 - status: ``airflow taxi status``

@@ -24,6 +24,10 @@ sample_tests: list[IsSample] = []
 """Says whether a loaded file is a sample: this machine knows the samples that it has made."""
 
 
+start_errors: list[str] = []
+"""Why Airflow's metadata database can't be started here; only ``doctor`` runs all the same, and says it."""
+
+
 def register(is_sample: IsSample) -> None:
     """Add the group ``taxi``; adding it twice changes nothing.
 
@@ -39,7 +43,38 @@ def group() -> GroupCommand:
     """Return the group and its commands, as Airflow's parser takes them."""
     from airflow.cli.cli_config import GroupCommand
 
-    return GroupCommand(name=GROUP, help="Look at the taxi months that are loaded", subcommands=(_status(), _verify()))
+    return GroupCommand(
+        name=GROUP,
+        help="Look at the taxi months that are loaded, and at the installation",
+        subcommands=(_doctor(), _status(), _verify()),
+    )
+
+
+def _doctor() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="doctor",
+        help="Find what is wrong, and say what mends it",
+        description=(
+            "Check Python and its packages, disk, memory, clock, Airflow and its services, mirrors and warehouses,\n"
+            "and what broken runs have left. A line for each check says ok, warn, fail or skip, and what mends it.\n"
+            "A check is skipped if another one, which it needs, has failed. Nothing is changed. If Airflow itself\n"
+            "doesn't start: make doctor. Exit code: 0 if no check failed (warnings are allowed), 1 if one did,\n"
+            "2 if the options are wrong."
+        ),
+        epilog=_examples(
+            "doctor",
+            "doctor --warehouse postgres",
+            "doctor --output json",
+        ),
+        func=lazy_load_command("taxiway.cli.doctor.command.doctor"),
+        args=(
+            Arg(("--warehouse",), choices=WAREHOUSES, help="Look at this warehouse only (default: at all of them)"),
+            ARG_OUTPUT,
+            ARG_VERBOSE,
+        ),
+    )
 
 
 def _status() -> ActionCommand:

@@ -234,6 +234,11 @@ class Cache:
         host = re.sub(r"[^a-z0-9._-]", "_", (urlsplit(base_url).hostname or "").lower())
         return CacheSlot(self.folder / f"{host}-{hashlib.sha256(base_url.encode()).hexdigest()[:12]}" / file_path)
 
+    def size(self) -> int:
+        """Return how many bytes its files take up; files that Taxiway didn't put there aren't counted."""
+        files = (file for slot in self._slots() for file in (*slot.stored_files, *slot.part_files))
+        return sum(stat.st_size for stat in map(_stat, files) if stat is not None)
+
     def evict(self) -> tuple[Path, ...]:
         """Delete until the rest fits: first transfers that were given up, then the files longest unused.
 

@@ -44,10 +44,7 @@ def download(
         leaves it to the Variable ``taxiway_cache_limit``, else 10 GiB
     :raises TaxiwayError: what :func:`taxiway.download.download.download_month` raises, and settings that don't fit
     """
-    folder = _setting(cache_folder, "taxiway_cache_folder", str(CACHE_FOLDER))
-    limit = _setting(cache_limit, "taxiway_cache_limit", CACHE_LIMIT)
-    cached = _setting(use_cache, "taxiway_use_cache", "true")
-    cache = Cache(ROOT / Path(folder).expanduser(), parse_size(limit, "taxiway_cache_limit"))
+    cache, cached = cache_in_force(cache_folder, cache_limit), may_use_cache(use_cache)
     hook = MirrorHook(method="GET", http_conn_id=http_conn_id or source.release_of(month).connection)
     with hook.get_conn() as session:
         return download_month(
@@ -56,9 +53,29 @@ def download(
             source,
             month,
             cache,
-            use_cache=parse_flag(cached, "taxiway_use_cache"),
+            use_cache=cached,
             read_timeout=read_timeout_of(hook),
         )
+
+
+def cache_in_force(folder: str | None = None, limit: int | str | None = None) -> Cache:
+    """Return the cache that downloads use; its folder needn't be there yet.
+
+    :param folder: as ``cache_folder`` of :func:`download`
+    :param limit: as ``cache_limit`` of :func:`download`
+    :raises SettingError: the limit isn't a size
+    """
+    path = Path(_setting(folder, "taxiway_cache_folder", str(CACHE_FOLDER))).expanduser()
+    return Cache(ROOT / path, parse_size(_setting(limit, "taxiway_cache_limit", CACHE_LIMIT), "taxiway_cache_limit"))
+
+
+def may_use_cache(use_cache: bool | str | None = None) -> bool:
+    """Say whether an unchanged file is taken from the cache.
+
+    :param use_cache: as that of :func:`download`
+    :raises SettingError: the Variable is neither true nor false
+    """
+    return parse_flag(_setting(use_cache, "taxiway_use_cache", "true"), "taxiway_use_cache")
 
 
 def _setting(value: object, variable: str, default: str) -> str:

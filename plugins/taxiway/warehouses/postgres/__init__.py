@@ -2,6 +2,7 @@
 
 - bring_over: brings over the main table of version 0.1.0
 - cleanup: drops what runs have left
+- doctor: what ``airflow taxi doctor`` looks at
 - duplicates: gives duplicate rows ids of their own
 - errors: what an error of Postgres says, and whether a retry may fix it
 - hash: types and ids of the staged rows

@@ -1,0 +1,191 @@
+"""The checks of Airflow's metadata database, and of what it says about services and runs."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow.configuration import conf
+from airflow.utils.session import create_session
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from taxiway.cli import commands
+from taxiway.cli.doctor.dag_files import METADATA
+from taxiway.doctor.check import Check, Finding, fail, ok, warn
+from taxiway.messages import one_line
+from taxiway.program import airflow_command
+
+if TYPE_CHECKING:
+    from airflow.jobs.job import Job
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
+
+JOBS = {"scheduler": "SchedulerJob", "dag processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+"""Services that report to the metadata database, and Airflow's names of their jobs."""
+
+START = "make up (containers: docker compose up -d --wait)"
+"""What starts the services."""
+
+MOST_RUNS = 200
+"""Runs that are looked at."""
+
+ANSWER_SECONDS = 5.0
+"""Longest wait for the API server."""
+
+
+def metadata() -> Finding:
+    """Does the database answer, and does it have the tables of this Airflow?"""
+    from dags_backfill.configuration import metadata_problem, named_by
+
+    named = named_by("database", "sql_alchemy_conn")
+    if commands.start_errors:
+        return fail(commands.start_errors[0], "make setup")
+    try:
+        with create_session() as session:
+            dialect = session.get_bind().dialect
+            session.execute(text("SELECT 1"))
+    except DBAPIError as error:
+        said = one_line((str(error.orig).strip() or type(error.orig).__name__).splitlines()[0], 300)
+        return fail(
+            f"the database{named} doesn't answer: {said}",
+            "start its server, or correct [database] sql_alchemy_conn; make setup does both for embedded Postgres",
+        )
+    if dialect.name != "postgresql":
+        return fail(
+            f"the database{named} is {dialect.name}, expected Postgres",
+            "make setup makes one; take AIRFLOW__DATABASE__SQL_ALCHEMY_CONN out of .env and the shell first",
+        )
+    if problem := metadata_problem():
+        return fail(problem, airflow_command("db", "migrate"))
+    version = ".".join(map(str, dialect.server_version_info or ()))
+    return ok(f"Postgres {version}, with the tables of this Airflow")
+
+
+def api_server() -> Finding:
+    """Does the API server answer, if the scheduler runs, whose tasks report to it?"""
+    address = (conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
+    with create_session() as session:
+        needed = _is_alive(_jobs(session)["scheduler"])
+    try:
+        # No proxy knows a service of this machine, or between containers.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{address}/api/v2/monitor/health", timeout=ANSWER_SECONDS) as answer:
+            json.load(answer)["metadatabase"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        said = one_line(str(error), 200)
+        if needed:
+            return fail(f"the scheduler runs, and {address} doesn't answer: {said}", START)
+        return ok(f"not running at {address}")
+    return ok(f"runs at {address}")
+
+
+def service(name: str) -> Finding:
+    """Does a service report, if others do or a run is due?
+
+    :param name: one of :data:`JOBS`
+    """
+    with create_session() as session:
+        jobs = _jobs(session)
+        due = _runs_due(session) if name == "scheduler" else 0
+    job, others = jobs[name], [each for each, job in jobs.items() if each != name and _is_alive(job)]
+    if job is not None and _is_alive(job):
+        return ok(f"runs on {job.hostname}, reported last at {job.latest_heartbeat:%H:%M:%S} UTC")
+    last = "has never run" if job is None else f"reported last at {job.latest_heartbeat:%Y-%m-%d %H:%M} UTC"
+    if others:
+        return fail(f"{last}, and {' and '.join(others)} run", START)
+    if due:
+        return warn(f"{last}, and {due} runs are due that it has to start", START)
+    if job is not None and job.state == "running":
+        return warn(f"{last}, and hasn't been stopped", START)
+    return ok(f"{last}; airflow dags backfill does without")
+
+
+def runs() -> Finding:
+    """Does somebody work on each run that hasn't ended?"""
+    from airflow.models.dagrun import DagRun
+
+    from dags_backfill.lock import BackfillLock
+    from dags_backfill.takeover import who_works_on
+
+    with create_session() as session:
+        found = session.scalars(
+            select(DagRun)
+            .where(DagRun.state.in_(("queued", "running")))
+            .order_by(DagRun.dag_id, DagRun.logical_date)
+            .limit(MOST_RUNS)
+        ).all()
+        commands_at_work = {run.dag_id for run in found if BackfillLock(run.dag_id).holder(session)}
+        stranded = [
+            run
+            for run in found
+            if not (run.backfill_id and run.dag_id in commands_at_work) and who_works_on(run, session) is None
+        ]
+        if not stranded:
+            return ok(f"{len(found)} under way")
+        named = ", ".join(f"{run.dag_id} {run.run_id}" for run in stranded[:3])
+        more = f" and {len(stranded) - 3} more" if len(stranded) > 3 else ""
+        return warn(f"nobody works on {named}{more}", _continued(stranded, session))
+
+
+def _continued(stranded: Sequence[DagRun], session: Session) -> str:
+    """Return the commands that have runs go on: a backfill takes over those that a backfill or the schedule made."""
+    from airflow.models.backfill import Backfill
+
+    from dags_backfill.interrupted_runs import is_ours
+
+    dates, others = dict[str, list[datetime]](), set[str]()
+    for run in stranded:
+        backfill = session.get(Backfill, run.backfill_id) if run.backfill_id is not None else None
+        if run.run_type in ("backfill", "scheduled") and run.logical_date and (backfill is None or is_ours(backfill)):
+            dates.setdefault(run.dag_id, []).append(run.logical_date)
+        else:
+            others.add(run.dag_id)
+    said = [
+        airflow_command("dags", "backfill", "-s", f"{min(days):%Y-%m-%d}", "-e", f"{max(days):%Y-%m-%d}", dag_id)
+        for dag_id, days in dates.items()
+    ]
+    said += [airflow_command("dags", "unpause", dag_id, "-y") for dag_id in sorted(others)]
+    return "; ".join([*said, *([START] if others else [])])
+
+
+def _jobs(session: Session) -> dict[str, Job | None]:
+    from airflow.jobs.job import most_recent_job
+
+    return {name: most_recent_job(kind, session=session) for name, kind in JOBS.items()}
+
+
+def _is_alive(job: Job | None) -> bool:
+    return job is not None and job.is_alive()
+
+
+def _runs_due(session: Session) -> int:
+    """Count the DAGs that aren't paused, and whose next run should have begun."""
+    from airflow.models.dag import DagModel
+    from sqlalchemy import func
+
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(DagModel)
+            .where(
+                DagModel.is_paused.is_(False),
+                DagModel.is_stale.is_(False),
+                DagModel.next_dagrun_create_after < datetime.now(timezone.utc),
+            )
+        )
+        or 0
+    )
+
+
+CHECKS = (
+    Check(METADATA, metadata, "correct [database] sql_alchemy_conn: docs/troubleshooting.md"),
+    Check("api server", api_server, START, needs=METADATA),
+    *(Check(name, partial(service, name), START, needs=METADATA) for name in JOBS),
+    Check("runs", runs, "look at the runs in the web UI: make up", needs=METADATA),
+)
+"""All of them."""

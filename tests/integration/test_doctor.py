@@ -1,0 +1,386 @@
+"""``airflow taxi doctor`` and ``make doctor``: each thing that is broken has its line, and the line's mend leads on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import sqlalchemy
+import yaml
+from sqlalchemy.orm import Session
+
+from taxiway.cli.doctor import dag_files, metadata, mirrors
+from taxiway.doctor.check import FAIL, OK, SKIP, WARN, examine, ok
+from taxiway.paths import ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import load_source
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.taxi_airflow import TaxiAirflow
+
+CONNECTION, METADATA = "AIRFLOW_CONN_TAXI_POSTGRES", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+MIRROR, OFFICIAL = "AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"
+
+OF_POSTGRES = [
+    f"Postgres {name}" for name in ("rights", "durability", "sessions", "staging tables", "attempts", "locks")
+]
+
+SOUND = {"Postgres durability": WARN, "BigQuery settings": SKIP}
+"""What isn't fine if nothing is broken: the server of the tests doesn't wait for the disk, and there is no BigQuery."""
+
+OF_METADATA = ["api server", "scheduler", "dag processor", "triggerer", "runs", "clock", "cache", "BigQuery settings"]
+
+Records = Mapping[str, Mapping[str, str]]
+
+
+@pytest.fixture(scope="module")
+def taxi(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
+    """An Airflow in which nothing is broken: its mirrors have the files that are asked for, and a month of green."""
+    folder = tmp_path_factory.mktemp("doctor")
+    green = load_source(SOURCES_FOLDER / "green.yaml")
+    for source, month in (*mirrors.first_files().values(), (green, Month(2019, 1))):
+        path = folder / "mirror" / source.file_path(month)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_sample_month(source, month, path, rows=20)
+    with serve(folder / "mirror") as mirror:
+        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def doctor(taxi: TaxiAirflow, output: str = "json", **variables: str) -> tuple[int, Records, str]:
+    """Run the command; return its exit code, its records by name, and what it wrote to standard error."""
+    done = taxi.airflow.run("taxi", "doctor", "--output", output, timeout=600, **variables)
+    assert "Traceback" not in done.stderr
+    records = {"json": json.loads, "yaml": yaml.safe_load, "table": in_lines}[output](done.stdout)
+    return done.returncode, {record["check"]: record for record in records}, done.stderr
+
+
+def in_lines(text: str) -> list[dict[str, str]]:
+    """Read the lines that are for people; a mend has one of its own."""
+    assert "\x1b" not in text
+    records = []
+    for line in text.splitlines():
+        if line.startswith("      mend: "):
+            records[-1]["mend"] = line.removeprefix("      mend: ")
+        else:
+            name, _, found = line[6:].partition(": ")
+            records.append({"check": name, "state": line[:6].strip(), "found": found, "mend": ""})
+    return records
+
+
+def states(records: Records) -> dict[str, str]:
+    """The state of each check that isn't fine, by name."""
+    return {name: record["state"] for name, record in records.items() if record["state"] != OK}
+
+
+def http(address: str) -> str:
+    return json.dumps({"conn_type": "http", "host": address})
+
+
+def test_nothing_is_broken(taxi: TaxiAirflow) -> None:
+    code, records, said = doctor(taxi)
+
+    assert (code, states(records)) == (0, SOUND)
+    assert said == f"{len(records)} checks: 0 failed, 1 warned\n"
+    assert all(list(record) == ["check", "state", "found", "mend"] for record in records.values())
+
+
+@pytest.fixture
+def small_dags(tmp_path: Path) -> Path:
+    """A folder with one DAG, which is imported sooner than all."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "loop.py").symlink_to(ROOT / "dags" / "learn" / "loop.py")
+    return tmp_path / "dags"
+
+
+def test_each_broken_thing_has_its_line(taxi: TaxiAirflow, small_dags: Path, tmp_path: Path) -> None:
+    package = tmp_path / "site" / "idna-0.1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: idna\nVersion: 0.1\n")
+    (small_dags / "broken.py").write_text("import airflow\ndag = 1 / 0\n")
+    (tmp_path / "empty").mkdir()
+    connection = {**json.loads(taxi.airflow.variables[CONNECTION]), "schema": "nowhere"}
+    taxi.airflow.metadata.execute("CREATE DATABASE airflow_empty")
+    uri = taxi.airflow.metadata.uri("airflow_empty").replace("postgresql://", "postgresql+psycopg2://", 1)
+    try:
+        with serve(tmp_path / "empty") as empty:
+            code, records, _ = doctor(
+                taxi,
+                "yaml",
+                PYTHONPATH=str(tmp_path / "site"),
+                AIRFLOW__CORE__DAGS_FOLDER=str(small_dags),
+                AIRFLOW__CORE__DEFAULT_TIMEZONE="Mars/Olympus",
+                **{MIRROR: http(f"http://127.0.0.1:{free_port()}"), OFFICIAL: http(empty.address)},
+                **{CONNECTION: json.dumps(connection), METADATA: uri},
+            )
+        mend = shlex.split(records["metadata"]["mend"])
+        migrated = taxi.airflow.run(*mend[1:], timeout=600, **{METADATA: uri})
+        engine = sqlalchemy.create_engine(uri)
+        assert "dag_run" in sqlalchemy.inspect(engine).get_table_names()
+        engine.dispose()
+    finally:
+        taxi.airflow.metadata.drop_database("airflow_empty")
+
+    assert code == 1
+    assert states(records) == {
+        "packages": FAIL,
+        "time zone": FAIL,
+        "DAGs": FAIL,
+        "metadata": FAIL,
+        **dict.fromkeys(OF_METADATA, SKIP),
+        "mirror tlc_mirror": FAIL,
+        "mirror tlc_official": WARN,
+        "Postgres server": FAIL,
+        **dict.fromkeys(OF_POSTGRES, SKIP),
+    }
+    assert "idna is 0.1, expected " in records["packages"]["found"]
+    assert "bin/make-venv requirements.txt" in records["packages"]["mend"]
+    assert "Mars/Olympus is not a time zone" in records["time zone"]["found"]
+    assert records["DAGs"]["found"] == "broken.py: ZeroDivisionError: division by zero"
+    assert "has no tables of Airflow yet" in records["metadata"]["found"]
+    assert (mend, migrated.returncode) == (["airflow", "db", "migrate"], 0)
+    assert "no answer: " in records["mirror tlc_mirror"]["found"]
+    assert MIRROR in records["mirror tlc_mirror"]["mend"]
+    assert "404" in records["mirror tlc_official"]["found"]
+    assert "(SQLSTATE 3D000)" in records["Postgres server"]["found"]
+    assert CONNECTION in records["Postgres server"]["mend"]
+
+
+def test_a_metadata_database_that_never_answers(taxi: TaxiAirflow, small_dags: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"postgresql+psycopg2://airflow@127.0.0.1:{silent.getsockname()[1]}/airflow"
+        variables = {METADATA: address, "AIRFLOW__CORE__DAGS_FOLDER": str(small_dags)}
+        code, records, _ = doctor(taxi, "table", **variables)
+
+    assert (code, records["metadata"]["found"]) == (1, "no answer within 30 s")
+    assert states(records) == {
+        "metadata": FAIL,
+        **dict.fromkeys(OF_METADATA, SKIP),
+        "Postgres durability": WARN,  # the connection of the environment doesn't need it
+    }
+
+
+@pytest.fixture
+def session(taxi: TaxiAirflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A session of the metadata database, which the checks that this process makes have, too."""
+    engine = sqlalchemy.create_engine(taxi.airflow.variables[METADATA])
+    monkeypatch.setattr(metadata, "create_session", lambda: Session(engine))
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def report(session: Session, job_type: str, state: str, age: timedelta = timedelta(0)) -> None:
+    """Record a service's job, as the service does, in place of all others of the type."""
+    session.execute(sqlalchemy.text("DELETE FROM job WHERE job_type = :type"), {"type": job_type})
+    session.execute(
+        sqlalchemy.text(
+            "INSERT INTO job (job_type, state, hostname, start_date, latest_heartbeat)"
+            " VALUES (:type, :state, 'here', now() - interval '1 day', now() - :age)"
+        ),
+        {"type": job_type, "state": state, "age": age},
+    )
+    session.commit()
+
+
+def test_services_that_have_died(taxi: TaxiAirflow, session: Session) -> None:
+    assert metadata.service("scheduler").found == "has never run; airflow dags backfill does without"
+    assert metadata.api_server().state == OK
+
+    report(session, "SchedulerJob", "running")
+    report(session, "TriggererJob", "running", timedelta(hours=1))
+    found = {name: metadata.service(name) for name in metadata.JOBS}
+    api = metadata.api_server()
+
+    assert (found["scheduler"].state, found["scheduler"].found[:12]) == (OK, "runs on here")
+    assert (found["dag processor"].state, found["dag processor"].found) == (FAIL, "has never run, and scheduler run")
+    assert (found["triggerer"].state, found["triggerer"].mend) == (FAIL, metadata.START)
+    assert (api.state, "the scheduler runs, and http://" in api.found) == (FAIL, True)
+
+    report(session, "SchedulerJob", "running", timedelta(hours=1))
+    found = {name: metadata.service(name) for name in metadata.JOBS}
+    assert {name: finding.state for name, finding in found.items()} == {
+        "scheduler": WARN,
+        "dag processor": OK,
+        "triggerer": WARN,
+    }
+    assert found["scheduler"].found.endswith(" UTC, and hasn't been stopped")
+
+    report(session, "SchedulerJob", "success", timedelta(hours=1))
+    report(session, "TriggererJob", "success", timedelta(hours=1))
+    assert {metadata.service(name).state for name in metadata.JOBS} == {OK}
+
+
+def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None:
+    months = ("-s", "2019-01-01", "-e", "2019-01-31", "taxi_green")
+    backfill = taxi.airflow.popen("dags", "backfill", *months)
+    running = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi_green' AND state = 'running'"
+    wait_until(lambda: taxi.airflow.query(running), timeout=300, what="a task that runs")
+    assert metadata.runs() == ok("1 under way")
+    os.killpg(backfill.pid, signal.SIGKILL)
+    backfill.wait(60)
+
+    found = wait_until(
+        lambda: finding if (finding := metadata.runs()).state == WARN else None, timeout=300, what="the task's end"
+    )
+
+    assert found.found.startswith("nobody works on taxi_green ")
+    done = taxi.airflow.run(*shlex.split(found.mend)[1:], timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert taxi.query("SELECT month, last_state FROM taxiway.months")[0][1] == "published"
+    assert metadata.runs().state == OK
+
+    taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"month": "2019-01"}').check_returncode()
+    found = metadata.runs()
+    assert (found.state, found.mend.split("; ")) == (WARN, ["airflow dags unpause taxi_green -y", metadata.START])
+
+
+def test_a_source_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lime.yaml").write_text("title: Lime\nschedule: never\n")
+    monkeypatch.setattr(dag_files, "SOURCES_FOLDER", tmp_path)
+    (check,) = [check for check in dag_files.CHECKS if check.name == "sources"]
+
+    ((_, found),) = examine([check])
+
+    assert (found.state, f"{tmp_path / 'lime.yaml'}" in found.found) == (FAIL, True)
+
+
+@contextmanager
+def mirror_with_a_clock(ahead: timedelta) -> Iterator[str]:
+    """A mirror whose clock differs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response_only(200)
+            self.send_header("Date", format_datetime(datetime.now(timezone.utc) + ahead, usegmt=True))
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [(0, OK, " the mirror of tlc_mirror"), (120, WARN, " behind the mirror"), (-3600, FAIL, " ahead of the mirror")],
+)
+def test_a_clock_that_is_wrong(ahead: int, state: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {conn_id: file for conn_id, file in mirrors.first_files().items() if conn_id == "tlc_mirror"}
+    with mirror_with_a_clock(timedelta(seconds=ahead)) as address:
+        monkeypatch.setenv(MIRROR, http(address))
+        found = mirrors.clock(files)
+
+    assert (found.state, said in found.found) == (state, True)
+
+
+def test_a_cache_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
+    assert mirrors.cache().found == f"0 bytes of 10.7 GB in {tmp_path / 'cache'}"
+    assert not (tmp_path / "cache").exists()
+
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", "/proc/taxiway")
+    found = mirrors.cache()
+    assert (found.state, found.found.startswith("/proc can't be written to: ")) == (FAIL, True)
+    assert "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER" in found.mend
+
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT", "900 TiB")
+    found = mirrors.cache()
+    assert (found.state, "are free there" in found.found) == (WARN, True)
+
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT", "1 GB")
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_USE_CACHE", "no")
+    assert "is fetched anew" in mirrors.cache().found
+
+
+def make_doctor(home: Path, **variables: str) -> tuple[int, str, str]:
+    """Run what ``make doctor`` runs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "taxiway_local.doctor"],
+        env={**kept, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(ROOT / "plugins"), **variables},
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def home(small_dags: Path, tmp_path: Path) -> Path:
+    for name in ("config", "include", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "airflow.cfg").touch()
+    return tmp_path
+
+
+def test_make_doctor_without_an_airflow_that_starts(home: Path) -> None:
+    code, printed, _ = make_doctor(home, **{METADATA: "nonsense"})
+
+    names = [line[6:].partition(":")[0] for line in printed.splitlines() if not line.startswith(" ")]
+    assert (code, names) == (1, ["settings", "setup", "Python", "packages", "disk", "memory", "Airflow"])
+    assert "\nfail  Airflow: it doesn't start: ValueError: " in printed
+
+
+def test_make_doctor_without_embedded_postgres(home: Path) -> None:
+    """Any other command of Airflow ends at once there."""
+    address = f"postgresql+psycopg2://airflow@/airflow?host={home}/nowhere"
+    code, printed, said = make_doctor(home, **{METADATA: address})
+
+    assert f"\nfail  metadata: Airflow's metadata database can't be reached: no server listens in {home}" in printed
+    assert "\n      mend: make setup\nskip  api server: " in printed
+    assert (code, " checks: 1 failed, " in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        (
+            "airflow.cfg",
+            "fail  setup: {home}/airflow.cfg isn't there: this checkout isn't set up\n      mend: make setup",
+        ),
+        (".env", "fail  settings: {home}/.env can't be read: found text without = in line 1"),
+    ],
+)
+def test_make_doctor_before_airflow_can_be_asked(broken: str, line: str, home: Path) -> None:
+    if broken == ".env":
+        (home / ".env").write_text("half a setting\n")
+    else:
+        (home / broken).unlink()
+
+    code, printed, _ = make_doctor(home)
+
+    assert (code, line.format(home=home) in printed) == (1, True)
+    assert "Airflow: " not in printed
+    assert "\nok    Python: " in printed

@@ -1,0 +1,162 @@
+"""Checks stand alone and have a time limit; the checks of the machine find what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from taxiway.doctor import machine
+from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Check, Finding, any_hangs, examine, fail, ok, painted, write_line
+from taxiway.errors import SettingError
+from taxiway.next_try import of_command
+
+
+def raising(error: BaseException) -> Check:
+    def look() -> Finding:
+        raise error
+
+    return Check("it", look, "mend it")
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (SettingError("the size is 'x'"), "the size is 'x'"),
+        (KeyError("conn"), "KeyError: 'conn'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ImportError("No module named 'x'\n  second line"), "ImportError: No module named 'x' second line"),
+    ],
+)
+def test_an_error_is_a_finding_in_one_line(error: BaseException, found: str) -> None:
+    assert list(examine([raising(error)])) == [("it", Finding(FAIL, found, "mend it"))]
+
+
+def test_what_a_check_quotes_is_printable() -> None:
+    ((_, found),) = examine([Check("it", lambda: fail("a\x1b[2Jb", "c\nd"), "")])
+
+    assert found == Finding(FAIL, "a\\x1b[2Jb", "c\\nd")
+
+
+def test_a_check_that_hangs_is_left_alone_and_the_next_one_is_made() -> None:
+    end = threading.Event()
+    try:
+        hanging = Check("mirror", lambda: ok(str(end.wait(60))), "pull the plug", seconds=0.05)
+        assert list(examine([hanging, Check("disk", lambda: ok("fine"), "")])) == [
+            ("mirror", Finding(FAIL, "no answer within 0.05 s", "pull the plug")),
+            ("disk", Finding(OK, "fine")),
+        ]
+        assert any_hangs()
+    finally:
+        end.set()
+
+
+def test_what_a_failed_check_is_needed_for_is_skipped() -> None:
+    checks = [
+        Check("a", lambda: fail("x", "y"), ""),
+        Check("b", lambda: ok("never asked"), "", needs="a"),
+        Check("c", lambda: ok("never asked"), "", needs="b"),
+        Check("d", lambda: ok("fine"), "", needs="not there"),
+    ]
+
+    states = {name: finding.state for name, finding in examine(checks)}
+
+    assert states == {"a": FAIL, "b": SKIP, "d": OK}, "of c nothing is said"
+
+
+def test_an_error_knows_that_no_task_is_at_work() -> None:
+    def look() -> Finding:
+        raise SettingError("The task is tried again")
+
+    with of_command():
+        ((_, found),) = examine([Check("it", look, "mend it")])
+
+    assert found.found == "Give the command again"
+
+
+def test_a_line_is_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file, terminal = io.StringIO(), Terminal()
+    for stream in (file, terminal):
+        write_line("disk", fail("it is full", "make room"), stream)
+
+    assert file.getvalue() == "fail  disk: it is full\n      mend: make room\n"
+    assert terminal.getvalue() == "\x1b[1;31mfail \x1b[0m disk: it is full\n      mend: make room\n"
+    assert painted("      mend: make room", terminal) == "      mend: make room"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert painted("ok    disk: fine", terminal) == "ok    disk: fine"
+
+
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.python().state == OK
+
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+    found = machine.python()
+
+    assert (found.state, found.found) == (FAIL, "Python 3.9.18, expected 3.10 to 3.13")
+    assert "make setup PYTHON=" in found.mend
+
+
+def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(
+        "# a comment\n"
+        "psutil==0.1 \\\n    --hash=sha256:00\n"
+        f"PyTest=={pytest.__version__} \\\n"
+        "no-such-package==1.0\n"
+        'only-elsewhere==1.0 ; sys_platform == "plan9" \\\n'
+    )
+
+    found = machine.packages([lock])
+
+    assert found.state == FAIL
+    assert found.found == f"psutil is {psutil.__version__}, expected 0.1; no-such-package is absent, expected 1.0"
+    lock.write_text(f"pytest=={pytest.__version__}\n")
+    assert machine.packages([tmp_path / "absent.txt", lock]) == ok("all 1 packages of requirements.txt are installed")
+    assert machine.packages([tmp_path / "absent.txt"]).state == OK
+
+
+def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.disk(Path("/proc")).state == FAIL  # a file system of size 0
+
+    monkeypatch.setattr(machine, "LEAST_DISK", 0)
+    monkeypatch.setattr(machine, "LITTLE_DISK", 10**18)
+    found = machine.disk(tmp_path)
+
+    assert (found.state, f"free in {tmp_path}, expected" in found.found) == (WARN, True)
+    assert "taxiway_cache_limit" in found.mend
+
+
+@pytest.mark.filterwarnings("ignore:.* memory stats couldn't be determined")  # a meminfo has more lines
+@pytest.mark.parametrize(("free", "state"), [(2_000_000, OK), (600_000, WARN), (100_000, FAIL)])
+def test_memory_is_what_linux_says(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    fields = {
+        "MemTotal": 8_000_000,
+        "MemFree": 0,
+        "MemAvailable": free,
+        "Buffers": 0,
+        "Cached": 0,
+        "Active": 0,
+        "Inactive": 0,
+    }
+    (tmp_path / "meminfo").write_text("".join(f"{name}: {size} kB\n" for name, size in fields.items()))
+
+    assert machine.memory().state == state
+
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert machine.memory().state == state
+    (tmp_path / "memory.max").write_text(f"{300 * 10**6 + 1000}\n")
+    found = machine.memory()
+    assert found.state == (FAIL if state == FAIL else WARN)
+    assert ("300.0 MB free of the container's limit" in found.found) == (state != FAIL)
