@@ -33,9 +33,9 @@ _EXTERNAL_FIELDS = {
     "sourceUris", "sourceFormat", "schema", "csvOptions", "maxBadRecords", "ignoreUnknownValues", "autodetect",
 }  # fmt: skip
 _CASTS = {
-    "INT64": "bq_int_or_null", "NUMERIC": "bq_numeric_or_null", "FLOAT64": "bq_float_or_null",
-    "BOOL": "bq_bool_or_null", "DATE": "bq_date_or_null", "DATETIME": "bq_datetime_or_null",
-    "TIMESTAMP": "bq_timestamp_or_null", "STRING": "",
+    "INT64": "bq_int", "NUMERIC": "bq_numeric", "FLOAT64": "bq_float",
+    "BOOL": "bq_bool", "DATE": "bq_date", "DATETIME": "bq_datetime",
+    "TIMESTAMP": "bq_timestamp", "STRING": "",
 }  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """What BigQuery computes and DuckDB doesn't, or not alike, as macros of DuckDB.
 
 A macro takes any type: where types differ it asks ``typeof``, and compares texts only, so that every branch compiles.
+DuckDB plans an argument as often as a macro names it, so the types that come most have a definition of their own. It
+can't choose by the type of an aggregate: that needs the macro ``…_of_any``.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ CREATE OR REPLACE TEMP MACRO bq_or_bad(given, made, kind) AS CASE
     WHEN given IS NOT NULL AND made IS NULL THEN error('Bad ' || kind || ' value: ' || CAST(given AS VARCHAR))
     ELSE made END;
 
-CREATE OR REPLACE TEMP MACRO bq_text(x) AS CASE
-    WHEN typeof(x) LIKE 'DECIMAL(%,9)' THEN rtrim(rtrim(
-        coalesce(CAST(TRY_CAST(x AS DECIMAL(18,9)) AS VARCHAR), CAST(x AS VARCHAR)), '0'), '.')
+CREATE OR REPLACE TEMP MACRO bq_text_of_numeric(x) AS rtrim(rtrim(
+    coalesce(CAST(TRY_CAST(x AS DECIMAL(18,9)) AS VARCHAR), CAST(x AS VARCHAR)), '0'), '.');
+
+CREATE OR REPLACE TEMP MACRO bq_text_of_any(x) AS CASE
+    WHEN typeof(x) LIKE 'DECIMAL(%,9)' THEN bq_text_of_numeric(x)
     WHEN typeof(x) LIKE 'DECIMAL%' THEN error('The stand-in refuses the text of ' || typeof(x))
     WHEN typeof(x) = 'TIMESTAMP WITH TIME ZONE' AND NOT contains(CAST(x AS VARCHAR), '.') THEN CAST(x AS VARCHAR)
     WHEN typeof(x) = 'TIMESTAMP' THEN regexp_replace(CAST(x AS VARCHAR), '\.(\d+)$',
@@ -35,64 +39,75 @@ CREATE OR REPLACE TEMP MACRO bq_text(x) AS CASE
     WHEN typeof(x) IN ('VARCHAR', 'BIGINT', 'INTEGER', 'BOOLEAN', 'DATE', '"NULL"') THEN CAST(x AS VARCHAR)
     WHEN typeof(x) = 'HUGEINT' THEN CAST(CAST(CAST(x AS VARCHAR) AS BIGINT) AS VARCHAR)
     ELSE error('The stand-in refuses the text of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_text
+    (x VARCHAR) AS x, (x BIGINT) AS CAST(x AS VARCHAR), (x HUGEINT) AS bq_text_of_any(x), (x) AS bq_text_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_int_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?\d+\s*') THEN TRY_CAST(trim(CAST(x AS VARCHAR)) AS BIGINT)
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?0[xX].*') THEN error('The stand-in refuses hexadecimal')
-        END
+CREATE OR REPLACE TEMP MACRO bq_int_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '\s*[+-]?\d+\s*') THEN TRY_CAST(trim(x) AS BIGINT)
+    WHEN regexp_full_match(x, '\s*[+-]?0[xX].*') THEN error('The stand-in refuses hexadecimal') END;
+CREATE OR REPLACE TEMP MACRO bq_int_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_int_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) = 'DOUBLE' THEN TRY_CAST(round(TRY_CAST(CAST(x AS VARCHAR) AS DOUBLE)) AS BIGINT)
     WHEN typeof(x) LIKE 'DECIMAL%' OR typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', 'BOOLEAN', '"NULL"')
         THEN TRY_CAST(x AS BIGINT)
     ELSE error('The stand-in refuses to make INT64 of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_int (x VARCHAR) AS bq_int_of_text(x), (x) AS bq_int_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_numeric_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_SHORT_NUMBER}')
-        THEN CAST(TRY_CAST(CAST(x AS VARCHAR) AS DECIMAL(18,9)) AS DECIMAL(38,9))
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_NUMBER}')
-        THEN TRY_CAST(trim(CAST(x AS VARCHAR)) AS DECIMAL(38,9)) END
+CREATE OR REPLACE TEMP MACRO bq_numeric_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '{_SHORT_NUMBER}') THEN CAST(TRY_CAST(x AS DECIMAL(18,9)) AS DECIMAL(38,9))
+    WHEN regexp_full_match(x, '{_NUMBER}') THEN TRY_CAST(trim(x) AS DECIMAL(38,9)) END;
+CREATE OR REPLACE TEMP MACRO bq_numeric_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_numeric_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) LIKE 'DECIMAL%' OR typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', 'DOUBLE', '"NULL"')
         THEN TRY_CAST(x AS DECIMAL(38,9))
     ELSE error('The stand-in refuses to make NUMERIC of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_numeric (x VARCHAR) AS bq_numeric_of_text(x), (x) AS bq_numeric_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_float_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_NUMBER}|\s*[+-]?(?i:inf|infinity|nan)\s*')
-        THEN TRY_CAST(trim(CAST(x AS VARCHAR)) AS DOUBLE) END
+CREATE OR REPLACE TEMP MACRO bq_float_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '{_NUMBER}|\s*[+-]?(?i:inf|infinity|nan)\s*') THEN TRY_CAST(trim(x) AS DOUBLE) END;
+CREATE OR REPLACE TEMP MACRO bq_float_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_float_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) LIKE 'DECIMAL%' OR typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', 'DOUBLE', '"NULL"')
         THEN TRY_CAST(x AS DOUBLE)
     ELSE error('The stand-in refuses to make FLOAT64 of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_float (x VARCHAR) AS bq_float_of_text(x), (x) AS bq_float_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_bool_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE lower(CAST(x AS VARCHAR)) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END
+CREATE OR REPLACE TEMP MACRO bq_bool_of_text(x) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END;
+CREATE OR REPLACE TEMP MACRO bq_bool_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_bool_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) IN ('BIGINT', 'INTEGER', 'BOOLEAN', '"NULL"') THEN TRY_CAST(x AS BOOLEAN)
     ELSE error('The stand-in refuses to make BOOL of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_bool (x VARCHAR) AS bq_bool_of_text(x), (x) AS bq_bool_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_date_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE WHEN regexp_full_match(CAST(x AS VARCHAR), '{_DATE}')
-        THEN TRY_CAST(CAST(x AS VARCHAR) AS DATE) END
+CREATE OR REPLACE TEMP MACRO bq_date_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '{_DATE}') THEN TRY_CAST(x AS DATE) END;
+CREATE OR REPLACE TEMP MACRO bq_date_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_date_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) IN ('DATE', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', '"NULL"') THEN TRY_CAST(x AS DATE)
     ELSE error('The stand-in refuses to make DATE of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_date (x VARCHAR) AS bq_date_of_text(x), (x) AS bq_date_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_datetime_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_CLOCK}') THEN TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP)
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_ODD_CLOCK}')
-        THEN error('The stand-in refuses the DATETIME ' || CAST(x AS VARCHAR)) END
+CREATE OR REPLACE TEMP MACRO bq_datetime_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '{_CLOCK}') THEN TRY_CAST(x AS TIMESTAMP)
+    WHEN regexp_full_match(x, '{_ODD_CLOCK}') THEN error('The stand-in refuses the DATETIME ' || x) END;
+CREATE OR REPLACE TEMP MACRO bq_datetime_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_datetime_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) IN ('DATE', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', '"NULL"') THEN TRY_CAST(x AS TIMESTAMP)
     ELSE error('The stand-in refuses to make DATETIME of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_datetime (x VARCHAR) AS bq_datetime_of_text(x), (x) AS bq_datetime_of_any(x);
 
-CREATE OR REPLACE TEMP MACRO bq_timestamp_or_null(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '{_CLOCK}(?:Z| UTC|\+00|\+00:00)?')
-        THEN TRY_CAST(regexp_replace(CAST(x AS VARCHAR), '(Z| UTC|\+00|\+00:00)$', '') || '+00' AS TIMESTAMPTZ)
-        ELSE error('The stand-in refuses the TIMESTAMP ' || CAST(x AS VARCHAR)) END
+CREATE OR REPLACE TEMP MACRO bq_timestamp_of_text(x) AS CASE
+    WHEN regexp_full_match(x, '{_CLOCK}(?:Z| UTC|\+00|\+00:00)?')
+    THEN TRY_CAST(regexp_replace(x, '(Z| UTC|\+00|\+00:00)$', '') || '+00' AS TIMESTAMPTZ)
+    ELSE error('The stand-in refuses the TIMESTAMP ' || x) END;
+CREATE OR REPLACE TEMP MACRO bq_timestamp_of_any(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN bq_timestamp_of_text(CAST(x AS VARCHAR))
     WHEN typeof(x) IN ('DATE', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', '"NULL"') THEN TRY_CAST(x AS TIMESTAMPTZ)
     ELSE error('The stand-in refuses to make TIMESTAMP of ' || typeof(x)) END;
+CREATE OR REPLACE TEMP MACRO bq_timestamp (x VARCHAR) AS bq_timestamp_of_text(x), (x) AS bq_timestamp_of_any(x);
 
 CREATE OR REPLACE TEMP MACRO bq_parse_datetime_or_null(x) AS CASE
-    WHEN regexp_full_match(x, '\d{{4}}-\d\d-\d\d \d\d:\d\d:[0-5]\d') THEN bq_datetime_or_null(x)
+    WHEN regexp_full_match(x, '\d{{4}}-\d\d-\d\d \d\d:\d\d:[0-5]\d') THEN bq_datetime_of_text(x)
     WHEN x ~ '\d+\s*-\s*\d+\s*-\s*\d+\s*\d+\s*:\s*\d+\s*:\s*\d+'
         THEN error('The stand-in refuses to parse the DATETIME ' || x) END;
 

@@ -14,6 +14,7 @@ _CASTS = {
     "INT64": "int", "NUMERIC": "numeric", "FLOAT64": "float", "BOOL": "bool", "DATE": "date", "DATETIME": "datetime",
     "TIMESTAMP": "timestamp",
 }  # fmt: skip
+_NUMERIC = exp.DataType.build(DUCKDB_TYPES["NUMERIC"], dialect="duckdb").sql("duckdb")
 Resolve = Callable[[exp.Table], str | None]
 
 
@@ -54,8 +55,23 @@ def _call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
+def _aggregate(name: str, *arguments: exp.Expression) -> exp.AnonymousAggFunc:
+    return exp.AnonymousAggFunc(this=name, expressions=list(arguments))
+
+
 def _typed(node: exp.Expression, sql_type: str) -> exp.Expression:
     return exp.Cast(this=node, to=exp.DataType.build(DUCKDB_TYPES[sql_type], dialect="duckdb"))
+
+
+def _converted(kind: str, given: exp.Expression) -> exp.Expression:
+    untyped = given.find(exp.AggFunc, exp.Window, exp.Select)
+    return _call(f"bq_{kind}_of_any" if untyped else f"bq_{kind}", given)
+
+
+def _text(given: exp.Expression) -> exp.Expression:
+    if isinstance(given, exp.Cast) and given.to.sql("duckdb") == _NUMERIC:
+        return _call("bq_text_of_numeric", given)
+    return _converted("text", given)
 
 
 def _make_literal(node: exp.Literal) -> exp.Expression:
@@ -68,12 +84,12 @@ def _make_cast(node: exp.Cast) -> exp.Expression:
     sql_type = sql_type_of(node.to)
     given = node.this
     if sql_type == "STRING":
-        return _call("bq_text", given)
+        return _text(given)
     if sql_type == "BYTES":
         return _call("encode", given)
     if sql_type == "BIGNUMERIC":
         return _call("bq_bignumeric_text", given)
-    made: exp.Expression = _call(f"bq_{_CASTS[sql_type]}_or_null", given)
+    made: exp.Expression = _converted(_CASTS[sql_type], given)
     if not isinstance(node, exp.TryCast):
         made = _call("bq_or_bad", given.copy(), made, exp.Literal.string(sql_type))
     return _typed(made, sql_type)
@@ -91,7 +107,7 @@ def _make_equality(node: exp.EQ | exp.NEQ) -> exp.Expression:
     # There is no BIGNUMERIC in DuckDB: it is compared by its text.
     if not (_is_bignumeric(node.this) or _is_bignumeric(node.expression)):
         return node
-    sides = [each if _is_bignumeric(each) else _call("bq_text", each) for each in (node.this, node.expression)]
+    sides = [each if _is_bignumeric(each) else _text(each) for each in (node.this, node.expression)]
     return type(node)(this=sides[0], expression=sides[1])
 
 
@@ -140,8 +156,8 @@ def _make_group_concat(node: exp.GroupConcat) -> exp.Expression:
     separator = node.args.get("separator") or exp.Literal.string(",")
     given = node.this
     if isinstance(given, exp.Order):
-        return _call("string_agg", given.this, exp.Order(this=separator, expressions=given.expressions))
-    return _call("string_agg", given, separator)
+        return _aggregate("string_agg", given.this, exp.Order(this=separator, expressions=given.expressions))
+    return _aggregate("string_agg", given, separator)
 
 
 _MAKERS: dict[type, Callable[[Any], exp.Expression]] = {
@@ -167,15 +183,15 @@ _MAKERS: dict[type, Callable[[Any], exp.Expression]] = {
     exp.Chr: lambda node: _call("chr", exp.Cast(this=node.expressions[0], to=exp.DataType.build("INT"))),
     exp.RegexpLike: lambda node: _call("regexp_matches", node.this, node.expression),
     # DuckDB's gives NULL if there aren't rows.
-    exp.CountIf: lambda node: _call("coalesce", _call("count_if", node.this), exp.Literal.number(0)),
+    exp.CountIf: lambda node: _call("coalesce", _aggregate("count_if", node.this), exp.Literal.number(0)),
     exp.SafeFunc: lambda node: _call("bq_parse_datetime_or_null", *node.this.expressions),
     exp.Length: lambda node: _call("bq_length", node.this),
     exp.Trim: lambda node: _call("bq_trim", node.this),
     exp.SHA2Digest: lambda node: _call("unhex", _call("sha256", node.this)),
     exp.RegexpReplace: _make_regexp_replace,
     exp.StrPosition: lambda node: _typed(_call("strpos", node.this, node.args["substr"]), "INT64"),
-    exp.TsOrDsToDate: lambda node: _typed(_call("bq_date_or_null", node.this), "DATE"),
-    exp.Date: lambda node: _typed(_call("bq_date_or_null", node.this), "DATE"),
-    exp.String: lambda node: _call("bq_text", node.this),
+    exp.TsOrDsToDate: lambda node: _typed(_converted("date", node.this), "DATE"),
+    exp.Date: lambda node: _typed(_converted("date", node.this), "DATE"),
+    exp.String: lambda node: _text(node.this),
     exp.CurrentTimestamp: lambda node: _call("now"),
 }
