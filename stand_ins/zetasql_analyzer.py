@@ -7,10 +7,12 @@ later ones take the compiled code from a cache and are ready in a quarter of a s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import os
 import tempfile
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +25,8 @@ from sqlglot.tokens import TokenType
 from stand_ins.zetasql_values import SqlError, proto_value, python_value, type_name, type_of
 
 _LOCK = threading.RLock()
+_Types = tuple[tuple[str, str], ...]
+_Shapes = tuple[tuple[str, _Types], ...]
 
 
 @dataclass(frozen=True)
@@ -89,18 +93,18 @@ def _renamed(sql: str) -> tuple[str, dict[str, str]]:
 @functools.lru_cache(maxsize=1000)
 def _analyze(
     sql: str,
-    shapes: tuple[tuple[str, tuple[tuple[str, str], ...]], ...],
-    parameters: tuple[tuple[str, str], ...],
-    variables: tuple[tuple[str, str], ...],
+    shapes: _Shapes,
+    parameters: _Types,
+    variables: _Types,
 ) -> Analysis:
     from zetasql.core.exceptions import ZetaSQLError
 
-    tables = {name: dict(columns) for name, columns in shapes}
     with _LOCK:
         service = _service()
         try:
+            catalog = _registered(shapes, variables)
             response = service.analyze(
-                sql_statement=sql, options=_options(dict(parameters)), simple_catalog=_catalog(tables, dict(variables))
+                sql_statement=sql, options=_options(dict(parameters)), registered_catalog_id=catalog
             )
         except ZetaSQLError as error:
             raise SqlError(_message(error)) from None
@@ -154,9 +158,11 @@ def evaluate(
     types = {name: kind for name, (kind, _) in (parameters or {}).items()}
     with _LOCK:
         service = _service()
+        # A catalog that the service keeps can't be given rows.
+        catalog = {"simple_catalog": _catalog(tables, {})} if tables else {"registered_catalog_id": _registered((), ())}
         try:
             prepared = service.prepare_query(
-                sql=sql, options=_options(types), simple_catalog=_catalog(tables, None), table_content=content
+                sql=sql, options=_options(types), table_content=content, **catalog
             ).prepared
             identifier = prepared.prepared_query_id
             try:
@@ -191,7 +197,10 @@ def _service() -> Any:
 
     wasm_client.Config = cached
     try:
-        return ZetaSqlLocalService.get_instance()
+        # Of processes that start at once, one compiles, which takes the whole machine.
+        with (cache_folder() / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return ZetaSqlLocalService.get_instance()
     finally:
         wasm_client.Config = plain
 
@@ -240,13 +249,30 @@ def _options(parameters: Mapping[str, str]) -> Any:
     )
 
 
-def _catalog(tables: Mapping[str, Mapping[str, str]] | None, variables: Mapping[str, str] | None) -> Any:
+# Google's functions are most of a catalog, and take longer to make than a statement to analyse.
+_REGISTERED: OrderedDict[Any, int] = OrderedDict()
+_MOST_REGISTERED = 50
+
+
+def _registered(shapes: _Shapes, variables: _Types) -> int:
+    """The id of a catalog that the service keeps."""
+    key = shapes, variables
+    if key not in _REGISTERED:
+        if len(_REGISTERED) == _MOST_REGISTERED:
+            _service().unregister_catalog(registered_id=_REGISTERED.popitem(last=False)[1])
+        made = _catalog({name: dict(columns) for name, columns in shapes}, dict(variables))
+        _REGISTERED[key] = _service().register_catalog(simple_catalog=made).registered_id
+    _REGISTERED.move_to_end(key)
+    return _REGISTERED[key]
+
+
+def _catalog(tables: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]) -> Any:
     from zetasql.types import SimpleCatalog, SimpleColumn, SimpleConstant, SimpleTable, ZetaSQLBuiltinFunctionOptions
 
     root = SimpleCatalog(
         name="root", builtin_function_options=ZetaSQLBuiltinFunctionOptions(language_options=_language())
     )
-    for name, columns in (tables or {}).items():
+    for name, columns in tables.items():
         parts = name.split(".")
         # A name can be written as one quoted identifier or as a path.
         for path in [[name], parts] if len(parts) > 1 else [parts]:
@@ -263,7 +289,7 @@ def _catalog(tables: Mapping[str, Mapping[str, str]] | None, variables: Mapping[
                 for column, kind in columns.items()
             ]
             catalog.table.append(table)
-    for name, kind in (variables or {}).items():
+    for name, kind in variables.items():
         root.constant.append(SimpleConstant(name_path=[name], type=type_of(kind), value=proto_value(None, kind)))
     return root
 
