@@ -141,7 +141,7 @@ def run_query(
 
 
 def _run_script(
-    context: Context, statements: list[Statement], configuration: dict[str, Any], between: Callable[[int], None]
+    context: Context, statements: tuple[Statement, ...], configuration: dict[str, Any], between: Callable[[int], None]
 ) -> QueryOutcome:
     outcome = QueryOutcome(configuration["query"], "SCRIPT")
     catalog = context.catalog

@@ -37,7 +37,8 @@ class Statement:
         return self.sql[self.tokens[first].start : self.tokens[last].end + 1]
 
 
-def split(script: str) -> list[Statement]:
+@functools.lru_cache(maxsize=1000)
+def split(script: str) -> tuple[Statement, ...]:
     """Cut a script at its semicolons."""
     try:
         tokens = sqlglot.tokenize(script, read="bigquery")
@@ -56,7 +57,7 @@ def split(script: str) -> list[Statement]:
         current = []
     if not statements:
         raise BigQueryError("invalidQuery", "Syntax error: Unexpected end of script", "query")
-    return statements
+    return tuple(statements)
 
 
 def _checked(statement: Statement) -> Statement:
