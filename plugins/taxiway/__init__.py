@@ -12,6 +12,7 @@ Packages; each imports only packages above it:
 - reports: reports of published months, for people
 - orchestration: Airflow
 - cli: the commands ``airflow taxi …``
+- board: a page of all months in Airflow's web UI
 
 Modules that all of them use:
 

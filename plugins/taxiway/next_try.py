@@ -15,10 +15,9 @@ _LAST = "his was the last try: clear the task with its downstream tasks to try a
 _CLEAR = re.compile(r"\bclear the task with its downstream tasks")
 """How an error of a task says that a person has to begin the step again."""
 
-_COMMAND = "ive the command again"
-
 _is_last: ContextVar[bool] = ContextVar("is_last", default=False)
-_of_command: ContextVar[bool] = ContextVar("of_command", default=False)
+_again: ContextVar[str] = ContextVar("again", default="")
+"""What a person does to ask again; empty: a task asks."""
 
 
 @contextmanager
@@ -35,23 +34,26 @@ def last_try(is_last: bool) -> Iterator[None]:
 
 
 @contextmanager
-def of_command() -> Iterator[None]:
-    """Say that a person has given a command, and no task is at work, for the errors that are raised meanwhile."""
-    before = _of_command.set(True)
+def of_command(again: str = "give the command again") -> Iterator[None]:
+    """Say that a person asks, and no task is at work, for the errors that are raised meanwhile.
+
+    :param again: what the person does to ask again
+    """
+    before = _again.set(again)
     try:
         yield
     finally:
-        _of_command.reset(before)
+        _again.reset(before)
 
 
 def with_next_step(message: str) -> str:
     """Return an error's message; on a task's last try it says how to go on, not that the task is tried again.
 
-    The same error of a command says to give the command again.
+    The same error of a command says to give the command again, and that of a page to load it again.
 
     :param message: the message
     """
-    if _of_command.get():
-        message = _AGAIN.sub(lambda found: ("G" if found[1] == "T" else "g") + _COMMAND, message)
-        return _CLEAR.sub(f"g{_COMMAND}", message)
+    if again := _again.get():
+        message = _AGAIN.sub(lambda found: again[0].upper() + again[1:] if found[1] == "T" else again, message)
+        return _CLEAR.sub(again, message)
     return _AGAIN.sub(rf"\1{_LAST}", message) if _is_last.get() else message

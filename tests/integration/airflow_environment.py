@@ -368,7 +368,7 @@ class AirflowEnvironment:
             )
 
         for name in names:
-            wait_until(lambda name=name: ready(name), timeout=90, what=f"{name} to start", interval=0.25)  # type: ignore[misc]
+            wait_until(lambda name=name: ready(name), timeout=300, what=f"{name} to start", interval=0.25)  # type: ignore[misc]
 
     def rest(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Ask the REST API as the user admin.

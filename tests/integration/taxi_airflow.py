@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,20 @@ class TaxiAirflow:
     database: str
 
     @classmethod
-    def create(cls, server: PostgresServer, home: Path, mirror: str, *, own_api: bool = False) -> TaxiAirflow:
+    def create(
+        cls,
+        server: PostgresServer,
+        home: Path,
+        mirror: str,
+        *,
+        own_api: bool = False,
+        extra: Mapping[str, str] | None = None,
+    ) -> TaxiAirflow:
         """Lay out a home whose connections name a fresh warehouse and a mirror.
 
         :param mirror: address of the mirror
         :param own_api: whether there is no API server: a backfill starts an execution API of its own
+        :param extra: more environment variables, for every process
         """
         database = server.create_database()
         connections = {
@@ -45,6 +55,7 @@ class TaxiAirflow:
                 {"conn_type": "postgres", "host": str(server.socket_folder), "login": "postgres", "schema": database}
             ),
             "AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER": str(home / "cache"),
+            **(extra or {}),
         }
         airflow = AirflowEnvironment.create(
             shared_metadata_server(), home, dags=ROOT / "dags", extra=connections, own_api=own_api

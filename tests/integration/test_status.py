@@ -13,7 +13,6 @@ import pytest
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import HeaderError
-from taxiway.loads.published_months import LastLoad
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
@@ -124,13 +123,16 @@ def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: P
     zones = load_source(SOURCES_FOLDER / "zones.yaml")
     connection = connect()
     warehouse = PostgresMonths(connection)
-    assert warehouse.last_loads(zones) == {}
+    assert warehouse.last_loads([zones]) == {}
 
     path = tmp_path / zones.download_name(WHOLE)
     write_sample_month(zones, WHOLE, path, rows=5)
     load(connection, zones, "whole", path)
 
-    assert warehouse.last_loads(zones) == {WHOLE: LastLoad("published", None, 5)}
+    found = warehouse.last_loads([zones])["zones"]
+    assert {month: (load.state, load.error, load.rows, load.filename) for month, load in found.items()} == {
+        WHOLE: ("published", None, 5, zones.filename(WHOLE))
+    }
 
 
 def test_bigquery_has_the_same_states(
@@ -138,16 +140,21 @@ def test_bigquery_has_the_same_states(
 ) -> None:
     cloud = Cloud.connect().set_up()
     warehouse = BigQueryMonths(cloud.jobs())
-    empty: Any = warehouse.last_loads(green)
+    empty: Any = warehouse.last_loads([green])
     path = tmp_path / green.download_name(PUBLISHED)
     write_sample_month(green, PUBLISHED, path, rows=ROWS)
     cloud.load(green, str(PUBLISHED), path)
     with pytest.raises(HeaderError):
         cloud.load(green, str(FAILED), write_gzip(tmp_path / "other.csv.gz", ["a,b", "1,2"]))
 
-    found = warehouse.last_loads(green)
+    found = warehouse.last_loads([green])["green"]
 
     assert empty == {}
-    assert found[PUBLISHED] == LastLoad("published", None, ROWS)
+    published = found[PUBLISHED]
+    assert (published.state, published.error, published.rows, published.rejected) == ("published", None, ROWS, 0)
+    assert (published.filename, published.bytes) == (green.filename(PUBLISHED), path.stat().st_size)
+    assert published.published_at is not None
+    assert published.seconds is not None
+    assert published.run_id == "manual__1"
     assert (found[FAILED].state, found[FAILED].rows) == ("failed", None)
     assert "the header doesn't fit" in (found[FAILED].error or "")

@@ -22,6 +22,7 @@ SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "t
 TABLES = CloudTables(GREEN, MONTH, "manual__1", settings=SETTINGS)
 
 OWN: dict[str, dict[str, Any]] = {
+    "list_rejected_rows": {"by_reason": True},
     "count_files": {"months": ["2019-01-01", "2019-02-01"]},
     "check_month": {"checks": [check for check in GREEN.checks if check.column is not None]},
     "evaluate": {"expression": "SUM(fare_amount)"},

@@ -34,6 +34,7 @@ RUN: dict[str, Any] = {
 }
 
 OWN: dict[str, dict[str, Any]] = {
+    "list_rejected_rows": {"by_reason": True},
     "create_main_table": {"title": GREEN.title},
     "evaluate": {"expression": "SUM(fare_amount)"},
     "number_duplicate_rows": {"named": True},

@@ -117,6 +117,7 @@ VALUES: dict[str, Any] = {
     "holder_name": "notes",
     "constraint_name": "notes_id_file_fkey",
     "source": GREEN.name,
+    "sources": [GREEN.name],
     "month": TABLES.month.first_day,
     "months": [TABLES.month.first_day],
     "first": TABLES.month.first_day,

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     **{name: {*ALL_BUT_AIRFLOW, *ORCHESTRATION} for name in ORCHESTRATION},
     "taxiway.cli": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli"},
     "taxiway.cli.doctor": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.cli", "taxiway.cli.doctor", "dags_backfill"},
+    "taxiway.board": {*ALL_BUT_AIRFLOW, *ORCHESTRATION, "taxiway.board"},
     "dags_backfill": {"dags_backfill", "taxiway.messages", "taxiway.program", "taxiway_local.env_file"},
     "taxiway_local": {
         *TOP,
@@ -52,9 +53,10 @@ MAY_IMPORT = {
 """Which of our packages, or single modules, a package may import."""
 
 LIBRARIES = {
-    "airflow": {"taxiway.orchestration", "taxiway.cli", "dags_backfill", "taxiway_local"},
-    "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
-    "matplotlib": {"taxiway.reports.charts"},
+    "airflow": {"taxiway.orchestration", "taxiway.cli", "taxiway.board", "dags_backfill", "taxiway_local"},
+    "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway.board.asking", "taxiway_local"},
+    "fastapi": {"taxiway.board.app"},
+    "matplotlib": {"taxiway.reports.charts", "taxiway.board.charts"},
     "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},
     "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},
 }
@@ -158,6 +160,23 @@ def test_airflow_starts_without_the_modules_of_our_commands() -> None:
     )
 
     assert done.stdout.splitlines() == ["[]", str(["taxiway.cli", "taxiway.cli.commands"])]
+
+
+def test_a_process_of_airflow_imports_nothing_of_the_board() -> None:
+    """Each process imports every plugin: only the API server asks this one for its routes."""
+    code = (
+        "import sys, airflow.plugins_manager\n"
+        "before = set(sys.modules)\n"
+        "import taxiway_board\n"
+        "plugin = taxiway_board.TaxiwayBoard()\n"
+        "assert plugin.external_views\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True, timeout=120
+    )
+
+    assert done.stdout.strip() == "['taxiway_board']"
 
 
 def test_the_benchmark_imports_what_its_row_says() -> None:

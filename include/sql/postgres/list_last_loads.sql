@@ -1,15 +1,64 @@
--- Lists how the last attempt of each month of a source ended, and what is published.
--- Grain: one row per month that somebody has tried to load.
--- Parameters: bound: source, destination.
+-- Lists how the last attempt of each month ended, and what is published.
+-- Grain: one row per source and month that somebody has tried to load.
+-- Parameters: bound: sources (their names), destination.
 -- Twice: safe, it only reads.
+-- Which attempts these are is found in one pass: the view taxiway.months looks for them attempt by attempt. Then each is
+-- found by its key; LIMIT keeps the planner from reading all attempts again.
+WITH chosen AS MATERIALIZED (
+    SELECT
+        MAX(load_id) AS last_id,
+        (
+            MAX(ARRAY[COALESCE(fetched_load_id, load_id), load_id]) FILTER (WHERE state = 'published')
+        )[2] AS published_id
+    FROM taxiway.loads
+    WHERE source = ANY(%(sources)s) AND destination = %(destination)s
+    GROUP BY source, month
+)
+
 SELECT
-    month,
-    last_state,
-    last_error,
-    row_count,
-    rows_rejected,
-    warnings,
-    published_at
-FROM taxiway.months
-WHERE source = %(source)s AND destination = %(destination)s
-ORDER BY month
+    last_attempt.source,
+    last_attempt.month,
+    last_attempt.state AS last_state,
+    last_attempt.error AS last_error,
+    last_attempt.run_id AS last_run_id,
+    last_attempt.step AS last_step,
+    last_attempt.started_at AS last_started_at,
+    published.filename,
+    published.bytes,
+    published.layout,
+    published.rows_staged AS row_count,
+    published.rows_rejected,
+    published.warnings,
+    published.started_at AS published_started_at,
+    published.finished_at AS published_at
+FROM chosen
+CROSS JOIN LATERAL (
+    SELECT
+        last_one.source,
+        last_one.month,
+        last_one.state,
+        last_one.error,
+        last_one.run_id,
+        last_one.step,
+        last_one.started_at
+    FROM taxiway.loads AS last_one
+    WHERE last_one.load_id = chosen.last_id
+    ORDER BY last_one.load_id
+    LIMIT 1
+) AS last_attempt
+LEFT JOIN LATERAL (
+    SELECT
+        published_one.filename,
+        published_one.bytes,
+        published_one.layout,
+        published_one.rows_staged,
+        published_one.rows_rejected,
+        published_one.warnings,
+        published_one.started_at,
+        published_one.finished_at
+    FROM taxiway.loads AS published_one
+    WHERE published_one.load_id = chosen.published_id
+    ORDER BY published_one.load_id
+    LIMIT 1
+) AS published ON TRUE
+ORDER BY last_attempt.source, last_attempt.month

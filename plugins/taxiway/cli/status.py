@@ -10,23 +10,34 @@ from typing import Any
 from taxiway.cli.lines import Asked, load_command
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
 from taxiway.cli.warehouses import published_months
+from taxiway.loads.month_state import (
+    FAILED,
+    MISSING,
+    NO_FILE,
+    NOT_DUE,
+    PUBLISHED,
+    RUNNING,
+    SKIPPED,
+    WARNED,
+    months_up_to_now,
+    state_of,
+)
 from taxiway.loads.published_months import LastLoad
 from taxiway.messages import printable
-from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
-PUBLISHED, WARNED, RUNNING, FAILED, SKIPPED, MISSING, NOT_DUE = (
-    "published",
-    "with warnings",
-    "running",
-    "failed",
-    "skipped",
-    "missing",
-    "not due",
-)
-
-SIGNS = {PUBLISHED: "#", WARNED: "!", RUNNING: "~", FAILED: "x", SKIPPED: "-", MISSING: ".", NOT_DUE: " "}
-"""What stands for a month in a strip; a month that the source doesn't have is a blank, too."""
+SIGNS = {
+    PUBLISHED: "#",
+    WARNED: "!",
+    RUNNING: "~",
+    FAILED: "x",
+    SKIPPED: "-",
+    MISSING: ".",
+    NOT_DUE: " ",
+    NO_FILE: " ",
+}
+"""What stands for a month in a strip."""
 
 LONGEST_ERROR = 500
 """Characters of an error that a sentence quotes; what is cut out is its middle, for an error ends with advice."""
@@ -41,9 +52,11 @@ def status(arguments: Namespace) -> int:
     asked = Asked.of(arguments)
     strips, records = list[str](), list[dict[str, Any]]()
     with published_months(arguments.warehouse, "status") as warehouse:
+        loads = warehouse.last_loads(tuple(asked.sources.values()))
         for source in asked.sources.values():
-            found = warehouse.last_loads(source)
-            states = {month: _state(source, month, found.get(month)) for month in _months(asked, source, found)}
+            found = loads.get(source.name, {})
+            months = [month for month in months_up_to_now(source, found) if asked.have(month)]
+            states = {month: state_of(source, month, found.get(month)) for month in months}
             strips += _strips(source, states, any_tried=bool(found))
             records += [
                 _record(source, month, state, found.get(month), arguments.warehouse)
@@ -61,29 +74,6 @@ def status(arguments: Namespace) -> int:
         for record in failed:
             say(record[SENTENCE])
     return FINDINGS if failed else FINE
-
-
-def _months(asked: Asked, source: Source, found: Mapping[Month, LastLoad]) -> list[Month]:
-    """Return the months that were asked for, up to the last one that is due or that somebody has tried to load."""
-    if source.stands_alone:
-        return [WHOLE] if asked.have(WHOLE) else []
-    months, month = list[Month](), source.first_month
-    last = max(found, default=month)
-    while source.why_unavailable(month) is None and (source.is_due(month) or month <= last):
-        if asked.have(month):
-            months.append(month)
-        month = month.next()
-    return months
-
-
-def _state(source: Source, month: Month, found: LastLoad | None) -> str:
-    if found is None:
-        return MISSING if source.stands_alone or source.is_due(month) else NOT_DUE
-    if found.state in ("failed", "abandoned"):
-        return FAILED
-    if found.state in ("running", "skipped") and found.rows is None:
-        return RUNNING if found.state == "running" else SKIPPED
-    return WARNED if found.warnings else PUBLISHED
 
 
 def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[str]:

@@ -3,6 +3,7 @@
 - attempts: what a step does with the ledger's attempts
 - load: which month of which source
 - month: what each step does
+- month_state: how a month stands, for people
 - publication: decides whether a month may be published
 - published_months: what a warehouse answers about its published months (a protocol)
 - row_identity: how ids are made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from taxiway.download.look import FileVersion
+from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -89,6 +90,14 @@ class LastLoad:
     :param rows: that are published; None if nothing is
     :param rejected: rows of the published file that could not be read
     :param warnings: of the published load
+    :param run_id: of the last attempt, as the ledger has it
+    :param step: that the last attempt began last
+    :param started_at: when the last attempt began
+    :param filename: of the published file, unpacked
+    :param bytes: size of the published file as it was downloaded
+    :param layout: name of its layout; None if an earlier version loaded it
+    :param seconds: that the attempt took that published it
+    :param published_at: when it was published; None if nothing is
     """
 
     state: str
@@ -96,6 +105,108 @@ class LastLoad:
     rows: int | None = None
     rejected: int = 0
     warnings: Sequence[str] = ()
+    run_id: str = ""
+    step: str = ""
+    started_at: datetime | None = None
+    filename: str = ""
+    bytes: int | None = None
+    layout: str | None = None
+    seconds: float | None = None
+    published_at: datetime | None = None
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[Month, LastLoad]]:
+        """Read the rows of ``list_last_loads``, which have one row for each source and month."""
+        found = dict[str, dict[Month, LastLoad]]()
+        for row in rows:
+            found.setdefault(row["source"], {})[Month.of(row["month"])] = cls(
+                row["last_state"],
+                row["last_error"],
+                row["row_count"],
+                row["rows_rejected"] or 0,
+                tuple(row["warnings"] or ()),
+                row["last_run_id"],
+                row["last_step"],
+                row["last_started_at"],
+                row["filename"] or "",
+                row["bytes"],
+                row["layout"],
+                _seconds(row["published_started_at"], row["published_at"]),
+                row["published_at"],
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class LoggedAttempt:
+    """An attempt to load a month, as the ledger has it.
+
+    :param load_id: its id
+    :param run_id: of its run, as the ledger has it
+    :param attempt: which attempt of the run
+    :param state: how it ended; ``running`` if it hasn't
+    :param step: that it began last
+    :param started_at: when it began
+    :param finished_at: when it ended; None if it hasn't
+    :param rows: of the file that could be read; None if nobody has counted them yet
+    :param rejected: rows of the file that could not be read
+    :param error: why it failed, or was skipped
+    :param warnings: of its checks
+    """
+
+    load_id: str
+    run_id: str
+    attempt: int
+    state: str
+    step: str
+    started_at: datetime
+    finished_at: datetime | None
+    rows: int | None
+    rejected: int | None
+    error: str | None
+    warnings: Sequence[str]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if it hasn't ended, or nobody knows when it began."""
+        return _seconds(self.started_at, self.finished_at)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> LoggedAttempt:
+        """Read a row of ``list_attempts``."""
+        return cls(
+            str(row["load_id"]),
+            row["run_id"],
+            row["attempt"],
+            row["state"],
+            row["step"],
+            row["started_at"],
+            row["finished_at"],
+            row["rows_staged"],
+            row["rows_rejected"],
+            row["error"],
+            tuple(row["warnings"] or ()),
+        )
+
+
+def _seconds(began: datetime | None, ended: datetime | None) -> float | None:
+    """Return how long an attempt took; of ``airflow dags test`` nobody knows: its runs begin on their logical date."""
+    took = ended - began if began and ended else None
+    return took.total_seconds() if took is not None and took <= LONGEST_RUN else None
+
+
+@dataclass(frozen=True)
+class RejectedLine:
+    """A line of a file that could not be read.
+
+    :param line_number: line of the file; its header is line 1
+    :param raw_line: the line as it stands there
+    :param reason: why it could not be read
+    """
+
+    line_number: int
+    raw_line: str
+    reason: str
 
 
 class PublishedMonth(ABC):
@@ -154,8 +265,21 @@ class PublishedMonths(Protocol):
     def states(self, source: Source) -> Mapping[Month, MonthState]:
         """Return what the ledger says of each month of a source that was ever to be loaded."""
 
-    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
-        """Return how the last attempt of each month of a source ended."""
+    def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
+        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out."""
+
+    def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
+        """Return the last attempts to load a month, the latest one first."""
+
+    def rejected_lines(
+        self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
+    ) -> Sequence[RejectedLine]:
+        """Return lines that an attempt could not read.
+
+        :param load_id: of the attempt
+        :param most: how many lines
+        :param by_reason: whether they are sorted by reason, and not by line
+        """
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

@@ -60,6 +60,16 @@ def run_name(dag_id: str, run_id: str) -> str:
     return f"{TAXI_DAG_ID} {run_id}" if dag_id == TAXI_DAG_ID else run_id
 
 
+def run_of_name(name: str, dag_id: str) -> tuple[str, str]:
+    """Return the DAG and the id of a run that the ledger knows by a name: the opposite of :func:`run_name`.
+
+    :param name: as the ledger has it
+    :param dag_id: the source's own DAG
+    """
+    begin = run_name(TAXI_DAG_ID, "")
+    return (TAXI_DAG_ID, name.removeprefix(begin)) if name.startswith(begin) else (dag_id, name)
+
+
 def nothing_for(source_name: str, logical_date: datetime) -> str | None:
     """Say why a run of the schedule or of a backfill would have nothing to load; None if it would load its month."""
     source = find_source(SOURCES_FOLDER, source_name)

@@ -11,7 +11,7 @@ from airflow.sdk import Variable
 
 from taxiway.errors import SettingError
 from taxiway.loads.load import Load
-from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.hooks.postgres_hook import QuickWarehouseHook, WarehouseHook
 from taxiway.settings import parse_number
 from taxiway.warehouses.postgres.errors import explained
 from taxiway.warehouses.postgres.parallel_copy import MOST_SESSIONS, default_sessions
@@ -57,6 +57,23 @@ def postgres_months(conn_id: str, task: str) -> Iterator[PostgresMonths]:
         connection = _connect(task, conn_id)
     with closing(connection):
         yield PostgresMonths(connection, conn_id, purpose=task)
+
+
+@contextmanager
+def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) -> Iterator[PostgresMonths]:
+    """Open Postgres to read its ledger for somebody who waits: one that doesn't answer is given up within seconds.
+
+    :param conn_id: Airflow's connection
+    :param purpose: what asks, for messages
+    :param statement_timeout: longest run of one statement, as Postgres writes it
+    :raises SettingError: the connection is missing, can't be read, or is of another type
+    :raises WarehouseError: Postgres refuses
+    :raises TransientWarehouseError: it doesn't answer
+    """
+    with in_our_words(purpose, conn_id, connecting=True):
+        connection = QuickWarehouseHook(postgres_conn_id=conn_id).get_conn()
+    with closing(connection):
+        yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=statement_timeout)
 
 
 def _copy_sessions(where: str) -> int:

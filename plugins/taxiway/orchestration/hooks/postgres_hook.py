@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -41,6 +42,9 @@ UNKNOWN_HOST_PAUSES = (1.0, 3.0, 6.0)
 class WarehouseHook(PostgresHook):
     """Connects to Postgres with psycopg 3, and notices when the server is gone."""
 
+    pauses: Sequence[float] = UNKNOWN_HOST_PAUSES
+    limits: Mapping[str, int] = {}
+
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         """Return Airflow's connection, its extra filled up with :data:`CONNECTION_DEFAULTS`.
@@ -57,7 +61,7 @@ class WarehouseHook(PostgresHook):
                 f"variable AIRFLOW_CONN_{conn_id.upper()} as .env.example shows it, or in Airflow: {add}"
             ) from error
         require_type(connection, "postgres", add=_FIELDS)
-        connection.extra = json.dumps({**CONNECTION_DEFAULTS, **_extra(connection)})
+        connection.extra = json.dumps({**CONNECTION_DEFAULTS, **_extra(connection), **cls.limits})
         return connection
 
     def get_conn(self) -> psycopg.Connection[Any]:
@@ -67,7 +71,7 @@ class WarehouseHook(PostgresHook):
         :raises psycopg.Error: the server can't be reached, or refuses
         :raises AirflowFailException: the driver isn't psycopg 3
         """
-        for pause in UNKNOWN_HOST_PAUSES:
+        for pause in self.pauses:
             try:
                 return self._connect()
             except psycopg.OperationalError as error:
@@ -86,6 +90,13 @@ class WarehouseHook(PostgresHook):
             )
         keep_alive(connection)
         return connection
+
+
+class QuickWarehouseHook(WarehouseHook):
+    """Connects for a page that somebody waits for: gives up within seconds, whatever the connection's extra says."""
+
+    pauses = ()
+    limits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "keepalives_idle": 5, "keepalives_interval": 2}  # noqa: RUF012
 
 
 def _extra(connection: Connection) -> dict[str, Any]:

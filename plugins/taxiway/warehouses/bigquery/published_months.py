@@ -9,7 +9,15 @@ from typing import Any
 
 from taxiway.errors import WarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import LastLoad, MonthState, PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import (
+    LastLoad,
+    LoggedAttempt,
+    MonthState,
+    PublishedMonth,
+    Recorded,
+    RejectedLine,
+    Verified,
+)
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -56,32 +64,55 @@ class BigQueryMonths:
         """
         return MonthState.of(self._of_ledger(source, "find_month_states"))
 
-    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
-        """Return how the last attempt of each month of a source ended.
+    def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
+        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.
 
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
         """
-        rows = self._of_ledger(source, "list_last_loads")
-        return {
-            Month.of(row["month"]): LastLoad(
-                row["last_state"],
-                row["last_error"],
-                row["row_count"] if row["published_at"] else None,
-                row["rows_rejected"] or 0,
-                row["warnings"] or (),
-            )
-            for row in rows
-        }
+        names = [source.name for source in sources]
+        return LastLoad.of(self._ask(", ".join(names), "list_last_loads", {"sources": names}))
+
+    def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
+        """Return the last attempts to load a month, the latest one first.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day, "most": most}
+        rows = self._ask(f"{source.name} {month}", "list_attempts", values)
+        return [LoggedAttempt.of(row) for row in rows]
+
+    def rejected_lines(
+        self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
+    ) -> Sequence[RejectedLine]:
+        """Return lines that an attempt could not read.
+
+        :param load_id: of the attempt; of one that isn't of this month, there is no line
+        :param most: how many lines
+        :param by_reason: whether they are sorted by reason, and not by line
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
+        rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
+        return [RejectedLine(**row) for row in rows]
 
     def _of_ledger(self, source: Source, name: str) -> Sequence[Mapping[str, Any]]:
         """Ask the ledger for the months of a source; none without a ledger."""
-        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the ledger")
+        return self._ask(source.name, name, {"source": source.name})
+
+    def _ask(self, what: str, name: str, values: Mapping[str, Any], **names: Any) -> Sequence[Mapping[str, Any]]:
+        """Ask the ledger; it has no rows if there is none.
+
+        :param what: what is asked for, for messages
+        """
+        warehouse = replace(self.warehouse, where=f"{what}: {self.purpose}, the ledger")
         with _as_reader(warehouse):
             if not ledger.is_complete(warehouse):
                 return ()
-            values = {"source": source.name, "destination": ledger.DESTINATION}
-            return warehouse.run(statement(name, values, dataset=warehouse.settings.dataset_name))
+            bound = {**values, "destination": ledger.DESTINATION} if "load_id" not in values else values
+            return warehouse.run(statement(name, bound, dataset=warehouse.settings.dataset_name, **names))
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return none: which partitions a table has would be another query, and the ledger knows those of loads."""

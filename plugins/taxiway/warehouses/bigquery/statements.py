@@ -43,6 +43,7 @@ PARAMETER_TYPES = {
     "run_id": "STRING",
     "sha256": "STRING",
     "source": "STRING",
+    "sources": "ARRAY<STRING>",
     "started_at": "TIMESTAMP",
     "state": "STRING",
     "step": "STRING",

@@ -10,14 +10,22 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import LastLoad, MonthState, PublishedMonth, Recorded, Verified
+from taxiway.loads.published_months import (
+    LastLoad,
+    LoggedAttempt,
+    MonthState,
+    PublishedMonth,
+    Recorded,
+    RejectedLine,
+    Verified,
+)
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.main_table import is_earlier
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
 from taxiway.warehouses.postgres.published import difference_to, find_published
-from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.session import STATEMENT_TIMEOUT, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 
@@ -29,12 +37,14 @@ class PostgresMonths:
     :param connection: the warehouse, with no transaction open
     :param connection_id: what messages call the connection
     :param purpose: what they are read for, for messages
+    :param statement_timeout: longest run of a question to the ledger
     """
 
     connection: psycopg.Connection[Any]
     connection_id: str = "taxi_postgres"
     name: str = "Postgres"
     purpose: str = "compare"
+    statement_timeout: str = STATEMENT_TIMEOUT
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.
@@ -62,33 +72,56 @@ class PostgresMonths:
         """
         return MonthState.of(self._of_ledger(source, "find_month_states"))
 
-    def last_loads(self, source: Source) -> Mapping[Month, LastLoad]:
-        """Return how the last attempt of each month of a source ended.
+    def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
+        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.
 
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
-        return {
-            Month.of(row["month"]): LastLoad(
-                row["last_state"],
-                row["last_error"],
-                row["row_count"] if row["published_at"] else None,
-                row["rows_rejected"] or 0,
-                row["warnings"] or (),
-            )
-            for row in self._of_ledger(source, "list_last_loads")
-        }
+        names = [source.name for source in sources]
+        return LastLoad.of(self._ask(", ".join(names), "list_last_loads", {"sources": names}))
+
+    def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
+        """Return the last attempts to load a month, the latest one first.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day, "most": most}
+        rows = self._ask(f"{source.name} {month}", "list_attempts", values)
+        return [LoggedAttempt.of(row) for row in rows]
+
+    def rejected_lines(
+        self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
+    ) -> Sequence[RejectedLine]:
+        """Return lines that an attempt could not read.
+
+        :param load_id: of the attempt; of one that isn't of this month, there is no line
+        :param most: how many lines
+        :param by_reason: whether they are sorted by reason, and not by line
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
+        rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
+        return [RejectedLine(**row) for row in rows]
 
     def _of_ledger(self, source: Source, statement: str) -> list[dict[str, Any]]:
         """Ask the ledger for the months of a source; none without a ledger."""
+        return self._ask(source.name, statement, {"source": source.name})
+
+    def _ask(self, what: str, statement: str, values: Mapping[str, Any], **names: Any) -> list[dict[str, Any]]:
+        """Ask the ledger; it has no rows if there is none.
+
+        :param what: what is asked for, for messages
+        """
         with (
-            in_our_words(f"{source.name}: {self.purpose}, the ledger", self.connection_id),
-            transaction(self.connection) as cursor,
+            in_our_words(f"{what}: {self.purpose}, the ledger", self.connection_id),
+            transaction(self.connection, self.statement_timeout) as cursor,
         ):
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
                 return []
-            values = {"source": source.name, "destination": "postgres"}
-            found = cursor.execute(render(f"postgres/{statement}.sql"), values)
+            found = cursor.execute(render(f"postgres/{statement}.sql", **names), {**values, "destination": "postgres"})
             titles = [column.name for column in found.description or ()]
             return [dict(zip(titles, row, strict=True)) for row in found]
 

@@ -67,15 +67,18 @@ SET LOCAL parallel_setup_cost = 0;
 
 
 @contextmanager
-def transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.ClientCursor[Any]]:
+def transaction(
+    connection: psycopg.Connection[Any], statement_timeout: str = STATEMENT_TIMEOUT
+) -> Iterator[psycopg.ClientCursor[Any]]:
     """Open one transaction under the project's settings; it commits at the end, or leaves nothing.
 
     :param connection: a connection with no transaction open
+    :param statement_timeout: longest run of one statement, waits for locks included
     :return: a cursor that binds values on the client: definitions (``CREATE TABLE AS``, ``ATTACH PARTITION``) take no
         parameters from the server
     """
     with connection.transaction(), psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
-        cursor.execute(_SETTINGS.format(lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT))
+        cursor.execute(_SETTINGS.format(lock_timeout=LOCK_TIMEOUT, statement_timeout=statement_timeout))
         yield cursor
 
 

@@ -1,4 +1,4 @@
-"""The table of what the watch has decided.
+"""The table of what the watch has decided: a look records its decisions, and the board reads them.
 
 Input: the decisions of a look. Output: none. The lock on definitions is held while the table is created. A second run
 records the same rows again.
@@ -6,13 +6,15 @@ records the same rows again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
+from taxiway.loads.month_state import Watched
 from taxiway.loads.watch import Decision
+from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.main_table import ensure_ledger, let_reader_read
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.sql import render
@@ -58,3 +60,23 @@ def record_decisions(
                 },
             )
         cursor.execute(render("postgres/forget_watched_files.sql"), look)
+
+
+def watched_files(
+    connection: psycopg.Connection[Any], warehouse: str, statement_timeout: str
+) -> Mapping[str, Mapping[Month, Watched]]:
+    """Return what the watch has seen of a warehouse's files, by source and month; nothing if it has never looked.
+
+    :param connection: Postgres, with no transaction open
+    :param warehouse: that the looks were for
+    :param statement_timeout: longest run of a statement
+    :raises psycopg.Error: Postgres refuses, or can't answer now
+    """
+    found = dict[str, dict[Month, Watched]]()
+    with transaction(connection, statement_timeout) as cursor:
+        if cursor.execute("SELECT to_regclass(%s) IS NULL", (TABLE,)).fetchone() == (True,):
+            return found
+        rows = cursor.execute(render("postgres/list_watched_files.sql"), {"warehouse": warehouse})
+        for source, month, decision, reason, checked_at in rows:
+            found.setdefault(source, {})[Month.of(month)] = Watched(decision, reason, checked_at)
+    return found

@@ -1,0 +1,197 @@
+"""Asks the ledger of a warehouse for the board.
+
+A warehouse has one thread here, which has one connection at a time. Requests that come together share an answer. A
+request waits for :data:`PATIENCE` and holds no thread of the API server meanwhile: a warehouse that is down or slow
+costs a sentence, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TypeVar
+
+import psycopg
+from airflow.sdk.exceptions import AirflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from taxiway.errors import SourceConfigError, TaxiwayError
+from taxiway.loads.month_state import Watched
+from taxiway.loads.published_months import LastLoad, PublishedMonths
+from taxiway.messages import one_line, printable
+from taxiway.next_try import of_command
+from taxiway.orchestration.open_postgres import quick_postgres_months
+from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, read_sources
+from taxiway.warehouses.postgres.errors import said_by
+from taxiway.warehouses.postgres.watched_files import watched_files
+
+PATIENCE = 6.0
+"""Seconds that a request waits for the ledger: longer than Postgres is given to answer."""
+
+STATEMENT_TIMEOUT = "4s"
+"""Longest run of a statement in Postgres."""
+
+KEPT_SECONDS = {"postgres": 1.0, "bigquery": 60.0}
+"""How long an answer is given to other requests, too: BigQuery bills each question."""
+
+PURPOSE = "board"
+
+T = TypeVar("T")
+
+
+class NoAnswerError(TaxiwayError):
+    """A warehouse that hasn't answered in time, or Airflow itself."""
+
+
+class AbsentError(TaxiwayError):
+    """A warehouse that nobody has set up."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the ledger of a warehouse says of all months.
+
+    :param asked_at: when
+    :param sources: all sources
+    :param loads: how the last load of each month ended, by source
+    :param watched: what the watch has seen of their files, by source
+    :param problem: why there is nothing to say, as a sentence; empty if there is
+    :param is_absent: whether nobody has set the warehouse up
+    :param notes: sentences about what isn't known
+    """
+
+    asked_at: datetime
+    sources: tuple[Source, ...] = ()
+    loads: Mapping[str, Mapping[Month, LastLoad]] = field(default_factory=dict)
+    watched: Mapping[str, Mapping[Month, Watched]] = field(default_factory=dict)
+    problem: str = ""
+    is_absent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Ledger:
+    """The ledger of one warehouse.
+
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
+    """
+
+    def __init__(self, warehouse: str) -> None:
+        """Assign the parameter; the thread begins with the first question."""
+        self.warehouse = warehouse
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"taxiway-board-{warehouse}")
+        self._last: Future[Answer] | None = None
+        self._last_began = 0.0
+
+    async def months(self) -> Answer:
+        """Return what the ledger says of all months; a sentence if it can't say it."""
+        if self._last is None or (self._last.done() and time.monotonic() > self._last_until()):
+            self._last_began = time.monotonic()
+            self._last = self._thread.submit(self._read)
+        try:
+            return await self._wait(self._last)
+        except NoAnswerError as error:
+            return Answer(datetime.now(timezone.utc), problem=str(error))
+
+    async def ask(self, question: Callable[[PublishedMonths], T]) -> T:
+        """Ask something else.
+
+        :param question: is given the opened warehouse
+        :raises TaxiwayError: the warehouse can't answer, or not in time
+        """
+
+        def asking() -> T:
+            with self._opened() as months:
+                return question(months)
+
+        future = self._thread.submit(asking)
+        try:
+            return await self._wait(future)
+        finally:
+            future.cancel()  # what hasn't begun yet, nobody waits for any more
+
+    def _last_until(self) -> float:
+        return self._last_began + KEPT_SECONDS[self.warehouse]
+
+    async def _wait(self, future: Future[T]) -> T:
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), PATIENCE)
+        except asyncio.TimeoutError:
+            title = WAREHOUSES[self.warehouse].title
+            raise NoAnswerError(
+                f"{title} hasn't answered within {PATIENCE:.0f} seconds: wait a moment, and load the page again. If "
+                f"that goes on, look whether {title} works, and at the connection {self._conn_id}"
+            ) from None
+
+    @property
+    def _conn_id(self) -> str:
+        return WAREHOUSES[self.warehouse].conn_id
+
+    def _read(self) -> Answer:
+        sources, errors = _sources(_stamp())
+        answer = Answer(datetime.now(timezone.utc), sources, notes=tuple(map(str, errors)))
+        try:
+            with self._opened() as months:
+                answer = replace(answer, loads=months.last_loads(sources))
+        except TaxiwayError as error:
+            return replace(answer, problem=str(error), is_absent=isinstance(error, AbsentError))
+        try:
+            return replace(answer, watched=self._watched())
+        except (TaxiwayError, psycopg.Error) as error:
+            said = said_by(error) if isinstance(error, psycopg.Error) else str(error)
+            note = f"Whether files have changed at their source isn't known: {said}"
+            return replace(answer, notes=(*answer.notes, note))
+
+    def _watched(self) -> Mapping[str, Mapping[Month, Watched]]:
+        with _in_our_words(), quick_postgres_months(WAREHOUSES["postgres"].conn_id, PURPOSE, STATEMENT_TIMEOUT) as pg:
+            return watched_files(pg.connection, self.warehouse, STATEMENT_TIMEOUT)
+
+    @contextmanager
+    def _opened(self) -> Iterator[PublishedMonths]:
+        """Open the warehouse.
+
+        :raises TaxiwayError: it can't be opened, or can't answer
+        """
+        kind = WAREHOUSES[self.warehouse]
+        with _in_our_words():
+            if self.warehouse == "postgres":
+                with quick_postgres_months(kind.conn_id, PURPOSE, STATEMENT_TIMEOUT) as months:
+                    yield months
+                return
+            with kind.months(kind.conn_id, PURPOSE) as opened:
+                if opened is None:
+                    raise AbsentError(f"{kind.title} isn't set up: docs/bigquery.md says how, if you want to use it")
+                yield opened
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Let an error say what somebody who looks at a page can do."""
+    with of_command("load the page again"):
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise NoAnswerError(
+                f"Airflow's metadata database doesn't answer: {one_line(str(error), 300)}. Load the page again"
+            ) from error
+        except AirflowException as error:
+            raise NoAnswerError(f"Airflow says: {printable(str(error), 500)}. Load the page again") from error
+
+
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a source's file does: reading all takes as long as asking the ledger."""
+    found = ((path.name, path.stat()) for path in sorted(SOURCES_FOLDER.glob("*.yaml")))
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+@lru_cache(maxsize=1)
+def _sources(stamp: tuple[tuple[str, int, int], ...]) -> tuple[tuple[Source, ...], tuple[SourceConfigError, ...]]:
+    return read_sources(SOURCES_FOLDER)

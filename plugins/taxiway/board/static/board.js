@@ -1,0 +1,90 @@
+// The page: asks each warehouse how its months stand, draws them, and asks again from time to time.
+import { ask } from "./airflow.js";
+import { Charts } from "./charts.js";
+import { Details } from "./details.js";
+import { Grid, Tip } from "./grid.js";
+import { STATES, element, number, zoned } from "./states.js";
+
+const QUIET = 60_000; // milliseconds between two questions
+const BUSY = 10_000; // the same while a load is under way
+
+class Board {
+  constructor(main) {
+    this.dagId = main.dataset.dagId;
+    this.legend = main.querySelector(".legend");
+    this.tip = new Tip(main.querySelector(".tip"));
+    this.details = new Details(main.querySelector(".details"));
+    this.charts = new Charts(main.querySelector(".charts"), this.dagId);
+    this.answers = new Map();
+    this.sections = [...main.querySelectorAll(".warehouse")];
+  }
+
+  async start() {
+    await Promise.all(this.sections.map((section) => this.#refresh(section)));
+    if ([...this.answers.values()].every(({ hidden }) => hidden)) {
+      this.legend.after(element("p", { class: "sentence" },
+        "You may see no month here: ask who administers Airflow for the right to read the runs of a DAG that loads months."));
+    }
+  }
+
+  async #refresh(section) {
+    const { warehouse } = section.dataset;
+    const answer = await ask("api/months", { warehouse, dag_id: this.dagId });
+    this.answers.set(warehouse, answer);
+    this.#draw(section, answer);
+    this.#count();
+    document.body.dataset.ready = "true";
+    const running = answer.sources?.some((source) => source.months.some(({ state }) => state === "running"));
+    setTimeout(() => this.#whenSeen(section), running ? BUSY : QUIET);
+  }
+
+  /** Ask again, but only while somebody looks. */
+  #whenSeen(section) {
+    if (!document.hidden) this.#refresh(section);
+    else document.addEventListener("visibilitychange", () => this.#whenSeen(section), { once: true });
+  }
+
+  #draw(section, answer) {
+    section.removeAttribute("aria-busy");
+    section.hidden = Boolean(answer.hidden);
+    const focused = section.contains(document.activeElement) ? document.activeElement : null;
+    const kept = focused?.dataset.month && [focused.closest(".source").dataset.dagId, focused.dataset.month];
+    const title = answer.title ?? section.dataset.warehouse;
+    const when = answer.asked_at ? `as of ${zoned(answer.asked_at)}` : "";
+    const parts = [element("header", {}, element("h2", {}, title), element("p", { class: "quiet" }, when))];
+    if (answer.problem) {
+      parts.push(element("p", { class: `sentence ${answer.is_absent ? "quiet" : "problem"}`, role: "status" }, answer.problem));
+    }
+    for (const note of answer.notes ?? []) parts.push(element("p", { class: "sentence" }, note));
+    const sources = answer.sources ?? [];
+    const isEmpty = !sources.some(({ months }) => months.some(({ last, rows }) => last || rows !== undefined));
+    if (sources.length) this.charts.know(section.dataset.warehouse, title);
+    if (sources.length && isEmpty) {
+      parts.push(element("p", { class: "sentence" }, `${title} holds no month yet. To load one, open the DAG taxi and choose Trigger.`));
+    }
+    const grids = sources.map((source) => new Grid(source, { open: (...what) => this.#open(...what) }));
+    grids.forEach((grid) => this.tip.know(grid));
+    parts.push(element("div", { class: "sources" }, ...grids.map((grid) => grid.element)));
+    if (focused || section.contains(this.tip.cell)) this.tip.hide();
+    section.replaceChildren(...parts);
+    if (kept) section.querySelector(`[data-dag-id="${kept[0]}"] [data-month="${kept[1]}"]`)?.focus();
+  }
+
+  #open(source, month, cell) {
+    this.tip.hide();
+    this.details.open(source, month, cell);
+  }
+
+  #count() {
+    const counts = new Map([...STATES.keys()].map((state) => [state, 0]));
+    for (const { sources = [] } of this.answers.values()) {
+      for (const { months } of sources) for (const { state } of months) counts.set(state, counts.get(state) + 1);
+    }
+    this.legend.replaceChildren(...[...STATES].map(([state, { sign, look, says }]) => element("li", { "data-state": state },
+      element("span", { class: `cell ${look}`, "aria-hidden": "true" }, sign),
+      `${says} `, element("b", {}, number(counts.get(state))))));
+  }
+}
+
+const main = document.querySelector("main");
+if (main.querySelector(".legend")) new Board(main).start();

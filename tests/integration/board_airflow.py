@@ -1,0 +1,84 @@
+"""An Airflow whose warehouse has a month in each state, for the tests of the board."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from taxiway.download.look import FileVersion
+from taxiway.errors import HeaderError
+from taxiway.loads.watch import Decision, Verdict
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.watched_files import record_decisions
+from taxiway_local.mirror_server import serve
+from taxiway_local.samples import write_sample_month
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import PASSWORD
+from tests.integration.dag_rights import ONLY
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
+
+ROWS = 30
+PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, REJECTED = (Month(2019, number) for number in range(1, 7))
+HOSTILE = '<img src=x onerror="document.title=1">'
+"""What a line of a file may say."""
+
+READER, ONLY_ZONES = "reader", f"{ONLY}taxi_zones"
+
+
+@contextlib.contextmanager
+def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterator[TaxiAirflow]:
+    """Start an API server, and fill the warehouse: January by a run of Airflow, the other months without one.
+
+    :param folder: an empty folder
+    """
+    users = {"admin": "admin", READER: "viewer", ONLY_ZONES: "viewer"}
+    paths = {}
+    for month in (PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, REJECTED):
+        paths[month] = folder / "mirror" / green.file_path(month)
+        paths[month].parent.mkdir(parents=True, exist_ok=True)
+        write_sample_month(green, month, paths[month], rows=ROWS)
+    head, first, *lines = lines_of(paths[REJECTED])
+    write_gzip(paths[REJECTED], [head, first.replace(first.split(",")[1], HOSTILE, 1), *lines])
+    with serve(folder / "mirror") as mirror:
+        taxi = TaxiAirflow.create(
+            server,
+            folder / "home",
+            mirror.address,
+            own_api=True,
+            extra={
+                "AIRFLOW__CORE__AUTH_MANAGER": "tests.integration.dag_rights.DagRights",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in users.items()),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+        )
+        try:
+            (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(users, PASSWORD)))
+            done = taxi.airflow.run("dags", "test", "taxi_green", "2019-01-01", timeout=300)
+            assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+            _fill(taxi, green, folder, paths)
+            with taxi.airflow.services("api-server"):
+                yield taxi
+        finally:
+            taxi.close()
+
+
+def _fill(taxi: TaxiAirflow, green: Source, folder: Path, paths: dict[Month, Path]) -> None:
+    patient = replace(green, max_rejected_share=0.5)
+    with taxi.connect() as connection:
+        for month in (WARNED, CHANGED, REJECTED):
+            load(connection, patient, str(month), paths[month], run_id=f"manual__{month}")
+        by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
+        with pytest.raises(HeaderError):
+            load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]), "taxi a run")
+        begin_load(connection, LoadTables(green, RUNNING, "manual__running"), lambda: source_file(paths[RUNNING]))
+        changed = Decision(green, CHANGED, Verdict.CHANGED, "another version", "http://x.test/", FileVersion('"b"'))
+        record_decisions(connection, "postgres", [changed], datetime.now(timezone.utc))

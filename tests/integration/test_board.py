@@ -1,0 +1,407 @@
+"""The board: its routes on a real API server, and its page in a real browser inside Airflow's own web UI."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
+
+from taxiway.loads.month_state import MEANINGS
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import PASSWORD
+from tests.integration.board_airflow import (
+    CHANGED,
+    FAILED,
+    HOSTILE,
+    ONLY_ZONES,
+    PUBLISHED,
+    READER,
+    REJECTED,
+    ROWS,
+    RUNNING,
+    WARNED,
+    board_airflow,
+)
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.test_web_ui import QUIET, WAIT, find_browser
+
+BOARD = "/taxiway/board"
+MONTHS = "/taxiway/api/months?warehouse=postgres"
+GREEN_MONTH = f"/taxiway/api/months/taxi_green/{REJECTED}"
+REJECTED_LINES = f"{GREEN_MONTH}/rejected?load_id=1"
+CHART = "/taxiway/charts/rows.svg?warehouse=postgres"
+STATIC = "/taxiway/static/board.js"
+EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, CHART, STATIC)
+
+
+@pytest.fixture(scope="module")
+def green() -> Source:
+    return load_source(SOURCES_FOLDER / "green.yaml")
+
+
+@pytest.fixture(scope="module")
+def taxi(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+) -> Iterator[TaxiAirflow]:
+    with board_airflow(tmp_path_factory.mktemp("board") / "b", postgres_server, green) as taxi:
+        yield taxi
+
+
+class Client:
+    """Asks the API server as users."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.tokens: dict[str, str] = {}
+
+    def token(self, user: str) -> str:
+        if user not in self.tokens:
+            body = json.dumps({"username": user, "password": PASSWORD}).encode()
+            headers = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{self.address}/auth/token", data=body, headers=headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                self.tokens[user] = json.load(answer)["access_token"]
+        return self.tokens[user]
+
+    def get(self, path: str, user: str | None = READER, **headers: str) -> tuple[int, str, dict[str, str]]:
+        if user:
+            headers["Authorization"] = f"Bearer {self.token(user)}"
+        request = urllib.request.Request(f"{self.address}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read().decode(), dict(answer.headers)
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(), dict(error.headers)
+
+    def json(self, path: str, user: str = READER) -> Any:
+        status, text, _ = self.get(path, user)
+        assert status == 200, text
+        return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def client(taxi: TaxiAirflow) -> Client:
+    return Client(taxi.airflow.base_url)
+
+
+# --- Who may ask
+
+
+@pytest.mark.parametrize("path", EVERY_ROUTE)
+def test_a_route_answers_nobody_without_a_login(client: Client, path: str) -> None:
+    assert client.get(path, None)[0] == 401
+    assert client.get(path, None, Authorization="Bearer forged")[0] in (401, 403)
+    assert client.get(path, READER)[0] == 200
+
+
+def test_the_board_says_nothing_about_its_own_routes(client: Client) -> None:
+    for path in ("/taxiway/docs", "/taxiway/redoc", "/taxiway/openapi.json", "/taxiway/static/../app.py"):
+        assert client.get(path)[0] == 404
+
+
+def test_rights_on_another_dag_show_nothing_of_this_one(client: Client) -> None:
+    for path in (GREEN_MONTH, REJECTED_LINES):
+        assert client.get(path, ONLY_ZONES)[0] == 403
+    assert [source["dag_id"] for source in client.json(MONTHS, ONLY_ZONES)["sources"]] == ["taxi_zones"]
+    assert client.json(f"{MONTHS}&dag_id=taxi_green", ONLY_ZONES)["sources"] == []
+    assert client.json("/taxiway/api/months/taxi_zones/whole", ONLY_ZONES)["attempts"] == []
+    assert "green" in client.get(CHART)[1]
+    assert "green" not in client.get(CHART, ONLY_ZONES)[1]
+
+
+# --- What the routes take, and say
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/taxiway/api/months?warehouse=oracle",
+        "/taxiway/api/months",
+        "/taxiway/api/months/taxi_green/2019-13",
+        "/taxiway/api/months/taxi_green/2019-1",
+        "/taxiway/api/months/taxi_green%27/2019-01",
+        f"{GREEN_MONTH}/rejected",
+        f"{GREEN_MONTH}/rejected?load_id=1%27%20OR%201=1",
+        f"{REJECTED_LINES}&sort=raw_line",
+        "/taxiway/charts/other.svg?warehouse=postgres",
+        f"{CHART}&theme=pink",
+    ],
+)
+def test_what_is_no_warehouse_month_dag_or_order_is_refused(client: Client, path: str) -> None:
+    assert client.get(path)[0] == 422
+
+
+@pytest.mark.parametrize(("dag_id", "status"), [("taxi_watch", 404), ("taxi_nothing", 404), ("taxi", 404)])
+def test_a_dag_that_loads_no_months_is_not_found(client: Client, dag_id: str, status: int) -> None:
+    code, text, _ = client.get(f"/taxiway/api/months/{dag_id}/2019-01")
+
+    assert code == status
+    assert "expected one of taxi_fhv, " in text
+
+
+def test_each_state_has_what_is_known_of_it(client: Client, green: Source) -> None:
+    (source,) = [each for each in client.json(MONTHS)["sources"] if each["name"] == "green"]
+    months = {month["month"]: month for month in source["months"]}
+
+    assert {month["state"] for month in months.values()} <= set(MEANINGS)
+    states = {PUBLISHED: "published", WARNED: "with warnings", CHANGED: "changed at the source", FAILED: "failed",
+              RUNNING: "running", REJECTED: "published", Month(2019, 7): "missing"}  # fmt: skip
+    assert {month: months[str(month)]["state"] for month in states} == states
+    published = months[str(REJECTED)]
+    assert (published["rows"], published["rejected"], published["file"]) == (
+        ROWS - 1,
+        1,
+        green.filename(REJECTED),
+    )
+    assert {"bytes", "layout", "seconds", "at"} <= set(published)
+    assert source["releases"][published["release"]] == "2019-01 to 2021-07, csv.gz from tlc_mirror"
+    assert months[str(WARNED)]["warnings"] == ["it is odd"]
+    assert months[str(CHANGED)]["seen"] == "another version"
+    assert "the header doesn't fit" in months[str(FAILED)]["error"]
+    assert source["next"]["month"] == "2019-07"
+    assert source["next"]["is_late"]
+    assert "due" in source["months"][-1]
+
+
+def test_attempts_have_their_runs_and_rejected_lines_their_reasons(client: Client) -> None:
+    (attempt,) = client.json(f"/taxiway/api/months/taxi_green/{PUBLISHED}")["attempts"]
+    assert (attempt["dag_id"], attempt["state"], attempt["is_there"]) == ("taxi_green", "published", True)
+    assert attempt["run_id"].startswith("manual__")
+    assert "seconds" not in attempt, "a run of dags test begins on its logical date"
+
+    (failed,) = client.json(f"/taxiway/api/months/taxi_green/{FAILED}")["attempts"]
+    assert (failed["dag_id"], failed["run_id"]) == ("taxi", "a run")
+    assert "is_there" not in failed
+
+    (attempt,) = client.json(GREEN_MONTH)["attempts"]
+    assert (attempt["rows"], attempt["rejected"]) == (ROWS - 1, 1)
+    for sort in ("line", "reason"):
+        (line,) = client.json(f"{GREEN_MONTH}/rejected?load_id={attempt['load_id']}&sort={sort}")["lines"]
+        assert line["line"] == 2
+        assert HOSTILE in line["text"]
+        assert "expected a time" in line["reason"]
+    # The lines of a load belong to its month alone.
+    other = client.json(f"/taxiway/api/months/taxi_green/{PUBLISHED}/rejected?load_id={attempt['load_id']}")
+    assert other["lines"] == []
+
+
+def test_every_answer_keeps_foreign_scripts_out(client: Client) -> None:
+    for path in EVERY_ROUTE:
+        headers = client.get(path)[2]
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy or path == CHART
+        assert headers["x-content-type-options"] == "nosniff"
+    page = client.get(f"{BOARD}?dag_id=%3Cscript%3Ealert(1)%3C/script%3E")[1]
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert re.findall(r"<script[^>]*>", page) == [
+        '<script src="static/theme.js">',
+        '<script type="module" src="static/board.js">',
+    ]
+
+
+def test_a_browser_that_has_a_file_gets_no_second_one(client: Client) -> None:
+    tag = client.get(STATIC)[2]["etag"]
+
+    assert client.get(STATIC, **{"If-None-Match": tag})[:2] == (304, "")
+
+
+# --- The page
+
+
+@pytest.fixture(scope="module")
+def chromium(taxi: TaxiAirflow) -> Iterator[Browser]:
+    browser = find_browser()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, headless=True, args=list(QUIET))
+        try:
+            expect.set_options(timeout=WAIT)
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def open_page(chromium: Browser, client: Client, path: str, **options: Any) -> Page:
+    """Open a page as the user admin."""
+    options = {"viewport": {"width": 1280, "height": 900}, **options}
+    context = chromium.new_context(base_url=client.address, **options)
+    context.add_cookies([{"name": "_token", "value": client.token("admin"), "url": client.address}])
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.said = []  # type: ignore[attr-defined]
+    page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)  # type: ignore[attr-defined]
+    page.on("pageerror", lambda error: page.said.append(str(error)))  # type: ignore[attr-defined]
+    page.goto(path)
+    return page
+
+
+def ready(page: Page | FrameLocator) -> Locator:
+    """Wait until the months are there; return the grid of the green taxis."""
+    page.locator("body[data-ready]").wait_for()
+    grid = page.locator("[data-warehouse=postgres] [data-dag-id=taxi_green]")
+    expect(grid.locator("[data-month='2019-01']")).to_be_visible()
+    return grid
+
+
+def cell(grid: Locator, month: Month) -> Locator:
+    return grid.locator(f"[data-month='{month}']")
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than the window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, "/plugin/taxi-months")
+    expect(page.get_by_role("link", name="Taxi months")).to_be_visible()
+    frame = page.frame_locator("iframe")
+    grid = ready(frame)
+
+    # Each state has a colour and a sign of its own, and the legend counts them.
+    months = (PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, Month(2019, 7))
+    looks = [
+        cell(grid, month).evaluate("cell => [cell.textContent, getComputedStyle(cell).backgroundColor]")
+        for month in months
+    ]
+    assert len({sign for sign, _ in looks}) == len({color for _, color in looks}) == len(months)
+    legend = frame.locator(".legend")
+    for state, count in (("published", 2), ("failed", 1), ("running", 1), ("changed at the source", 1)):
+        expect(legend.locator(f"[data-state='{state}'] b")).to_have_text(str(count))
+    expect(frame.get_by_text("BigQuery isn't set up")).to_be_visible()
+
+    # The pointer shows what is known of a month.
+    cell(grid, WARNED).hover()
+    tip = frame.get_by_role("tooltip")
+    expect(tip).to_contain_text("green 2019-02: published with warnings")
+    for text in ("Rows30", "Warningit is odd", "green_tripdata_2019-02.csv", "csv.gz from tlc_mirror", "Layout"):
+        expect(tip).to_contain_text(text)
+
+    # A click opens a month, whose run is a page of Airflow, outside the frame.
+    cell(grid, PUBLISHED).click()
+    link = frame.get_by_role("dialog").get_by_role("link", name=re.compile("taxi_green manual__"))
+    link.click()
+    page.wait_for_url(re.compile("/dags/taxi_green/runs/manual__"))
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def test_the_keyboard_reaches_everything(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
+    grid = ready(page)
+    tip = page.get_by_role("tooltip")
+
+    page.get_by_role("link", name="taxi_green").focus()
+    page.keyboard.press("Tab")
+    expect(cell(grid, PUBLISHED)).to_be_focused()
+    expect(tip).to_contain_text("2019-01: published")
+    expect(cell(grid, PUBLISHED)).to_have_attribute("aria-describedby", "tip")
+    for key, month in (("ArrowRight", "2019-02"), ("ArrowDown", "2020-02"), ("End", "2020-12"),
+                       ("ArrowRight", "2021-01"), ("ArrowLeft", "2020-12"), ("Home", "2020-01"),
+                       ("ArrowUp", "2019-01"), ("ArrowUp", "2019-01")):  # fmt: skip
+        page.keyboard.press(key)
+        expect(grid.locator(f"[data-month='{month}']")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("green 2019-06: published")
+    # Lines of files are text, whatever stands in them.
+    dialog.get_by_role("button", name="Show 1 rejected line").press("Enter")
+    expect(dialog.get_by_text(HOSTILE)).to_be_visible()
+    dialog.get_by_role("button", name="Reason").press("Enter")
+    expect(dialog.locator("th[aria-sort=ascending]")).to_have_text("Reason")
+    assert page.title() == "Taxi months"
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(cell(grid, REJECTED)).to_be_focused()
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def test_a_phone_and_dark_colours(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, BOARD, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    grid = ready(page)
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    assert overflow(page) == 0
+
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html[data-theme=light]")).to_have_count(1)
+    assert page.evaluate(background) != dark
+    page.get_by_text("Charts", exact=True).click()
+    for image in page.locator(".charts img").all():
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("complete", True)
+        assert image.evaluate("image => image.naturalWidth") > 0
+    cell(grid, FAILED).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("tbody")).to_contain_text("the header doesn't fit")
+    box = dialog.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert overflow(page) == 0
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert overflow(page) == 0
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, "/dags/taxi_green/plugin/taxi-dag-months")
+    frame = page.frame_locator("iframe")
+    ready(frame)
+
+    expect(frame.locator(".source")).to_have_count(1)
+    expect(frame.get_by_role("heading", name="Months of taxi_green")).to_be_visible()
+    # Airflow's dark mode is the page's, at once.
+    light = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    page.evaluate("document.documentElement.classList.replace('light', 'dark')")
+    expect(frame.locator("html[data-theme=dark]")).to_have_count(1)
+    assert frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != light
+
+    other = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
+    expect(other.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
+
+
+# --- A warehouse that is empty, slow or down; the last tests, for they spoil it
+
+
+def test_a_slow_warehouse_is_a_sentence_and_holds_nothing_up(client: Client, taxi: TaxiAirflow) -> None:
+    with taxi.connect() as connection:
+        connection.execute("LOCK TABLE taxiway.loads")
+        said = client.json(MONTHS)["problem"]
+        assert said.startswith(
+            "fhv, fhvhv, green, yellow, zones: board, the ledger, connection taxi_postgres: Postgres"
+        )
+        assert "statement timeout" in said
+        assert "oad the page again" in said
+        assert "task" not in said
+        assert client.get("/api/v2/monitor/health", None)[0] == 200
+    assert client.json(GREEN_MONTH)["attempts"] != []
+
+
+def test_an_empty_warehouse_and_one_that_is_gone(client: Client, taxi: TaxiAirflow, chromium: Browser) -> None:
+    with taxi.connect() as connection:
+        connection.execute("ALTER SCHEMA taxiway RENAME TO elsewhere")
+    page = open_page(chromium, client, BOARD)
+    ready(page)
+    expect(page.get_by_text("Postgres holds no month yet.")).to_be_visible()
+    assert client.json(GREEN_MONTH) == {"problem": "", "attempts": []}
+
+    taxi.server.drop_database(taxi.database)
+    page.reload()
+    expect(page.get_by_text(f'database "{taxi.database}" does not exist')).to_be_visible()
+    assert "does not exist" in client.json(GREEN_MONTH)["problem"]
+    assert client.get(CHART)[0] == 503

@@ -1,0 +1,136 @@
+"""What the board's page is told of the months."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from taxiway.board.asking import Answer
+from taxiway.board.charts import DRAW, THEMES
+from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month
+from taxiway.loads.attempts import LONGEST_RUN
+from taxiway.loads.published_months import LastLoad, LoggedAttempt
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import Source, load_sources
+
+AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
+LOADED = LastLoad("published", rows=30, published_at=AT, filename="green_tripdata_2019-01.csv", bytes=1, seconds=1.26)
+
+
+def months_from(first: Month, count: int) -> list[Month]:
+    months = [first]
+    while len(months) < count:
+        months.append(months[-1].next())
+    return months
+
+
+def test_a_grid_begins_in_january_and_ends_with_the_present_month_or_the_sources_last_year(green: Source) -> None:
+    now = datetime(2020, 3, 15, tzinfo=timezone.utc)
+    late = replace(green, releases=(replace(green.releases[0], first=Month(2019, 4)),))
+    ended = replace(green, releases=(replace(green.releases[0], last=Month(2019, 7)),))
+    zones = replace(green, period="none")
+
+    assert months_of_grid(green, (), now) == months_from(Month(2019, 1), 15)
+    assert months_of_grid(late, (), now) == months_from(Month(2019, 1), 15)
+    assert months_of_grid(ended, (), now) == months_from(Month(2019, 1), 12)
+    assert months_of_grid(ended, [Month(2020, 2)], now) == months_from(Month(2019, 1), 14)
+    assert months_of_grid(zones, (), now) == [WHOLE]
+
+
+def test_the_next_month_is_behind_the_last_published_one(green: Source) -> None:
+    ended = replace(green, releases=(replace(green.releases[0], last=Month(2019, 1)),))
+    found = {Month(2019, 1): LOADED, Month(2019, 2): LastLoad("failed")}
+
+    assert next_month(green, found) == Month(2019, 2)
+    assert next_month(green, {Month(2019, 2): LastLoad("failed")}) is None
+    assert next_month(ended, found) is None
+    assert next_month(replace(green, period="none"), found) is None
+
+
+def test_only_the_dags_that_are_asked_for_are_shown(green: Source) -> None:
+    answer = Answer(AT, (green,), {"green": {Month(2019, 1): LOADED}})
+
+    (source,) = board_of(answer, "bigquery", "BigQuery", ["taxi_green_gcp"])["sources"]
+    assert source["dag_id"] == "taxi_green_gcp"
+    assert source["next"]["month"] == "2019-02"
+    first = source["months"][0]
+    assert (first["state"], first["rows"], first["seconds"], first["at"]) == (
+        "published",
+        30,
+        1.3,
+        "2026-11-01T12:00:00+00:00",
+    )
+    assert "error" not in first
+    assert board_of(answer, "bigquery", "BigQuery", ["taxi_green"])["sources"] == []
+    assert board_of(replace(answer, problem="down"), "postgres", "Postgres", ["taxi_green"])["sources"] == []
+
+
+def test_texts_of_others_are_short_and_printable(green: Source) -> None:
+    hostile = LastLoad("failed", error="<b>\x1b" + "x" * 5000)
+    (source,) = board_of(
+        Answer(AT, (green,), {"green": {Month(2019, 1): hostile}}), "postgres", "Postgres", ["taxi_green"]
+    )["sources"]
+
+    assert source["months"][0]["error"].startswith("<b>\\x1bxxx")
+    assert len(source["months"][0]["error"]) <= 600
+
+
+def test_an_attempt_names_the_dag_of_its_run() -> None:
+    attempt = LoggedAttempt(
+        "7", "taxi manual__1", 1, "failed", "stage_month", AT, AT + timedelta(seconds=2), None, None, "bad", ()
+    )
+    told = attempt_of(attempt, "taxi_green", frozenset([("taxi", "manual__1")]))
+
+    assert (told["dag_id"], told["run_id"], told["is_there"], told["seconds"]) == ("taxi", "manual__1", True, 2.0)
+    assert "rows" not in told
+    own = replace(attempt, run_id="manual__1", finished_at=AT + LONGEST_RUN * 2)
+    told = attempt_of(own, "taxi_green", frozenset())
+    assert (told["dag_id"], "is_there" in told, "seconds" in told) == ("taxi_green", False, False)
+
+
+def test_twenty_years_of_every_source_are_small() -> None:
+    """The page may have 300 KB over the wire; two warehouses are a good part of it."""
+    sources = load_sources(SOURCES_FOLDER)
+
+    def load(source: Source, month: Month, place: int) -> LastLoad:
+        return replace(
+            LOADED,
+            filename=f"{source.name}_tripdata_{month}.csv",
+            bytes=7919 * place,
+            layout="1215b44ac1f9",
+            rows=104729 * place,
+            rejected=place % 7,
+            published_at=AT + timedelta(hours=place),
+        )
+
+    months = months_from(Month(2007, 1), 240)
+    loads = {each.name: {month: load(each, month, place) for place, month in enumerate(months)} for each in sources}
+    early = tuple(
+        replace(each, releases=(replace(each.releases[0], first=Month(2007, 1), last=None),)) for each in sources
+    )
+
+    told = board_of(Answer(AT, early, loads), "postgres", "Postgres", [f"taxi_{each.name}" for each in early])
+    body = json.dumps(told).encode()
+
+    assert sum(len(source["months"]) for source in told["sources"]) >= 4 * 239
+    assert len(gzip.compress(body, 5)) < 60_000
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", DRAW)
+def test_a_chart_shows_each_source_and_stays_a_chart_without_months(name: str, theme: str, green: Source) -> None:
+    months = months_from(Month(2019, 1), 30)
+    loads = {"green": {month: replace(LOADED, rows=month.number * 1000, rejected=1) for month in months}}
+    svg = DRAW[name]([green], loads, THEMES[theme])
+
+    assert svg.startswith("<?xml")
+    assert "green" in svg
+    if name == "freshness":
+        due = green.due(months[-1].next())
+        assert f"2021-07 {'was ' if date.today() >= due else ''}expected by {due}" in svg
+    assert "nothing is published yet" in DRAW[name]([], {}, THEMES[theme])

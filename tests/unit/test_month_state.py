@@ -1,0 +1,93 @@
+"""How a month stands: one rule for the board and for ``airflow taxi status``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from taxiway.loads.month_state import (
+    CHANGED,
+    FAILED,
+    MEANINGS,
+    MISSING,
+    NO_FILE,
+    NOT_DUE,
+    PUBLISHED,
+    RUNNING,
+    SKIPPED,
+    WARNED,
+    Watched,
+    months_up_to_now,
+    state_of,
+)
+from taxiway.loads.published_months import LastLoad
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import Source
+
+MONTH = Month(2019, 3)
+AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
+LOADED = LastLoad("published", rows=30, published_at=AT)
+AFTER, BEFORE = AT + timedelta(days=1), AT - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("found", "seen", "state"),
+    [
+        (LOADED, None, PUBLISHED),
+        (replace(LOADED, state="unchanged"), None, PUBLISHED),
+        (replace(LOADED, state="running"), None, PUBLISHED),
+        (replace(LOADED, state="skipped"), None, PUBLISHED),
+        (replace(LOADED, warnings=["odd"]), None, WARNED),
+        (replace(LOADED, state="failed"), None, FAILED),
+        (LastLoad("abandoned"), None, FAILED),
+        (LastLoad("running"), None, RUNNING),
+        (LastLoad("skipped"), None, SKIPPED),
+        # What the watch has seen before the month was published last is no news.
+        (LOADED, Watched("changed", "", AFTER), CHANGED),
+        (replace(LOADED, warnings=["odd"]), Watched("failed", "", AFTER), CHANGED),
+        (LOADED, Watched("later", "", AFTER), CHANGED),
+        (LOADED, Watched("loading", "", AFTER), CHANGED),
+        (LOADED, Watched("changed", "", BEFORE), PUBLISHED),
+        (LOADED, Watched("vanished", "", AFTER), PUBLISHED),
+        (LOADED, Watched("unchanged", "", AFTER), PUBLISHED),
+        (None, None, MISSING),
+    ],
+)
+def test_what_the_ledger_and_the_watch_say_is_a_state(
+    green: Source, found: LastLoad | None, seen: Watched | None, state: str
+) -> None:
+    assert state_of(green, MONTH, found, seen) == state
+    assert state in MEANINGS
+
+
+def test_a_month_is_missing_from_the_day_on_that_its_file_is_due(green: Source) -> None:
+    due = green.due(MONTH)
+
+    assert state_of(green, MONTH, None, None, due - timedelta(days=1)) == NOT_DUE
+    assert state_of(green, MONTH, None, None, due) == MISSING
+    # The watch has seen its file earlier.
+    for decision in ("new", "later", "behind"):
+        assert state_of(green, MONTH, None, Watched(decision, "", AT), due - timedelta(days=1)) == MISSING
+    assert state_of(green, MONTH, None, Watched("waiting", "", AT), due - timedelta(days=1)) == NOT_DUE
+
+
+def test_a_month_that_the_source_does_not_have_is_neither_missing_nor_due(green: Source) -> None:
+    first = green.first_month
+
+    assert state_of(green, first.previous(), None) == NO_FILE
+    assert state_of(green, first, None) == MISSING
+    ended = replace(green, releases=(replace(green.releases[0], last=MONTH),))
+    assert state_of(ended, MONTH.next(), None) == NO_FILE
+
+
+def test_months_go_on_to_the_last_that_is_due_or_that_somebody_has_tried(green: Source) -> None:
+    today = green.due(MONTH)
+
+    assert months_up_to_now(green, (), today) == [Month(2019, number) for number in (1, 2, 3)]
+    assert months_up_to_now(green, [Month(2019, 5)], today)[-1] == Month(2019, 5)
+    assert months_up_to_now(green, (), date(2019, 1, 1)) == []
+    zones = replace(green, period="none", releases=(replace(green.releases[0], first=WHOLE, last=WHOLE),))
+    assert months_up_to_now(zones, ()) == [WHOLE]
+    assert state_of(zones, WHOLE, None) == MISSING
