@@ -60,6 +60,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))
     except (TaxiwayError, OSError) as error:
+        said = error.with_lines if isinstance(error, ProgramError) else str(error)
         if sys.argv[1:3] != ["taxi", "doctor"]:
-            sys.exit(f"airflow: {error.with_lines if isinstance(error, ProgramError) else error}")
-        commands.start_errors.append(str(error))
+            sys.exit(f"airflow: {said}")
+        commands.start_errors.extend(said.splitlines())

@@ -169,7 +169,7 @@ def test_metadata_of_ones_own_are_set_up_once(other_home: Path) -> None:
 
 def test_a_server_that_does_not_start_shows_its_log_line_by_line(other_home: Path) -> None:
     home = Home(other_home)
-    database.start(home)
+    address = database.start(home).url("airflow", driver=database.METADATA_DRIVER)
     assert database.stop(home)
     with (home.postgres / "postgresql.conf").open("a") as stream:
         stream.write("no_such_setting = 1\n")
@@ -182,6 +182,12 @@ def test_a_server_that_does_not_start_shows_its_log_line_by_line(other_home: Pat
     assert f"--- the end of {home.postgres}/log" in lines
     assert [line for line in lines if 'unrecognized configuration parameter "no_such_setting"' in line]
     assert "\\n" not in done.stderr
+
+    home.airflow_config.touch()
+    empty = str(other_home / ".taxiway")
+    said = run(other_home, "doctor", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=address, AIRFLOW__CORE__DAGS_FOLDER=empty)
+    (line,) = [line for line in said.stdout.splitlines() if line.startswith("fail  metadata: embedded Postgres in ")]
+    assert 'unrecognized configuration parameter "no_such_setting"' in line
 
 
 def runs_and_loads(home: Path) -> list[object]:
@@ -437,6 +443,10 @@ def test_up_and_down(home: Path) -> None:
     assert listening == {"127.0.0.1"}, "nothing can be reached from another machine"
     again = run(home, "services", "up")
     assert address[1] in again.stdout, "what runs already is found again"
+    found = run(home, "doctor", AIRFLOW__CORE__DAGS_FOLDER=str(home / "dags" / "learn")).stdout
+    assert f"\nok    api server: runs at {address[1]}\n" in found
+    for name in ("scheduler", "dag processor", "triggerer"):
+        assert f"\nok    {name}: runs on " in found
 
     # Plain airflow, from any folder, is this project's.
     listed = subprocess.run(

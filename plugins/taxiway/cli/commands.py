@@ -25,7 +25,7 @@ sample_tests: list[IsSample] = []
 
 
 start_errors: list[str] = []
-"""Why Airflow's metadata database can't be started here; only ``doctor`` runs all the same, and says it."""
+"""Why Airflow's metadata database can't be started here, line by line; ``doctor`` alone runs all the same."""
 
 
 def register(is_sample: IsSample) -> None:

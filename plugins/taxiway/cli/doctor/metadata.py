@@ -44,7 +44,8 @@ def metadata() -> Finding:
 
     named = named_by("database", "sql_alchemy_conn")
     if commands.start_errors:
-        return fail(commands.start_errors[0], "make setup")
+        first, *log = commands.start_errors
+        return fail("; ".join([first, *log[-3:]]), "correct what its log says, if it says something; then make setup")
     try:
         with create_session() as session:
             dialect = session.get_bind().dialect
@@ -64,6 +65,15 @@ def metadata() -> Finding:
         return fail(problem, airflow_command("db", "migrate"))
     version = ".".join(map(str, dialect.server_version_info or ()))
     return ok(f"Postgres {version}, with the tables of this Airflow")
+
+
+def executor() -> Finding:
+    """Can Airflow's executor be loaded?"""
+    from dags_backfill.configuration import executor_problem
+
+    if problem := executor_problem():
+        return fail(problem, "take AIRFLOW__CORE__EXECUTOR out of .env and the shell, or install the provider")
+    return ok(conf.get("core", "executor"))
 
 
 def api_server() -> Finding:
@@ -184,6 +194,7 @@ def _runs_due(session: Session) -> int:
 
 CHECKS = (
     Check(METADATA, metadata, "correct [database] sql_alchemy_conn: docs/troubleshooting.md"),
+    Check("executor", executor, "set AIRFLOW__CORE__EXECUTOR to LocalExecutor"),
     Check("api server", api_server, START, needs=METADATA),
     *(Check(name, partial(service, name), START, needs=METADATA) for name in JOBS),
     Check("runs", runs, "look at the runs in the web UI: make up", needs=METADATA),
