@@ -1,15 +1,18 @@
-"""The web UI in a real browser: log in, load a month by a form, see it succeed, read its log, find runs."""
+"""The web UI in a real browser: log in, load a month by a form, read its log, open its report, find runs."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from taxiway.reports.folder import FOLDER_VARIABLE
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
@@ -57,11 +60,26 @@ def taxi(
     write_sample_months([green], [Month(2019, 1), Month(2021, 6), Month(2021, 7)], folder / "mirror", rows=ROWS)
     with serve(folder / "mirror") as mirror:
         taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
+        taxi.airflow.variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = "admin:admin,reader:viewer,nobody:"
+        (taxi.airflow.home / "passwords.json").write_text(
+            json.dumps(dict.fromkeys(("admin", "reader", "nobody"), PASSWORD)), encoding="utf-8"
+        )
         try:
             with taxi.airflow.services("api-server", "scheduler", "dag-processor"):
+                wait_until(
+                    lambda: taxi.airflow.query("SELECT 1 FROM dag WHERE dag_id = 'taxi_monthly_report'"),
+                    timeout=WAIT / 1000,
+                    what="the DAGs to be read",
+                )
+                taxi.airflow.rest("/dags/taxi_monthly_report", "PATCH", {"is_paused": False})
+                taxi.airflow.rest("/variables", "POST", {"key": FOLDER_VARIABLE, "value": str(reports_of(taxi))})
                 yield taxi
         finally:
             taxi.close()
+
+
+def reports_of(taxi: TaxiAirflow) -> Path:
+    return taxi.airflow.home / "the reports"
 
 
 @pytest.fixture
@@ -77,10 +95,10 @@ def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
             chromium.close()
 
 
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, user: str = "admin") -> None:
     page.goto("/dags")
     page.wait_for_url("**/auth/login*")
-    page.fill("input[name=username]", "admin")
+    page.fill("input[name=username]", user)
     page.fill("input[name=password]", PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dags*")
@@ -123,6 +141,72 @@ def test_a_person_fills_the_form_of_taxi(page: Page, taxi: TaxiAirflow) -> None:
     page.goto(f"{run_address}/tasks/postgres.merge_month")
     said = f"green 2021-06: published in green_tripdata: {ROWS} rows inserted, 0 deleted, 0 unchanged"
     expect(page.get_by_text(said)).to_be_visible()
+
+    # The month has set its report off, whose task leads to the page.
+    reported = "SELECT 1 FROM dag_run WHERE dag_id = 'taxi_monthly_report' AND state = 'success'"
+    wait_until(lambda: taxi.airflow.query(reported), timeout=WAIT / 1000, what="the report")
+    page.goto("/dags/taxi_monthly_report/runs")
+    page.get_by_role("link").filter(has_text="asset_triggered__").first.click()
+    page.wait_for_url("**/dags/taxi_monthly_report/runs/asset_triggered__*")
+    run_address = page.url.partition("?")[0]
+    page.goto(f"{run_address}/tasks/write_report/details")
+    page.get_by_role("link", name="Report", exact=True).click()
+    page.wait_for_url("**/taxiway-reports/green/2021-06")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    said_by_browser: list[str] = []
+    page.on("console", lambda message: said_by_browser.append(message.text))
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("New York green taxi trips")
+    expect(page.get_by_text("June 2021")).to_be_visible()
+    expect(page.get_by_role("img", name="Trips by day")).to_be_visible()
+    page.get_by_text("By pickup zone").click()
+    expect(page.get_by_role("columnheader", name="Zone")).to_be_visible()
+    assert asked == [page.url]
+    assert said_by_browser == []  # it would complain of what the page's policy forbids
+
+    # The list of all reports leads there, too.
+    page.goto("/dags")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Taxi reports").click()
+    listed = page.frame_locator("iframe")
+    listed.get_by_role("link", name="2021-06").click()
+    expect(listed.get_by_text("June 2021")).to_be_visible()
+
+
+def test_reports_are_shown_to_those_who_may_see_their_tasks(page: Page, taxi: TaxiAirflow) -> None:
+    path = reports_of(taxi) / "green" / "2018-01.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "<title>Hostile</title><script>document.title = 'run'</script><img src=x onerror=document.title='run'>"
+    )
+
+    def statuses(*names: str) -> list[int]:
+        return [page.request.get(f"/taxiway-reports/{name}").status for name in names]
+
+    names = ("", "green/2018-01", "green/2018-02")
+    assert statuses(*names) == [401, 401, 401]
+    sign_in(page, "nobody")
+    assert statuses(*names) == [403, 403, 403]
+    page.context.clear_cookies()
+    sign_in(page, "reader")
+    assert statuses(*names) == [200, 200, 404]
+    found = page.request.get("/taxiway-reports/green/2018-02").text()
+    assert found.startswith(
+        f"green 2018-02: found no report that can be read in {path.parents[1]}, where the API server"
+    )
+    outside = (
+        "green/2018-13",
+        "Green/2018-01",
+        "..%2fgreen/2018-01",
+        "green/..%2f..%2fpasswords",
+        "docs",
+        "openapi.json",
+    )
+    assert set(statuses(*outside)) <= {404, 422}
+
+    page.goto("/taxiway-reports/green/2018-01")
+    expect(page).to_have_title("Hostile")
 
 
 def choose(page: Page, form: Locator, name: str, label: str) -> None:

@@ -21,6 +21,8 @@ Modules:
 - open_postgres: opens Postgres for a step
 - publication_timetable: when the runs of a monthly source start
 - report_dags: builds the DAGs that report months and years
+- report_link: leads from a task to the report that it has written
+- report_routes: the reports in the web UI
 - reporting: what the tasks of reports have in common
 - retry_after: when a download is tried again
 - taxi_conf: which keys a run of the DAG taxi has, and the commands with them

@@ -24,7 +24,7 @@ from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, default_args, mon
 from taxiway.orchestration.operators.summarize_months import SummarizeMonthsOperator
 from taxiway.orchestration.operators.write_month_reports import WriteMonthReportsOperator
 from taxiway.orchestration.operators.write_year_reports import WriteYearReportsOperator
-from taxiway.orchestration.reporting import MONTHLY_DAG_ID, YEAR_DAG_ID
+from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_FORMAT
 from taxiway.sources.source import Source, read_sources

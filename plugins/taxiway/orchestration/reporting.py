@@ -15,18 +15,15 @@ from taxiway.errors import ReportError, SettingError
 from taxiway.loads.published_months import Recorded
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.orchestration.taxi_conf import taxi_command
-from taxiway.paths import REPORTS_FOLDER, ROOT, SOURCES_FOLDER
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.reports.charts import draw_charts
 from taxiway.reports.figures import Period, figures_of
-from taxiway.reports.folder import write_report
+from taxiway.reports.folder import FOLDER_VARIABLE, reports_folder, write_report
 from taxiway.reports.page import page_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, find_source
 from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
 from taxiway.warehouses.postgres.summary import sum_up, summarized_months
-
-MONTHLY_DAG_ID = "taxi_monthly_report"
-YEAR_DAG_ID = "taxi_year_report"
 
 
 def source_of(name: str) -> Source:
@@ -119,16 +116,11 @@ def write_period(
     :return: the page
     :raises ReportError: the folder can't be written to
     """
+    # Not given to Variable.get, which takes each default for a secret.
+    value = Variable.get(FOLDER_VARIABLE, default=None)
     figures = figures_of(source, period, partial(sum_up, connection, source, period.first, period.last))
     charts = draw_charts(figures)
     files = {month: months[month].sha256 for month in period.months if month in months and not months[month].rows}
     files |= summarized_months(connection, source, period.first, period.last)
     page = page_of(figures, charts, files)
-    return write_report(_folder(), source, period, page, {chart.name: chart.png for chart in charts})
-
-
-def _folder() -> Path:
-    """Return the folder of all reports: the Variable's, a relative path from the repository's root on."""
-    # Not given to Variable.get, which takes each default for a secret.
-    value = Variable.get("taxiway_reports_folder", default=None)
-    return ROOT / Path(str(value)).expanduser() if value and str(value).strip() else REPORTS_FOLDER
+    return write_report(reports_folder(value), source, period, page, {chart.name: chart.png for chart in charts})

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from taxiway.errors import ReportError
+from taxiway.paths import REPORTS_FOLDER, ROOT
 from taxiway.reports.figures import Period
 from taxiway.sources.source import Source
+
+FOLDER_VARIABLE = "taxiway_reports_folder"
+"""The Variable of Airflow that names the folder."""
+
+
+def reports_folder(value: object) -> Path:
+    """Return the folder of all reports.
+
+    :param value: of the Variable, None if there is none; a relative path starts at the repository's root
+    """
+    return ROOT / Path(str(value)).expanduser() if value and str(value).strip() else REPORTS_FOLDER
 
 
 def write_report(folder: Path, source: Source, period: Period, page: str, pictures: Mapping[str, bytes]) -> Path:
@@ -42,6 +55,34 @@ def write_report(folder: Path, source: Source, period: Period, page: str, pictur
             f"Variable taxiway_reports_folder, and clear the task with its downstream tasks"
         ) from error
     return path
+
+
+def find_reports(folder: Path) -> dict[str, list[str]]:
+    """Return the periods of all reports by source, the latest first; a year comes before its months.
+
+    :param folder: of all reports, which may be absent
+    """
+    found: dict[str, list[str]] = {}
+    for path in folder.glob("*/*.html"):
+        if re.fullmatch(r"[12][0-9]{3}(-[0-9]{2})?", path.stem):
+            found.setdefault(path.parent.name, []).append(path.stem)
+    return {
+        source: sorted(found[source], key=lambda name: (name[:4], name[4:] or "~"), reverse=True)
+        for source in sorted(found)
+    }
+
+
+def read_report(folder: Path, source: str, period: str) -> bytes | None:
+    """Return the page of a report; None if there is none that can be read.
+
+    :param folder: of all reports
+    :param source: a source's name: letters, digits and underscores
+    :param period: the name of a month or a year
+    """
+    try:
+        return (folder / source / f"{period}.html").read_bytes()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
 
 
 def _replace(path: Path, content: bytes) -> None:

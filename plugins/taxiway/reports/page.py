@@ -1,4 +1,4 @@
-"""The page of a report: HTML that stands alone, without a script and without an address of anything else."""
+"""The pages of reports, and their list: HTML that stands alone, with no script and no address of anything else."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def page_of(figures: Figures, charts: Sequence[Chart], files: Mapping[Month, str
             files=[(figures.source.download_name(month), sha256) for month, sha256 in sorted(files.items())],
         )
     )
+
+
+def list_of(reports: Mapping[str, Sequence[str]]) -> str:
+    """Write the list of reports.
+
+    :param reports: the names of their periods, by source
+    """
+    return _environment().get_template("list.html").render(reports=reports)
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from taxiway.orchestration.failures import retry_or_fail
+from taxiway.orchestration.report_link import ReportLink
 from taxiway.orchestration.reporting import months_to_report, opened, published, source_of, write_period
 from taxiway.reports.figures import Period
 
@@ -25,6 +26,7 @@ class WriteMonthReportsOperator(BaseOperator):
     :param conn_id: the warehouse's connection
     """
 
+    operator_extra_links = (ReportLink(),)
     template_fields: Sequence[str] = ("source_name", "month")
 
     def __init__(self, *, source_name: str, month: str, conn_id: str = "taxi_postgres", **kwargs: Any) -> None:

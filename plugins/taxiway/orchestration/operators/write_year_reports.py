@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.errors import ReportError
 from taxiway.orchestration.failures import retry_or_fail
-from taxiway.orchestration.reporting import MONTHLY_DAG_ID, opened, published, source_of, summed_up_months, write_period
+from taxiway.orchestration.report_link import MONTHLY_DAG_ID, ReportLink
+from taxiway.orchestration.reporting import opened, published, source_of, summed_up_months, write_period
 from taxiway.program import airflow_command
 from taxiway.reports.figures import Period
 from taxiway.sources.months import Month
@@ -35,6 +36,7 @@ class WriteYearReportsOperator(BaseOperator):
     :param conn_id: the warehouse's connection
     """
 
+    operator_extra_links = (ReportLink(),)
     template_fields: Sequence[str] = ("source_name", "year")
 
     def __init__(self, *, source_name: str, year: str, conn_id: str = "taxi_postgres", **kwargs: Any) -> None:
