@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.loads import month as steps
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts
 from taxiway.loads.month import Outputs
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.warehouses.bigquery import publish as publish_month
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.ledger import Entry, Ledger, find_loads
 from taxiway.warehouses.bigquery.provisioning import Provisioner
+from taxiway.warehouses.bigquery.publish import Publication
 from taxiway.warehouses.bigquery.settings import GcpSettings
 from taxiway.warehouses.bigquery.statements import Statement
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -22,6 +25,11 @@ from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.loading import downloaded, publish, source_file
 
 SETTINGS = GcpSettings("taxi-project", "europe-west1", "taxi-project-bucket", "taxi", 10**9)
+
+
+def start_publishing(jobs: Jobs, tables: CloudTables, attempt: Entry) -> Publication:
+    """Start the job that publishes the month."""
+    return publish_month.start_publishing(jobs, tables, attempt, DeletionGuard(tables, attempt))
 
 
 @dataclass

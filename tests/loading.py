@@ -63,9 +63,9 @@ def downloaded(file: Download | None) -> dict[str, Any]:
     return {DOWNLOAD: file.to_dict()}
 
 
-def publish(warehouse: Warehouse) -> Counts:
+def publish(warehouse: Warehouse, *, accept_deletions: bool = False) -> Counts:
     """Publish a month by a warehouse that waits for its jobs itself."""
-    counts = steps.merge_month(warehouse)
+    counts = steps.merge_month(warehouse, accept_deletions=accept_deletions)
     assert isinstance(counts, dict)
     return Counts(counts["inserted"], counts["deleted"], counts["unchanged"])
 
@@ -90,20 +90,26 @@ def check_month(connection: psycopg.Connection[Any], tables: LoadTables) -> None
     steps.check_month(PostgresWarehouse(connection, tables))
 
 
-def merge_month(connection: psycopg.Connection[Any], tables: LoadTables) -> Counts:
+def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, *, accept_deletions: bool = False) -> Counts:
     """Publish a month."""
-    return publish(PostgresWarehouse(connection, tables))
+    return publish(PostgresWarehouse(connection, tables), accept_deletions=accept_deletions)
 
 
 def load(
-    connection: psycopg.Connection[Any], source: Source, month: str, path: Path, run_id: str = "manual__1"
+    connection: psycopg.Connection[Any],
+    source: Source,
+    month: str,
+    path: Path,
+    run_id: str = "manual__1",
+    *,
+    accept_deletions: bool = False,
 ) -> Counts:
     """Run all steps of a load, and drop the staging tables whatever happened."""
     tables = LoadTables(source, Month.parse(month), run_id)
     try:
         hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
         check_month(connection, tables)
-        return merge_month(connection, tables)
+        return merge_month(connection, tables, accept_deletions=accept_deletions)
     finally:
         drop_staging(connection, tables)
 

@@ -111,6 +111,10 @@ class CheckFailedError(TaxiwayError):
     """A check of the source failed; nothing was published."""
 
 
+class DestructiveCorrectionError(TaxiwayError):
+    """A file lacks more of the published rows than the source allows to delete; nothing was published."""
+
+
 class SettingError(TaxiwayError):
     """A setting that can't be used; names the setting and what it holds."""
 

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from taxiway.download.mirror_address import IN_PASSWORDS, SCHEMES, mirror_address, shown_address
 from taxiway.errors import SettingError, SourceConfigError, TaxiwayError
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.messages import CALL_VARIABLE
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
@@ -137,14 +138,17 @@ def months_of(source: Source, year: int = YEAR) -> list[Month]:
     return [month for month in months if not source.why_unavailable(month) and source.is_due(month)]
 
 
-def load_command(source: Source, year: int, *more: str) -> list[str]:
+def load_command(source: Source, year: int, *more: str, conf: str | None = None) -> list[str]:
     """Return the arguments of ``airflow`` that load what the demo loads.
 
     :param more: further arguments of a backfill
+    :param conf: of the runs
     """
+    with_conf = ["-c", conf] if conf else []
     if source.stands_alone:
-        return ["dags", "test", f"taxi_{source.name}"]
-    return ["dags", "backfill", "-s", f"{year}-01-01", "-e", f"{year}-12-31", *more, f"taxi_{source.name}"]
+        return ["dags", "test", f"taxi_{source.name}", *with_conf]
+    days = ["-s", f"{year}-01-01", "-e", f"{year}-12-31"]
+    return ["dags", "backfill", *days, *more, *with_conf, f"taxi_{source.name}"]
 
 
 def make_call(
@@ -207,8 +211,9 @@ def _demo(
     with _mirror(home, console, source, months, rows, mirror) as address:
         # A year that is there already is loaded again: unchanged files change nothing, others replace their month.
         again = ["--reprocess-behavior", "completed"] if _has_runs(server, source) else []
-        load = load_command(source, year, *again)
-        console.print(f"\n$ airflow {' '.join(load)}\n", style="bold", markup=False)
+        # REPLACE=1 has said that real months may go; samples may anyway.
+        load = load_command(source, year, *again, conf=ACCEPTING_CONF if real else None)
+        console.print(f"\n$ airflow {shlex.join(load)}\n", style="bold", markup=False)
         code = (dags_test if source.stands_alone else run)(
             [*airflow_command(), *load],
             {

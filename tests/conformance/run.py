@@ -29,6 +29,7 @@ class Run:
     :param steps: its steps, in their order
     :param outputs: what they have returned, by their names
     :param fetch: downloads the file again, if a step finds it lost; None: that is an error
+    :param accepts: whether it may delete any number of published rows
     """
 
     harness: Harness
@@ -36,6 +37,7 @@ class Run:
     steps: tuple[Step, ...]
     outputs: dict[str, Any] = field(default_factory=dict)
     fetch: Callable[[], Download] | None = None
+    accepts: bool = False
 
     @classmethod
     def of(cls, harness: Harness, source: Source, month: Month, run_id: str, every: tuple[Step, ...] = STEPS) -> Run:
@@ -65,7 +67,8 @@ class Run:
         outputs = {needed: self.outputs[needed] for needed in step.needs if needed in self.load.steps}
         with self.harness.open(self._try(again=again)) as warehouse:
             fetch = [None, self.fetch] if self.fetch is not None and DOWNLOAD in step.needs else []
-            self.outputs[name] = step.run(warehouse, outputs, *fetch)
+            accepting = {"accept_deletions": True} if self.accepts and name == PUBLISH else {}
+            self.outputs[name] = step.run(warehouse, outputs, *fetch, **accepting)
         return self.outputs[name]
 
     def go_on(self, *, after: str = DOWNLOAD, before: str = PUBLISH) -> None:

@@ -73,7 +73,7 @@ def test_loading_again_changes_nothing_and_says_so(harness: Harness, months: Mon
 
 
 def test_a_correction_replaces_its_month_and_no_other(harness: Harness, months: Months) -> None:
-    rows, other = months.rows(), months.month.next()
+    rows, other = months.rows(12), months.month.next()
     first, neighbour, correction = (
         months.run("manual__1"),
         months.run("manual__2", month=other),
@@ -82,11 +82,11 @@ def test_a_correction_replaces_its_month_and_no_other(harness: Harness, months: 
     first.complete(months.file(rows))
     neighbour.complete(months.file(months.rows(4, other), "neighbour"))
     before = harness.ids(neighbour.load)
-    # One row is gone, one has another fare, two are new.
+    # One row is gone, one has another fare, two are new: fewer are deleted than the guard allows.
     new = [row.replace("08:30", "09:30") for row in rows[:2]]
-    corrected = months.file([*rows[1:5], rows[5].replace("5.50", "5.75"), *new], "corrected")
+    corrected = months.file([*rows[1:11], rows[11].replace("11.50", "11.75"), *new], "corrected")
 
-    assert correction.complete(corrected) == Counts(inserted=3, deleted=2, unchanged=4)
+    assert correction.complete(corrected) == Counts(inserted=3, deleted=2, unchanged=10)
 
     assert harness.ids(first.load) == sorted(specified_ids(months.source, corrected))
     assert harness.ids(neighbour.load) == before

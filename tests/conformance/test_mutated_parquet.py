@@ -285,7 +285,8 @@ def mirror() -> Iterator[FaultyMirror]:
 
 def test_a_hundred_mutations(harness: Harness, green: Source, mirror: FaultyMirror, tmp_path: Path) -> None:
     release = replace(green.releases[0], path="green/green_tripdata_{month}.parquet", format="parquet")
-    green = replace(green, releases=(release,), checks=(), name="mutated", main_table="mutated_trips")
+    green = replace(green, releases=(release,), checks=(), max_deleted_share=1.0)
+    green = replace(green, name="mutated", main_table="mutated_trips")
     places = {"postgres": 10**6, "bigquery": 9}[harness.name]
     table, cases = original(green), CASES[harness.name]
     cache = Cache(tmp_path / "cache", 10**9)

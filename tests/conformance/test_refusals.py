@@ -11,10 +11,12 @@ import pytest
 from taxiway.errors import (
     BalanceError,
     CheckFailedError,
+    DestructiveCorrectionError,
     MainTableError,
     MissingInputError,
     RejectLimitError,
 )
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.load import Counts
 from taxiway.loads.step_names import CHECK, HASH, PUBLISH, STAGE
 from taxiway.loads.steps import Step, before_publishing
@@ -155,6 +157,70 @@ def test_another_table_in_the_main_tables_place_is_refused_and_stays(harness: Ha
     assert harness.ask(f"SELECT unique_row_id, mine FROM {table}") == [(1, 2)]
     (entry,) = harness.attempts(run.load)
     assert entry.state == "failed"
+
+
+@pytest.mark.parametrize("kept", [0, 7], ids=["empty", "shorter"])
+def test_a_file_that_lacks_too_many_published_rows_is_refused_until_a_person_accepts(
+    kept: int, harness: Harness, months: Months
+) -> None:
+    """Rows that are equal have ids of their own: those that the file has are not counted."""
+    source = replace(months.source, allow_empty=True)
+    rows = [*months.rows(7), *months.rows(3)]
+    whole, cut = months.file(rows), months.file(rows[:kept], "cut")
+    first, second, third = (months.run(f"manual__{number}", source=source) for number in range(3))
+    first.complete(whole)
+    before = harness.ids(first.load)
+
+    with pytest.raises(DestructiveCorrectionError) as caught:
+        second.complete(cut)
+
+    assert str(caught.value).startswith(
+        f"{first.load.where}: {first.load.filename} would delete {10 - kept} of the 10 published rows, expected at "
+        f"most 20.00%"
+    )
+    assert harness.ids(first.load) == before
+    refused = harness.attempts(first.load)[-1]
+    assert (refused.stands, refused.step) == (("manual__1", 1, "failed"), PUBLISH)
+    assert refused.error == f"{PUBLISH}: {caught.value}"
+    assert refused.counts == (kept, 0, kept)
+    assert harness.left_behind(first.load) == []
+
+    # With the conf that the error advises:
+    accepting = replace(third, accepts=True)
+    assert ACCEPTING_CONF in str(caught.value)
+    assert accepting.complete(cut) == Counts(0, 10 - kept, kept)
+    assert harness.ids(first.load) == sorted(specified_ids(source, cut))
+
+
+def test_a_correction_may_delete_as_many_rows_as_the_source_allows(harness: Harness, months: Months) -> None:
+    """Also if equal rows are among them, and rows that changed count as deleted ones."""
+    rows = [*months.rows(7), *months.rows(3)]
+    first, second, third = (months.run(f"manual__{number}") for number in range(3))
+    first.complete(months.file(rows))
+    corrected = months.file([*rows[:6], rows[6].replace("6.50", "6.75"), *rows[7:9]], "corrected")
+
+    assert second.complete(corrected) == Counts(inserted=1, deleted=2, unchanged=8)
+    strict = replace(third, load=replace(third.load, source=replace(months.source, max_deleted_share=0.1)))
+    with pytest.raises(DestructiveCorrectionError, match=r"delete 1 of the 9 published rows, expected at most 10\.00%"):
+        strict.complete(months.file([*rows[:6], *rows[7:9]], "shorter"))
+
+
+def test_rows_that_somebody_has_added_do_not_keep_the_published_file_out(harness: Harness, months: Months) -> None:
+    """The file that is published deletes only what is not its own."""
+    file = months.file(months.rows())
+    run = months.run()
+    run.complete(file)
+    before, table = harness.ids(run.load), harness.main_table(months.source)
+    names = ", ".join(name for name in harness.columns_of(table) if name != "unique_row_id")
+    for number in range(4):
+        harness.do(
+            f"INSERT INTO {table} (unique_row_id, {names}) SELECT '{number:032d}', {names} FROM {table} "
+            f"WHERE {harness.of_month(run.load)} AND unique_row_id = '{before[0]}'"
+        )
+
+    again = months.run("manual__2")
+    assert again.complete(file) == Counts(inserted=0, deleted=4, unchanged=6)
+    assert harness.ids(run.load) == before
 
 
 def check_sums(warehouse: Warehouse, outputs: Any = None, resumed: Any = None) -> None:

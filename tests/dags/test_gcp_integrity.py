@@ -78,7 +78,7 @@ def test_schedule_parameters_and_policy_are_those_of_the_postgres_dag(bag: Any, 
     for name in ("schedule", "catchup", "start_date", "max_active_runs", "dagrun_timeout", "owner"):
         assert getattr(dag, name) == getattr(sibling, name), name
     months = set() if source.stands_alone else {"month"}
-    assert set(dag.params) == set(sibling.params) == {*months, "use_cache", "force"}
+    assert set(dag.params) == set(sibling.params) == {*months, "use_cache", "force", "accept_deletions"}
     for task in dag.tasks:
         alike = sibling.task_dict["merge_month"]
         for name in ("retries", "retry_delay", "max_retry_delay", "retry_exponential_backoff", "execution_timeout"):

@@ -257,7 +257,7 @@ def test_a_run_of_a_file_of_no_month_loads_it_whatever_its_date(bag: Any) -> Non
             continue
         for dag_id in (f"taxi_{source.name}", f"taxi_{source.name}_gcp"):
             dag = bag.dags[dag_id]
-            assert set(dag.params) == {"use_cache", "force"}, dag_id
+            assert set(dag.params) == {"use_cache", "force", "accept_deletions"}, dag_id
             assert {task.month for task in dag.tasks} == {"whole"}, dag_id
             assert dag.max_active_runs == 1, dag_id
             (ask,) = [task.nothing_for for task in dag.tasks if hasattr(task, "nothing_for")]

@@ -15,7 +15,8 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_sources
 
 SOURCES = load_sources(SOURCES_FOLDER)
-ALIKE = ("step", "steps", "warehouse", "conn_id", "deferrable", "poll_interval", "use_cache", "force", "http_conn_id")
+ALIKE = ("step", "steps", "warehouse", "conn_id", "deferrable", "poll_interval", "http_conn_id")
+ASKED = ("use_cache", "force", "accept_deletions")
 ALIKE_TOO = ("is_setup", "is_teardown", "trigger_rule", "ui_color", "template_fields", "_pre_execute_hook")
 RETRIES = ("retries", "retry_delay", "max_retry_delay", "retry_exponential_backoff", "execution_timeout")
 
@@ -47,7 +48,8 @@ def test_nothing_starts_it_but_a_person_or_another_dag(dag: Any, stored: Any) ->
 
 
 def test_the_form_asks_for_taxi_year_month_and_warehouse(stored: Any) -> None:
-    assert list(stored.params) == ["taxi", "year", "month", "warehouse", "use_cache", "force"]
+    of_load = ["use_cache", "force", "accept_deletions"]
+    assert list(stored.params) == ["taxi", "year", "month", "warehouse", *of_load]
     schemas = {name: stored.params.get_param(name).schema for name in stored.params}
     assert schemas["taxi"]["enum"] == [source.name for source in SOURCES]
     assert schemas["taxi"]["values_display"] == {source.name: source.title for source in SOURCES}
@@ -95,7 +97,7 @@ def test_its_tasks_are_those_of_the_sources_own_dags(dags: dict[str, Any], dag: 
     for task in own.tasks:
         found = dag.task_dict[f"{warehouse}.{task.task_id}"]
         assert type(found) is type(task)
-        for name in (*ALIKE, *ALIKE_TOO, *RETRIES):
+        for name in (*ALIKE, *ASKED, *ALIKE_TOO, *RETRIES):
             assert getattr(found, name, None) == getattr(task, name, None), (found.task_id, name)
         assert type(found.retry_policy) is type(task.retry_policy)
         for side in ("upstream_task_ids", "downstream_task_ids"):

@@ -129,7 +129,7 @@ def test_two_hundred_mutations(connect: Connect, green: Source, tmp_path: Path) 
         before = table_digest(connection, green)
         assert before == digest(expect(green, MONTH, text).ids)
         for mutation in mutations(text):
-            source = replace(green, max_rejected_share=mutation.share)
+            source = replace(green, max_rejected_share=mutation.share, max_deleted_share=1.0)
             expected = expected_of(source, mutation.packed)
             mirror.put(f"/{green.file_path(MONTH)}", mutation.packed)
             try:

@@ -31,11 +31,10 @@ from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
-from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.published_months import BigQueryMonth, BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
-from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_loading import SETTINGS, Cloud, start_publishing
 from tests.conftest import Connect
 from tests.integration.airflow_environment import free_port
 from tests.loading import ids, lines_of, load, specified_ids

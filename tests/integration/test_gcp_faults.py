@@ -32,10 +32,9 @@ from taxiway.orchestration.operators.step_operator import StepOperator
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
-from taxiway.warehouses.bigquery.publish import start_publishing
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway_local.samples import write_sample_month
-from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_loading import SETTINGS, Cloud, start_publishing
 from tests.faults.task_runner import context_of
 from tests.loading import specified_ids
 from tests.mirror_faults import FaultyMirror

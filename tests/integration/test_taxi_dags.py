@@ -284,7 +284,7 @@ def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> Non
     assert refused.returncode != 0
     assert "month" in refused.stdout + refused.stderr
 
-    known = "force, month, use_cache"
+    known = "accept_deletions, force, month, use_cache"
     code, said = taxi.backfill("2019-06-01", "2019-06-30", "taxi_green", "-c", '{"forse": true}')
     assert code == 2
     assert f"--conf has forse (did you mean force?): the params of DAG 'taxi_green' are {known}\n" in said

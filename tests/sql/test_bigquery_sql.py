@@ -48,8 +48,8 @@ def test_base_names_are_those_of_postgres_where_the_purpose_is_the_same() -> Non
 
     assert len(NAMES) >= 15
     own = {
-        "confirm_month.sql", "copy_rejects.sql", "count_month.sql", "find_changed_rows.sql", "find_loads.sql",
-        "find_earlier_names.sql", "find_earlier_rows.sql", "rename_file.sql",
+        "confirm_month.sql", "copy_rejects.sql", "count_deletions.sql", "count_month.sql", "find_changed_rows.sql",
+        "find_loads.sql", "find_earlier_names.sql", "find_earlier_rows.sql", "rename_file.sql",
     }  # fmt: skip
     assert own >= ours - theirs
 

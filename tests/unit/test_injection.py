@@ -109,6 +109,7 @@ KEYS += [
     "publication_lag_days",
     "allow_empty",
     "max_rejected_share",
+    "max_deleted_share",
     "max_file_size",
     "max_unpacked_size",
     "allowed_redirect_hosts",

@@ -24,6 +24,7 @@ from taxiway.errors import (
     RejectLimitError,
 )
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.month import (
     Downloaded,
@@ -447,10 +448,19 @@ def test_a_month_is_published(resumed: Resumed | None, step: str, load: Load, ca
     warehouse = Answers(load, {"merge": [JOB, Counts(3, 2, 1)]}, attempt=COUNTED_ATTEMPT)
 
     assert merge_month(warehouse, None, resumed) == JOB
-    assert inside(warehouse, step) == [("merge", COUNTED_ATTEMPT, resumed)]
+    assert inside(warehouse, step) == [("merge", COUNTED_ATTEMPT, resumed, DeletionGuard(load, COUNTED_ATTEMPT))]
     assert caplog.messages == []
     assert merge_month(warehouse, None, resumed) == MERGED
     assert caplog.messages == ["lime 2019-01: published in lime_trips: 3 rows inserted, 2 deleted, 1 unchanged"]
+
+
+def test_a_month_may_delete_what_a_person_accepts(load: Load) -> None:
+    warehouse = Answers(load, {"merge": Counts(3, 2, 1)}, attempt=COUNTED_ATTEMPT)
+
+    merge_month(warehouse, accept_deletions=True)
+
+    guard = DeletionGuard(load, COUNTED_ATTEMPT, accepts_all=True)
+    assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard)]
 
 
 @pytest.mark.parametrize("resumed", [None, WAITED])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import MissingInputError
+from taxiway.errors import DestructiveCorrectionError, MissingInputError
 from taxiway.loads.load import Load
 from taxiway.orchestration.dags import load_dag
 from taxiway.orchestration.failures import TEMPORARY_RUN, message_of
@@ -140,13 +140,16 @@ def test_the_month_is_that_of_the_source_s_time_zone() -> None:
 )
 def test_a_step_without_its_input_says_how_to_load_the_month_once_more(name: str, month: Month, again: str) -> None:
     load = Load(load_source(SOURCES_FOLDER / f"{name}.yaml"), month, "a_run")
-    step: Any = SimpleNamespace(task_id="stage_month", dag_id=f"taxi_{name}")
+    step: Any = SimpleNamespace(task_id="stage_month", dag_id=f"taxi_{name}", warehouse="postgres")
     without: Any = {"ti": SimpleNamespace(xcom_pull=lambda task_ids: None)}
 
     with pytest.raises(MissingInputError) as refused:
         outputs_of(["download_month"], step, load, without)
 
     assert str(refused.value).endswith(f"to load a month that is published once more, run airflow dags {again}")
+    # With another conf, this is how a person accepts what the load would delete.
+    held_back = message_of(DestructiveCorrectionError("with the conf x"), step, load, {})
+    assert held_back == f"with the conf x: airflow dags {again.replace('force', 'accept_deletions')}"
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])

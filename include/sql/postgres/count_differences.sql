@@ -5,5 +5,6 @@
 SELECT
     COUNT(published_address) AS gone,
     COUNT(incoming_address) AS came,
-    COUNT(DISTINCT incoming_id) AS came_ids
+    COUNT(DISTINCT incoming_id) AS came_ids,
+    COUNT(*) FILTER (WHERE incoming_address IS NULL) AS deleted_rows
 FROM {{ differences_table }}

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taxiway.loads.known_samples import sample_tests
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
-    from taxiway.compare.known_figures import IsSample
+    from taxiway.loads.known_samples import IsSample
 
 GROUP = "taxi"
 
 WAREHOUSES = ("postgres", "bigquery")
 """Those of :data:`taxiway.orchestration.warehouses.WAREHOUSES`, which is slow to import."""
-
-sample_tests: list[IsSample] = []
-"""Says whether a loaded file is a sample: this machine knows the samples that it has made."""
 
 
 start_errors: list[str] = []

@@ -10,6 +10,7 @@ from typing import Any
 from taxiway.cli.lines import Asked, load_command
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
 from taxiway.cli.warehouses import published_months
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.month_state import (
     FAILED,
     MISSING,
@@ -94,7 +95,9 @@ def _record(source: Source, month: Month, state: str, found: LastLoad | None, wa
     note, where = "", f"{source.name} {month}"
     if found is not None and state == FAILED:
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
-        again = load_command(source.name, [month], warehouse)
+        # The conf that the error advises, for the same load would fail again.
+        conf = ACCEPTING_CONF if ACCEPTING_CONF in (found.error or "") else None
+        again = load_command(source.name, [month], warehouse, conf=conf)
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} To load it again: {again}"
     elif found is not None and state in (WARNED, SKIPPED):
         note = _named(where, "; ".join(found.warnings) or found.error or "")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from taxiway.cli import commands, course
+from taxiway.cli import course
 from taxiway.cli.lines import Asked, load_command
 from taxiway.cli.output import FINDINGS, FINE, command, say, show
 from taxiway.cli.warehouses import published_months
 from taxiway.compare.comparison import compare_months
 from taxiway.compare.known_figures import DIFFERS, RIGHT, check_figures, find_months, read_figures
 from taxiway.errors import InvalidArgumentError
+from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.published_months import PublishedMonths, Verified
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import FIGURES_FILE
@@ -64,7 +65,7 @@ def _with_figures(asked: Asked, arguments: Namespace) -> int:
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         for name in {figure.source: None for figure in figures}:
             months = sorted({month for figure in figures if figure.source == name for month in figure.all_months})
-            found[name] = find_months(warehouse, asked.sources[name], months, commands.sample_tests[0])
+            found[name] = find_months(warehouse, asked.sources[name], months, is_known_sample)
     checked = check_figures(figures, asked.sources, found)
     show([course.record(each, arguments.warehouse) for each in checked], arguments.output)
     if not any(each.counted for each in checked):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from taxiway.loads.known_samples import IsSample
 from taxiway.loads.published_months import PublishedMonths, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -20,9 +21,6 @@ INCOMPLETE, NOT_LOADED, SAMPLES, OTHER_FILES = "incomplete", "not loaded", "samp
 
 ROWS, BYTES = "rows", "bytes"
 """What is counted: the rows of the files, or the bytes of the unpacked file."""
-
-IsSample = Callable[[Source, Month, str, int], bool]
-"""Says whether a file is a sample, by source, month, SHA-256 and rows."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What a load is, independent of the warehouse.
 
 - attempts: what a step does with the ledger's attempts
+- deletions: decides whether a file may delete published rows
+- known_samples: whether a loaded file is a sample
 - load: which month of which source
 - month: what each step does
 - month_state: how a month stands, for people

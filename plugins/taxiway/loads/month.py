@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from taxiway.download.download import Download
 from taxiway.errors import ChangedFileError, LostFileError, MissingInputError, MonthNotFoundError
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.publication import (
     difference_of_layout,
@@ -257,20 +258,27 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
 
 
 def merge_month(
-    warehouse: Warehouse, outputs: Outputs | None = None, resumed: Resumed | None = None
+    warehouse: Warehouse,
+    outputs: Outputs | None = None,
+    resumed: Resumed | None = None,
+    *,
+    accept_deletions: bool = False,
 ) -> dict[str, Any] | Pending:
     """Publish the month in the main table, whole or not at all. If the attempt has published it, look at it again.
 
+    :param accept_deletions: whether any number of published rows may be deleted
     :return: rows that were inserted and deleted, and that stayed unchanged (``inserted``, ``deleted``, ``unchanged``);
         published and rejected rows, and the file's SHA-256 (``rows``, ``rejected``, ``digest``)
     :raises BalanceError: the main table doesn't hold the rows that were published
+    :raises DestructiveCorrectionError: more published rows would be deleted than the source allows
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     """
     load = warehouse.load
     with warehouse.step(PUBLISH, resumed) as attempt:
         counts: Counts | Pending
         if attempt.published is None:
-            counts = warehouse.merge(attempt, resumed)
+            guard = DeletionGuard(load, attempt, accepts_all=accept_deletions)
+            counts = warehouse.merge(attempt, resumed, guard)
         else:
             # The worker was lost after publishing, and before it could return: this is another try.
             warehouse.require_published(attempt)

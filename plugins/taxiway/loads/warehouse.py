@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from taxiway.download.download import Download
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.publication import Difference, Measured, Published
 
@@ -131,11 +132,12 @@ class Warehouse(Protocol):
         :raises MissingInputError: no rows are ready
         """
 
-    def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
+    def merge(self, attempt: Attempt, resumed: Resumed | None, guard: DeletionGuard) -> Counts | Pending:
         """Publish the month, whole or not at all, and record it.
 
         Finds out whether a later file is published, and keeps other runs from publishing meanwhile;
-        :func:`taxiway.loads.publication.require_latest` decides.
+        :func:`taxiway.loads.publication.require_latest` decides. Before a row is deleted, the guard is asked, and given
+        what counts the published rows that the file lacks.
         """
 
     def require_published(self, attempt: Attempt) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from taxiway.loads.deletions import ACCEPT_DELETIONS
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.orchestration.publication_timetable import PublicationTimetable
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_conf
@@ -111,6 +112,12 @@ def load_params() -> dict[str, Param]:
             type="boolean",
             title="Force",
             description="Load the file even if its bytes are published already.",
+        ),
+        ACCEPT_DELETIONS: Param(
+            False,
+            type="boolean",
+            title="Accept deletions",
+            description="Publish the file even if it deletes more published rows than max_deleted_share allows.",
         ),
     }
 

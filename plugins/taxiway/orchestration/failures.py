@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import DownloadError, MissingInputError, TaxiwayError, TransientWarehouseError
+from taxiway.errors import (
+    DestructiveCorrectionError,
+    DownloadError,
+    MissingInputError,
+    TaxiwayError,
+    TransientWarehouseError,
+)
+from taxiway.loads.deletions import ACCEPT_DELETIONS
 from taxiway.next_try import last_try
-from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, load_again_command, taxi_command
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
@@ -53,12 +60,16 @@ def last_try_of(context: Context) -> AbstractContextManager[None]:
 
 
 def message_of(error: TaxiwayError, operator: StepOperator, load: Load, context: Context) -> str:
-    """Return what an error says; in a run of ``airflow tasks test``, also how to get the output of the steps before.
+    """Return what an error says, and commands that only the DAG knows: to load the month with the conf that the error
+    advises, and in a run of ``airflow tasks test`` to get the output of the steps before.
 
     :param error: of a step
     :param operator: the step
     :param load: the load
     """
+    if isinstance(error, DestructiveCorrectionError):
+        accept = {ACCEPT_DELETIONS: True}
+        return f"{error}: {load_again_command(operator.dag_id, load, operator.warehouse, **accept)}"
     if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
     if operator.dag_id == TAXI_DAG_ID:

@@ -71,7 +71,10 @@ def add_tasks(
             "force": "{{ params.force }}",
             "must_exist": must_exist,
         },
-        PUBLISH: {"outlets": list(outlets)},
+        PUBLISH: {
+            "accept_deletions": "{{ params.accept_deletions }}",
+            "outlets": list(outlets),
+        },
     }
     tasks = []
     for step in steps:

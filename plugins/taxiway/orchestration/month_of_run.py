@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
 from taxiway.loads.load import Load
 from taxiway.messages import one_line
-from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, load_again_command, taxi_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import WHOLE, Month
@@ -113,21 +113,12 @@ def outputs_of(steps: Sequence[str], operator: StepOperator, load: Load, context
 
 
 def _nothing_left(before: str, operator: StepOperator, load: Load) -> MissingInputError:
-    day, force = str(load.month.first_day), '{"force": true}'
-    again: tuple[str, ...] = ("backfill", "-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", force)
-    if operator.dag_id == TAXI_DAG_ID:
-        again = ("trigger", "-c", taxi_conf(load.source, load.month, operator.warehouse, force=True))
-    elif load.source.stands_alone:
-        again = ("trigger", "-c", force)
-    elif not load.source.is_due(load.month):
-        # The schedule starts its run later: a backfill would leave it out.
-        again = ("trigger", "-c", f'{{"month": "{load.month}", "force": true}}')
     return MissingInputError(
         f"{load.where}: {operator.task_id}: found nothing that {before} left in the run "
         f"{load.run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
-        f"once more, run {airflow_command('dags', *again, operator.dag_id)}"
+        f"once more, run {load_again_command(operator.dag_id, load, operator.warehouse, force=True)}"
     )
 
 

@@ -68,6 +68,9 @@ SUMMARY_TABLE = "monthly_zone_summary"
 MAX_REJECTED_SHARE = 0.001
 """Share of a month's rows that may be unreadable, unless a source says otherwise."""
 
+MAX_DELETED_SHARE = 0.2
+"""Share of a month's published rows that a corrected file may delete, unless a source says otherwise."""
+
 MAX_FILE_SIZE = "1 GiB"
 """Largest download, unless a source says otherwise."""
 
@@ -461,6 +464,13 @@ class SourceFile(_Keys):
         Field(ge=0, le=1, allow_inf_nan=False),
         expected("to be a share between 0 and 1, such as 0.001"),
     ] = Field(default=MAX_REJECTED_SHARE, description="share of a month's rows that may be unreadable")
+    max_deleted_share: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False),
+        expected("to be a share between 0 and 1, such as 0.2"),
+    ] = Field(
+        default=MAX_DELETED_SHARE, description="share of a month's published rows that a corrected file may delete"
+    )
     max_file_size: _Size = Field(
         default=parse_size(MAX_FILE_SIZE, "max_file_size"), description=f"the largest download; {MAX_FILE_SIZE}"
     )

@@ -19,12 +19,12 @@ from taxiway.loads.publication import Difference, Published
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
-from taxiway.warehouses.bigquery.publish import failed_publication, merging, start_publishing
+from taxiway.warehouses.bigquery.publish import failed_publication, merging
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.upload import Uploaded
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
-from tests.cloud_loading import SETTINGS, Cloud
+from tests.cloud_loading import SETTINGS, Cloud, start_publishing
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, source_file, specified_ids, write_gzip
 

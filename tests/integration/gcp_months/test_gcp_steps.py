@@ -32,11 +32,11 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.publication_jobs import find_publication
-from taxiway.warehouses.bigquery.publish import merging, start_publishing
+from taxiway.warehouses.bigquery.publish import merging
 from taxiway.warehouses.bigquery.stage import finish_staging, load_configuration
 from taxiway.warehouses.bigquery.statements import Statement, statement
 from taxiway.warehouses.bigquery.upload import Uploaded
-from tests.cloud_loading import Cloud
+from tests.cloud_loading import Cloud, start_publishing
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, specified_ids, write_gzip
 

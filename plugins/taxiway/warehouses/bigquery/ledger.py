@@ -12,6 +12,7 @@ from taxiway.errors import TransientWarehouseError, WarehouseError
 from taxiway.loads import attempts
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.load import Counts
+from taxiway.loads.publication import Published
 from taxiway.loads.step_names import DOWNLOAD, UPLOAD
 from taxiway.messages import printable
 from taxiway.sources.source_file import TAKEN_TABLES
@@ -98,6 +99,18 @@ def published(entries: Sequence[Entry]) -> list[Entry]:
     """Return the attempts that published the month, in the order in which they did: by number, for clocks go back."""
     found = [entry for entry in entries if entry.state == "published"]
     return sorted(found, key=lambda entry: (entry.publication or 0, entry.load_number))
+
+
+def last_published(entries: Sequence[Entry]) -> Published | None:
+    """Return what the published rows were loaded from; None if nothing is published.
+
+    :param entries: the month's attempts
+    """
+    last = next(reversed(published(entries)), None)
+    if last is None:
+        return None
+    counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
+    return Published(last.sha256 or "", *counts, last.fetched_load_id, layout=last.layout)
 
 
 def rows_of_neighbours(jobs: Jobs, tables: CloudTables) -> list[int]:

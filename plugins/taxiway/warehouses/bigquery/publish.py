@@ -9,6 +9,7 @@ from typing import Any
 
 from taxiway.errors import BalanceError, MissingInputError, TransientWarehouseError, WarehouseError
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard, Deletions
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import superseded
 from taxiway.warehouses.bigquery import ledger
@@ -38,6 +39,13 @@ def merging(tables: CloudTables) -> Any:
     )
 
 
+def count_deletions(jobs: Jobs, tables: CloudTables) -> Deletions:
+    """Count the month's rows in the main table, and those that the file lacks."""
+    names = {"main_table": tables.main_table, "rows_table": tables.rows_table}
+    (found,) = jobs.run(statement("count_deletions", {"month": tables.month.first_day}, **names))
+    return Deletions(int(found["deleted_rows"]), int(found["published_rows"]))
+
+
 @dataclass(frozen=True)
 class Publication:
     """The job of a publication of the month.
@@ -51,14 +59,21 @@ class Publication:
 
 
 def start_publishing(
-    jobs: Jobs, tables: CloudTables, attempt: Attempt, entries: Sequence[ledger.Entry] | None = None
+    jobs: Jobs,
+    tables: CloudTables,
+    attempt: Attempt,
+    guard: DeletionGuard,
+    entries: Sequence[ledger.Entry] | None = None,
 ) -> Publication:
     """Start the job that publishes the month, or find the job of another run that has to end first.
 
     :param attempt: the step's
+    :param guard: decides whether rows may be deleted; the number of the publication tells that the rows are still those
+        that were counted
     :param entries: the month's attempts, if they were read just now; a publication that has begun since has a number
     :return: the load's own job; or the job of another run that isn't done: wait for it, and call again
     :raises MissingInputError: the rows are not there
+    :raises DestructiveCorrectionError: the guard lets the rows not be deleted
     :raises SupersededError: a run that began later has published the month from another file
     :raises TransientWarehouseError: a publication belongs to another account, and its result isn't recorded yet
     """
@@ -68,7 +83,11 @@ def start_publishing(
     file_rank = require_latest(tables, attempt, entries)
     name = publication_name(tables, main_table)
     labels = publication_labels(attempt, file_rank, rows_key(rows_table))
+    published = ledger.last_published(entries)
+    holds_rows = published is not None
     for number in open_numbers(entries):
+        if holds_rows:
+            guard.require_few(published, lambda: count_deletions(jobs, tables))
         started = jobs.start_query(merging(tables), f"{name}_{number}", labels)
         job = started.job
         if job is None:
@@ -86,6 +105,8 @@ def start_publishing(
         their_rank = (int(theirs.get("taxiway_load", 0)), theirs.get("taxiway_fetched_by", ""))
         if their_rank > file_rank and theirs.get("taxiway_file") != labels["taxiway_file"]:
             raise superseded(tables, attempt.sha256 or "", f"(SHA-256 {theirs.get('taxiway_file')}…)")
+        # The ledger may not know yet what it has published.
+        published, holds_rows = None, True
     raise TransientWarehouseError(
         f"{tables.where}: found {MOST_NUMBERS} publications of the month, expected a free number"
     )

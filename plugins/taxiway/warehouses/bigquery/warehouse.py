@@ -12,6 +12,7 @@ from typing import Any
 
 from taxiway.download.download import Download
 from taxiway.loads.attempts import Attempt, attempt_of
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import Difference, Measured, Published, require_few_rejects
 from taxiway.loads.step_names import HASH, PUBLISH, STAGE, UPLOAD
@@ -115,11 +116,7 @@ class BigQueryWarehouse:
     def find_published(self) -> Published | None:
         """Return what the published rows were loaded from; None if nothing is published."""
         self._entries = ledger.find_loads(self.jobs, self.load)
-        last = next(reversed(ledger.published(self._entries)), None)
-        if last is None:
-            return None
-        counts = (last.rows_read or 0, last.rows_rejected or 0, last.rows_staged or 0)
-        return Published(last.sha256 or "", *counts, last.fetched_load_id, layout=last.layout)
+        return ledger.last_published(self._entries)
 
     def month_held(self) -> AbstractContextManager[bool]:
         """Nothing keeps others away: :meth:`confirm` finds out whether somebody has published meanwhile."""
@@ -204,18 +201,18 @@ class BigQueryWarehouse:
         """Return the value of an SQL expression over the rows that are ready to be published."""
         return evaluate(self.jobs, self.load, expression)
 
-    def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts | Pending:
+    def merge(self, attempt: Attempt, resumed: Resumed | None, guard: DeletionGuard) -> Counts | Pending:
         """Publish the month in one statement, once no other run is publishing it."""
         if resumed is not None and resumed.job_id:
             job = self._done(resumed, lambda: None)
         else:
-            found = start_publishing(self.jobs, self.load, attempt, self._entries)
+            found = start_publishing(self.jobs, self.load, attempt, guard, self._entries)
             while not found.own:
                 log.info("%s: waits for the job %s of another run", self.load.where, found.job.job_id)
                 if not self.waits:
                     return Pending(found.job.job_id, attempt.load_id, is_own=False)
                 self.jobs.wait(found.job)
-                found = start_publishing(self.jobs, self.load, attempt)
+                found = start_publishing(self.jobs, self.load, attempt, guard)
             started = found.job
             job = self._done(None, lambda: started)
         if isinstance(job, Pending):

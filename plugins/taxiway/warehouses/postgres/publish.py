@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import psycopg
 
 from taxiway.errors import BalanceError
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard, Deletions
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import BEFORE, Difference, Published, require_latest
 from taxiway.warehouses.postgres import ledger
@@ -44,7 +45,9 @@ _TURN_ADVICE = (
 log = logging.getLogger(__name__)
 
 
-def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt) -> Counts:
+def merge_month(
+    connection: psycopg.Connection[Any], tables: LoadTables, attempt: Attempt, guard: DeletionGuard
+) -> Counts:
     """Publish the month in one transaction: whole, or not at all.
 
     A month that the main table doesn't hold yet arrives as a new partition. One that it
@@ -55,12 +58,14 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param attempt: the step's
+    :param guard: decides whether rows may be deleted
     :return: rows that were inserted and deleted, and that stayed unchanged
     :raises MissingInputError: the rows are not there
     :raises BalanceError: the main table would not hold the staged rows, or would hold an id twice
     :raises TransientWarehouseError: another session has the month's lock, or goes on writing to its partition
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     :raises CheckFailedError: rows break a key of the main table, or another constraint that came meanwhile
+    :raises DestructiveCorrectionError: the guard lets the rows not be deleted
     :raises MainTableError: the main table can't be brought over from an earlier version; another table has the name of
         the month's partition, or another index the name of its index; or an object on the main table keeps the month
         out, or its rows from being changed
@@ -79,7 +84,9 @@ def merge_month(connection: psycopg.Connection[Any], tables: LoadTables, attempt
         if partition is not None and state is not None:
             both = _Both(tables, partition, state.rows, compare_values=held.difference is not None)
             with naming_the_constraint(cursor, tables):
-                inserted, deleted = _replace(cursor, attempt, both)
+                inserted, deleted = _replace(
+                    cursor, attempt, both, lambda found: guard.require_few(held.published, lambda: found)
+                )
         else:
             with naming_the_constraint(cursor, tables):
                 _attach(cursor, tables)
@@ -226,10 +233,14 @@ class _Both:
         }
 
 
-def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tuple[int, int]:
+def _replace(
+    cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both, require_few: Callable[[Deletions], None]
+) -> tuple[int, int]:
     """Bring the partition to the state of the file; return how many rows came, and how many went.
 
     A row that gets other values counts as one of each.
+
+    :param require_few: raises an error if the rows must not be deleted
     """
     if not both.partition.has_unique_ids:
         _restore_index(cursor, both.tables, both.partition)
@@ -239,6 +250,7 @@ def _replace(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> tupl
         found = _compare(cursor, attempt, both)
     if found.rows == 0:
         return 0, 0
+    require_few(Deletions(found.deleted, both.rows))
     require_no_obstacle(cursor, both.tables)
     with _of_another_file(cursor, both), firing(cursor):
         row = cursor.execute(render("postgres/merge_month.sql", **both.names)).fetchone()
@@ -290,10 +302,12 @@ class _Differences:
     """Where the partition and the file differ.
 
     :param rows: of the partition or of the file that the other one doesn't have, or has with other values
+    :param deleted: rows of the partition that the file doesn't have
     :param have_unique_ids: whether no two rows of the file have the same id
     """
 
     rows: int
+    deleted: int
     have_unique_ids: bool
 
 
@@ -307,5 +321,6 @@ def _compare(cursor: psycopg.Cursor[Any], attempt: Attempt, both: _Both) -> _Dif
     """
     cursor.execute(render("postgres/find_differences.sql", **both.names, compare_values=both.compare_values))
     counts = render("postgres/count_differences.sql", differences_table=both.tables.differences_table)
-    gone, came, came_ids = cursor.execute(counts).fetchone() or (0, 0, 0)
-    return _Differences(gone + came, came == came_ids and attempt.rows_staged == both.rows - gone + came)
+    gone, came, came_ids, deleted = cursor.execute(counts).fetchone() or (0, 0, 0, 0)
+    have_unique_ids = came == came_ids and attempt.rows_staged == both.rows - gone + came
+    return _Differences(gone + came, deleted, have_unique_ids)

@@ -11,6 +11,7 @@ import psycopg
 
 from taxiway.download.download import Download
 from taxiway.loads.attempts import Attempt
+from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import Difference, Measured, Published
 from taxiway.loads.warehouse import Resumed
@@ -121,9 +122,9 @@ class PostgresWarehouse:
         with transaction(self.connection) as cursor:
             return evaluate(cursor, self.load, expression)
 
-    def merge(self, attempt: Attempt, resumed: Resumed | None) -> Counts:
+    def merge(self, attempt: Attempt, resumed: Resumed | None, guard: DeletionGuard) -> Counts:
         """Publish the month in one transaction."""
-        return merge_month(self.connection, self.load, attempt)
+        return merge_month(self.connection, self.load, attempt, guard)
 
     def require_published(self, attempt: Attempt) -> None:
         """Look at every row of the month's partition, without reading its values."""

@@ -1,0 +1,75 @@
+"""Decides whether publishing a file may delete published rows of its month. A warehouse counts them, and asks here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taxiway.errors import DestructiveCorrectionError
+from taxiway.loads.attempts import Attempt
+from taxiway.loads.known_samples import is_known_sample
+from taxiway.loads.load import Load
+from taxiway.loads.publication import Published
+
+ACCEPT_DELETIONS = "accept_deletions"
+"""The key of a run's conf that lets it delete any number of rows."""
+
+ACCEPTING_CONF = f'{{"{ACCEPT_DELETIONS}": true}}'
+"""The conf of a run that may."""
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """What publishing a file would delete.
+
+    :param deleted: published rows that the file lacks
+    :param published: rows of the month in the main table
+    """
+
+    deleted: int
+    published: int
+
+
+@dataclass(frozen=True)
+class DeletionGuard:
+    """Decides whether a load may delete published rows of its month.
+
+    :param load: the load
+    :param attempt: that publishes its rows
+    :param accepts_all: whether a person has said that it may
+    """
+
+    load: Load
+    attempt: Attempt
+    accepts_all: bool = False
+
+    def require_few(self, published: Published | None, count: Callable[[], Deletions]) -> None:
+        """Make sure that no more published rows are deleted than the source allows.
+
+        The file that is published already may delete any: what it lacks, somebody else has written. Files of two
+        layouts give the same rows different ids; then the numbers of their rows are compared. A sample may be replaced
+        by any file.
+
+        :param published: what the ledger knows of the published month
+        :param count: counts the published rows whose ids the file's rows don't have; only called if that matters
+        :raises DestructiveCorrectionError: says how many of how many, the limit, and how to accept
+        """
+        load, layout = self.load, self.attempt.layout
+        if self.accepts_all or (published is not None and published.is_from(self.attempt.sha256 or "")):
+            return
+        if published is not None and published.layout is not None and layout not in (None, published.layout):
+            staged = self.attempt.rows_staged or 0
+            found = Deletions(max(0, published.rows_staged - staged), published.rows_staged)
+        else:
+            found = count()
+        # Divided, not multiplied: 0.29 * 100 is less than 29.
+        if not found.deleted or found.deleted / found.published <= load.source.max_deleted_share:
+            return
+        if published is not None and is_known_sample(load.source, load.month, published.sha256, published.rows_read):
+            return
+        raise DestructiveCorrectionError(
+            f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, "
+            f"expected at most {load.source.max_deleted_share:.2%} (max_deleted_share in "
+            f"include/sources/{load.source.name}.yaml). Nothing was published, and the published rows stay. If the "
+            f"file is right, load the month again with the conf {ACCEPTING_CONF}"
+        )
