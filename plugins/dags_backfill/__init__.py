@@ -6,6 +6,7 @@
 - configuration: which setting of Airflow may be the cause of an error
 - creation: creates Airflow's backfill and its runs
 - dag_files: reads the DAG's file
+- dates: the range of dates that is asked for
 - errors: why a backfill can't start, with exit codes
 - interrupted_runs: puts runs in order that didn't end
 - lock: one command per DAG

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from argparse import Namespace
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from dags_backfill.cli import DEFAULT_MAX_ACTIVE_RUNS
+from dags_backfill.dates import DateRange
 from dags_backfill.errors import BackfillUsageError
-from taxiway.messages import CALL_VARIABLE, one_line
+from taxiway.messages import CALL_VARIABLE
 from taxiway.program import airflow_command
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = re.compile(
-    rf"{_DAY.pattern}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{3}}([0-9]{{3}})?)?)?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
-)
-"""What ``datetime.fromisoformat`` reads in the same way on every supported Python. From 3.11 on it reads more:
-``20190301`` as a moment, week dates, hours without minutes."""
 
 
 @dataclass(frozen=True)
@@ -59,31 +51,19 @@ class BackfillRequest:
 
         :raises BackfillUsageError: says which option can't be what it is
         """
-        # An empty date, of an unset variable of a script perhaps, is not an absent one.
-        given = [date for date in (arguments.start_date, arguments.end_date) if date is not None]
-        if not given:
-            raise BackfillUsageError("no date given: say which runs with -s YYYY-MM-DD and -e YYYY-MM-DD")
-        typed_start, typed_end = given[0], given[-1]
-        start = _moment("--start-date", typed_start, end_of_day=False)
-        end = _moment("--end-date", typed_end, end_of_day=True)
-        if start > end:
-            raise BackfillUsageError(f"--start-date {typed_start} is after --end-date {typed_end}: exchange them")
-        if start > datetime.now(timezone.utc):
-            raise BackfillUsageError(
-                f"--start-date {typed_start} lies in the future: nothing can be run before its time has come"
-            )
+        dates = DateRange.of(arguments.start_date, arguments.end_date)
         return cls(
             dag_id=arguments.dag_id,
-            start=start,
-            end=end,
+            start=dates.start,
+            end=dates.end,
             max_active_runs=arguments.max_active_runs,
             reprocess=_reprocess(arguments),
             backwards=arguments.run_backwards,
             conf=_conf(arguments.conf),
             dry_run=arguments.dry_run,
             verbose=arguments.verbose,
-            typed_start=typed_start,
-            typed_end=typed_end,
+            typed_start=dates.typed_start,
+            typed_end=dates.typed_end,
         )
 
     def in_zone(self, zone: tzinfo) -> BackfillRequest:
@@ -91,8 +71,8 @@ class BackfillRequest:
 
         :param zone: the DAG's
         """
-        start = _moment("--start-date", self.typed_start, end_of_day=False, zone=zone)
-        return replace(self, start=start, end=_moment("--end-date", self.typed_end, end_of_day=True, zone=zone))
+        dates = DateRange(self.start, self.end, self.typed_start, self.typed_end).in_zone(zone)
+        return replace(self, start=dates.start, end=dates.end)
 
     @property
     def range(self) -> str:
@@ -132,31 +112,6 @@ class BackfillRequest:
         if self.verbose:
             words += ["--verbose"]
         return airflow_command(*words, self.dag_id)
-
-
-def _moment(option: str, text: str, *, end_of_day: bool, zone: tzinfo = timezone.utc) -> datetime:
-    day = _DAY.fullmatch(text)
-    said = f"{option} {one_line(repr(text), 60)}"
-    if not (day or _MOMENT.fullmatch(text)):
-        raise BackfillUsageError(
-            f"{said} is not a date: write a day as YYYY-MM-DD, for example 2019-03-01, "
-            "or a moment as YYYY-MM-DDTHH:MM:SS+00:00"
-        )
-    try:
-        whole_day = datetime.fromisoformat(text[:10])
-    except ValueError as error:
-        raise BackfillUsageError(f"{said}: there is no such day in the calendar ({error})") from None
-    try:
-        # A later Python may read 24:00. Python 3.10 reads no Z, which is how most people write UTC.
-        if not day and text[11:13] > "23":
-            raise ValueError("hour must be in 0..23")
-        moment = whole_day if day else datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        if day and end_of_day:
-            moment += timedelta(days=1)  # by the clock: where clocks change, a day has 23 or 25 hours
-        moment = (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(timezone.utc)
-    except (ValueError, OverflowError) as error:
-        raise BackfillUsageError(f"{said}: there is no such time of a day ({error})") from None
-    return moment - timedelta(microseconds=1) if day and end_of_day else moment
 
 
 def _reprocess(arguments: Namespace) -> str:
