@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from taxiway.download.look import Look, Lookout, Presence
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError
+from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator, state_of_run
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -80,7 +81,10 @@ def require_answers(*looks: tuple[Presence, str], retry_after: float | None = No
     with requests.Session() as session:
         lookout = Lookout(session, "http://mirror.test")
         lookout.retry_after = retry_after
-        operator._require_answers([Look("http://mirror.test/x", presence, said) for presence, said in looks], [lookout])
+        mirrors = Mirrors()
+        mirrors._lookouts["tlc_mirror"] = lookout
+        found = [Look("http://mirror.test/x", presence, said) for presence, said in looks]
+        operator._require_answers(found, mirrors.retry_after)
 
 
 def test_one_answer_is_enough() -> None:

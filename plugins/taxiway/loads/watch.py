@@ -191,6 +191,24 @@ def run_id_of(warehouse: str, source: Source, month: Month, version: FileVersion
     return f"watch__{warehouse}__{source.name}__{month}__{key}"
 
 
+def verdict_of(version: FileVersion, url: str, state: MonthState) -> tuple[Verdict, str]:
+    """Say whether a file is the one that a month was published from: unchanged, changed or unknown; and why.
+
+    :param version: what the mirror says of the file
+    :param url: its address
+    :param state: what the ledger knows of the month
+    """
+    versions = [known for at, known in state.files if at in (None, url)]
+    # From another address, a file has other tags and times: its size alone tells.
+    versions += [FileVersion(size=known.size) for at, known in state.files if at not in (None, url)]
+    told = [version.is_same(known) for known in versions]
+    if True in told:
+        return Verdict.UNCHANGED, f"the published one ({version})"
+    if False not in told:
+        return Verdict.UNKNOWN, f"nothing tells whether it has changed: the mirror says {version}"
+    return Verdict.CHANGED, f"there is another version than the published one: {version}; before: {versions[-1]}"
+
+
 def _of_published(
     source: Source,
     month: Month,
@@ -206,17 +224,10 @@ def _of_published(
     if look.version is None:
         reason = f"it was loaded, and {look.said} now ({look.presence.value}); its rows stay"
         return replace(decision, verdict=Verdict.VANISHED, reason=reason)
-    versions = [version for url, version in state.files if url in (None, look.url)]
-    # From another address, a file has other tags and times: its size alone tells.
-    versions += [FileVersion(size=version.size) for url, version in state.files if url not in (None, look.url)]
-    told = [look.version.is_same(version) for version in versions]
-    if True in told:
-        return replace(decision, verdict=Verdict.UNCHANGED, reason=f"the published one ({look.version})")
-    if False not in told:
-        reason = f"nothing tells whether it has changed: the mirror says {look.version}"
-        return replace(decision, reason=reason)
-    reason = f"there is another version than the published one: {look.version}; before: {versions[-1]}"
-    decision = replace(decision, verdict=Verdict.CHANGED, reason=reason)
+    verdict, reason = verdict_of(look.version, look.url, state)
+    if verdict is not Verdict.CHANGED:
+        return replace(decision, verdict=verdict, reason=reason)
+    decision = replace(decision, verdict=verdict, reason=reason)
     return _with_run(decision, look.version, state, now, warehouse, state_of)
 
 

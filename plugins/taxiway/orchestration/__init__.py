@@ -16,6 +16,7 @@ Modules:
 - gcp_dags: builds the DAGs of Google Cloud that set up and compare
 - known_conf: which keys the conf of a run may have
 - load_tasks: makes the tasks of a load
+- mirrors: asks which files the mirrors have
 - month_of_run: which source and month a run loads
 - open_bigquery: opens BigQuery for a step
 - open_postgres: opens Postgres for a step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from taxiway.download.look import Look, Lookout, Presence
+from taxiway.download.look import Look, Presence
 from taxiway.download.mirror_client import MAX_RETRY_AFTER
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
-from taxiway.orchestration.downloads import read_timeout_of
 from taxiway.orchestration.failures import retry_or_fail
-from taxiway.orchestration.hooks.mirror_hook import MirrorHook
 from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
@@ -80,12 +79,12 @@ class WatchFilesOperator(BaseOperator):
         now = datetime.now(timezone.utc)
         with retry_or_fail(context):
             months = self._months()
-            asked, lookouts = self._look(months, now)
+            asked, wait = self._look(months, now)
             decisions = self._decide(months, asked, now, context["ti"])
             started, obstacle = self._to_start(decisions, context["ti"])
             self._say(started)
             self._record(started, now)
-            self._require_answers([look for looks in asked.values() for look in looks.values()], lookouts)
+            self._require_answers([look for looks in asked.values() for look in looks.values()], wait)
             if obstacle:
                 raise SettingError(obstacle)
         return [
@@ -118,21 +117,14 @@ class WatchFilesOperator(BaseOperator):
             )
         return found
 
-    def _look(self, months: _Months, now: datetime) -> tuple[dict[Source, dict[Month, Look]], Sequence[Lookout]]:
-        """Ask for the files, one after another, over one session for each mirror."""
-        lookouts, looks = dict[str, Lookout](), dict[Source, dict[Month, Look]]()
-        with ExitStack() as sessions:
+    def _look(self, months: _Months, now: datetime) -> tuple[dict[Source, dict[Month, Look]], float | None]:
+        """Ask for the files; return also how many seconds a mirror asked to wait, if one did."""
+        looks = dict[Source, dict[Month, Look]]()
+        with Mirrors() as mirrors:
             for source, states in months.items():
                 asked = question(source, states, now, int(self.catch_up))
-                looks[source] = {}
-                for month in (*asked.published, *asked.following):
-                    conn_id = source.release_of(month).connection
-                    if conn_id not in lookouts:
-                        hook = MirrorHook(method="HEAD", http_conn_id=conn_id)
-                        session = sessions.enter_context(hook.get_conn())
-                        lookouts[conn_id] = Lookout(session, hook.base_url, read_timeout=read_timeout_of(hook))
-                    looks[source][month] = lookouts[conn_id].look(source, month)
-        return looks, list(lookouts.values())
+                looks[source] = {month: mirrors.look(source, month) for month in (*asked.published, *asked.following)}
+        return looks, mirrors.retry_after
 
     def _decide(
         self, months: _Months, looks: Mapping[Source, Mapping[Month, Look]], now: datetime, ti: Any
@@ -198,7 +190,7 @@ class WatchFilesOperator(BaseOperator):
         with closing(connection), in_our_words(f"{self._where}, taxiway.watched_files", self.postgres_conn_id):
             record_decisions(connection, self.warehouse, decisions, now)
 
-    def _require_answers(self, looks: Sequence[Look], lookouts: Sequence[Lookout]) -> None:
+    def _require_answers(self, looks: Sequence[Look], wait: float | None) -> None:
         """Make sure that a mirror has answered for one file at least."""
         if not looks or any(look.presence in (Presence.THERE, Presence.ABSENT) for look in looks):
             return
@@ -208,7 +200,6 @@ class WatchFilesOperator(BaseOperator):
                 f"{found}; expected the published ones to be there. Look at the address in a browser: the mirror may "
                 f"refuse this machine, or the connection's address is wrong"
             )
-        wait = max((lookout.retry_after for lookout in lookouts if lookout.retry_after is not None), default=None)
         if wait is not None and wait > MAX_RETRY_AFTER:
             raise RetryAfterTooLongError(f"{found}; expected an answer. The next look asks again")
         raise DownloadError(
