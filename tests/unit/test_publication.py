@@ -140,21 +140,17 @@ def test_a_month_is_from_a_file_with_the_same_bytes() -> None:
     assert not published.is_from("bb")
 
 
-def published_in(layout: str | None) -> Published:
-    return Published("aa", rows_read=1, rows_rejected=0, rows_staged=1, fetched_load_id="1", layout=layout)
-
-
 def test_a_layout_that_files_of_the_month_no_longer_have_is_a_difference() -> None:
     *rest, last = LOAD.source.columns
     shorter = replace(LOAD, source=replace(LOAD.source, columns=tuple(rest)))
-    optional = replace(LOAD, source=replace(LOAD.source, columns=(*rest, replace(last, optional=True))))
+    optional = replace(LOAD.source, columns=(*rest, replace(last, optional=True)))
     known, other = LOAD.layout.name, shorter.layout.name
 
-    assert difference_of_layout(LOAD, published_in(known)) is None
-    assert difference_of_layout(LOAD, published_in(None)) is None
-    assert difference_of_layout(optional, published_in(known)) is None
-    assert difference_of_layout(optional, published_in(other)) is None
-    found = difference_of_layout(LOAD, published_in(other))
+    assert difference_of_layout(LOAD.source, LOAD.month, known) is None
+    assert difference_of_layout(LOAD.source, LOAD.month, None) is None
+    assert difference_of_layout(optional, LOAD.month, known) is None
+    assert difference_of_layout(optional, LOAD.month, other) is None
+    found = difference_of_layout(LOAD.source, LOAD.month, other)
     assert found is not None
     assert found.must_change
     assert found.said == (

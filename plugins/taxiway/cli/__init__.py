@@ -7,6 +7,7 @@ A command is one module with a function of the command's name, and an entry in `
 - doctor: ``airflow taxi doctor``
 - lines: the months that are asked for, and the call that loads months
 - output: formats, exit codes, and how an error is said
+- plan: ``airflow taxi plan``
 - status: ``airflow taxi status``
 - verify: ``airflow taxi verify``
 - warehouses: opens a warehouse to read its published months

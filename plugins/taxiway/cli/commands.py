@@ -44,7 +44,7 @@ def group() -> GroupCommand:
     return GroupCommand(
         name=GROUP,
         help="Look at the taxi months that are loaded, and at the installation",
-        subcommands=(_doctor(), _status(), _verify()),
+        subcommands=(_doctor(), _status(), _plan(), _verify()),
     )
 
 
@@ -100,6 +100,41 @@ def _status() -> ActionCommand:
     )
 
 
+def _plan() -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="plan",
+        help="Show what a backfill would load, and what it may take",
+        description=(
+            "Ask the mirror by HEAD for the file of each month, and compare it with the ledger: which months\n"
+            "would be loaded, and why. Time and disk are estimated by what past loads have taken. Nothing is\n"
+            "changed. Dates are read as airflow dags backfill reads them. Exit code: 0 if the months can be\n"
+            "loaded, 1 if a file is absent, a mirror doesn't answer or the disk is too small, 2 if the options\n"
+            "are wrong."
+        ),
+        epilog=_examples(
+            "plan -s 2019-01-01 -e 2020-12-31 green",
+            "plan -s 2024-01-01 -e 2024-12-31 yellow --warehouse bigquery",
+            "plan zones --output json",
+        ),
+        func=lazy_load_command("taxiway.cli.plan.plan"),
+        args=(
+            _source(),
+            Arg(
+                ("-s", "--start-date"),
+                help="First day, YYYY-MM-DD, or first moment, YYYY-MM-DDTHH:MM:SS+00:00; without an offset, in the "
+                "source's time zone. Without it, the day of --end-date",
+            ),
+            Arg(
+                ("-e", "--end-date"),
+                help="Last day, included to its end, or last moment. Without it, the day of --start-date",
+            ),
+            *_common(),
+        ),
+    )
+
+
 def _verify() -> ActionCommand:
     from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
 
@@ -138,6 +173,13 @@ def _verify() -> ActionCommand:
             *_common(),
         ),
     )
+
+
+def _source() -> Arg:
+    """Return the argument that names a source."""
+    from airflow.cli.cli_config import Arg
+
+    return Arg(("source",), metavar="SOURCE", help="Name of a source, such as green")
 
 
 def _months() -> tuple[Arg, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgumentError
+from taxiway.messages import one_line
 from taxiway.orchestration.warehouses import dag_id_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
@@ -38,7 +39,10 @@ class Asked:
         first, last = (Month.parse(text) if text else None for text in (arguments.first, arguments.last))
         if first and last and first > last:
             raise InvalidArgumentError(f"--from {first} is after --to {last}: exchange them")
-        return cls({source.name: source for source in _sources(arguments.source)}, first, last)
+        sources = (
+            load_sources(SOURCES_FOLDER) if arguments.source is None else (source_of(arguments.source, "--source"),)
+        )
+        return cls({source.name: source for source in sources}, first, last)
 
     def have(self, first: Month, last: Month | None = None) -> bool:
         """Say whether a month, or a range of months, lies between them."""
@@ -63,10 +67,13 @@ def load_command(
     return airflow_command("dags", "backfill", *days, *(["-c", conf] if conf else []), dag_id)
 
 
-def _sources(name: str | None) -> tuple[Source, ...]:
-    if name is None:
-        return load_sources(SOURCES_FOLDER)
+def source_of(name: str, option: str) -> Source:
+    """Return the source that an option names.
+
+    :param option: the option, for the error
+    :raises InvalidArgumentError: there is no such source
+    """
     names = sorted(path.stem for path in SOURCES_FOLDER.glob("*.yaml"))
     if name not in names:
-        raise InvalidArgumentError(f"--source {name}: expected one of {', '.join(names)}")
-    return (find_source(SOURCES_FOLDER, name),)
+        raise InvalidArgumentError(f"{option} {one_line(name, 60)}: expected one of {', '.join(names)}")
+    return find_source(SOURCES_FOLDER, name)

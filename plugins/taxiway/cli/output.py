@@ -58,7 +58,7 @@ def show(records: Sequence[Mapping[str, Any]], output: str) -> None:
     """Write records to standard output.
 
     JSON and YAML keep numbers and have the records' sentences. A table has the columns alone: its sentences, those that
-    aren't empty, go to standard error.
+    aren't empty, go to standard error. In a terminal that is too narrow for the table, each value has its own line.
 
     :param records: all with the same keys; their sentences at :data:`SENTENCE`
     :param output: ``table``, ``json``, ``yaml`` or ``plain``
@@ -72,12 +72,20 @@ def show(records: Sequence[Mapping[str, Any]], output: str) -> None:
         console.print_as_yaml(data)  # type: ignore[arg-type]
         return
     sentences = [sentence for record in data if (sentence := record.pop(SENTENCE, ""))]
-    console.print_as(
-        [{key: "" if value is None else value for key, value in record.items()} for record in data], output
-    )
+    rows = [{key: "" if value is None else str(value) for key, value in record.items()} for record in data]
+    if output == "table" and console.is_terminal and rows and _width(rows) > console.width:
+        print("\n\n".join("\n".join(f"{key}: {value}".rstrip() for key, value in row.items()) for row in rows))
+    else:
+        console.print_as(rows, output)
     sys.stdout.flush()
     for sentence in sentences:
         say(sentence)
+
+
+def _width(rows: Sequence[Mapping[str, str]]) -> int:
+    """Return how wide Airflow's table of the rows is."""
+    longest = [max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]]
+    return sum(longest) + 3 * (len(longest) - 1)
 
 
 def say(sentence: str) -> None:

@@ -133,6 +133,15 @@ class CacheSlot:
         except (KeyError, TypeError, FileNotFoundError, GzipFaultError):
             return None
 
+    def recorded(self) -> tuple[Validators, int] | None:
+        """Return what names the version of the file on disk, and its size; its bytes aren't read."""
+        document = _read_json(self._beside(".json"))
+        try:
+            size = self.path.stat().st_size
+            return (Validators.from_dict(document["validators"]), size) if size == document["size"] else None
+        except (KeyError, TypeError, FileNotFoundError):
+            return None
+
     def partial(self) -> PartialFile | None:
         """Return what an earlier transfer left, if more can be appended to it safely."""
         document = _read_json(self._beside(".part.json"))

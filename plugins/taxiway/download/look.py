@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import requests
 
+from taxiway.download.cache import Cache
 from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT
 from taxiway.download.mirror_client import Mirror, content_length, retry_after_of
 from taxiway.download.refusals import Refusal, refusal_of
@@ -96,6 +97,20 @@ class Look:
     presence: Presence
     said: str
     version: FileVersion | None = None
+
+
+def is_cached(cache: Cache, source: Source, month: Month, look: Look) -> bool:
+    """Say whether the cache has the file as the mirror has it, so that a download takes it from there.
+
+    :param look: what the mirror says of the month's file
+    """
+    path = source.file_path(month)
+    recorded = cache.slot(look.url.removesuffix(f"/{path}"), path).recorded()
+    if look.version is None or recorded is None:
+        return False
+    validators, size = recorded
+    known = FileVersion(validators.etag, validators.last_modified, size)
+    return bool(validators.if_changed) and look.version.is_same(known) is True
 
 
 class Lookout:

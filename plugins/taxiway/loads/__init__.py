@@ -6,6 +6,7 @@
 - load: which month of which source
 - month: what each step does
 - month_state: how a month stands, for people
+- plan: says what a load of each month would do
 - publication: decides whether a month may be published
 - published_months: what a warehouse answers about its published months (a protocol)
 - row_identity: how ids are made

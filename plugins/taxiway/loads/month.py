@@ -100,7 +100,9 @@ def download_month(
                 # Somebody may have published while it waited for that.
                 published = warehouse.find_published() if is_held else published
                 if published is not None and published.is_from(file.sha256):
-                    difference = difference_of_layout(load, published) or warehouse.difference_to(published)
+                    difference = difference_of_layout(
+                        load.source, load.month, published.layout
+                    ) or warehouse.difference_to(published)
                     confirmed = None if difference else warehouse.confirm(attempt, file)
                     if difference:
                         log.warning("%s: %s: the month is loaded again", load.where, difference.said)

@@ -103,16 +103,18 @@ class Measured:
     refused: CheckFailedError | None = None
 
 
-def difference_of_layout(load: Load, published: Published) -> Difference | None:
+def difference_of_layout(source: Source, month: Month, layout: str | None) -> Difference | None:
     """Say that a month's rows were made in a layout that its files no longer have; None if they still have it.
 
     The same file gives other rows now: the source's YAML file has other columns for the month.
+
+    :param layout: name of the layout that the month was published in; None if nobody knows it
     """
-    if published.layout is None or published.layout in load.source.layouts_of(load.month):
+    if layout is None or layout in source.layouts_of(month):
         return None
     return Difference(
-        f"the month was loaded with other columns than include/sources/{load.source.name}.yaml says now "
-        f"(layout {published.layout}, now {load.source.layout_of(load.month).name})"
+        f"the month was loaded with other columns than include/sources/{source.name}.yaml says now "
+        f"(layout {layout}, now {source.layout_of(month).name})"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from taxiway.download.look import FileVersion
@@ -209,6 +210,45 @@ class RejectedLine:
     reason: str
 
 
+@dataclass(frozen=True)
+class PastLoad:
+    """What a load that published a month has taken.
+
+    :param source: name of the source
+    :param url: address of the file
+    :param size: bytes of the file, one at least
+    :param rows: that were published
+    :param seconds: from the beginning of the attempt to its end
+    """
+
+    source: str
+    url: str
+    size: int
+    rows: int
+    seconds: float
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Sequence[PastLoad]:
+        """Read the rows of ``list_past_loads``."""
+        found = list[PastLoad]()
+        for row in rows:
+            seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+            found.append(cls(row["source"], row["url"], row["size"], row["row_count"], seconds))
+        return found
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """What the published months of a source take up in a warehouse.
+
+    :param size: bytes of the main table with its indexes; None if there is none
+    :param folder: where the warehouse keeps its files, if that is on this machine
+    """
+
+    size: int | None = None
+    folder: Path | None = None
+
+
 class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
@@ -280,6 +320,12 @@ class PublishedMonths(Protocol):
         :param most: how many lines
         :param by_reason: whether they are sorted by reason, and not by line
         """
+
+    def past_loads(self, source: Source) -> Sequence[PastLoad]:
+        """Return what the last loads have taken that published rows: those of the source first."""
+
+    def table_size(self, source: Source) -> TableSize:
+        """Return what the published months of a source take up."""
 
     def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
         """Open a month to read it."""

@@ -80,7 +80,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
             the="table" if source.stands_alone else "month",
             source=source.name,
         ),
-        schedule=_schedule(source),
+        schedule=schedule_of(source),
         start_date=datetime(source.first_month.year, source.first_month.number, 1, tzinfo=source.zone),
         catchup=not source.stands_alone,
         max_active_runs=1 if source.stands_alone else MAX_ACTIVE_RUNS,
@@ -91,7 +91,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
     )
 
 
-def _schedule(source: Source) -> str | PublicationTimetable | None:
+def schedule_of(source: Source) -> str | PublicationTimetable | None:
     """Return when the runs start: the run of a month waits until its file should be there."""
     if source.schedule is None or source.stands_alone:
         return source.schedule

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pendulum
@@ -50,6 +52,13 @@ class PublicationTimetable(CronTriggerTimetable):
         if info is None or (due := self._due(info.run_after)) <= now:
             return info
         return info._replace(run_after=due)
+
+    def logical_dates(self, start: datetime, end: datetime) -> Iterator[pendulum.DateTime]:
+        """Yield the logical dates of a range, both ends included, whether their runs have started or not."""
+        moment = self._align_to_next(pendulum.instance(start))
+        while moment <= end:
+            yield moment
+            moment = self._get_next(moment)
 
     def _due(self, logical_date: pendulum.DateTime) -> pendulum.DateTime:
         """Return when a run may start. It counts days of the time zone: if clocks are changed, one isn't 24 hours."""

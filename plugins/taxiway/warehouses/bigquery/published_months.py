@@ -13,9 +13,11 @@ from taxiway.loads.published_months import (
     LastLoad,
     LoggedAttempt,
     MonthState,
+    PastLoad,
     PublishedMonth,
     Recorded,
     RejectedLine,
+    TableSize,
     Verified,
 )
 from taxiway.sources.months import Month
@@ -97,6 +99,25 @@ class BigQueryMonths:
         values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
         rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
         return [RejectedLine(**row) for row in rows]
+
+    def past_loads(self, source: Source) -> Sequence[PastLoad]:
+        """Return what the last loads have taken that published rows: those of the source first.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return PastLoad.of(self._of_ledger(source, "list_past_loads"))
+
+    def table_size(self, source: Source) -> TableSize:
+        """Return what the published months of a source take up: no query, and so without a charge.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        warehouse = replace(self.warehouse, where=f"{source.name}: {self.purpose}, the main table")
+        with _as_reader(warehouse):
+            table = warehouse.find_table(f"{warehouse.settings.dataset_name}.{source.main_table}")
+        return TableSize(table.num_bytes if table else None)
 
     def _of_ledger(self, source: Source, name: str) -> Sequence[Mapping[str, Any]]:
         """Ask the ledger for the months of a source; none without a ledger."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,9 +15,11 @@ from taxiway.loads.published_months import (
     LastLoad,
     LoggedAttempt,
     MonthState,
+    PastLoad,
     PublishedMonth,
     Recorded,
     RejectedLine,
+    TableSize,
     Verified,
 )
 from taxiway.sources.months import Month
@@ -105,6 +108,27 @@ class PostgresMonths:
         values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
         rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
         return [RejectedLine(**row) for row in rows]
+
+    def past_loads(self, source: Source) -> Sequence[PastLoad]:
+        """Return what the last loads have taken that published rows: those of the source first.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return PastLoad.of(self._of_ledger(source, "list_past_loads"))
+
+    def table_size(self, source: Source) -> TableSize:
+        """Return what the published months of a source take up, and the server's folder, if it is on this machine.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        where = f"{source.name}: {self.purpose}, public.{source.main_table}"
+        with in_our_words(where, self.connection_id), transaction(self.connection) as cursor:
+            values = {"table_name": f"public.{source.main_table}"}
+            size, folder = cursor.execute(render("postgres/measure_main_table.sql"), values).fetchone() or (None, None)
+        is_here = self.connection.info.host.startswith("/") or self.connection.info.hostaddr in ("127.0.0.1", "::1")
+        return TableSize(size, Path(folder) if folder and is_here else None)
 
     def _of_ledger(self, source: Source, statement: str) -> list[dict[str, Any]]:
         """Ask the ledger for the months of a source; none without a ledger."""

@@ -1,0 +1,150 @@
+"""What a load of a month would do, and what it may take: from ledger and mirror, and from nothing else."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from taxiway.cli.plan import months_asked_for
+from taxiway.download.look import FileVersion, Look, Presence
+from taxiway.errors import InvalidArgumentError
+from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
+from taxiway.loads.published_months import MonthState, PastLoad, Recorded
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.source import load_source
+
+GREEN, ZONES = (load_source(SOURCES_FOLDER / f"{name}.yaml") for name in ("green", "zones"))
+NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+URL = "http://mirror.test/file.csv.gz"
+ONE, OTHER = FileVersion('"one"', None, 1), FileVersion('"other"', None, 2)
+OLD, NOT_DUE = Month(2019, 3), Month(2026, 10)
+
+
+def there(version: FileVersion = ONE) -> Look:
+    return Look(URL, Presence.THERE, "the answer is 200", version)
+
+
+ABSENT = Look(URL, Presence.ABSENT, "the answer is 404")
+SILENT = Look(URL, Presence.UNKNOWN, "no answer")
+
+
+def recorded(month: Month, layout: str | None = None) -> Recorded:
+    return Recorded("aa", 5, layout=layout or GREEN.layout_of(month).name)
+
+
+def state(**more: datetime) -> MonthState:
+    return MonthState(**{"published_at": NOW, "files": ((URL, ONE),), **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("month", "look", "known", "outcome", "said"),
+    [
+        (Month(2000, 1), None, None, Outcome.OUT_OF_RANGE, "not available: include/sources/green.yaml says"),
+        (Month(2026, 11), None, None, Outcome.NOT_PUBLISHED, "the month isn't over; its file is expected by 2027-"),
+        (NOT_DUE, ABSENT, None, Outcome.NOT_PUBLISHED, "not published yet, expected by 2027-01-30: the answer is 404"),
+        (NOT_DUE, there(), None, Outcome.EARLY, "leaves the month out until it is due, on 2027-01-30"),
+        (OLD, there(), None, Outcome.NEW, 'it is there: ETag "one", 1 bytes'),
+        (OLD, ABSENT, None, Outcome.ABSENT, f"expected by 2019-06-30: {URL}: the answer is 404 (absent); its load"),
+        (OLD, SILENT, None, Outcome.UNKNOWN, f"{URL}: no answer"),
+        (OLD, there(), state(), Outcome.UNCHANGED, "the published one"),
+        (OLD, there(OTHER), state(), Outcome.CHANGED, "there is another version than the published one"),
+        (OLD, there(FileVersion()), state(), Outcome.UNTOLD, "A load downloads the file, and compares its bytes"),
+        (OLD, ABSENT, state(), Outcome.ABSENT, "it was loaded, and its file is gone"),
+    ],
+)
+def test_an_outcome_with_its_reason(
+    month: Month, look: Look | None, known: MonthState | None, outcome: Outcome, said: str
+) -> None:
+    planned = plan_month(GREEN, month, NOW, look, known, recorded(month) if known else None)
+
+    assert (planned.outcome, planned.month) == (outcome, month)
+    assert said in planned.reason
+    assert planned.size == (look.version.size if look and look.version else None)
+
+
+def test_a_month_whose_columns_have_changed_is_loaded_again() -> None:
+    planned = plan_month(GREEN, OLD, NOW, there(), state(), recorded(OLD, "another"))
+
+    assert planned.outcome is Outcome.CHANGED
+    assert "with other columns than include/sources/green.yaml says now" in planned.reason
+
+
+def test_a_month_that_a_run_loads_now_is_not_loaded_by_another() -> None:
+    begun = NOW - timedelta(hours=1)
+
+    loading = plan_month(GREEN, OLD, NOW, there(), MonthState(loading_since=begun), None)
+    lost = plan_month(GREEN, OLD, NOW, there(), MonthState(loading_since=NOW - timedelta(days=2)), None)
+
+    assert loading.outcome is Outcome.LOADING
+    assert "a run that began 2026-11-29 11:00 UTC loads it" in loading.reason
+    assert lost.outcome is Outcome.NEW
+
+
+def test_a_file_of_no_month_is_always_due() -> None:
+    assert plan_month(ZONES, WHOLE, NOW, there(), None, None).outcome is Outcome.NEW
+    assert plan_month(ZONES, WHOLE, NOW, ABSENT, None, None).outcome is Outcome.ABSENT
+
+
+def past(source: str, size: int, seconds: float, ending: str = "csv.gz") -> PastLoad:
+    return PastLoad(source, f"http://mirror.test/file.{ending}", size, rows=10 * size, seconds=seconds)
+
+
+def test_rates_are_the_medians_of_files_of_the_same_kind_and_about_the_same_size() -> None:
+    loads = [
+        past("green", 100, 10),
+        past("green", 100, 20),
+        past("green", 200, 1000),
+        past("green", 1, 9999),
+        past("green", 100, 9999, "csv"),
+        past("yellow", 100, 9999),
+    ]
+
+    assert Rates.of(loads, GREEN, OLD, 100) == Rates(3, 100, 0.2, 10)
+    assert Rates.of([past("yellow", 100, 50)], GREEN, OLD, 100) == Rates(1, 100, 0.5, 10)
+    assert Rates.of(loads, GREEN, OLD, 10_000) is None
+    assert Rates.of(loads, GREEN, Month(2024, 1), 100) is None
+
+
+def test_only_what_is_loaded_takes_time() -> None:
+    rates = Rates(1, 50, 0.5, 10)
+
+    new = PlannedMonth(OLD, Outcome.NEW, "", 100)
+    assert (new.estimated(rates).seconds, new.estimated(rates).rows) == (50, 1000)
+    assert PlannedMonth(OLD, Outcome.NEW, "").estimated(rates).seconds == 25
+    assert new.estimated(None) == new
+    same = PlannedMonth(OLD, Outcome.UNCHANGED, "", 100)
+    assert same.estimated(rates) == same
+
+
+# --- Which months a range has
+
+
+@pytest.mark.parametrize(
+    ("source", "start", "end", "said"),
+    [
+        ("green", None, None, "no date given: say which runs with -s YYYY-MM-DD"),
+        ("green", "2019-13-01", None, "--start-date '2019-13-01': there is no such day"),
+        ("green", "2999-01-01", None, "lies in the future"),
+        ("green", "2019-01-02", "2019-01-20", "no run of green has its logical date from 2019-01-02 to 2019-01-20"),
+        ("zones", "2019-01-01", None, "zones is one file, of no month: leave -s and -e out"),
+    ],
+)
+def test_dates_are_read_as_a_backfill_reads_them(source: str, start: str | None, end: str | None, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=re.escape(said)):
+        asked_for(source, start, end)
+
+
+def test_a_range_has_the_months_whose_logical_dates_lie_in_it() -> None:
+    assert asked_for("green", "2019-01-02", "2019-02-28") == ["2019-02"]
+    assert asked_for("green", "2019-01-01", "2019-03-01") == ["2019-01", "2019-02", "2019-03"]
+    assert asked_for("green", "2019-01-01", "2019-03-01T08:59:59") == ["2019-01", "2019-02"]
+    assert asked_for("zones", None, None) == ["whole"]
+
+
+def asked_for(source: str, start: str | None, end: str | None) -> list[str]:
+    of = load_source(SOURCES_FOLDER / f"{source}.yaml")
+    return [str(month) for month in months_asked_for(of, Namespace(start_date=start, end_date=end))]
