@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -183,6 +184,46 @@ def test_a_process_of_airflow_imports_nothing_of_the_board() -> None:
     )
 
     assert done.stdout.strip() == "['taxiway_board']"
+
+
+def test_airflow_starts_as_fast_without_our_commands(tmp_path: Path) -> None:
+    """By calls of functions, in Python and C: their number is the same however busy the machine is."""
+    for name in ("config", "plugins", "include"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    code = (
+        "import cProfile, sys, types\n"
+        "sys.path[:0] = [sys.argv[1]]\n"
+        "if sys.argv[2] == 'without':\n"
+        "    import taxiway.cli\n"
+        "    taxiway.cli.commands = types.SimpleNamespace(register=lambda *_: None)\n"
+        "    sys.modules['taxiway.cli.commands'] = taxiway.cli.commands\n"
+        "else:\n"
+        "    import taxiway.cli\n"
+        "sys.argv[:] = ['airflow', 'version']\n"
+        "profile = cProfile.Profile()\n"
+        "profile.enable()\n"
+        "from airflow.__main__ import main\n"
+        "main()\n"
+        "profile.disable()\n"
+        "assert ('taxi' in [command.name for command in sys.modules['airflow.cli.cli_config'].core_commands])"
+        " is hasattr(taxiway.cli.commands, 'group')\n"
+        "print(sum(entry.callcount for entry in profile.getstats()))"
+    )
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "plugins"),
+        "PYTHONHASHSEED": "0",
+    }
+    calls = {}
+    for how in ("without", "with"):
+        command = [sys.executable, "-c", code, str(PLUGINS), how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        calls[how] = int(done.stdout.split()[-1])
+
+    assert calls["without"] < calls["with"] <= 1.05 * calls["without"]
 
 
 def test_the_benchmark_imports_what_its_row_says() -> None:
