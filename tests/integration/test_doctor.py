@@ -207,7 +207,8 @@ def report(session: Session, job_type: str, state: str, age: timedelta = timedel
     session.commit()
 
 
-def test_services_that_have_died(taxi: TaxiAirflow, session: Session) -> None:
+def test_services_that_have_died(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", f"http://127.0.0.1:{free_port()}")
     assert metadata.service("scheduler").found == "has never run; airflow dags backfill does without"
     assert metadata.api_server().state == OK
 
@@ -348,12 +349,21 @@ def home(small_dags: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_make_doctor_without_an_airflow_that_starts(home: Path) -> None:
-    code, printed, _ = make_doctor(home, **{METADATA: "nonsense"})
+@pytest.mark.parametrize("broken", ["setting", "package"])
+def test_make_doctor_without_an_airflow_that_starts(broken: str, home: Path) -> None:
+    (home / "site").mkdir()
+    (home / "site" / "sqlalchemy.py").write_text("raise ImportError('half installed')\n")
+    variables = {
+        "setting": ({METADATA: "nonsense"}, "ValueError: "),
+        "package": ({"PYTHONPATH": f"{home / 'site'}{os.pathsep}{ROOT / 'plugins'}"}, "ImportError: half installed"),
+    }
+    given, said = variables[broken]
+
+    code, printed, _ = make_doctor(home, **given)
 
     names = [line[6:].partition(":")[0] for line in printed.splitlines() if not line.startswith(" ")]
     assert (code, names) == (1, ["settings", "setup", "Python", "packages", "disk", "memory", "Airflow"])
-    assert "\nfail  Airflow: it doesn't start: ValueError: " in printed
+    assert f"\nfail  Airflow: it doesn't start: {said}" in printed
 
 
 def test_make_doctor_without_embedded_postgres(home: Path) -> None:

@@ -14,6 +14,7 @@ from taxiway.doctor import machine
 from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Check, Finding, any_hangs, examine, fail, ok, painted, write_line
 from taxiway.errors import SettingError
 from taxiway.next_try import of_command
+from taxiway_local import doctor as local_doctor
 
 
 def raising(error: BaseException) -> Check:
@@ -93,6 +94,23 @@ def test_a_line_is_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) 
     assert painted("      mend: make room", terminal) == "      mend: make room"
     monkeypatch.setenv("NO_COLOR", "1")
     assert painted("ok    disk: fine", terminal) == "ok    disk: fine"
+
+
+def test_a_checkout_that_has_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr(local_doctor, "ROOT", tmp_path)
+    assert local_doctor.set_up() == fail(
+        f"{tmp_path}/airflow.cfg isn't there: this checkout isn't set up", "make setup"
+    )
+    (tmp_path / "airflow.cfg").touch()
+    assert local_doctor.set_up().state == OK
+
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".path").write_text("/elsewhere\n")
+
+    assert local_doctor.set_up() == fail(".venv was made in /elsewhere: the checkout has moved", "make setup")
+    (tmp_path / ".venv" / ".path").write_text(f"{tmp_path}\n")
+    assert local_doctor.set_up().state == OK
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,24 @@ def test_down_says_what_it_cannot_stop_without_a_python(left: str | None, tmp_pa
     assert ("Airflow or embedded Postgres may still run: run make setup, then make down" in done.stderr) == may_run
 
 
-@pytest.mark.parametrize(("target", "stays"), [("help", True), ("down", True), ("lint", False)])
+def test_doctor_says_what_is_wrong_without_a_python(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), "doctor"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "fail  setup: .venv isn't there, or its Python doesn't run",
+        "      mend: make setup",
+    ]
+
+
+@pytest.mark.parametrize(("target", "stays"), [("help", True), ("down", True), ("doctor", True), ("lint", False)])
 def test_what_needs_no_python_leaves_a_moved_environment_alone(target: str, stays: bool, tmp_path: Path) -> None:
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / ".path").write_text("/elsewhere\n")

@@ -78,9 +78,13 @@ def executor() -> Finding:
 
 def api_server() -> Finding:
     """Does the API server answer, if the scheduler runs, whose tasks report to it?"""
-    address = (conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
+    # Where tasks report to comes first: people may reach it by another address, which is none of this machine.
+    given = conf.get("core", "execution_api_server_url", fallback="") or conf.get("api", "base_url", fallback="")
     with create_session() as session:
         needed = _is_alive(_jobs(session)["scheduler"])
+    if not (given or needed):
+        return ok("not running")  # at Airflow's default address another one may run
+    address = (given or "http://localhost:8080").rstrip("/").removesuffix("/execution")
     try:
         # No proxy knows a service of this machine, or between containers.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
