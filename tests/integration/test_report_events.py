@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -43,6 +44,13 @@ class Reporting:
     mirror: Path
     reports: Path
 
+    def state(self, dag_id: str, run_id: str, **conf: str) -> str:
+        """Start a run by hand, and wait for its end; return its state."""
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        self.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
+        self.settle(run_id)
+        return str(self.taxi.airflow.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)[0][0])
+
     def write(self, month: Month, revision: int = 0) -> Path:
         """Give the mirror a file of a month."""
         path = self.mirror / self.source.file_path(month)
@@ -61,6 +69,10 @@ class Reporting:
         """Wait until a run has ended, and every run that it has set off."""
         ended = "SELECT 1 FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
         wait_until(lambda: self.taxi.airflow.query(ended, run_id), timeout=240, what=f"{run_id} to end")
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until every run has ended."""
         unfinished = (
             "SELECT 1 FROM asset_partition_dag_run WHERE created_dag_run_id IS NULL UNION ALL "
             "SELECT 1 FROM dag_run WHERE state IN ('queued', 'running')"
@@ -76,6 +88,21 @@ class Reporting:
         """Return the state of the last year report's task."""
         statement = "SELECT state FROM task_instance WHERE dag_id = 'taxi_year_report' ORDER BY start_date DESC LIMIT 1"
         return str(self.taxi.airflow.query(statement)[0][0])
+
+    def link(self, dag_id: str, run_id: str) -> str | None:
+        """Return where the button *Report* of a run's task leads."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/write_report/links"
+        links: dict[str, str | None] = self.taxi.airflow.rest(path)["extra_links"]
+        return links["Report"]
+
+    def pause(self, dag_id: str, paused: bool) -> None:
+        self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
+
+    def said(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return the error that the first try of a task has logged."""
+        folder = self.taxi.airflow.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        entries = [json.loads(line) for line in (folder / "attempt=1.log").read_text().splitlines()]
+        return str([entry["error_detail"][0]["exc_value"] for entry in entries if entry.get("error_detail")][-1])
 
     def page(self, name: str) -> str:
         return (self.reports / self.source.name / f"{name}.html").read_text()
@@ -101,7 +128,7 @@ def reporting(
                     summarize_month(connection, green, month)
             with taxi.airflow.services("scheduler"):
                 for dag_id in REPORTS:
-                    taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": False})
+                    reporting.pause(dag_id, False)
                 yield reporting
         finally:
             taxi.close()
@@ -148,15 +175,48 @@ def test_a_published_month_is_reported_and_its_year_when_the_last_month_is_in(re
 
 
 def test_reports_by_hand_without_a_partition_key(reporting: Reporting) -> None:
-    def run(dag_id: str, run_id: str, conf: dict[str, Any]) -> str:
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        reporting.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
-        reporting.settle(run_id)
-        return str(reporting.taxi.airflow.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)[0][0])
-
     (reporting.reports / "green" / "2019.html").unlink()
-    assert run("taxi_year_report", "a_year", {"source": "green", "year": "2019"}) == "success"
+    assert reporting.state("taxi_year_report", "a_year", source="green", year="2019") == "success"
     assert '<p class="period">2019</p>' in reporting.page("2019")
-    assert run("taxi_monthly_report", "a_month", {"source": "green", "month": "2019-03"}) == "success"
+    assert reporting.link("taxi_year_report", "a_year") == "/taxiway-reports/green/2019"
+    assert reporting.state("taxi_monthly_report", "a_month", source="green", month="2019-03") == "success"
     assert '<p class="period">March 2019</p>' in reporting.page("2019-03")
-    assert run("taxi_monthly_report", "not_loaded", {"source": "yellow", "month": "2019-03"}) == "failed"
+    assert reporting.link("taxi_monthly_report", "a_month") == "/taxiway-reports/green/2019-03"
+    assert reporting.state("taxi_monthly_report", "not_loaded", source="yellow", month="2019-03") == "failed"
+    assert reporting.link("taxi_monthly_report", "not_loaded") is None
+
+
+@pytest.mark.parametrize("paused", [True, False], ids=["paused", "unpaused"])
+def test_the_command_that_the_error_of_a_year_advises_leads_to_its_report(
+    paused: bool, reporting: Reporting, yellow: Source
+) -> None:
+    """Twelve months were published while the DAG of months was paused: nothing has summed them up."""
+    page = reporting.reports / "yellow" / "2019.html"
+    page.unlink(missing_ok=True)
+    with reporting.taxi.connect() as connection:
+        for month in Period.of_year(2019).months:
+            path = reporting.mirror / yellow.file_path(month)
+            if not path.exists():
+                write_sample_month(yellow, month, path, rows=ROWS)
+                load(connection, yellow, str(month), path, run_id=str(month))
+        connection.execute("DELETE FROM public.monthly_zone_summary WHERE source = 'yellow'")
+    reporting.pause("taxi_monthly_report", paused)
+    try:
+        asked = {"source": "yellow", "year": "2019"}
+        assert reporting.state("taxi_year_report", f"refused_{paused}", **asked) == "failed"
+        said = reporting.said("taxi_year_report", f"refused_{paused}", "write_report")
+        assert said.startswith("yellow 2019: found no current summary of 2019-01, 2019-02, ")
+        program, *command = shlex.split(said.partition("are summed up by ")[2])
+        assert program == "airflow"
+        done = reporting.taxi.airflow.run(*command, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        reporting.wait()
+        ((run_id,),) = reporting.taxi.airflow.query(
+            "SELECT run_id FROM dag_run WHERE dag_id = 'taxi_monthly_report' ORDER BY id DESC LIMIT 1"
+        )
+        assert reporting.link("taxi_monthly_report", quote(run_id)) == "/taxiway-reports/"  # the list of all twelve
+        assert reporting.state("taxi_year_report", f"accepted_{paused}", **asked) == "success"
+    finally:
+        reporting.pause("taxi_monthly_report", False)
+
+    assert trips(12 * ROWS) in page.read_text()

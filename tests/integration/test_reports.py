@@ -113,10 +113,11 @@ def publish(connection: psycopg.Connection[Any], folder: Path, source: Source, m
     return path
 
 
-def context_of(run_type: str = "manual") -> Any:
+def context_of(run_type: str = "manual", paused: bool = True) -> Any:
+    """:param paused: whether every DAG is paused"""
     return {
         "dag_run": SimpleNamespace(run_id="x", run_type=run_type),
-        "ti": SimpleNamespace(try_number=1, max_tries=0),
+        "ti": SimpleNamespace(try_number=1, max_tries=0, get_dag=lambda _: SimpleNamespace(is_paused=paused)),
         "outlet_events": OutletEventAccessors(),
     }
 
@@ -131,9 +132,9 @@ def report(source: str, month: str) -> list[Path]:
     return [Path(path) for path in operator.execute(context_of())]
 
 
-def report_year(source: str, year: str, run_type: str = "manual") -> list[Path]:
+def report_year(source: str, year: str, run_type: str = "manual", paused: bool = True) -> list[Path]:
     operator: Any = WriteYearReportsOperator(task_id="write_report", source_name=source, year=year)
-    return [Path(path) for path in operator.execute(context_of(run_type))]
+    return [Path(path) for path in operator.execute(context_of(run_type, paused))]
 
 
 def plain(connection: psycopg.Connection[Any], source: Source, month: Month) -> list[Any]:
@@ -319,8 +320,9 @@ def test_a_year_is_reported_if_all_its_months_are_in(connection: psycopg.Connect
 
     with pytest.raises(AirflowSkipException, match=r"^green 2019: found no current summary of 2019-12, "):
         report_year("green", "2019", "asset_triggered")
-    with pytest.raises(AirflowFailException, match="summed up by airflow dags test taxi_monthly_report -c"):
-        report_year("green", "2019")
+    for paused, command in ((True, "test"), (False, "trigger")):
+        with pytest.raises(AirflowFailException, match=f"summed up by airflow dags {command} taxi_monthly_report -c"):
+            report_year("green", "2019", paused=paused)
     with pytest.raises(AirflowFailException, match=r"\(every year\): found no year whose twelve months have a curr"):
         report_year("green", "")
 

@@ -64,7 +64,7 @@ class WriteYearReportsOperator(BaseOperator):
                 found = summed_up_months(connection, source, Month(first, 1), Month(last, 12), months)
                 complete = [year for year in sorted({month.year for month in found}) if not _lacking(year, found)]
                 if not complete:
-                    missing = self._missing(source, found)
+                    missing = self._missing(source, found, context["ti"].get_dag(MONTHLY_DAG_ID).is_paused)
                     if context["dag_run"].run_type != "asset_triggered":
                         raise ReportError(missing)
                 for year in complete:
@@ -75,16 +75,18 @@ class WriteYearReportsOperator(BaseOperator):
             raise AirflowSkipException(missing)
         return paths
 
-    def _missing(self, source: Source, found: Collection[Month]) -> str:
+    def _missing(self, source: Source, found: Collection[Month], paused: bool) -> str:
         """Say what a report needs.
 
         :param found: the months that have a current summary
+        :param paused: whether the DAG that sums months up is paused
         """
         what = "no year whose twelve months have a current summary"
         if self.year:
             what = f"no current summary of {', '.join(map(str, _lacking(int(self.year), found)))}"
-        # Of a paused DAG, a triggered run would stay queued.
-        again = airflow_command("dags", "test", MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
+        # Of a paused DAG, a triggered run would stay queued; of one that isn't, a scheduler would do the test's tasks.
+        how = "test" if paused else "trigger"
+        again = airflow_command("dags", how, MONTHLY_DAG_ID, "-c", json.dumps({"source": source.name}))
         return (
             f"{source.name} {self.year or '(every year)'}: found {what}, expected those of all twelve months: load "
             f"what is missing. Months that are published already are summed up by {again}"
