@@ -41,15 +41,13 @@ def first_files() -> Mapping[str, File]:
 def mirror(conn_id: str, source: Source, month: Month) -> Finding:
     """Can the connection be used, and does its mirror have a file?
 
-    :param conn_id: the connection
+    :param conn_id: the connection of the month's release
     """
-    from taxiway.download.look import Lookout, Presence
-    from taxiway.orchestration.hooks.mirror_hook import MirrorHook
+    from taxiway.download.look import Presence
+    from taxiway.orchestration.mirrors import Mirrors
 
-    hook = MirrorHook(method="HEAD", http_conn_id=conn_id)
-    with hook.get_conn() as session:
-        lookout = Lookout(session, hook.base_url, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
-        look = lookout.look(source, month)
+    with Mirrors() as mirrors:
+        look = mirrors.look(source, month)
     if look.presence is Presence.THERE:
         return ok(f"{look.url} is there")
     if look.presence is Presence.UNKNOWN:
@@ -123,7 +121,6 @@ def checks() -> Sequence[Check]:
             partial(mirror, conn_id, *file),
             _correct(conn_id),
             needs=stored_in(conn_id),
-            seconds=CONNECT_SECONDS + READ_SECONDS + 5,
         )
         for conn_id, file in files.items()
     ]
