@@ -8,6 +8,7 @@ A command is one module with a function of the command's name, and an entry in `
 - lines: the months that are asked for, and the call that loads months
 - output: formats, exit codes, and how an error is said
 - plan: ``airflow taxi plan``
+- rejects: ``airflow taxi rejects``
 - status: ``airflow taxi status``
 - verify: ``airflow taxi verify``
 - warehouses: opens a warehouse to read its published months

@@ -44,7 +44,7 @@ def group() -> GroupCommand:
     return GroupCommand(
         name=GROUP,
         help="Look at the taxi months that are loaded, and at the installation",
-        subcommands=(_doctor(), _status(), _plan(), _verify()),
+        subcommands=(_doctor(), _status(), _plan(), _rejects(), _verify()),
     )
 
 
@@ -129,6 +129,36 @@ def _plan() -> ActionCommand:
             Arg(
                 ("-e", "--end-date"),
                 help="Last day, included to its end, or last moment. Without it, the day of --start-date",
+            ),
+            *_common(),
+        ),
+    )
+
+
+def _rejects() -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="rejects",
+        help="Show lines that could not be read, and write their file to mend them",
+        description=(
+            "Show the lines of a month's file that could not be read, each with its number and the reason.\n"
+            "With --csv, write the file again with these lines first, to be mended and loaded.\n"
+            "Exit code: 0 if every line could be read, 1 if one could not, 2 if the options are wrong."
+        ),
+        epilog=_examples(
+            "rejects green 2019-03",
+            "rejects green 2019-03 --output json",
+            "rejects green 2019-03 --csv mended",
+        ),
+        func=lazy_load_command("taxiway.cli.rejects.rejects"),
+        args=(
+            _source(),
+            Arg(("month",), metavar="MONTH", help="The month, YYYY-MM; of a file of no month: whole"),
+            Arg(
+                ("--csv",),
+                metavar="FOLDER",
+                help="Write the month's file below this folder, at its path at the mirror, its rejected lines first",
             ),
             *_common(),
         ),

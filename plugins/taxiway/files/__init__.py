@@ -12,6 +12,7 @@
 - file_format: what a format must provide
 - formats: the registry of formats
 - gzip_file: unpacks, and checks to the last byte
+- mending: a file whose rejected lines come first
 - new_columns: columns of a file that its source doesn't know
 - parquet_blocks: a Parquet file as blocks of CSV
 - parquet_file: the format Parquet

@@ -238,6 +238,37 @@ class PastLoad:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """What the last attempt of a month that has read its file has rejected.
+
+    :param state: of the attempt
+    :param sha256: of its file
+    :param rows_read: rows in the file
+    :param count: how many were rejected
+    :param lines: those that are kept, in the file's order
+    """
+
+    state: str
+    sha256: str
+    rows_read: int
+    count: int
+    lines: Sequence[RejectedLine]
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Rejected | None:
+        """Read the rows of ``list_rejects``."""
+        if not rows:
+            return None
+        lines = [
+            RejectedLine(row["line_number"], row["raw_line"], row["reason"])
+            for row in rows
+            if row["line_number"] is not None
+        ]
+        first = rows[0]
+        return cls(first["state"], first["sha256"], first["rows_read"], first["rows_rejected"], lines)
+
+
+@dataclass(frozen=True)
 class TableSize:
     """What the published months of a source take up in a warehouse.
 
@@ -323,6 +354,9 @@ class PublishedMonths(Protocol):
 
     def past_loads(self, source: Source) -> Sequence[PastLoad]:
         """Return what the last loads have taken that published rows: those of the source first."""
+
+    def rejected(self, source: Source, month: Month) -> Rejected | None:
+        """Return what the last attempt of a month that has read its file has rejected; None if there is none."""
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up."""

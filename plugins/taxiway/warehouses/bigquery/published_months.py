@@ -16,6 +16,7 @@ from taxiway.loads.published_months import (
     PastLoad,
     PublishedMonth,
     Recorded,
+    Rejected,
     RejectedLine,
     TableSize,
     Verified,
@@ -107,6 +108,15 @@ class BigQueryMonths:
         :raises WarehouseError: it refuses
         """
         return PastLoad.of(self._of_ledger(source, "list_past_loads"))
+
+    def rejected(self, source: Source, month: Month) -> Rejected | None:
+        """Return what the last attempt of a month that has read its file has rejected; None if there is none.
+
+        :raises TransientWarehouseError: BigQuery can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day}
+        return Rejected.of(self._ask(f"{source.name} {month}", "list_rejects", values))
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up: no query, and so without a charge.

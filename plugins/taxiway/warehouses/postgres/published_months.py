@@ -18,6 +18,7 @@ from taxiway.loads.published_months import (
     PastLoad,
     PublishedMonth,
     Recorded,
+    Rejected,
     RejectedLine,
     TableSize,
     Verified,
@@ -116,6 +117,15 @@ class PostgresMonths:
         :raises WarehouseError: it refuses
         """
         return PastLoad.of(self._of_ledger(source, "list_past_loads"))
+
+    def rejected(self, source: Source, month: Month) -> Rejected | None:
+        """Return what the last attempt of a month that has read its file has rejected; None if there is none.
+
+        :raises TransientWarehouseError: Postgres can't answer now
+        :raises WarehouseError: it refuses
+        """
+        values = {"source": source.name, "month": month.first_day}
+        return Rejected.of(self._ask(f"{source.name} {month}", "list_rejects", values))
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up, and the server's folder, if it is on this machine.

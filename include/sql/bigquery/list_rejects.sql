@@ -1,0 +1,34 @@
+-- Lists the lines that were rejected by the last attempt of a month that has read its file.
+-- Grain: one row per rejected line that is kept; if none is, one row without a line. No row if no attempt has read a file.
+-- Parameters: dataset (with its project); bound: source, month, destination.
+-- Twice: safe, it only reads.
+-- An unchanged attempt has read nothing: what the published one has rejected still holds.
+WITH attempt AS (
+    SELECT
+        load_id,
+        state,
+        sha256,
+        rows_read,
+        rows_rejected
+    FROM `{{ dataset }}.loads`
+    WHERE
+        source = @source
+        AND month = @month
+        AND destination = @destination
+        AND state <> 'unchanged'
+        AND rows_rejected IS NOT NULL
+    ORDER BY load_number DESC, attempt DESC, load_id DESC
+    LIMIT 1
+)
+
+SELECT
+    attempt.state,
+    attempt.sha256,
+    attempt.rows_read,
+    attempt.rows_rejected,
+    rejected.line_number,
+    rejected.reason,
+    rejected.raw_line
+FROM attempt
+LEFT JOIN `{{ dataset }}.rejected_rows` AS rejected ON attempt.load_id = rejected.load_id
+ORDER BY rejected.line_number
