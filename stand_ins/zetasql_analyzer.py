@@ -98,26 +98,31 @@ def _analyze(
     variables: _Types,
 ) -> Analysis:
     from zetasql.core.exceptions import ZetaSQLError
+    from zetasql.core.local_service import local_service_pb2, parse_proto
+    from zetasql.types import AnalyzeRequest
 
     with _LOCK:
-        service = _service()
+        client = _service().wasm_client
         try:
             catalog = _registered(shapes, variables)
-            response = service.analyze(
+            request = AnalyzeRequest(
                 sql_statement=sql, options=_options(dict(parameters)), registered_catalog_id=catalog
+            )
+            # Not the service's own method, which makes objects of the whole answer: a quarter of the time.
+            response = client.call_grpc_func(
+                "ZetaSqlLocalService_Analyze", request.to_proto(), local_service_pb2.AnalyzeResponse
             )
         except ZetaSQLError as error:
             raise SqlError(_message(error)) from None
     statement = response.resolved_statement
-    columns = [
-        (each.name, type_name(each.column.type)) for each in getattr(statement, "output_column_list", None) or []
-    ]
+    while statement.DESCRIPTOR.name.startswith("Any"):
+        statement = getattr(statement, statement.WhichOneof("node"))
+    columns = [(each.name, type_name(parse_proto(each.column.type))) for each in _output_columns(statement)]
     reads: dict[str, list[str]] = {}
-    for node in _nodes(statement):
-        if type(node).__name__ == "ResolvedTableScan":
-            names = reads.setdefault(node.table.full_name or node.table.name, [])
-            names += [column.name for column in node.column_list or [] if column.name not in names]
-    kind = type(statement).__name__.removeprefix("Resolved").removesuffix("Stmt")
+    for scan in _table_scans(statement):
+        names = reads.setdefault(scan.table.full_name or scan.table.name, [])
+        names += [column.name for column in scan.parent.column_list if column.name not in names]
+    kind = statement.DESCRIPTOR.name.removeprefix("Resolved").removesuffix("Proto").removesuffix("Stmt")
     return Analysis(kind, columns, reads)
 
 
@@ -294,12 +299,19 @@ def _catalog(tables: Mapping[str, Mapping[str, str]], variables: Mapping[str, st
     return root
 
 
-def _nodes(node: Any) -> Iterator[Any]:
-    """Every node of a resolved tree."""
-    if isinstance(node, list):
-        for each in node:
-            yield from _nodes(each)
-    elif type(node).__name__.startswith("Resolved") and hasattr(node, "__dataclass_fields__"):
-        yield node
-        for name in node.__dataclass_fields__:
-            yield from _nodes(getattr(node, name))
+def _output_columns(statement: Any) -> Sequence[Any]:
+    """The columns that a resolved statement gives; those of a view stand in the message that its own extends."""
+    fields = statement.DESCRIPTOR.fields_by_name
+    if "output_column_list" in fields:
+        return statement.output_column_list
+    return _output_columns(statement.parent) if "parent" in fields else []
+
+
+def _table_scans(message: Any) -> Iterator[Any]:
+    """Every scan of a table in a resolved tree."""
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for each in value if descriptor.is_repeated else [value]:
+                if each.DESCRIPTOR.name == "ResolvedTableScanProto":
+                    yield each
+                yield from _table_scans(each)
