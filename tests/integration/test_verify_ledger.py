@@ -13,7 +13,10 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.loads.published_months import Verified
+from taxiway.compare.comparison import Compared, compare_months
+from taxiway.errors import ComparisonError
+from taxiway.loads.file_months import FileMonth, FileMonths
+from taxiway.loads.published_months import PublishedMonths, Verified
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
@@ -24,7 +27,8 @@ from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import by_hand, load
+from tests.loading import by_hand, lines_of, load, source_file, write_gzip
+from tests.mirror_faults import FaultyMirror, status
 
 FIRST, SECOND = Month(2019, 1), Month(2019, 2)
 ROWS = 1000
@@ -154,12 +158,61 @@ def test_a_source_without_a_table_has_no_months(connect: Connect, green: Source)
     assert (list(warehouse.months_of_table(green)), dict(warehouse.months(green))) == ([], {})
 
 
+ODD = '2.0,2019-01-05 00:44:02.000,2019-01-05 00:52:23,"N",1,42,41,1,01.680,8,.5,0.5,0,0,,0.3,9.3,1,1,0'
+"""A row that is written in another way than the warehouse writes it."""
+
+
+def against_file(warehouse: PublishedMonths, source: Source, month: Month, path: Path, *rejected: int) -> Compared:
+    file = FileMonths(FileMonth(source, month, source_file(path), rejected))
+    return compare_months(warehouse, file, source, [month])
+
+
+def test_rows_are_those_of_their_file(
+    months: psycopg.Connection[Any], green: Source, files: dict[Month, Path], tmp_path: Path
+) -> None:
+    """Duplicate rows are numbered; Parquet, other people's CSV and rejected lines are read as a load reads them."""
+    warehouse = PostgresMonths(months)
+    assert against_file(warehouse, green, FIRST, files[FIRST]).same == {"green 2019-01": ROWS}
+
+    of_parquet = Month(2024, 1)
+    path = tmp_path / green.download_name(of_parquet)
+    write_sample_month(green, of_parquet, path, rows=ROWS)
+    load(months, green, str(of_parquet), path, run_id="manual__parquet")
+    assert against_file(warehouse, green, of_parquet, path).same == {"green 2024-01": ROWS}
+
+    header, *rows = lines_of(files[FIRST])
+    trailing = write_gzip(tmp_path / "odd.csv.gz", [header, *(f"{row},," for row in (*rows, ODD)), "1,2"], "\r\n")
+    load(months, replace(green, max_rejected_share=1.0), str(FIRST), trailing, run_id="manual__odd")
+    rejected = warehouse.rejected(green, FIRST)
+    assert rejected is not None
+    assert [line.reason for line in rejected.lines] == ["2 fields, expected 20 and 2 empty ones behind the last column"]
+    (line,) = [line.line_number for line in rejected.lines]
+    assert against_file(warehouse, green, FIRST, trailing, line).same == {"green 2019-01": ROWS + 1}
+    with pytest.raises(ComparisonError, match=rf"line {line} of the file can't be read \(2 fields, expected 20"):
+        against_file(warehouse, green, FIRST, trailing)
+
+
+def test_rows_that_are_not_those_of_their_file_are_named(
+    months: psycopg.Connection[Any], green: Source, files: dict[Month, Path]
+) -> None:
+    warehouse = PostgresMonths(months)
+    ((gone,),) = months.execute(f"SELECT replace(unique_row_id::text, '-', '') FROM green_tripdata WHERE {ONE}")
+    months.commit()
+    by_hand(months, f"DELETE FROM green_tripdata WHERE {ONE}")
+
+    (difference,) = against_file(warehouse, green, FIRST, files[FIRST]).differences
+
+    assert difference.startswith(f"green 2019-01: rows: {ROWS - 1} in Postgres, {ROWS} in the file; sum of ")
+    assert f"; only in the file: {gone}; Postgres holds {ROWS - 1} rows, its ledger has {ROWS}" in difference
+
+
 @dataclass
 class Both:
     """An Airflow with both warehouses, which hold the same month; Postgres holds another one, too."""
 
     taxi: TaxiAirflow
     cloud: Cloud
+    mirror: FaultyMirror
 
     def verify(self, *options: str) -> tuple[int, list[dict[str, Any]], str]:
         """Run the command; return its exit code, its records and its sentences."""
@@ -178,14 +231,16 @@ def both(
 ) -> Iterator[Both]:
     cloud = Cloud.connect().set_up()
     cloud.load(green, str(FIRST), files[FIRST])
-    made = gcp_airflow(postgres_server, tmp_path / "home", "http://127.0.0.1:1", stand_ins(bigquery, cloud_storage))
-    try:
-        with made.connect() as connection:
-            for month, path in files.items():
-                load(connection, green, str(month), path, run_id=f"manual__{month}")
-        yield Both(made, cloud)
-    finally:
-        made.close()
+    with FaultyMirror() as mirror:
+        made = gcp_airflow(postgres_server, tmp_path / "home", mirror.url, stand_ins(bigquery, cloud_storage))
+        try:
+            with made.connect() as connection:
+                for month, path in files.items():
+                    load(connection, green, str(month), path, run_id=f"manual__{month}")
+                    mirror.put(f"/{green.file_path(month)}", path.read_bytes())
+            yield Both(made, cloud, mirror)
+        finally:
+            made.close()
 
 
 def line(month: Month, result: str = "right", **more: Any) -> dict[str, Any]:
@@ -196,6 +251,10 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(both:
     assert both.verify() == (0, [line(FIRST, ledger=ROWS), line(SECOND, ledger=ROWS)], "")
     assert both.verify("--warehouse", "bigquery") == (0, [line(FIRST, ledger=ROWS)], "")
     assert both.verify("--against", "bigquery", "--to", "2019-01") == (0, [line(FIRST)], "")
+    of_file = {"ledger": ROWS, "file": ROWS}
+    assert both.verify("--against", "file") == (0, [line(FIRST, **of_file), line(SECOND, **of_file)], "")
+    of_bigquery = both.verify("--against", "file", "--warehouse", "bigquery")
+    assert of_bigquery == (0, [line(FIRST, **of_file)], "")
 
     with both.taxi.connect() as connection:
         by_hand(connection, f"UPDATE green_tripdata SET fare_amount = fare_amount + 1 WHERE {ONE}")
@@ -210,6 +269,14 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(both:
     assert (code, first["result"], second["result"]) == (1, "differs", "not compared")
     assert first["note"].startswith("green 2019-01: sum of fare_amount: ")
     assert second["note"] == "green 2019-02: not published in BigQuery"
+
+    both.mirror.put(f"/{load_source(SOURCES_FOLDER / 'green.yaml').file_path(SECOND)}", status(404))
+    code, (first, second), _ = both.verify("--against", "file")
+    assert (code, first["result"], second["result"]) == (1, "differs", "unreadable")
+    assert first["note"].startswith("green 2019-01: sum of fare_amount: ")
+    assert " in Postgres, " in first["note"]
+    assert first["note"].endswith("--reprocess-behavior completed taxi_green")
+    assert "the answer is 404" in second["note"]
 
     code, records, said = both.verify("--from", "2031-01")
     assert (code, records) == (1, [])

@@ -174,7 +174,8 @@ def _verify() -> ActionCommand:
         description=(
             "Compare the rows of published months with the ledger: a row that somebody has added, changed\n"
             "or deleted is found. With --course, compare them with the published totals of the course and\n"
-            "with the row counts in the TLC's files. With --against, compare them with another warehouse's.\n"
+            "with the row counts in the TLC's files. With --against, compare them with another warehouse's,\n"
+            "or with the files that they were loaded from, which are downloaded if the cache lacks them.\n"
             "A month that isn't loaded is not compared. Exit code: 0 if all that was compared is right,\n"
             "1 if something differs or nothing was compared, 2 if the options are wrong."
         ),
@@ -185,6 +186,7 @@ def _verify() -> ActionCommand:
             "verify --course --source green --from 2020-01 --to 2020-12",
             "verify --course --warehouse bigquery",
             "verify --against bigquery",
+            "verify --against file --source green --from 2019-01 --to 2019-03",
             "verify --course --output json",
         ),
         func=lazy_load_command("taxiway.cli.verify.verify"),
@@ -196,8 +198,8 @@ def _verify() -> ActionCommand:
             ),
             Arg(
                 ("--against",),
-                choices=WAREHOUSES,
-                help="Compare rows, sums and ids with those of this warehouse",
+                choices=(*WAREHOUSES, "file"),
+                help="Compare rows, sums and ids with those of this warehouse, or of the files of the months",
             ),
             *_months(),
             *_common(),

@@ -11,9 +11,11 @@ from taxiway.cli.output import FINDINGS, FINE, command, say, show
 from taxiway.cli.warehouses import published_months
 from taxiway.compare.comparison import compare_months
 from taxiway.compare.known_figures import DIFFERS, RIGHT, check_figures, find_months, read_figures
-from taxiway.errors import InvalidArgumentError
+from taxiway.errors import InvalidArgumentError, TaxiwayError
+from taxiway.loads.file_months import FileMonth, FileMonths
 from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.published_months import PublishedMonths, Verified
+from taxiway.orchestration.downloads import download
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import FIGURES_FILE
 from taxiway.sources.months import Month
@@ -24,6 +26,13 @@ PURPOSE = "verify"
 
 UNSETTLED, NOT_COMPARED = "unsettled", "not compared"
 """A month that a load changes while it is compared, and one that only one warehouse holds."""
+
+
+AGAINST_FILE = "file"
+"""The value of ``--against`` for the files that the months were loaded from."""
+
+OTHER_FILE, UNREADABLE = "other file", "unreadable"
+"""A month whose source serves another file by now, and one whose file can't be had, or read."""
 
 
 @command
@@ -39,7 +48,7 @@ def verify(arguments: Namespace) -> int:
         raise InvalidArgumentError(f"--against {arguments.against} and {other} exclude each other: give one of them")
     if arguments.course:
         return _with_figures(asked, arguments)
-    compare = _with_another if arguments.against else _with_ledger
+    compare = {None: _with_ledger, AGAINST_FILE: _with_file}.get(arguments.against, _with_another)
     records = compare(asked, arguments)
     if not records:
         say(
@@ -47,7 +56,8 @@ def verify(arguments: Namespace) -> int:
         )
         return FINDINGS
     show(records, arguments.output)
-    return FINDINGS if any(record["result"] in (DIFFERS, UNSETTLED) for record in records) else FINE
+    wrong = (DIFFERS, UNSETTLED, OTHER_FILE, UNREADABLE)
+    return FINDINGS if any(record["result"] in wrong for record in records) else FINE
 
 
 def _with_figures(asked: Asked, arguments: Namespace) -> int:
@@ -82,6 +92,52 @@ def _with_ledger(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
             for source in asked.sources.values()
             for month in _months(asked, source, warehouse)
         ]
+
+
+def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
+    """Compare the rows of each month with the ledger, and with the file that it was loaded from."""
+    records = []
+    with published_months(arguments.warehouse, PURPOSE) as warehouse:
+        for source in asked.sources.values():
+            for month in _months(asked, source, warehouse):
+                line = _line(source, month, warehouse.verify(source, month), arguments.warehouse)
+                again = load_command(source.name, [month], arguments.warehouse, "completed")
+                result, rows, note = _against_file(warehouse, source, month, again)
+                if result == DIFFERS or line["result"] == RIGHT != result:
+                    line |= {"result": result, "note": note}
+                order = ("source", "month", "rows", "ledger", "file", "result", "note")
+                records.append({key: {**line, "file": rows}[key] for key in order})
+    return records
+
+
+def _against_file(warehouse: PublishedMonths, source: Source, month: Month, again: str) -> tuple[str, int | None, str]:
+    """Return the result of a month, the rows of its file, and a sentence.
+
+    :param again: the command that loads the month again
+    """
+    where, recorded = f"{source.name} {month}", warehouse.months(source).get(month)
+    if recorded is None:
+        return NOT_COMPARED, None, f"{where}: the ledger doesn't say which file it is from. To load it: {again}"
+    rejected = warehouse.rejected(source, month) if recorded.rejected else None
+    lines = rejected.lines if rejected and rejected.sha256 == recorded.sha256 else ()
+    if len(lines) != recorded.rejected:
+        said = f"{recorded.rejected} lines of its file were rejected, and {len(lines)} of them are kept"
+        return NOT_COMPARED, None, f"{where}: {said}: nobody knows which rows it must hold"
+    try:
+        file = download(source, month)
+        if file.sha256 != recorded.sha256:
+            said = f"the source serves another file now, SHA-256 {file.sha256}; loaded was {recorded.sha256}"
+            return OTHER_FILE, None, f"{where}: {said}. To load the one that is served: {again}"
+        opened = FileMonth(source, month, file, {line.line_number for line in lines})
+        rows = int(opened.sums()["row_count"] or 0)
+    except TaxiwayError as error:
+        return UNREADABLE, None, str(error)
+    compared = compare_months(warehouse, FileMonths(opened), source, [month])
+    if said := "; ".join([*compared.unsettled, *compared.not_compared]):
+        return UNSETTLED, rows, said
+    if compared.differences:
+        return DIFFERS, rows, f"{compared.differences[0]}. To load it again: {again}"
+    return RIGHT, rows, ""
 
 
 def _with_another(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:

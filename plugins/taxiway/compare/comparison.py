@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taxiway.errors import ComparisonError, TransientWarehouseError
-from taxiway.loads.published_months import PublishedMonth, PublishedMonths, Recorded
+from taxiway.loads.published_months import ComparedMonth, ComparedMonths, Recorded
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -35,8 +35,8 @@ class Compared:
 
 
 def compare_months(
-    left: PublishedMonths,
-    right: PublishedMonths,
+    left: ComparedMonths,
+    right: ComparedMonths,
     source: Source,
     months: Sequence[Month] | None = None,
     *,
@@ -101,12 +101,12 @@ def require_agreement(compared: Sequence[Compared], *, asked_for: bool) -> None:
         )
 
 
-def _held(warehouses: Sequence[PublishedMonths], source: Source) -> list[Mapping[Month, Recorded]]:
+def _held(warehouses: Sequence[ComparedMonths], source: Source) -> list[Mapping[Month, Recorded]]:
     return [warehouse.months(source) for warehouse in warehouses]
 
 
 def _why_not(
-    warehouses: Sequence[PublishedMonths], files: Sequence[Recorded | None], *, same_file_only: bool
+    warehouses: Sequence[ComparedMonths], files: Sequence[Recorded | None], *, same_file_only: bool
 ) -> str | None:
     """Say why a month isn't compared; None if it is compared."""
     lacking = [warehouse.name for warehouse, file in zip(warehouses, files, strict=True) if file is None]
@@ -129,7 +129,7 @@ def _of_files(files: Sequence[Recorded | None]) -> str:
 
 
 def _compare(
-    warehouses: Sequence[PublishedMonths], files: Sequence[Recorded | None], source: Source, month: Month
+    warehouses: Sequence[ComparedMonths], files: Sequence[Recorded | None], source: Source, month: Month
 ) -> tuple[int, str | None]:
     """Return how many rows the left one has, and what differs, in words: between the two, or to a ledger of theirs."""
     left, right = warehouses
@@ -151,7 +151,7 @@ def _compare(
     return int(ours["row_count"] or 0), "; ".join(found) or None
 
 
-def _differing_ids(months: Mapping[str, PublishedMonth], parts: Sequence[str]) -> str:
+def _differing_ids(months: Mapping[str, ComparedMonth], parts: Sequence[str]) -> str:
     """Name the first ids that one warehouse has and the other lacks; only parts that differ are listed."""
     only: dict[str, list[str]] = {name: [] for name in months}
     for part in parts:

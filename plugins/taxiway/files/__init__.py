@@ -4,6 +4,7 @@
 - arrow_memory: how Arrow takes memory
 - canonical_csv: whether a file is canonical CSV
 - csv_columns: CSV that isn't canonical, checked column by column
+- csv_fields: reads the fields of a line as Postgres does
 - csv_file: the format csv
 - csv_gz_file: the format csv.gz
 - csv_header: which columns the header names, and how many fields the rows have

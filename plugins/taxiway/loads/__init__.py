@@ -2,6 +2,7 @@
 
 - attempts: what a step does with the ledger's attempts
 - deletions: decides whether a file may delete published rows
+- file_months: what a month must hold by its file
 - known_samples: whether a loaded file is a sample
 - load: which month of which source
 - month: what each step does

@@ -280,6 +280,19 @@ class TableSize:
     folder: Path | None = None
 
 
+class ComparedMonth(Protocol):
+    """A month, as the comparison reads it."""
+
+    def sums(self) -> Mapping[str, str | None]:
+        """Return ``row_count`` and the sum of every numeric column that the month's files have, as decimal numbers."""
+
+    def digests(self) -> Mapping[str, tuple[int, str]]:
+        """Return rows and digest of the ids that begin with the same two digits, by these."""
+
+    def ids(self, part: str) -> Sequence[str]:
+        """Return the ids that begin with two digits, sorted."""
+
+
 class PublishedMonth(ABC):
     """A month in a warehouse, as the comparison reads it: by queries that have the same names and columns in each."""
 
@@ -311,8 +324,8 @@ class PublishedMonth(ABC):
         """
 
 
-class PublishedMonths(Protocol):
-    """A warehouse, as the comparison and the watch ask it."""
+class ComparedMonths(Protocol):
+    """A warehouse, or a file, as the comparison asks it."""
 
     @property
     def name(self) -> str:
@@ -320,6 +333,16 @@ class PublishedMonths(Protocol):
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it."""
+
+    def reading(self, source: Source, month: Month) -> AbstractContextManager[ComparedMonth]:
+        """Open a month to read it."""
+
+    def is_loading(self, source: Source, month: Month) -> bool:
+        """Say whether a load is under way that may have published rows of which :meth:`months` doesn't know yet."""
+
+
+class PublishedMonths(ComparedMonths, Protocol):
+    """A warehouse, as the commands and the watch ask it."""
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return the months that the main table has room for, whether the ledger knows them or not."""
@@ -360,9 +383,3 @@ class PublishedMonths(Protocol):
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up."""
-
-    def reading(self, source: Source, month: Month) -> AbstractContextManager[PublishedMonth]:
-        """Open a month to read it."""
-
-    def is_loading(self, source: Source, month: Month) -> bool:
-        """Say whether a load is under way that may have published rows of which :meth:`months` doesn't know yet."""

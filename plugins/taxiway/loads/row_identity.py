@@ -1,7 +1,8 @@
 """Row identity in plain Python: the specification that the SQL is tested against.
 
 Loads don't use this module: they compute ids in the database (``include/sql/postgres/hash_rows.sql``). It is
-``docs/row-identity.md`` in code, for tests and for people who want to find a row again.
+``docs/row-identity.md`` in code, for tests, for the comparison of rows with their file, and for people who want to find
+a row again.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 - bucket: the objects in Cloud Storage
 - cleanup: drops what a run has left
-- csv_fields: reads the fields of a line as Postgres does
 - doctor: what ``airflow taxi doctor`` looks at
 - errors: what Google Cloud refused, and whether a retry may help
 - file_order: which of two files of a month is the later one

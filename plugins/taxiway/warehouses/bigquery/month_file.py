@@ -14,12 +14,12 @@ from pathlib import Path
 from taxiway.download.download import Download
 from taxiway.download.month_file import month_rows
 from taxiway.errors import EmptyMonthError
+from taxiway.files.csv_fields import fields_of, line_of
 from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
 from taxiway.files.formats import format_of
 from taxiway.files.rejects import Reject, RejectedLines
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
-from taxiway.warehouses.bigquery.csv_fields import fields_of, line_of
 
 _CANONICAL = b"0123456789.,-: \r\nNY"
 # The characters of numbers, timestamps and Y/N flags: no quotation marks, nothing but ASCII. Within

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from taxiway.errors import BalanceError
 from taxiway.files import rejects as core_rejects
+from taxiway.files.csv_fields import fields_of
 from taxiway.files.csv_lines import numbered_lines, row_of
 from taxiway.files.rejects import MOST_KEPT, Reject, RejectedLines, reason_against_field
 from taxiway.sources.source import Column
-from taxiway.warehouses.bigquery.csv_fields import fields_of
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
