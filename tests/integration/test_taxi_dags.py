@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import specified_ids
+from tests.loading import lines_of, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
 
 YEAR = [Month(2019, number) for number in range(1, 13)]
@@ -113,6 +114,30 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert second in loads
     assert ("2019-03", 0, 0, ROWS) in loads
     assert corrected["2019-01"].inserted > 0 < corrected["2019-01"].deleted
+    found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
+    assert digest(found) == digest(specified_ids(green, *files))
+
+    # All three are cut off. What the third one replaces is a sample, which may go; the others wait for a person.
+    kept = ROWS // 2
+    for path in files[:3]:
+        write_gzip(path, lines_of(path)[: 1 + kept])
+    code, said = taxi.backfill("2019-01-01", "2019-03-31", "taxi_green", "--reprocess-behavior", "completed")
+    assert (code, "1 of 3 months succeeded" in said) == (1, True), said
+    held_back = {month: ROWS + sample.inserted - sample.deleted for month, sample in corrected.items()}
+    for month, rows in held_back.items():
+        assert f"{month}.csv would delete {rows - kept} of the {rows} published rows, expected at most 20.00%" in said
+    counted = "SELECT to_char(source_month, 'YYYY-MM'), count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1 LIMIT 3"
+    assert taxi.query(counted) == [*held_back.items(), ("2019-03", kept)]
+
+    # What the error of one advises accepts that one only, and what the status of the other one advises, that.
+    (advised,) = set(re.findall(r"conf \S+ true}: (airflow dags backfill -s 2019-01-01 .* taxi_green)$", said, re.M))
+    assert taxi.airflow.run(*shlex.split(advised)[1:], timeout=300).returncode == 0
+    assert taxi.query(counted) == [("2019-01", kept), ("2019-02", held_back["2019-02"]), ("2019-03", kept)]
+    told = taxi.airflow.run("taxi", "status", "--source", "green", "--failed", "--output", "json")
+    (failed,) = json.loads(told.stdout)
+    assert (failed["month"], failed["rows"]) == ("2019-02", held_back["2019-02"])
+    again = shlex.split(failed["note"].rpartition("To load it again: ")[2])
+    assert taxi.airflow.run(*again[1:], timeout=300).returncode == 0
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
     assert digest(found) == digest(specified_ids(green, *files))
 
