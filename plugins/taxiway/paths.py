@@ -25,3 +25,6 @@ REPORTS_TEMPLATES = ROOT / "include" / "reports"
 
 REPORTS_FOLDER = ROOT / "reports"
 """Where reports are written, unless the Variable ``taxiway_reports_folder`` says otherwise."""
+
+ALERT_TEMPLATES = ROOT / "include" / "alerts"
+"""The Jinja template of mails."""

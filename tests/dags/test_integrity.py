@@ -113,6 +113,27 @@ def test_every_task_that_may_download_waits_as_the_mirror_asks(bag: Any, source:
         assert waiting == {"download_month", *tasks, "hash_rows"}, dag.dag_id
 
 
+def test_loads_tell_how_they_end(bag: Any, source: Source) -> None:
+    for dag_id in ("taxi", f"taxi_{source.name}", f"taxi_{source.name}_gcp"):
+        dag = bag.dags[dag_id]
+        told = {
+            (task.task_id.rpartition(".")[2], kind): [callback.event for callback in getattr(task, kind)]
+            for task in dag.tasks
+            for kind in ("on_failure_callback", "on_success_callback", "on_skipped_callback", "on_retry_callback")
+        }
+        assert [told[task, "on_failure_callback"] for task, _ in told if task != "drop_staging"] == [["failed"]] * (
+            len(told) - 4
+        ), dag_id
+        others = {place for place, events in told.items() if events == ["loaded"]}
+        assert others == {
+            (task, kind)
+            for task in ("download_month", "merge_month")
+            for kind in ("on_success_callback", "on_skipped_callback")
+        }, dag_id
+        assert told["drop_staging", "on_failure_callback"] == [], dag_id
+        assert dag.on_failure_callback.event == "timed_out"
+
+
 def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
     """A person who clears the last step gets the staging tables back that the teardown has dropped."""
     for cleared in ("hash_rows", "check_month", "merge_month"):

@@ -25,7 +25,10 @@ LAYERS = ["taxiway.sources", "taxiway.files", "taxiway.download", "taxiway.loads
 
 WAREHOUSES = {f"taxiway.warehouses.{path.parent.name}" for path in PACKAGE.glob("warehouses/*/__init__.py")}
 ALL_BUT_AIRFLOW = {*TOP, *LAYERS, *WAREHOUSES, "taxiway.compare", "taxiway.doctor", "taxiway.reports"}
-ORCHESTRATION = {"taxiway.orchestration", "taxiway.orchestration.hooks", "taxiway.orchestration.operators"}
+ORCHESTRATION = {
+    "taxiway.orchestration",
+    *(f"taxiway.orchestration.{name}" for name in ("alerts", "hooks", "operators")),
+}
 
 MAY_IMPORT = {
     "taxiway": TOP,

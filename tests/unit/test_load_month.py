@@ -439,7 +439,9 @@ def test_a_month_that_must_not_be_published_is_refused(
 
 
 COUNTED_ATTEMPT = replace(ATTEMPT, sha256="aa", rows_staged=4, rows_rejected=1)
-MERGED = {"inserted": 3, "deleted": 2, "unchanged": 1, "rows": 4, "rejected": 1, "digest": "aa"}
+MERGED = {"inserted": 3, "deleted": 2, "unchanged": 1, "rows": 4, "rejected": 1, "digest": "aa"} | {
+    "warnings": ["before this load, x", "an earlier word"]
+}
 
 
 @pytest.mark.parametrize(("resumed", "step"), [(None, "merge_month"), (WAITED, f"merge_month after {WAITED}")])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import calendar
 from argparse import Namespace
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgumentError
 from taxiway.messages import one_line
-from taxiway.orchestration.warehouses import dag_id_of
+from taxiway.orchestration.load_command import load_command
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.program import airflow_command
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, find_source, load_sources
+
+__all__ = ["Asked", "load_command", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -47,24 +46,6 @@ class Asked:
     def have(self, first: Month, last: Month | None = None) -> bool:
         """Say whether a month, or a range of months, lies between them."""
         return (self.first is None or self.first <= first) and (self.last is None or (last or first) <= self.last)
-
-
-def load_command(
-    source: str, months: Sequence[Month], warehouse: str, reprocess: str = "failed", conf: str | None = None
-) -> str:
-    """Return the command that loads months.
-
-    :param source: the source's name
-    :param reprocess: which months that have been run are run again
-    :param conf: conf of the runs
-    """
-    first, last = min(months), max(months)
-    dag_id = dag_id_of(warehouse, source)
-    if first.is_whole:
-        return airflow_command("dags", "test", dag_id, *(["-c", conf] if conf else []))
-    end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
-    days = "-s", str(first.first_day), "-e", str(end), "--reprocess-behavior", reprocess
-    return airflow_command("dags", "backfill", *days, *(["-c", conf] if conf else []), dag_id)
 
 
 def source_of(name: str, option: str) -> Source:

@@ -17,6 +17,18 @@ LoadT = TypeVar("LoadT", bound="Load")
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a load has ended that hasn't failed.
+
+    :param is_loaded: whether the month is published now; else it isn't available
+    :param warnings: of the published month
+    """
+
+    is_loaded: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Load:
     """One month of one source, loaded by one run into one warehouse.
 

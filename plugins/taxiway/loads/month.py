@@ -270,7 +270,8 @@ def merge_month(
 
     :param accept_deletions: whether any number of published rows may be deleted
     :return: rows that were inserted and deleted, and that stayed unchanged (``inserted``, ``deleted``, ``unchanged``);
-        published and rejected rows, and the file's SHA-256 (``rows``, ``rejected``, ``digest``)
+        published and rejected rows, the file's SHA-256 and the month's warnings (``rows``, ``rejected``, ``digest``,
+        ``warnings``)
     :raises BalanceError: the main table doesn't hold the rows that were published
     :raises DestructiveCorrectionError: more published rows would be deleted than the source allows
     :raises SupersededError: a run that began later has published the month from another file, or found it published
@@ -301,6 +302,7 @@ def merge_month(
         "rows": attempt.rows_staged,
         "rejected": attempt.rows_rejected,
         "digest": attempt.sha256,
+        "warnings": list(attempt.warnings),
     }
 
 

@@ -2,6 +2,7 @@
 
 Packages:
 
+- alerts: tells people what has become of a month
 - hooks: Airflow's connections, checked
 - operators: one class a step
 
@@ -15,6 +16,7 @@ Modules:
 - failures: decides between retry and failure
 - gcp_dags: builds the DAGs of Google Cloud that set up and compare
 - known_conf: which keys the conf of a run may have
+- load_command: the command line that loads months
 - load_tasks: makes the tasks of a load
 - mirrors: asks which files the mirrors have
 - month_of_run: which source and month a run loads

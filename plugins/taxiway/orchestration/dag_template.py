@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from taxiway.loads.deletions import ACCEPT_DELETIONS
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.orchestration.publication_timetable import PublicationTimetable
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_conf
@@ -38,6 +39,9 @@ MAX_ACTIVE_RUNS = 4
 
 DAGRUN_TIMEOUT = timedelta(hours=12)
 """Longest run of a DAG."""
+
+TIMED_OUT = TaxiAlert("timed_out")
+"""Tells people of a run that took longer; of any other failure, its task tells."""
 
 
 def require_sound_sources() -> None:
@@ -85,6 +89,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         catchup=not source.stands_alone,
         max_active_runs=1 if source.stands_alone else MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
+        on_failure_callback=TIMED_OUT,
         tags=[*source.tags, warehouse],
         params=params,
         default_args=default_args(source.owner),

@@ -10,6 +10,7 @@ from airflow.sdk.bases.operator import chain
 
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 from taxiway.loads.steps import DROP_STAGING, Step
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.dag_template import USE_CACHE
 from taxiway.orchestration.operators.check_month import CheckMonthOperator
 from taxiway.orchestration.operators.create_main_table import CreateMainTableOperator
@@ -38,6 +39,9 @@ OPERATORS: dict[str, type[StepOperator]] = {
     )
 }
 """The operators by the names of their steps; any other step's is :class:`StepOperator`."""
+
+FAILED, LOADED = TaxiAlert("failed"), TaxiAlert("loaded")
+"""Tell people how a load has ended: docs/alerts.md."""
 
 
 def add_tasks(
@@ -76,10 +80,13 @@ def add_tasks(
             "outlets": list(outlets),
         },
     }
+    for step_name in (DOWNLOAD, PUBLISH):
+        of_step[step_name] |= {"on_success_callback": LOADED, "on_skipped_callback": LOADED}
     tasks = []
     for step in steps:
         operator = OPERATORS.get(step.name, StepOperator)
         fetches: dict[str, Any] = {"retry_policy": RetryAfterPolicy()} if issubclass(operator, FileStepOperator) else {}
-        tasks.append(operator(task_id=step.name, step=step, **of_load, **of_step.get(step.name, {}), **fetches))
+        of_task = {**of_load, **of_step.get(step.name, {}), **fetches}
+        tasks.append(operator(task_id=step.name, step=step, on_failure_callback=FAILED, **of_task))
     drop = DropStagingOperator(task_id=DROP_STAGING.name, **of_load)
     chain(*tasks, drop.as_teardown(setups=[task for task in tasks if task.step.leaves_tables]))

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from airflow.sdk import DAG, Param, TaskGroup
 
 from taxiway.loads.steps import STEPS
-from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, default_args, load_params
-from taxiway.orchestration.load_tasks import add_tasks
+from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, TIMED_OUT, default_args, load_params
+from taxiway.orchestration.load_tasks import FAILED, add_tasks
 from taxiway.orchestration.operators.choose_warehouse import ChooseWarehouseOperator
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -59,6 +59,7 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
         is_paused_upon_creation=False,
         max_active_runs=MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
+        on_failure_callback=TIMED_OUT,
         tags=["taxi", *WAREHOUSES],
         params={
             "taxi": Param(
@@ -99,7 +100,11 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
         default_args=default_args("taxiway"),
     ) as dag:
         choose = ChooseWarehouseOperator(
-            task_id="choose_warehouse", source_name=SOURCE, month=MONTH, warehouse="{{ params.warehouse }}"
+            task_id="choose_warehouse",
+            source_name=SOURCE,
+            month=MONTH,
+            warehouse="{{ params.warehouse }}",
+            on_failure_callback=FAILED,
         )
         for warehouse in WAREHOUSES:
             with TaskGroup(group_id=warehouse) as group:

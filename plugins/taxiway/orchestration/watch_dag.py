@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, TaskGroup
 
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.dag_template import default_args
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator
 from taxiway.orchestration.retry_after import RetryAfterPolicy
@@ -91,6 +92,7 @@ def watch_dag() -> DAG:
                     most_runs="{{ params.most_runs }}",
                     catch_up="{{ params.catch_up }}",
                     retry_policy=RetryAfterPolicy(),
+                    on_success_callback=TaxiAlert("late"),
                 )
                 TriggerDagRunOperator.partial(
                     task_id="trigger",

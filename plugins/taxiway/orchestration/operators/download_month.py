@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from taxiway.loads.load import Ended
 from taxiway.loads.month import download_month
 from taxiway.loads.steps import DOWNLOAD_MONTH
 from taxiway.loads.warehouse import Resumed, Warehouse
@@ -65,6 +66,8 @@ class DownloadMonthOperator(FileStepOperator):
             force=parse_flag(self.force, "force"),
             must_exist=parse_flag(self.must_exist, "must_exist"),
         )
+        if downloaded.nothing_to_do is not None:
+            self.ended = Ended(is_loaded=downloaded.file is not None)
         if downloaded.file is None:
             self.log.warning(
                 "%s. Nothing is loaded: this task and those after it are skipped", downloaded.nothing_to_do

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from taxiway.loads.load import Ended
 from taxiway.loads.month import merge_month
 from taxiway.loads.steps import MERGE_MONTH
 from taxiway.loads.warehouse import Pending, Resumed, Warehouse
@@ -20,7 +21,7 @@ class MergeMonthOperator(StepOperator):
     """Publish a month in the main table, whole or not at all, and say so with the Asset of the table.
 
     Returns what the month's rows were published from, and what that changed: ``rows``, ``rejected``, ``digest`` (the
-    file's SHA-256), ``inserted``, ``deleted``, ``unchanged``.
+    file's SHA-256), ``warnings``, ``inserted``, ``deleted``, ``unchanged``.
 
     :param accept_deletions: whether the file may delete any number of published rows (templated)
     """
@@ -42,4 +43,5 @@ class MergeMonthOperator(StepOperator):
         if not isinstance(result, Pending):
             # A task of the DAG taxi knows its source, and so the Asset, only now.
             self.outlets = [announce(context, self.warehouse, warehouse.load, result)]
+            self.ended = Ended(is_loaded=True, warnings=tuple(result["warnings"]))
         return result

@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from taxiway.errors import TransientWarehouseError
-from taxiway.loads.load import Load
+from taxiway.loads.load import Ended, Load
 from taxiway.loads.steps import STEPS, Step
 from taxiway.loads.warehouse import Pending, Resumed, Warehouse
 from taxiway.orchestration.failures import message_of, retry_or_fail
@@ -67,6 +67,7 @@ class StepOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.ui_color = WAREHOUSES[warehouse].color
         self._cancel: Callable[[], None] | None = None
+        self.ended: Ended | None = None
 
     def execute(self, context: Context) -> Any:
         """Run the step.

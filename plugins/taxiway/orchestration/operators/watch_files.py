@@ -69,6 +69,7 @@ class WatchFilesOperator(BaseOperator):
         self.most_runs = most_runs
         self.catch_up = catch_up
         self.postgres_conn_id = postgres_conn_id
+        self.late: list[tuple[str, str, str]] = []
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Ask, decide, and record the decisions.
@@ -84,6 +85,9 @@ class WatchFilesOperator(BaseOperator):
             started, obstacle = self._to_start(decisions, context["ti"])
             self._say(started)
             self._record(started, now)
+            self.late = [
+                (each.source.name, str(each.month), each.reason) for each in started if each.verdict is Verdict.OVERDUE
+            ]
             self._require_answers([look for looks in asked.values() for look in looks.values()], wait)
             if obstacle:
                 raise SettingError(obstacle)

@@ -1,0 +1,160 @@
+"""What a message says: which months, what has become of them and why, and what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal, get_args
+
+import jinja2
+
+from taxiway.errors import InvalidMonthError
+from taxiway.messages import printable
+from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.paths import ALERT_TEMPLATES
+from taxiway.program import airflow_command
+from taxiway.sources.months import WHOLE_TEXT, Month
+
+Kind = Literal["failed", "recovered", "warnings", "late", "approval"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+WHAT: Mapping[Kind, str] = {
+    "failed": "failed",
+    "recovered": "recovered",
+    "warnings": "published with warnings",
+    "late": "late",
+    "approval": "needs approval",
+}
+
+LONGEST_REASON = 1000
+"""Characters of a reason; what is cut out is its middle, for an error ends with advice."""
+
+MOST_MONTHS = 24
+"""Months that a message names; it counts the others."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What has become of months, for one cause.
+
+    :param kind: one of :data:`KINDS`
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
+    :param source: its name
+    :param months: as ``YYYY-MM``, in the order in which it happened
+    :param reason: why, in words; of several months, of one of them
+    :param run: the run's id; likewise
+    :param dag_id: its DAG
+    :param log: address of the task's log
+    :param board: address of the board
+    """
+
+    kind: Kind
+    warehouse: str
+    source: str
+    months: tuple[str, ...]
+    reason: str
+    run: str = ""
+    dag_id: str = ""
+    log: str = ""
+    board: str = ""
+
+    @property
+    def cause(self) -> str:
+        """Name the cause: the same for months of one source whose reasons differ in words with digits alone."""
+        reason = " ".join("#" if re.search(r"\d", word) else word for word in self.reason.split())
+        return hashlib.sha256("\n".join((self.kind, self.warehouse, self.source, reason)).encode()).hexdigest()[:16]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Name each month together with its source and its warehouse."""
+        return tuple(f"{self.warehouse} {self.source} {month}" for month in self.months)
+
+    @property
+    def into(self) -> str:
+        """What people call the warehouse."""
+        return WAREHOUSES[self.warehouse].title.partition(",")[0]
+
+    @property
+    def where(self) -> str:
+        """Say which months, in a few words."""
+        months = f" {self.months[0]}" if len(self.months) == 1 else f" {len(self.months)} months"
+        return f"{self.source}{'' if self.months == (WHOLE_TEXT,) else months}, {self.into}"
+
+    @property
+    def title(self) -> str:
+        """The subject of a mail."""
+        return printable(f"Taxiway: {self.where}: {WHAT[self.kind]}", 200)
+
+    @property
+    def said(self) -> str:
+        """The reason, fit for a message."""
+        return printable(self.reason, LONGEST_REASON)
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        if self.kind == "recovered":
+            return "Nothing."
+        status = airflow_command("taxi", "status", "--warehouse", self.warehouse, "--source", self.source)
+        if self.kind == "warnings":
+            return f"See whether the rows are as expected: {status}"
+        if self.kind == "late":
+            return (
+                "Nothing, if the publisher takes longer. If it does so as a rule, raise publication_lag_days in "
+                f"include/sources/{self.source}.yaml. Once the file is there, taxi_watch loads it, or {self._load}"
+            )
+        if self.kind == "approval":
+            return "Approve or reject it in Airflow's web UI: the run waits for that, at the link of the log."
+        return f"Put right what the reason names. Then load again: {self._load}"
+
+    @property
+    def _load(self) -> str:
+        try:
+            return load_command(self.source, [Month.parse(month) for month in self.months], self.warehouse)
+        except InvalidMonthError:
+            return airflow_command("dags", "trigger", self.dag_id)
+
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """What a message says, by name."""
+        more = len(self.months) - MOST_MONTHS
+        found = {
+            "Source": self.source,
+            "Month" if len(self.months) == 1 else "Months": ", ".join(self.months[:MOST_MONTHS])
+            + (f" and {more} more" if more > 0 else ""),
+            "Warehouse": self.into,
+            "Reason": self.said,
+            "What to do": self.advice,
+            "Run": f"{self.dag_id} {self.run}".strip(),
+            "Log": self.log,
+            "Board": self.board,
+        }
+        return {name: printable(value) for name, value in found.items() if value}
+
+    @property
+    def text(self) -> str:
+        """The message as plain text."""
+        return "\n".join([self.title, *(f"{name}: {value}" for name, value in self.lines.items())])
+
+    @property
+    def html(self) -> str:
+        """The message as a page that stands alone."""
+        return _environment().get_template("alert.html").render(title=self.title, lines=self.lines)
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        """The message for a program."""
+        return {**asdict(self), "months": list(self.months), "reason": self.said, "title": self.title,
+                "advice": self.advice}  # fmt: skip
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ALERT_TEMPLATES), undefined=jinja2.StrictUndefined, autoescape=True
+    )

@@ -1,0 +1,99 @@
+"""Who is told what: the Variable ``taxiway_alerts``, checked."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from airflow.sdk import Variable
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from taxiway.errors import SettingError
+from taxiway.messages import one_line
+from taxiway.orchestration.alerts.alert import KINDS, Kind
+
+VARIABLE = "taxiway_alerts"
+
+_ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
+
+
+class Recipient(BaseModel):
+    """Somebody who is told.
+
+    :param about: of which kinds; all unless given
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    about: Annotated[list[Kind], Field(min_length=1)] = list(KINDS)
+
+
+class MailRecipient(Recipient):
+    """People with a mailbox; the sender's address is ``from_email`` in the connection's extra.
+
+    :param to: their addresses
+    """
+
+    by: Literal["mail"]
+    to: Annotated[list[str], Field(min_length=1)]
+    connection: str = "taxi_smtp"
+
+    @field_validator("to")
+    @classmethod
+    def _addresses(cls, to: list[str]) -> list[str]:
+        for address in to:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(f"{one_line(address)!r} is no address such as ann@example.com")
+        return to
+
+
+class SlackRecipient(Recipient):
+    """A channel of Slack, by the incoming webhook of the connection."""
+
+    by: Literal["slack"]
+    connection: str = "taxi_slack"
+
+
+class WebhookRecipient(Recipient):
+    """A program that takes JSON by POST.
+
+    :param path: below the connection's address
+    """
+
+    by: Literal["webhook"]
+    connection: str = "taxi_webhook"
+    path: str = ""
+
+
+AnyRecipient = Annotated[MailRecipient | SlackRecipient | WebhookRecipient, Field(discriminator="by")]
+
+_RECIPIENTS: TypeAdapter[list[AnyRecipient]] = TypeAdapter(list[AnyRecipient])
+
+
+def parse(text: str) -> list[AnyRecipient]:
+    """Read the Variable.
+
+    :param text: JSON
+    :raises SettingError: says what is wrong, and where
+    """
+    try:
+        return _RECIPIENTS.validate_json(text)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}"
+            for each in error.errors(include_url=False)[:5]
+        )
+        example = '[{"by": "mail", "to": ["ann@example.com"], "about": ["failed", "recovered"]}]'
+        raise SettingError(
+            f"{VARIABLE} can't be used, and nobody is told: {found}; expected a list such as {example}. "
+            "docs/alerts.md explains it"
+        ) from None
+
+
+def recipients() -> list[AnyRecipient]:
+    """Return who is told, as the Variable says; nobody if there is none.
+
+    :raises SettingError: it can't be used
+    """
+    text = Variable.get(VARIABLE, default=None)
+    return parse(text) if text and text.strip() else []

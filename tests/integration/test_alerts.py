@@ -1,0 +1,266 @@
+"""Alerts: real mails and real requests, of loads by ``airflow dags backfill`` and by a scheduler."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.orchestration.taxi_conf import taxi_conf
+from taxiway.paths import SOURCES_FOLDER
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source, load_source
+from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.watched import Watched
+from tests.mirror_faults import FaultyMirror, held, status
+from tests.receivers import Receivers, receivers, text_of
+
+GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY = (Month(2019, number) for number in range(1, 8))
+BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
+
+TO_ALL = [
+    {"by": "mail", "to": ["ann@example.com", "bob@example.com"]},
+    {"by": "slack"},
+    {"by": "webhook", "path": "hook", "about": ["failed", "recovered"]},
+]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Receivers]:
+    with receivers() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def loads(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, told: Receivers
+) -> Iterator[Watched]:
+    """An Airflow with nothing loaded, which knows the receivers."""
+    folder = tmp_path_factory.mktemp("alerts")
+    with FaultyMirror() as mirror:
+        taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
+
+        def smtp(port: int) -> str:
+            plain = {"from_email": "taxiway@example.com", "disable_ssl": True, "disable_tls": True}
+            return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": plain})
+
+        taxi.airflow.variables |= {
+            # Only the runs of these tests: no look of the schedule.
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            "AIRFLOW_CONN_TAXI_SMTP": smtp(told.smtp),
+            "AIRFLOW_CONN_SMTP_DOWN": smtp(free_port()),
+            "AIRFLOW_CONN_SMTP_SILENT": smtp(told.silent),
+            "AIRFLOW_CONN_TAXI_SLACK": json.dumps(
+                {"conn_type": "slackwebhook", "host": told.http, "password": "T0/B0/s3cr3t"}
+            ),
+            "AIRFLOW_CONN_TAXI_WEBHOOK": json.dumps({"conn_type": "http", "host": told.http}),
+        }
+        try:
+            yield Watched(taxi, mirror, folder / "mirror")
+        finally:
+            taxi.close()
+
+
+def backfill(loads: Watched, first: Month, last: Month, *options: str) -> tuple[int, str]:
+    """Load months by ``airflow dags backfill``; the Variable comes from the environment."""
+    done = loads.taxi.airflow.run(
+        *("dags", "backfill", "-s", str(first.first_day), "-e", str(last.first_day), "taxi_green", *options),
+        timeout=300,
+        AIRFLOW_VAR_TAXIWAY_ALERTS=json.dumps(TO_ALL),
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def spoil(loads: Watched, month: Month) -> None:
+    loads.mirror.put(f"/{GREEN.file_path(month)}", BROKEN)
+
+
+# --- Under airflow dags backfill, without any service of Airflow
+
+
+def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, told: Receivers) -> None:
+    for month in (JANUARY, FEBRUARY, MARCH):
+        spoil(loads, month)
+    loads.publish(GREEN, APRIL)
+    # It is tried again, and nobody is told of that.
+    loads.mirror.script(f"/{GREEN.file_path(APRIL)}", *[status(503, retry_after="1")] * 2)
+
+    code, output = backfill(loads, JANUARY, APRIL)
+
+    assert code == 1, output
+    first, counted = told.subjects
+    assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: failed", first)
+    assert counted == "Taxiway: green 3 months, Postgres: failed"
+    month = first.split()[2].rstrip(",")
+    mail = told.mails[0]
+    page = text_of(mail)
+    assert (mail["From"], mail["X-Envelope-To"]) == ("taxiway@example.com", "ann@example.com, bob@example.com")
+    assert f"green {month}: green_tripdata_{month}.csv: the header doesn&#39;t fit" in page
+    assert "unknown &lt;b&gt;, {{ 7 * 7 }}. Found VendorID" in page
+    assert f"dags backfill -s {month}-01 -e {month}-31 --reprocess-behavior failed taxi_green" in page.replace(
+        "-28 ", "-31 "
+    )
+    base = loads.taxi.airflow.base_url
+    assert f'<a href="{base}/dags/taxi_green/runs/backfill__{month}-01' in page
+    assert "/tasks/stage_month?try_number=1" in page
+    assert f'<a href="{base}/dags/taxi_green/plugin/taxi-dag-months">' in page
+
+    alone, together = told.posted("/hook")
+    assert (alone["kind"], alone["source"], alone["months"], alone["warehouse"]) == (
+        "failed",
+        "green",
+        [month],
+        "postgres",
+    )
+    assert (sorted(together["months"]), together["months"][0]) == (["2019-01", "2019-02", "2019-03"], month)
+    texts = [body["text"] for body in told.posted("/T0/B0/s3cr3t")]
+    assert [text.splitlines()[0] for text in texts] == told.subjects
+    assert "&lt;b&gt;" in texts[0]
+
+
+def test_months_that_load_again(loads: Watched, told: Receivers) -> None:
+    told.clear()
+    for month in (JANUARY, FEBRUARY, MARCH):
+        loads.publish(GREEN, month)
+
+    code, output = backfill(loads, JANUARY, APRIL, "--reprocess-behavior", "failed")
+
+    assert code == 0, output
+    first, counted = told.subjects
+    assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: recovered", first)
+    assert counted == "Taxiway: green 3 months, Postgres: recovered"
+    assert "It is loaded. It failed since " in text_of(told.mails[0])
+    assert [body["kind"] for body in told.posted("/hook")] == ["recovered"] * 2
+
+
+def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
+    told.clear()
+    with loads.taxi.connect() as connection:
+        connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-02.csv'")
+
+    code, output = backfill(loads, FEBRUARY, FEBRUARY, "--reprocess-behavior", "completed")
+
+    assert code == 0, output
+    assert told.subjects == ["Taxiway: green 2019-02, Postgres: published with warnings"]
+    assert "before this load" in text_of(told.mails[0])
+    assert [body["text"].splitlines()[0] for body in told.posted("/T0/B0/s3cr3t")] == told.subjects
+    # It didn't ask for these.
+    assert told.posted("/hook") == []
+
+
+# --- Under a scheduler
+
+
+@pytest.fixture(scope="module")
+def scheduled(loads: Watched) -> Iterator[Watched]:
+    done = loads.taxi.airflow.run("dags", "reserialize")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with loads.taxi.airflow.services("scheduler", "dag-processor"):
+        yield loads
+
+
+def tell(loads: Watched, *recipients: dict[str, Any]) -> None:
+    """Set the Variable as people do in the web UI."""
+    body = {"key": "taxiway_alerts", "value": json.dumps(recipients)}
+    known = loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = 'taxiway_alerts'")
+    path, method = ("/variables/taxiway_alerts", "PATCH") if known else ("/variables", "POST")
+    loads.taxi.airflow.rest(path, method, body)
+
+
+def run_of(loads: Watched, run_id: str, month: Month) -> str:
+    loads.trigger("taxi", run_id, json.loads(taxi_conf(GREEN, month, "postgres")))
+    return loads.ended(run_id)
+
+
+def log(loads: Watched, run_id: str) -> str:
+    files = (loads.taxi.airflow.home / "logs").rglob(f"*dag_id=taxi/run_id={run_id}/**/*.log")
+    return "\n".join(str(json.loads(line)) for path in files for line in path.read_text().splitlines())
+
+
+def arrived(told: Receivers, count: int = 1) -> list[str]:
+    wait_until(lambda: len(told.mails) >= count, timeout=60, what="a mail")
+    return told.subjects
+
+
+def test_a_month_fails_and_recovers_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    spoil(scheduled, MAY)
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
+
+    assert run_of(scheduled, "spoiled", MAY) == "failed"
+    assert arrived(told) == ["Taxiway: green 2019-05, Postgres: failed"]
+    assert "/dags/taxi/runs/spoiled/tasks/postgres.stage_month?try_number=1" in text_of(told.mails[0])
+    assert run_of(scheduled, "spoiled_again", MAY) == "failed"
+    scheduled.publish(GREEN, MAY)
+    assert run_of(scheduled, "mended", MAY) == "success"
+
+    assert arrived(told, 2)[1:] == ["Taxiway: green 2019-05, Postgres: recovered"]
+
+
+@pytest.mark.parametrize("connection", ["smtp_down", "smtp_silent"])
+def test_a_mail_server_that_is_down_fails_no_load(connection: str, scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    month = {"smtp_down": JUNE, "smtp_silent": JULY}[connection]
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "connection": connection})
+    spoil(scheduled, month)
+    assert run_of(scheduled, f"failing_{connection}", month) == "failed"
+    scheduled.publish(GREEN, month)
+    assert run_of(scheduled, f"loading_{connection}", month) == "success"
+
+    for run_id, what in ((f"failing_{connection}", "failed"), (f"loading_{connection}", "recovered")):
+        # Months of the same cause that were told lately are counted, too.
+        said = rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by mail over {connection}: "
+        wait_until(lambda run_id=run_id, said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
+    assert told.mails == []
+
+
+def test_a_variable_that_cannot_be_used_is_in_the_log(scheduled: Watched) -> None:
+    tell(scheduled, {"by": "fax"})
+
+    assert run_of(scheduled, "unusable", MAY) == "success"
+    said = "no alert is sent: SettingError: taxiway_alerts can't be used, and nobody is told: 0: "
+    wait_until(lambda: said in log(scheduled, "unusable"), timeout=60, what=said)
+
+
+def test_months_that_are_late(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "about": ["late"]})
+    scheduled.pause("taxi_watch", False)
+
+    assert scheduled.look("late")["green 2019-08"] == "overdue"
+    assert scheduled.look("late_again")["green 2019-08"] == "overdue"
+
+    (subject,) = arrived(told)
+    assert re.fullmatch(r"Taxiway: green \d+ months, Postgres: late", subject)
+    assert "it should be there since 2019-" in text_of(told.mails[0])
+    assert "publication_lag_days" in text_of(told.mails[0])
+
+
+def test_a_run_that_takes_too_long(scheduled: Watched, told: Receivers, tmp_path: Path) -> None:
+    """Airflow ends it, and the DAG processor tells."""
+    told.clear()
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "about": ["failed"]})
+    month = Month(2019, 8)
+    answer = held(status(200))
+    assert answer.hold is not None
+    assert answer.started is not None
+    scheduled.mirror.script(f"/{GREEN.file_path(month)}", answer)
+    try:
+        scheduled.trigger("taxi", "too_long", json.loads(taxi_conf(GREEN, month, "postgres")))
+        wait_until(answer.started.is_set, timeout=120, what="the download")
+        scheduled.taxi.airflow.query(
+            "UPDATE dag_run SET start_date = start_date - interval '13 hours' WHERE run_id = %s", "too_long"
+        )
+        assert scheduled.ended("too_long") == "failed"
+        assert arrived(told) == ["Taxiway: green 2019-08, Postgres: failed"]
+        assert "its run took longer than the DAG&#39;s dagrun_timeout" in text_of(told.mails[0])
+    finally:
+        answer.hold.set()

@@ -1,0 +1,243 @@
+"""Alerts: what a message says, which causes are told when, and what the Variable may say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from taxiway.errors import SettingError
+from taxiway.messages import LONGEST_MESSAGE
+from taxiway.orchestration.alerts.alert import KINDS, LONGEST_REASON, MOST_MONTHS, Alert
+from taxiway.orchestration.alerts.memory import AGAIN, PAUSE, Memory
+from taxiway.orchestration.alerts.recipients import parse
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
+MINUTE = timedelta(minutes=1)
+
+
+def failed(month: str, reason: str = "{}: the mirror answered 503", dag_id: str = "taxi_green") -> Alert:
+    return Alert("failed", "postgres", "green", (month,), reason.format(month), f"manual__{month}", dag_id)
+
+
+def recovered(month: str) -> Alert:
+    return replace(failed(month), kind="recovered", reason="")
+
+
+def warned(month: str, warning: str) -> Alert:
+    return replace(failed(month), kind="warnings", reason=warning)
+
+
+def told(alerts: Sequence[Alert]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(alert.kind, alert.months) for alert in alerts]
+
+
+def stored(memory: Memory) -> Memory:
+    """The memory as the next process reads it."""
+    return Memory(**json.loads(json.dumps(asdict(memory))))
+
+
+# --- What is told when
+
+
+def test_a_month_that_fails_again_for_its_cause_is_told_once() -> None:
+    memory = Memory()
+
+    assert told(memory.learn([failed("2019-01")], NOW)) == [("failed", ("2019-01",))]
+    for later in (MINUTE, 3 * PAUSE):
+        memory = stored(memory)
+        memory.forget(NOW + later)
+        assert memory.learn([failed("2019-01")], NOW + later) == []
+    other = failed("2019-01", "{}: the header doesn't fit")
+    assert told(memory.learn([other], NOW + 3 * PAUSE)) == [("failed", ("2019-01",))]
+
+
+def test_twelve_months_that_fail_for_one_cause_are_one_message_and_one_with_their_count() -> None:
+    memory, said = Memory(), list[Alert]()
+    months = [f"2019-{number:02d}" for number in range(1, 13)]
+    open_runs = set(months)
+    for minutes, month in enumerate(months):
+        now = NOW + minutes * MINUTE
+        memory = stored(memory)
+        said += memory.learn([failed(month)], now)
+        # The teardown of a run is still at work when its failed task has told.
+        open_runs -= set(months[: max(0, minutes - 2)])
+
+        def count(run_ids: list[str] | None, there: frozenset[str] = frozenset(open_runs)) -> int:
+            return len(there if run_ids is None else there & {run_id[-7:] for run_id in run_ids})
+
+        said += memory.end("taxi_green", f"manual__{month}", count, now)
+
+    assert told(said) == [("failed", ("2019-01",)), ("failed", tuple(months))]
+    assert said[1].title == "Taxiway: green 12 months, Postgres: failed"
+    assert said[1].reason == "2019-02: the mirror answered 503"
+    assert memory.ended == {}
+
+
+def test_of_a_backfill_that_never_ends_months_are_counted_every_hour() -> None:
+    memory = Memory()
+
+    def count(run_ids: list[str] | None) -> int:
+        return 5 if run_ids is None else 1
+
+    assert told(memory.learn([failed("2019-01")], NOW)) == [("failed", ("2019-01",))]
+    assert memory.learn([failed("2019-02")], NOW + MINUTE) == []
+    assert memory.end("taxi_green", "a", count, NOW + MINUTE) == []
+    assert told(memory.end("taxi_green", "b", count, NOW + PAUSE)) == [("failed", ("2019-01", "2019-02"))]
+
+
+def test_another_cause_another_source_and_another_warehouse_are_told_at_once() -> None:
+    memory = Memory()
+    alert = failed("2019-01")
+    others = [
+        failed("2019-02", "{}: the header doesn't fit: expected VendorID"),
+        replace(alert, source="yellow"),
+        replace(alert, warehouse="bigquery"),
+    ]
+
+    assert told(memory.learn([alert, *others], NOW)) == [("failed", each.months) for each in (alert, *others)]
+
+
+def test_a_month_that_is_loaded_has_recovered_once() -> None:
+    memory = Memory()
+    assert memory.loaded(recovered("2019-01")) is None
+    memory.learn([failed("2019-01"), failed("2019-02")], NOW)
+
+    news = stored(memory).loaded(recovered("2019-01"))
+
+    assert news is not None
+    assert news.reason == "It is loaded. It failed since 2026-01-05 12:00 UTC: 2019-01: the mirror answered 503"
+    assert memory.loaded(recovered("2019-01")) is not None
+    assert memory.loaded(recovered("2019-01")) is None
+    # What fails next for the cause doesn't name the month that has recovered.
+    assert told(memory.learn([failed("2019-03")], NOW + PAUSE)) == [("failed", ("2019-02", "2019-03"))]
+
+
+def test_a_late_month_recovers_and_an_approved_one_has_nothing_to_recover_from() -> None:
+    memory = Memory()
+    late = replace(failed("2019-01"), kind="late", reason="it should be there since 2019-05-01")
+    approval = replace(failed("2019-02"), kind="approval", reason="3 of 4 rows would be deleted")
+
+    assert told(memory.learn([late, approval], NOW)) == [("late", ("2019-01",)), ("approval", ("2019-02",))]
+    assert memory.loaded(recovered("2019-02")) is None
+    news = memory.loaded(recovered("2019-01"))
+    assert news is not None
+    assert "It was late since " in news.reason
+
+
+def test_months_with_the_same_warning_are_one_message() -> None:
+    memory = Memory()
+    alerts = [
+        warned("2019-01", "share_negative of fare_amount is 0.02: expected 0.01"),
+        warned("2019-02", "share_negative of fare_amount is 0.03: expected 0.01"),
+        warned("2019-02", "share_null of VendorID is 0.03: expected 0.01"),
+    ]
+
+    assert told(memory.learn(alerts, NOW)) == [("warnings", ("2019-01", "2019-02")), ("warnings", ("2019-02",))]
+    assert memory.open == {}
+
+
+def test_a_message_that_reached_nobody_is_told_again_soon() -> None:
+    memory = Memory()
+    (lost,) = memory.learn([failed("2019-01")], NOW)
+
+    memory.unsaid(lost, NOW)
+
+    assert memory.end("taxi_green", "x", lambda ids: 2 if ids is None else 1, NOW + MINUTE) == []
+    assert told(memory.end("taxi_green", "y", lambda ids: 3 if ids is None else 2, NOW + AGAIN)) == told([lost])
+
+
+def test_the_memory_stays_small() -> None:
+    memory = Memory()
+    for number in range(1000):
+        memory.learn([failed("2019-01", f"cause {'x' * number}")], NOW)
+        memory.end("taxi_green", f"run {number}", lambda ids: 2 if ids is None else 1, NOW)
+        memory.forget(NOW + PAUSE)
+
+    assert (len(memory.causes), len(memory.open), len(memory.ended["taxi_green"])) == (0, 1, 500)
+    memory.forget(NOW + timedelta(days=401))
+    assert memory.open == {}
+
+
+# --- What a message says
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_says_what_when_where_why_and_what_to_do(kind: str) -> None:
+    alert = replace(failed("2019-03"), kind=kind, log="http://x/log", board="http://x/board")
+
+    for text in (alert.text, alert.html):
+        for part in ("green", "2019-03", "Postgres", "the mirror answered 503", "http://x/log", "http://x/board"):
+            assert part in text
+    assert set(alert.json) >= {"kind", "source", "months", "warehouse", "reason", "advice", "run", "log", "board"}
+    assert alert.advice
+
+
+def test_a_failed_month_is_advised_with_its_command() -> None:
+    assert failed("2019-03").advice.endswith(
+        "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior failed taxi_green"
+    )
+    assert failed("").advice.endswith("airflow dags trigger taxi_green")
+    zones = replace(failed("whole"), source="zones", warehouse="bigquery")
+    assert zones.advice.endswith("airflow dags test taxi_zones_gcp")
+    assert zones.title == "Taxiway: zones, BigQuery: failed"
+
+
+def test_what_a_file_says_is_text_in_every_message() -> None:
+    alert = failed("2019-03", "<script>x</script> {{{{ 7 * 7 }}}}\nBcc: eve@example.com \x1b[31m" + "ü" * 5000)
+
+    assert "<script>" not in alert.html
+    assert "&lt;script&gt;x&lt;/script&gt; {{ 7 * 7 }}" in alert.html
+    assert "\n" not in alert.title
+    assert "\x1b" not in alert.text + alert.html
+    assert len(alert.said) <= LONGEST_REASON
+    assert len(alert.text) < LONGEST_MESSAGE
+
+
+def test_many_months_are_named_in_part() -> None:
+    alert = replace(failed("2019-01"), months=tuple(f"{year}-01" for year in range(1900, 2000)))
+
+    assert alert.title == "Taxiway: green 100 months, Postgres: failed"
+    assert alert.lines["Months"].endswith(f", 1923-01 and {100 - MOST_MONTHS} more")
+
+
+# --- Who is told
+
+
+def test_the_variable_says_who_is_told_of_what() -> None:
+    found = parse(
+        '[{"by": "mail", "to": ["ann@example.com"], "about": ["failed"]}, {"by": "slack", "connection": "team"}, '
+        '{"by": "webhook", "path": "hooks/taxi"}]'
+    )
+
+    assert [(each.by, each.connection, each.about) for each in found] == [
+        ("mail", "taxi_smtp", ["failed"]),
+        ("slack", "team", list(KINDS)),
+        ("webhook", "taxi_webhook", list(KINDS)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ann@example.com", "Invalid JSON"),
+        ('{"by": "mail"}', "the value: Input should be a valid array"),
+        ('[{"by": "fax"}]', "'mail', 'slack', 'webhook'"),
+        ('[{"by": "mail"}]', "0.mail.to: Field required"),
+        ('[{"by": "mail", "to": []}]', "0.mail.to: "),
+        ('[{"by": "mail", "to": ["ann"]}]', "'ann' is no address such as ann@example.com"),
+        ('[{"by": "mail", "to": ["a@b.c\\nBcc: eve@example.com"]}]', "is no address"),
+        ('[{"by": "slack", "about": ["fail"]}]', "'failed', 'recovered', 'warnings', 'late' or 'approval'"),
+        ('[{"by": "slack", "abuot": ["failed"]}]', "0.slack.abuot: Extra inputs"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_says_why(text: str, said: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        parse(text)
+
+    assert said in str(raised.value)
+    assert str(raised.value).startswith("taxiway_alerts can't be used, and nobody is told: ")
+    assert "docs/alerts.md" in str(raised.value)
