@@ -12,6 +12,7 @@ import pytest
 from taxiway.loads.load import Load
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.upkeep import BigQueryUpkeep
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.conformance.harness import Harness
@@ -54,6 +55,11 @@ class BigQueryHarness(Harness):
     def open(self, load: Load) -> Iterator[BigQueryWarehouse]:
         """Open the warehouse for one step."""
         yield Cloud.connect(self.cloud.settings).opened(self._tables(load))
+
+    @contextmanager
+    def upkeep(self) -> Iterator[BigQueryUpkeep]:
+        """Open the warehouse for maintenance."""
+        yield BigQueryUpkeep(self.cloud.jobs(), self.cloud.bucket)
 
     def ask(self, statement: str) -> list[Any]:
         """Return the rows of a statement."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from taxiway.loads.load import Load
+from taxiway.loads.maintenance import Upkeep
 from taxiway.loads.warehouse import Warehouse
 from taxiway.sources.source import Source
 
@@ -58,6 +59,10 @@ class Harness(ABC):
     @abstractmethod
     def open(self, load: Load) -> AbstractContextManager[Warehouse]:
         """Open the warehouse for one step, as a task does, over a session of its own."""
+
+    @abstractmethod
+    def upkeep(self) -> AbstractContextManager[Upkeep]:
+        """Open the warehouse for maintenance."""
 
     @abstractmethod
     def ask(self, statement: str) -> list[Any]:

@@ -11,6 +11,7 @@ import pytest
 from taxiway.loads.load import Load
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.upkeep import PostgresUpkeep
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 from tests.conformance.harness import Harness
 from tests.conftest import PostgresServer
@@ -50,6 +51,12 @@ class PostgresHarness(Harness):
         """Open the warehouse for one step."""
         with closing(self.server.connect(self.database)) as connection:
             yield PostgresWarehouse(connection, LoadTables.of(load))
+
+    @contextmanager
+    def upkeep(self) -> Iterator[PostgresUpkeep]:
+        """Open the warehouse for maintenance."""
+        with closing(self.server.connect(self.database)) as connection:
+            yield PostgresUpkeep(connection, "taxi_postgres", "test")
 
     def ask(self, statement: str) -> list[Any]:
         """Return the rows of a statement."""

@@ -72,7 +72,7 @@ def test_every_dag_imports(bag: Any) -> None:
 def test_dag_ids_are_those_that_the_sources_imply(bag: Any) -> None:
     of_sources = [f"taxi_{source.name}{destination}" for source in SOURCES for destination in ("", "_gcp")]
     assert sorted(bag.dags) == sorted(
-        [*of_sources, "gcp_setup", "taxi", "taxi_compare", "taxi_watch", *LEARNING, *REPORTS]
+        [*of_sources, "gcp_setup", "taxi", "taxi_compare", "taxi_maintenance", "taxi_watch", *LEARNING, *REPORTS]
     )
     assert {"taxi_green", "taxi_yellow"} <= set(bag.dags)
 

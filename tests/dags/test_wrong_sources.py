@@ -19,7 +19,7 @@ from tests.dags import LEARNING, REPORTS
 
 NAMES = [source.name for source in load_sources(SOURCES_FOLDER)]
 OF_SOURCES = {name: {f"taxi_{name}", f"taxi_{name}_gcp"} for name in NAMES}
-OTHERS = {"gcp_setup", "taxi", "taxi_compare", "taxi_watch", *LEARNING, *REPORTS}
+OTHERS = {"gcp_setup", "taxi", "taxi_compare", "taxi_maintenance", "taxi_watch", *LEARNING, *REPORTS}
 
 BAG = """
 import json, sys
@@ -98,7 +98,7 @@ def test_without_a_sound_source_the_cloud_can_still_be_set_up(checkout: Path) ->
 
     dags, errors, _ = parsed(checkout)
 
-    assert dags == {"gcp_setup", "taxi_watch", *LEARNING}
+    assert dags == {"gcp_setup", "taxi_maintenance", "taxi_watch", *LEARNING}
     assert list(errors) == ["wrong_sources.py"]
 
 

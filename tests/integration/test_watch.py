@@ -1,13 +1,20 @@
-"""taxi_watch in a scheduler: a new month and a corrected one are loaded by their runs, and nothing else is."""
+"""taxi_watch in a scheduler: a new month and a corrected one are loaded by their runs, and nothing else is.
+
+taxi_maintenance in the same one: what nobody needs is deleted, and what loads decide by stays.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
+from taxiway.loads.load import run_name
 from taxiway.loads.row_identity import digest
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
@@ -34,6 +41,16 @@ def watched(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresS
         taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
         # Only the runs of these tests: no look of the schedule.
         taxi.airflow.variables["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
+        taxi.airflow.variables["AIRFLOW_CONN_AIRFLOW_DB"] = json.dumps(
+            {
+                "conn_type": "postgres",
+                "login": "postgres",
+                "schema": taxi.airflow.database,
+                "extra": {
+                    "sqlalchemy_query": {"host": str(taxi.airflow.metadata.server.get_postmaster_info().socket_dir)}
+                },
+            }
+        )
         try:
             done = taxi.airflow.run("dags", "reserialize")
             assert done.returncode == 0, done.stdout + done.stderr
@@ -142,3 +159,59 @@ def test_a_file_that_is_gone_stays_loaded_and_a_mirror_without_an_answer_is_aske
     assert (decided["green 2020-01"], decided["green 2020-02"]) == ("vanished", "unknown")
     assert watched.ids(GREEN, path) == digest(specified_ids(GREEN, path))
     assert watched.started("gone") == []
+
+
+# --- taxi_maintenance
+
+
+def cleared_up(watched: Watched, run_id: str, **conf: bool) -> dict[str, Any]:
+    """Let taxi_maintenance run; return what its tasks have counted, and how the others ended."""
+    watched.trigger("taxi_maintenance", run_id, conf)
+    assert watched.ended(run_id) == "success"
+    of_run = "dag_id = 'taxi_maintenance' AND run_id = %s"
+    counted = watched.taxi.airflow.query(
+        f"SELECT task_id, value FROM xcom WHERE {of_run} AND key = 'return_value'", run_id
+    )
+    states = watched.taxi.airflow.query(f"SELECT task_id, state FROM task_instance WHERE {of_run}", run_id)
+    return {**dict(states), **dict(counted)}
+
+
+def test_what_nobody_needs_is_deleted_and_what_loads_need_stays(watched: Watched) -> None:
+    taxi = watched.taxi
+    watched.pause("taxi_maintenance", False)
+    months = "SELECT source, month, last_state, sha256, row_count FROM taxiway.months ORDER BY 1, 2"
+    before = taxi.query(months)
+    assert before
+    left = run_name("green", JANUARY, "taxi first__green__2019-01")
+    with taxi.connect() as connection:
+        connection.execute(
+            "UPDATE taxiway.loads SET started_at = started_at - interval '800 days', "
+            "finished_at = finished_at - interval '800 days'"
+        )
+        connection.execute(f"CREATE TABLE taxiway_staging.{left} AS SELECT 1 AS x")
+    age = "UPDATE dag_run SET start_date = start_date - interval '400 days' WHERE run_id = 'too_early'"
+    taxi.airflow.query(age)
+    cached = next((taxi.airflow.home / "cache").rglob("fhv_tripdata_2019-11.csv.gz"))
+    os.utime(cached, (time.time() - 181 * 86400,) * 2)
+
+    attempts = len(taxi.query("SELECT 1 FROM taxiway.loads"))
+    superseded = attempts - len(
+        taxi.query(
+            "SELECT 1 FROM taxiway.loads JOIN taxiway.months USING (source, month, destination) "
+            "WHERE loads.sha256 = months.sha256"
+        )
+    )
+    assert superseded
+
+    for run_id, dry_run in (("would_be_deleted", True), ("deleted", False)):
+        found = cleared_up(watched, run_id, dry_run=dry_run)
+
+        assert found["postgres.trim"] == {"staging": 1, "rejected_rows": 0, "attempts": superseded}
+        assert found["bigquery.trim"] == "skipped"
+        assert found["trim_cache"] == 1
+        assert int(found["clean_metadata"]) > 0
+        assert cached.exists() == dry_run
+        assert bool(taxi.airflow.query("SELECT 1 FROM dag_run WHERE run_id = 'too_early'")) == dry_run
+        assert bool(taxi.query(f"SELECT 1 FROM pg_tables WHERE tablename = '{left}'")) == dry_run
+        assert len(taxi.query("SELECT 1 FROM taxiway.loads")) == attempts - (0 if dry_run else superseded)
+        assert taxi.query(months) == before

@@ -133,6 +133,20 @@ def test_what_was_used_within_the_hour_stays(cache: Cache, caplog: pytest.LogCap
     assert "over its limit of 2.5 kB: what is left was used in the last 60 minutes" in caplog.text
 
 
+def test_what_nobody_has_used_for_long_expires_but_not_while_it_is_worked_on(cache: Cache) -> None:
+    old, new, busy = store(cache, "a", hours=100), store(cache, "b", hours=1), store(cache, "c", hours=100)
+    part = break_off(cache, "d", 500, hours=100)
+    before = time.time() - 50 * HOUR
+
+    assert set(cache.expire(before, dry_run=True)) == {old.path, busy.path, part.part}
+    with busy.locked(timeout=0):
+        assert set(cache.expire(before, dry_run=False)) == {old.path, part.part}
+
+    assert [slot.path.exists() for slot in (old, new, busy)] == [False, True, True]
+    assert not part.part.exists()
+    assert cache.expire(before, dry_run=False) == (busy.path,)
+
+
 def test_use_is_noted_when_a_file_is_taken_from_the_cache(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit_bytes=0)
     with FaultyMirror() as mirror:

@@ -99,7 +99,7 @@ def test_compose_and_example_have_the_same_connections_and_variables() -> None:
     environment = raw()["services"]["airflow-scheduler"]["environment"]
     prefixes = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
     in_compose = {name for name in environment if name.startswith(prefixes)}
-    assert len(in_compose) == 20
+    assert len(in_compose) == 22
     assert in_compose == {name for name in ENTRIES if name.startswith(prefixes)}
 
 

@@ -697,7 +697,7 @@ def test_mistakes_in_what_goes_together_are_named_at_once(tmp_path: Path) -> Non
         load_source(path)
 
 
-@pytest.mark.parametrize("name", ["compare", "watch", "green_gcp"])
+@pytest.mark.parametrize("name", ["compare", "watch", "maintenance", "green_gcp"])
 def test_the_dag_of_a_source_is_no_other_dag(name: str, tmp_path: Path) -> None:
     path = write(tmp_path, name)
 

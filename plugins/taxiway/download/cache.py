@@ -289,6 +289,23 @@ class Cache:
             )
         return tuple(evicted)
 
+    def expire(self, unused_since: float, *, dry_run: bool) -> tuple[Path, ...]:
+        """Delete transfers that were given up, and files that nobody has used for long; not while they are worked on.
+
+        :param unused_since: seconds since the epoch
+        :param dry_run: whether only to say what would be deleted
+        :return: what was deleted, or would be
+        """
+        expired = []
+        for slot in self._slots():
+            for files in (slot.part_files, slot.stored_files):
+                found = _stat(files[0])
+                if found is None or found.st_mtime > unused_since:
+                    continue
+                if dry_run or slot.evict(files, unused_since) is not None:
+                    expired.append(files[0])
+        return tuple(expired)
+
     def _slots(self) -> Iterator[CacheSlot]:
         for folder in self.folder.iterdir() if self.folder.is_dir() else ():
             if _MIRROR_FOLDER.fullmatch(folder.name):

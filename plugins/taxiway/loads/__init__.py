@@ -5,6 +5,7 @@
 - file_months: what a month must hold by its file
 - known_samples: whether a loaded file is a sample
 - load: which month of which source
+- maintenance: decides what a warehouse no longer needs
 - month: what each step does
 - month_state: how a month stands, for people
 - plan: says what a load of each month would do

@@ -108,12 +108,12 @@ class Load:
     @property
     def month_name(self) -> str:
         """Source and month, as names of tables and jobs have them: ``green_2019_01``."""
-        return f"{self.source.name}_{self.month.in_names}"
+        return _month_name(self.source.name, self.month)
 
     @property
     def run_key(self) -> str:
         """A short key of the run, of letters and digits."""
-        return hashlib.sha256(self.run_id.encode()).hexdigest()[:12]
+        return _run_key(self.run_id)
 
     @property
     def rejects_kept_in(self) -> str:
@@ -153,3 +153,21 @@ class Counts:
     inserted: int
     deleted: int
     unchanged: int
+
+
+def run_name(source: str, month: Month, run_id: str) -> str:
+    """Return what the names of a run's tables begin with, in any warehouse: ``green_2019_01_0123456789ab``.
+
+    :param source: name of the source
+    :param month: the month
+    :param run_id: the run, as the ledger has it
+    """
+    return f"{_month_name(source, month)}_{_run_key(run_id)}"
+
+
+def _month_name(source: str, month: Month) -> str:
+    return f"{source}_{month.in_names}"
+
+
+def _run_key(run_id: str) -> str:
+    return hashlib.sha256(run_id.encode()).hexdigest()[:12]

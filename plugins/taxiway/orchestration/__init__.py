@@ -18,6 +18,7 @@ Modules:
 - known_conf: which keys the conf of a run may have
 - load_command: the command line that loads months
 - load_tasks: makes the tasks of a load
+- maintenance_dag: builds the DAG that clears up
 - mirrors: asks which files the mirrors have
 - month_of_run: which source and month a run loads
 - open_bigquery: opens BigQuery for a step
@@ -27,6 +28,7 @@ Modules:
 - report_link: leads from a task to the report that it has written
 - report_routes: the reports in the web UI
 - reporting: what the tasks of reports have in common
+- retention: how long what no month needs is kept
 - retry_after: when a download is tried again
 - taxi_conf: which keys a run of the DAG taxi has, and the commands with them
 - taxi_dag: builds the DAG taxi, whose form asks for any month of any source

@@ -18,6 +18,7 @@ from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.bigquery.settings import VARIABLES
 from taxiway.warehouses.bigquery.tables import CloudTables
+from taxiway.warehouses.bigquery.upkeep import BigQueryUpkeep
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 
 
@@ -55,12 +56,32 @@ def bigquery_months(conn_id: str, task: str) -> Iterator[BigQueryMonths | None]:
     :param task: the task that asks, for messages
     :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
     """
-    if all(Variable.get(name, default=None) is None for name in VARIABLES):
+    if _is_unset():
         yield None
         return
     settings = gcp_settings()
     client = bigquery_client(settings, conn_id)
     yield BigQueryMonths(Jobs(client, settings, task, {"taxiway_step": "look"}), purpose=task)
+
+
+@contextmanager
+def bigquery_upkeep(conn_id: str, task: str) -> Iterator[BigQueryUpkeep | None]:
+    """Open BigQuery for maintenance; None if no Variable of Google Cloud is set.
+
+    :param conn_id: Airflow's connection
+    :param task: the task that asks, for messages
+    :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
+    """
+    if _is_unset():
+        yield None
+        return
+    settings = gcp_settings()
+    jobs = Jobs(bigquery_client(settings, conn_id), settings, task, {"taxiway_step": "maintenance"})
+    yield BigQueryUpkeep(jobs, lambda: Bucket(storage_client(settings, conn_id), settings, task))
+
+
+def _is_unset() -> bool:
+    return all(Variable.get(name, default=None) is None for name in VARIABLES)
 
 
 def trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:

@@ -18,6 +18,7 @@ from taxiway.warehouses.postgres.parallel_copy import MOST_SESSIONS, default_ses
 from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
 from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.upkeep import PostgresUpkeep
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 
 
@@ -74,6 +75,22 @@ def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) ->
         connection = QuickWarehouseHook(postgres_conn_id=conn_id).get_conn()
     with closing(connection):
         yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=statement_timeout)
+
+
+@contextmanager
+def postgres_upkeep(conn_id: str, task: str) -> Iterator[PostgresUpkeep]:
+    """Open Postgres for maintenance.
+
+    :param conn_id: Airflow's connection
+    :param task: the task that asks, for messages
+    :raises SettingError: the connection is missing, can't be read, or is of another type
+    :raises WarehouseError: Postgres refuses
+    :raises TransientWarehouseError: another try may help
+    """
+    with in_our_words(task, conn_id, connecting=True):
+        connection = _connect(task, conn_id)
+    with closing(connection):
+        yield PostgresUpkeep(connection, conn_id, task)
 
 
 def _copy_sessions(where: str) -> int:

@@ -15,6 +15,7 @@ from taxiway.loads.warehouse import Pending, Warehouse
 from taxiway.warehouses.postgres.tables import WITHOUT
 
 if TYPE_CHECKING:
+    from taxiway.loads.maintenance import Upkeep
     from taxiway.loads.published_months import PublishedMonths
 
 _POSTGRES_DOC = """\
@@ -69,6 +70,7 @@ class Kind:
         two looks; None if no step has jobs to wait for
     :param months: opens it to read its published months, given the connection's id and the task that asks; opens None
         if nobody has set the warehouse up
+    :param upkeep: opens it for maintenance, given the same; likewise
     :param prepare: imports what every step needs to open it
     :param without: names of the steps that it doesn't have
     :param dag_suffix: what the ids of its DAGs end with
@@ -81,6 +83,7 @@ class Kind:
     color: str
     open: Callable[[Load, str, str, bool], AbstractContextManager[Warehouse]]
     months: Callable[[str, str], AbstractContextManager[PublishedMonths | None]]
+    upkeep: Callable[[str, str], AbstractContextManager[Upkeep | None]]
     prepare: Callable[[], None]
     trigger: Callable[[Pending, str, float], Any] | None = None
     without: tuple[str, ...] = ()
@@ -111,6 +114,18 @@ def _bigquery_months(conn_id: str, task: str) -> AbstractContextManager[Publishe
     return bigquery_months(conn_id, task)
 
 
+def _postgres_upkeep(conn_id: str, task: str) -> AbstractContextManager[Upkeep | None]:
+    from taxiway.orchestration.open_postgres import postgres_upkeep
+
+    return postgres_upkeep(conn_id, task)
+
+
+def _bigquery_upkeep(conn_id: str, task: str) -> AbstractContextManager[Upkeep | None]:
+    from taxiway.orchestration.open_bigquery import bigquery_upkeep
+
+    return bigquery_upkeep(conn_id, task)
+
+
 def _prepare_postgres() -> None:
     import taxiway.orchestration.open_postgres  # noqa: F401 - tasks need it
 
@@ -138,6 +153,7 @@ WAREHOUSES = {
         "#f6d55c",
         _open_postgres,
         _postgres_months,
+        _postgres_upkeep,
         _prepare_postgres,
         without=WITHOUT,
     ),
@@ -149,6 +165,7 @@ WAREHOUSES = {
         "#8ab4f8",
         _open_bigquery,
         _bigquery_months,
+        _bigquery_upkeep,
         _prepare_bigquery,
         _bigquery_trigger,
         dag_suffix="_gcp",

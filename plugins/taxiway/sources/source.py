@@ -305,7 +305,7 @@ def load_source(path: Path) -> Source:
     """
     if not re.fullmatch(IDENTIFIER, path.stem):
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
-    if path.stem in ("compare", "monthly_report", "year_report", "watch") or path.stem.endswith("_gcp"):
+    if path.stem in ("compare", "monthly_report", "year_report", "watch", "maintenance") or path.stem.endswith("_gcp"):
         raise SourceConfigError(f"{path}: taxi_{path.stem} is the id of another DAG: give the file another name")
     yaml = read_strict_yaml(path)
     if not isinstance(yaml.document, Mapping):

@@ -21,6 +21,7 @@
 - stage: stages an object's rows
 - statements: SQL files, rendered and with their values bound
 - tables: names of tables, objects and jobs
+- upkeep: what maintenance asks for, and deletes
 - upload: uploads a month's file
 - warehouse: :class:`BigQueryWarehouse`, which the steps call
 """

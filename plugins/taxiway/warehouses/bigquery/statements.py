@@ -25,6 +25,7 @@ PARAMETER_TYPES = {
     "last_modified": "STRING",
     "layout": "STRING",
     "line_numbers": "ARRAY<INT64>",
+    "load_ids": "ARRAY<STRING>",
     "load_id": "STRING",
     "month": "DATE",
     "most": "INT64",

@@ -24,6 +24,7 @@
 - summary: the summary of published months, for reports
 - tables: names of tables
 - text_rows: whether each line of a file is one row
+- upkeep: what maintenance asks for, and deletes
 - warehouse: :class:`PostgresWarehouse`, which the steps call
 - watched_files: the table of what the watch has decided
 """
