@@ -64,6 +64,7 @@ class RunStatus:
     :param tasks: how many tasks it has
     :param active: ids of the tasks that are going on
     :param retrying: ids of the tasks that wait for another try
+    :param asking: ids of the tasks that wait for a person
     :param failures: how often each task has failed, for tasks that have
     :param duration: how long it took, or has taken so far; None before it starts
     """
@@ -77,6 +78,7 @@ class RunStatus:
     tasks: int = 0
     active: tuple[str, ...] = ()
     retrying: tuple[str, ...] = ()
+    asking: tuple[str, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     duration: timedelta | None = None
 
@@ -167,6 +169,7 @@ def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[T
         tasks=len(tasks),
         active=_names(tasks, TaskInstanceState.RUNNING, TaskInstanceState.QUEUED, TaskInstanceState.DEFERRED),
         retrying=_names(tasks, TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.UP_FOR_RESCHEDULE),
+        asking=_names(tasks, TaskInstanceState.AWAITING_INPUT),
         failures=Counter({task.task_id: task.failures for task in tasks if task.failures}),
         duration=duration,
     )

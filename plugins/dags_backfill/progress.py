@@ -90,6 +90,9 @@ class Progress:
             if times > before.failures.get(task, 0):
                 reason = self._why(run, task)
                 lines.append(f"{task} failed and is tried again" + (f": {reason}" if reason else ""))
+        for task in run.asking:
+            if task not in before.asking:
+                lines.append(f"{task} waits for a person: answer it in the web UI, under Required Actions")
         if run.state is not before.state:
             ended = run.state in (RunState.SUCCEEDED, RunState.FAILED)
             if ended and before.state is RunState.WAITING:
@@ -109,6 +112,7 @@ def _picture(runs: Sequence[RunStatus]) -> Group:
     active = [run for run in runs if run.state is RunState.RUNNING]
     for run in active[:_LIVE_ROWS]:
         doing = ", ".join(run.active) or (f"retry of {', '.join(run.retrying)}" if run.retrying else "")
+        doing = doing or (f"{', '.join(run.asking)} waits for a person" if run.asking else "")
         table.add_row(
             Text(run.label, style="cyan"),
             ProgressBar(total=max(run.tasks, 1), completed=run.tasks_done, width=20),

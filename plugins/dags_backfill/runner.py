@@ -266,7 +266,7 @@ class BackfillRunner(SchedulerJobRunner):
         return events
 
     def _look_after_tasks(self, driving: bool) -> None:
-        """See to tasks that wait for a trigger, and to those whose supervisor has vanished."""
+        """See to tasks that wait for a trigger or a person, and to those whose supervisor has vanished."""
         if not driving:
             return
         self.triggerer.start_if_needed(self.backfill_id)
@@ -274,6 +274,7 @@ class BackfillRunner(SchedulerJobRunner):
             return
         self._next_orphan_search = time.monotonic() + ORPHAN_SECONDS
         self.check_trigger_timeouts()
+        self.check_awaiting_input_timeouts()
         self._find_and_purge_task_instances_without_heartbeats()
         self._handle_tasks_stuck_in_queued()
         with create_session() as session:

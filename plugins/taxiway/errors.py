@@ -114,6 +114,17 @@ class CheckFailedError(TaxiwayError):
 class DestructiveCorrectionError(TaxiwayError):
     """A file lacks more of the published rows than the source allows to delete; nothing was published."""
 
+    def __init__(self, message: str, *, deleted: int, published: int) -> None:
+        """Assign the parameters.
+
+        :param message: what went wrong, as above
+        :param deleted: published rows that the file lacks
+        :param published: rows of the month in the main table
+        """
+        super().__init__(message)
+        self.deleted = deleted
+        self.published = published
+
 
 class SettingError(TaxiwayError):
     """A setting that can't be used; names the setting and what it holds."""

@@ -9,10 +9,12 @@ from typing import Any
 
 from taxiway.download.download import Download
 from taxiway.loads import month as steps
+from taxiway.loads.deletions import Answer, ToApprove
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.month import Downloaded
 from taxiway.loads.step_names import DOWNLOAD, PUBLISH
 from taxiway.loads.steps import DROP_STAGING, STEPS, Step
+from taxiway.loads.warehouse import Resumed
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -81,6 +83,13 @@ class Run:
         """Do all steps but the one that publishes."""
         self.download(file, force=force)
         self.go_on()
+
+    def answer(self, question: ToApprove, answer: Answer) -> Any:
+        """Go on after a person has answered."""
+        with self.harness.open(self.load) as warehouse:
+            resumed = Resumed(load_id=question.load_id)
+            self.outputs[PUBLISH] = steps.merge_month(warehouse, None, resumed, answer=answer)
+        return self.outputs[PUBLISH]
 
     def publish(self, *, again: bool = False) -> Counts:
         """Publish the month."""

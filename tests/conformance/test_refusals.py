@@ -16,7 +16,7 @@ from taxiway.errors import (
     MissingInputError,
     RejectLimitError,
 )
-from taxiway.loads.deletions import ACCEPTING_CONF
+from taxiway.loads.deletions import ACCEPTING_CONF, Answer, Deletions, ToApprove
 from taxiway.loads.load import Counts
 from taxiway.loads.step_names import CHECK, HASH, PUBLISH, STAGE
 from taxiway.loads.steps import Step, before_publishing
@@ -203,6 +203,32 @@ def test_a_correction_may_delete_as_many_rows_as_the_source_allows(harness: Harn
     strict = replace(third, load=replace(third.load, source=replace(months.source, max_deleted_share=0.1)))
     with pytest.raises(DestructiveCorrectionError, match=r"delete 1 of the 9 published rows, expected at most 10\.00%"):
         strict.complete(months.file([*rows[:6], *rows[7:9]], "shorter"))
+
+
+def test_a_load_waits_in_its_attempt_until_a_person_has_answered(harness: Harness, months: Months) -> None:
+    source = replace(months.source, approval=True)
+    first, rejected, approved = (months.run(f"manual__{number}", source=source) for number in range(3))
+    first.complete(months.file(months.rows()))
+    before, cut = harness.ids(first.load), months.file(months.rows(2), "cut")
+
+    rejected.ready(cut)
+    question = rejected.do(PUBLISH)
+    assert isinstance(question, ToApprove)
+    assert question.deletions == Deletions(4, 6)
+    waiting = harness.attempts(first.load)[-1]
+    assert (waiting.stands, waiting.step) == (("manual__1", 1, "running"), PUBLISH)
+    assert waiting.error == f"waits for a person to approve: {question.said}"
+    with pytest.raises(DestructiveCorrectionError, match="admin has rejected that"):
+        rejected.answer(question, Answer(question.deletions, approved=False, by="admin"))
+    assert harness.ids(first.load) == before
+
+    approved.ready(cut)
+    question = approved.do(PUBLISH)
+    approved.answer(question, Answer(question.deletions, approved=True, by="admin"))
+    assert approved.counts == Counts(0, 4, 2)
+    assert harness.ids(first.load) == sorted(specified_ids(source, cut))
+    ended = [(*entry.stands, entry.error is None) for entry in harness.attempts(first.load)[1:]]
+    assert ended == [("manual__1", 1, "failed", False), ("manual__2", 1, "published", True)]
 
 
 def test_rows_that_somebody_has_added_do_not_keep_the_published_file_out(harness: Harness, months: Months) -> None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -20,6 +21,7 @@ from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import lines_of, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
@@ -140,6 +142,59 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert taxi.airflow.run(*again[1:], timeout=300).returncode == 0
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
     assert digest(found) == digest(specified_ids(green, *files))
+
+
+def test_a_backfill_waits_until_a_person_has_approved_deletions(
+    taxi: TaxiAirflow, sample_year: Path, green: Source
+) -> None:
+    """January is approved and February rejected, by the API that the web UI asks; nobody answers about March."""
+    dags = taxi.airflow.home / "dags"
+    dags.unlink()
+    dags.symlink_to(Path(__file__).with_name("asking_dags"))
+    quarter = ("2019-01-01", "2019-03-31", "taxi_green")
+    paths = [sample_year / green.file_path(month) for month in YEAR[:3]]
+    for month, path in zip(YEAR, paths, strict=False):
+        path.unlink()
+        write_sample_month(green, month, path, rows=ROWS, revision=1)  # no sample that is known
+    code, said = taxi.backfill(*quarter)
+    assert code == 0, said
+    counted = "SELECT to_char(source_month, 'YYYY-MM'), count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1"
+    before = dict(taxi.query(counted))
+    for path in paths:
+        write_gzip(path, lines_of(path)[: 1 + ROWS // 2])
+
+    start, end, dag_id = quarter
+    again = ("dags", "backfill", "-s", start, "-e", end, "--reprocess-behavior", "completed", dag_id)
+    process = taxi.airflow.popen(*again)
+    waiting = "SELECT run_id FROM task_instance WHERE task_id = 'merge_month' AND state = 'awaiting_input' ORDER BY 1"
+    runs = wait_until(
+        lambda: found if len(found := taxi.airflow.query(waiting)) == 3 else None, timeout=240, what="three questions"
+    )
+    states = taxi.query("SELECT last_state, last_error FROM taxiway.months ORDER BY month")
+    assert {state for state, _ in states} == {"running"}
+    assert all(error.startswith("waits for a person to approve: green 2019-0") for _, error in states)
+    assert dict(taxi.query(counted)) == before
+    for (run_id,), option in zip(runs[:2], ("Approve", "Reject"), strict=True):
+        path_of_task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
+        asked = taxi.airflow.rest(path_of_task)
+        assert (asked["options"], asked["defaults"]) == (["Approve", "Reject"], ["Reject"])
+        assert asked["subject"].endswith(" published rows?")
+        taxi.airflow.rest(path_of_task, "PATCH", {"chosen_options": [option], "params_input": {}})
+    taxi.airflow.query("UPDATE task_instance SET trigger_timeout = now() WHERE state = 'awaiting_input'")
+    said, _ = process.communicate(timeout=300)
+
+    assert (process.returncode, "1 of 3 months succeeded" in said) == (1, True), said
+    assert said.count("merge_month waits for a person: answer it in the web UI, under Required Actions") == 3
+    of_march = before["2019-03"]
+    gone = of_march - ROWS // 2
+    assert f"2019-03.csv would delete {gone} of the {of_march} published rows, nobody has approved that in time" in said
+    assert re.search(r"2019-02\.csv would delete .* published rows, [Aa]dmin has rejected that\. ", said)
+    assert dict(taxi.query(counted)) == {**before, "2019-01": ROWS // 2}
+    assert taxi.query("SELECT state, count(*) FROM taxiway.loads GROUP BY 1 ORDER BY 1") == [
+        ("failed", 2),
+        ("published", 4),
+    ]
+    assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
 
 
 def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:

@@ -48,6 +48,15 @@ def test_an_attempt_that_has_ended_is_never_reopened(state: str, step: str, begu
     assert decide(state, step, begun=begun) == Decision(begins=True, takes_over=step != "download_month")
 
 
+@pytest.mark.parametrize(("state", "waited"), [("running", "other"), ("failed", "1")])
+def test_a_step_that_has_waited_goes_on_with_its_attempt_only_if_that_goes_on(state: str, waited: str) -> None:
+    last = Attempt("1", "1", 1, "merge_month", state)
+    ledger = InMemory(LOAD, last, begun=True)
+
+    assert attempt_of(InMemory(LOAD, replace(last, state="running"), begun=True), "merge_month", "1").load_id == "1"
+    assert attempt_of(ledger, "merge_month", waited).number == 2
+
+
 @dataclass
 class InMemory:
     """A ledger that notes what becomes of its attempts."""

@@ -63,6 +63,15 @@ def test_a_person_may_accept_any_number() -> None:
     replace(guarding(0), accepts_all=True).require_few(PUBLISHED, never)
 
 
+def test_a_person_may_approve_as_many_as_were_asked_about() -> None:
+    approved = replace(guarding(0), approved=7)
+    approved.require_few(PUBLISHED, lambda: Deletions(7, 9))
+
+    with pytest.raises(DestructiveCorrectionError, match="delete 8 of the 9 published rows") as caught:
+        approved.require_few(PUBLISHED, lambda: Deletions(8, 9))
+    assert (caught.value.deleted, caught.value.published) == (8, 9)
+
+
 def test_what_the_published_file_lacks_somebody_else_has_written() -> None:
     guarding(0, sha256="old").require_few(PUBLISHED, never)
 

@@ -110,6 +110,7 @@ KEYS += [
     "allow_empty",
     "max_rejected_share",
     "max_deleted_share",
+    "approval",
     "max_file_size",
     "max_unpacked_size",
     "allowed_redirect_hosts",

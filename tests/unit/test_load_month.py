@@ -18,13 +18,14 @@ from taxiway.errors import (
     ChangedFileError,
     CheckFailedError,
     DamagedFileError,
+    DestructiveCorrectionError,
     MissingFileError,
     MissingInputError,
     MonthNotFoundError,
     RejectLimitError,
 )
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.deletions import DeletionGuard
+from taxiway.loads.deletions import Answer, DeletionGuard, Deletions, ToApprove
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.month import (
     Downloaded,
@@ -463,6 +464,45 @@ def test_a_month_may_delete_what_a_person_accepts(load: Load) -> None:
 
     guard = DeletionGuard(load, COUNTED_ATTEMPT, accepts_all=True)
     assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard)]
+
+
+DESTRUCTIVE = DestructiveCorrectionError("lime 2019-01: 7 of 9", deleted=7, published=9)
+
+
+def test_a_load_asks_a_person_if_its_source_says_so(load: Load) -> None:
+    asking = replace(load, source=replace(load.source, approval=True))
+    warehouse = Answers(asking, {"merge": DESTRUCTIVE}, attempt=COUNTED_ATTEMPT)
+
+    question = merge_month(warehouse)
+
+    assert question == ToApprove("1", Deletions(7, 9), "lime 2019-01: 7 of 9")
+    guard = DeletionGuard(asking, COUNTED_ATTEMPT)
+    noted = ("running", {"error": "waits for a person to approve: lime 2019-01: 7 of 9"})
+    assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard), noted]
+    with pytest.raises(DestructiveCorrectionError):
+        merge_month(Answers(load, {"merge": DESTRUCTIVE}, attempt=COUNTED_ATTEMPT))
+
+
+def test_a_load_may_delete_what_a_person_has_approved_and_no_more(load: Load) -> None:
+    asking = replace(load, source=replace(load.source, approval=True))
+    waited, answer = Resumed(load_id="1"), Answer(Deletions(7, 9), approved=True, by="admin")
+    warehouse = Answers(asking, {"merge": [Counts(3, 2, 1), DESTRUCTIVE]}, attempt=COUNTED_ATTEMPT)
+
+    assert merge_month(warehouse, None, waited, answer=answer) == MERGED
+    guard = DeletionGuard(asking, COUNTED_ATTEMPT, approved=7)
+    assert inside(warehouse, f"merge_month after {waited}") == [("merge", COUNTED_ATTEMPT, waited, guard)]
+    # More rows by now: whoever has approved fewer is not asked again.
+    with pytest.raises(DestructiveCorrectionError):
+        merge_month(warehouse, None, waited, answer=answer)
+
+
+@pytest.mark.parametrize(("by", "said"), [("admin", "admin has rejected that"), (None, "nobody has approved that")])
+def test_nothing_is_published_that_nobody_has_approved(by: str | None, said: str, load: Load) -> None:
+    warehouse = Answers(load, attempt=COUNTED_ATTEMPT)
+
+    with pytest.raises(DestructiveCorrectionError, match=rf"delete 7 of the 9 published rows, {said}.* the conf "):
+        merge_month(warehouse, None, WAITED, answer=Answer(Deletions(7, 9), approved=False, by=by))
+    assert [asked for asked in warehouse.asked if asked[0] == "merge"] == []
 
 
 @pytest.mark.parametrize("resumed", [None, WAITED])

@@ -43,6 +43,7 @@ AFTER, BEFORE = AT + timedelta(days=1), AT - timedelta(days=1)
         (replace(LOADED, state="failed"), None, FAILED),
         (LastLoad("abandoned"), None, FAILED),
         (LastLoad("running"), None, RUNNING),
+        (replace(LOADED, state="running", error="waits for a person"), None, RUNNING),
         (LastLoad("skipped"), None, SKIPPED),
         # What the watch has seen before the month was published last is no news.
         (LOADED, Watched("changed", "", AFTER), CHANGED),

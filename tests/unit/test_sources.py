@@ -303,6 +303,7 @@ BAD = [
     ),
     ("allow_empty", "to be true or false", ["no", 1, None]),
     ("max_rejected_share", "to be a share between 0 and 1, such as 0.001", [2, 1.001, -0.001, True, "0.1", None]),
+    ("approval", "to be true or false", [0, "yes", None]),
     ("max_deleted_share", "to be a share between 0 and 1, such as 0.2", [2, 1.001, -0.001, True, "0.2", None]),
     ("max_file_size", A_SIZE, [0, -1, True, 1.5, "1 mile", None]),
     ("max_unpacked_size", A_SIZE, ["0"]),
@@ -661,8 +662,8 @@ def test_missing_and_unknown_keys_are_named(changes: dict[Any, object], said: st
     assert str(caught.value) == (
         f"{path}:{line_of(path, first_unknown[1]) if first_unknown else 1}: {said}; a source has title, releases, "
         f"main_table, owner, tags, columns and may have period, schedule, timezone, on_new_column, "
-        f"publication_lag_days, allow_empty, max_rejected_share, max_deleted_share, max_file_size, max_unpacked_size, "
-        f"allowed_redirect_hosts, checks, report"
+        f"publication_lag_days, allow_empty, max_rejected_share, max_deleted_share, approval, max_file_size, "
+        f"max_unpacked_size, allowed_redirect_hosts, checks, report"
     )
 
 

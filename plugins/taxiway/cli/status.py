@@ -65,6 +65,7 @@ def status(arguments: Namespace) -> int:
                 if state == FAILED or not arguments.failed
             ]
     failed = [record for record in records if record["state"] == FAILED]
+    asking = [record for record in records if record["state"] == RUNNING and record[SENTENCE]]
     if arguments.output != "table":
         show(records, arguments.output)
     elif arguments.failed:
@@ -72,9 +73,9 @@ def status(arguments: Namespace) -> int:
     else:
         signs = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items() if sign.strip())
         print("\n".join([*strips, "", signs]), flush=True)
-        for record in failed:
+        for record in (*failed, *asking):
             say(record[SENTENCE])
-    return FINDINGS if failed else FINE
+    return FINDINGS if failed or asking else FINE
 
 
 def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[str]:
@@ -99,6 +100,8 @@ def _record(source: Source, month: Month, state: str, found: LastLoad | None, wa
         conf = ACCEPTING_CONF if ACCEPTING_CONF in (found.error or "") else None
         again = load_command(source.name, [month], warehouse, conf=conf)
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} To load it again: {again}"
+    elif found is not None and state == RUNNING and found.error:
+        note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"
     elif found is not None and state in (WARNED, SKIPPED):
         note = _named(where, "; ".join(found.warnings) or found.error or "")
     return {

@@ -113,15 +113,18 @@ def decide(last_state: str | None, step: str, *, begun: bool) -> Decision:
     return Decision(begins=True, abandons=last_state == "running", takes_over=takes_over)
 
 
-def attempt_of(ledger: Ledger, step: str) -> Attempt:
+def attempt_of(ledger: Ledger, step: str, waited: str = "") -> Attempt:
     """Return the attempt that a step works in: the run's last one, or another one that begins with it.
 
     :param ledger: of the load
-    :param step: the step that begins
+    :param step: the step that begins, or goes on
+    :param waited: key of the attempt in which the step has waited outside of a worker; empty if it hasn't
     """
     last = ledger.last_attempt()
     if last is None:
         return ledger.begin(step, None, takes_over=False)
+    if last.load_id == waited and last.state == "running":
+        return last
     decision = decide(last.state, step, begun=ledger.has_begun(last, step))
     if not decision.begins:
         return last

@@ -17,6 +17,9 @@ ACCEPT_DELETIONS = "accept_deletions"
 ACCEPTING_CONF = f'{{"{ACCEPT_DELETIONS}": true}}'
 """The conf of a run that may."""
 
+WAITS = "waits for a person to approve: "
+"""What the ledger says before the error of a load that waits."""
+
 
 @dataclass(frozen=True)
 class Deletions:
@@ -31,17 +34,47 @@ class Deletions:
 
 
 @dataclass(frozen=True)
+class ToApprove:
+    """A load that waits until a person has approved what it would delete.
+
+    :param load_id: the attempt that waits
+    :param deletions: what publishing would delete
+    :param said: that, in words
+    """
+
+    load_id: str
+    deletions: Deletions
+    said: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a question whether a load may delete rows.
+
+    :param deletions: what it was asked about
+    :param approved: whether it may
+    :param by: who has said so; None if nobody has in time
+    """
+
+    deletions: Deletions
+    approved: bool
+    by: str | None = None
+
+
+@dataclass(frozen=True)
 class DeletionGuard:
     """Decides whether a load may delete published rows of its month.
 
     :param load: the load
     :param attempt: that publishes its rows
     :param accepts_all: whether a person has said that it may
+    :param approved: how many rows a person has approved
     """
 
     load: Load
     attempt: Attempt
     accepts_all: bool = False
+    approved: int = 0
 
     def require_few(self, published: Published | None, count: Callable[[], Deletions]) -> None:
         """Make sure that no more published rows are deleted than the source allows.
@@ -63,13 +96,33 @@ class DeletionGuard:
         else:
             found = count()
         # Divided, not multiplied: 0.29 * 100 is less than 29.
-        if not found.deleted or found.deleted / found.published <= load.source.max_deleted_share:
+        if found.deleted <= self.approved or found.deleted / found.published <= load.source.max_deleted_share:
             return
         if published is not None and is_known_sample(load.source, load.month, published.sha256, published.rows_read):
             return
-        raise DestructiveCorrectionError(
-            f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, "
+        limit = (
             f"expected at most {load.source.max_deleted_share:.2%} (max_deleted_share in "
-            f"include/sources/{load.source.name}.yaml). Nothing was published, and the published rows stay. If the "
-            f"file is right, load the month again with the conf {ACCEPTING_CONF}"
+            f"include/sources/{load.source.name}.yaml)"
         )
+        raise _held_back(load, found, limit)
+
+
+def require_approval(load: Load, answer: Answer) -> None:
+    """Make sure that a person has approved what a load would delete.
+
+    :param answer: to the question
+    :raises DestructiveCorrectionError: nobody has; says who has rejected it, and how to accept
+    """
+    if not answer.approved:
+        found = f"{answer.by} has rejected that" if answer.by else "nobody has approved that in time"
+        raise _held_back(load, answer.deletions, found)
+
+
+def _held_back(load: Load, found: Deletions, why: str) -> DestructiveCorrectionError:
+    return DestructiveCorrectionError(
+        f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, {why}. "
+        f"Nothing was published, and the published rows stay. If the file is right, load the month again with the conf "
+        f"{ACCEPTING_CONF}",
+        deleted=found.deleted,
+        published=found.published,
+    )

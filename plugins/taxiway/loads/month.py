@@ -12,9 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from taxiway.download.download import Download
-from taxiway.errors import ChangedFileError, LostFileError, MissingInputError, MonthNotFoundError
+from taxiway.errors import (
+    ChangedFileError,
+    DestructiveCorrectionError,
+    LostFileError,
+    MissingInputError,
+    MonthNotFoundError,
+)
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.deletions import DeletionGuard
+from taxiway.loads.deletions import WAITS, Answer, DeletionGuard, Deletions, ToApprove, require_approval
 from taxiway.loads.load import Counts, Load
 from taxiway.loads.publication import (
     difference_of_layout,
@@ -265,29 +271,41 @@ def merge_month(
     resumed: Resumed | None = None,
     *,
     accept_deletions: bool = False,
-) -> dict[str, Any] | Pending:
+    answer: Answer | None = None,
+) -> dict[str, Any] | Pending | ToApprove:
     """Publish the month in the main table, whole or not at all. If the attempt has published it, look at it again.
 
     :param accept_deletions: whether any number of published rows may be deleted
+    :param answer: what became of the question that the step has returned before
     :return: rows that were inserted and deleted, and that stayed unchanged (``inserted``, ``deleted``, ``unchanged``);
         published and rejected rows, the file's SHA-256 and the month's warnings (``rows``, ``rejected``, ``digest``,
         ``warnings``)
     :raises BalanceError: the main table doesn't hold the rows that were published
-    :raises DestructiveCorrectionError: more published rows would be deleted than the source allows
+    :raises DestructiveCorrectionError: more published rows would be deleted than the source allows; if it wants a
+        person to approve that, the step returns the question first
     :raises SupersededError: a run that began later has published the month from another file, or found it published
     """
     load = warehouse.load
     with warehouse.step(PUBLISH, resumed) as attempt:
-        counts: Counts | Pending
+        counts: Counts | Pending | ToApprove
         if attempt.published is None:
-            guard = DeletionGuard(load, attempt, accepts_all=accept_deletions)
-            counts = warehouse.merge(attempt, resumed, guard)
+            if answer is not None:
+                require_approval(load, answer)
+            approved = answer.deletions.deleted if answer is not None else 0
+            guard = DeletionGuard(load, attempt, accepts_all=accept_deletions, approved=approved)
+            try:
+                counts = warehouse.merge(attempt, resumed, guard)
+            except DestructiveCorrectionError as error:
+                if not load.source.approval or answer is not None:
+                    raise
+                counts = ToApprove(attempt.load_id, Deletions(error.deleted, error.published), str(error))
+                warehouse.record(attempt, error=f"{WAITS}{error}")
         else:
             # The worker was lost after publishing, and before it could return: this is another try.
             warehouse.require_published(attempt)
             warehouse.record(attempt, "published", error=None)
             counts = attempt.published
-    if isinstance(counts, Pending):
+    if isinstance(counts, Pending | ToApprove):
         return counts
     log.info(
         "%s: published in %s: %d rows inserted, %d deleted, %d unchanged",

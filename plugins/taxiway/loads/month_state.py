@@ -31,7 +31,7 @@ MEANINGS = {
     PUBLISHED: "its rows are in the main table",
     WARNED: "published, and a check warned",
     CHANGED: "published, and the source has another version of the file by now",
-    RUNNING: "a load is under way, and nothing is published yet",
+    RUNNING: "a load is under way, and nothing is published yet; or it waits for a person",
     FAILED: "its last load failed",
     SKIPPED: "its last load found no file yet",
     MISSING: "its file should be there, and nobody has tried to load it",
@@ -74,8 +74,10 @@ def state_of(
         return MISSING if due or is_new(seen) else NOT_DUE
     if found.state in ("failed", "abandoned"):
         return FAILED
-    if found.state in ("running", "skipped") and found.rows is None:
-        return RUNNING if found.state == "running" else SKIPPED
+    if found.state == "running" and (found.rows is None or found.error):
+        return RUNNING
+    if found.state == "skipped" and found.rows is None:
+        return SKIPPED
     if is_changed(found, seen):
         return CHANGED
     return WARNED if found.warnings else PUBLISHED

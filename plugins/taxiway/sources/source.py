@@ -114,6 +114,7 @@ class Source:
     :param max_rejected_share: share of a month's rows that may be unreadable, 0 to 1
     :param columns: its columns in the order of the main table
     :param max_deleted_share: share of a month's published rows that a corrected file may delete, 0 to 1
+    :param approval: whether a file that would delete more waits for a person to approve that
     :param allowed_redirect_hosts: hosts, other than the mirror's own, that the mirror may
         redirect to: ``host``, or ``host:port`` if the port isn't the scheme's default
     :param max_file_size: bytes that a file may have as it is downloaded
@@ -138,6 +139,7 @@ class Source:
     max_rejected_share: float
     columns: tuple[Column, ...]
     max_deleted_share: float = MAX_DELETED_SHARE
+    approval: bool = False
     allowed_redirect_hosts: tuple[str, ...] = ()
     max_file_size: int = parse_size(MAX_FILE_SIZE, "max_file_size")
     max_unpacked_size: int = parse_size(MAX_UNPACKED_SIZE, "max_unpacked_size")

@@ -471,6 +471,9 @@ class SourceFile(_Keys):
     ] = Field(
         default=MAX_DELETED_SHARE, description="share of a month's published rows that a corrected file may delete"
     )
+    approval: Annotated[bool, expected("to be true or false")] = Field(
+        default=False, description="whether a file that would delete more waits for a person to approve that"
+    )
     max_file_size: _Size = Field(
         default=parse_size(MAX_FILE_SIZE, "max_file_size"), description=f"the largest download; {MAX_FILE_SIZE}"
     )

@@ -102,7 +102,7 @@ def record(cursor: psycopg.Cursor[Any], attempt: Attempt, state: str = "running"
 
 
 @contextmanager
-def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> Iterator[Attempt]:
+def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str, waited: str = "") -> Iterator[Attempt]:
     """Record a step in the ledger while it runs: that it began, and its error if it fails.
 
     A step goes on with the attempt of the step before it. If a step is begun again, after a failure or because its
@@ -112,6 +112,7 @@ def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> 
 
     :param connection: the warehouse, with no transaction open
     :param name: of the step
+    :param waited: key of the attempt in which the step has waited for a person; empty if it hasn't
     :return: the attempt; a step of a month that its run has published finds it published
     :raises WarehouseError: the server is too old, or not UTF-8
     """
@@ -121,7 +122,7 @@ def step(connection: psycopg.Connection[Any], tables: LoadTables, name: str) -> 
     try:
         with transaction(connection) as cursor:
             ensure_ledger(cursor, tables.source)
-            attempt = attempts.attempt_of(Ledger(cursor, tables), name)
+            attempt = attempts.attempt_of(Ledger(cursor, tables), name, waited)
             cursor.execute(render("postgres/begin_step.sql"), {**of_step, "load_id": attempt.load_id})
         yield attempt
         with transaction(connection) as cursor:

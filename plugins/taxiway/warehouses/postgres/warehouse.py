@@ -53,8 +53,8 @@ class PostgresWarehouse:
         self.load: LoadTables = load
 
     def step(self, name: str, resumed: Resumed | None = None) -> AbstractContextManager[Attempt]:
-        """Record a step while it runs; none ever waits outside of the worker."""
-        return ledger.step(self.connection, self.load, name)
+        """Record a step while it runs; it waits outside of the worker for a person only."""
+        return ledger.step(self.connection, self.load, name, resumed.load_id if resumed is not None else "")
 
     def record(self, attempt: Attempt, state: str = "running", **values: Any) -> None:
         """Record what a step has found, or how the attempt ended."""
