@@ -14,7 +14,7 @@ class TaxiwayBoard(AirflowPlugin):
     name = "taxiway_board"
     external_views = [  # noqa: RUF012 - as Airflow reads it
         {
-            "name": "Taxi months",
+            "name": "Taxiway",
             "href": "taxiway/board",
             "url_route": "taxi-months",
             "destination": "nav",
@@ -37,4 +37,4 @@ class TaxiwayBoard(AirflowPlugin):
         """The board's routes, which the API server asks for when it starts."""
         from taxiway.board.app import create_app
 
-        return [{"app": create_app(), "url_prefix": "/taxiway", "name": "Taxi months"}]
+        return [{"app": create_app(), "url_prefix": "/taxiway", "name": "Taxiway"}]

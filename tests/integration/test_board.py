@@ -17,7 +17,7 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import PASSWORD
+from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.board_airflow import (
     CHANGED,
     FAILED,
@@ -264,7 +264,7 @@ def overflow(page: Page) -> int:
 
 def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client) -> None:
     page = open_page(chromium, client, "/plugin/taxi-months")
-    expect(page.get_by_role("link", name="Taxi months")).to_be_visible()
+    expect(page.get_by_role("link", name="Taxiway")).to_be_visible()
     frame = page.frame_locator("iframe")
     grid = ready(frame)
 
@@ -381,7 +381,8 @@ def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) ->
 def test_a_slow_warehouse_is_a_sentence_and_holds_nothing_up(client: Client, taxi: TaxiAirflow) -> None:
     with taxi.connect() as connection:
         connection.execute("LOCK TABLE taxiway.loads")
-        said = client.json(MONTHS)["problem"]
+        # For a few seconds the answer before is given.
+        said = wait_until(lambda: client.json(MONTHS)["problem"], timeout=60, what="the ledger's answer to be too old")
         assert said.startswith(
             "fhv, fhvhv, green, yellow, zones: board, the ledger, connection taxi_postgres: Postgres"
         )
@@ -395,12 +396,14 @@ def test_a_slow_warehouse_is_a_sentence_and_holds_nothing_up(client: Client, tax
 def test_an_empty_warehouse_and_one_that_is_gone(client: Client, taxi: TaxiAirflow, chromium: Browser) -> None:
     with taxi.connect() as connection:
         connection.execute("ALTER SCHEMA taxiway RENAME TO elsewhere")
+    wait_until(lambda: "rows" not in client.get(MONTHS)[1], timeout=60, what="the months to be gone")
     page = open_page(chromium, client, BOARD)
     ready(page)
     expect(page.get_by_text("Postgres holds no month yet.")).to_be_visible()
     assert client.json(GREEN_MONTH) == {"problem": "", "attempts": []}
 
     taxi.server.drop_database(taxi.database)
+    wait_until(lambda: client.json(MONTHS)["problem"], timeout=60, what="the database to be missed")
     page.reload()
     expect(page.get_by_text(f'database "{taxi.database}" does not exist')).to_be_visible()
     assert "does not exist" in client.json(GREEN_MONTH)["problem"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import begin_load, by_hand, load, source_file, write_gzip
+from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
 
 PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
 ROWS = 30
@@ -158,3 +159,25 @@ def test_bigquery_has_the_same_states(
     assert published.run_id == "manual__1"
     assert (found[FAILED].state, found[FAILED].rows) == ("failed", None)
     assert "the header doesn't fit" in (found[FAILED].error or "")
+
+    assert [(each.state, each.error, each.rejected) for each in warehouse.attempts(green, PUBLISHED, 5)] == [
+        ("published", None, 0)
+    ]
+    (failed,) = warehouse.attempts(green, FAILED, 5)
+    assert (failed.state, failed.run_id, failed.step) == ("failed", "manual__1", "upload_month")
+
+    # Its rejected lines, by line or by reason; none of another month's.
+    other = tmp_path / green.download_name(WARNED)
+    write_sample_month(green, WARNED, other, rows=ROWS)
+    head, first, second, *lines = lines_of(other)
+    bad = [first.replace(first.split(",")[1], "soon", 1), second.replace(second.split(",")[1], "later", 1)]
+    patient = replace(green, max_rejected_share=0.5)
+    cloud.load(patient, str(WARNED), write_gzip(tmp_path / "bad.csv.gz", [head, *bad, *lines]))
+    (attempt,) = warehouse.attempts(green, WARNED, 5)
+    rejected = warehouse.rejected_lines(green, WARNED, attempt.load_id, 5)
+    assert [each.line_number for each in rejected] == [2, 3]
+    assert [each.raw_line for each in rejected] == bad
+    by_reason = warehouse.rejected_lines(green, WARNED, attempt.load_id, 5, by_reason=True)
+    assert [each.line_number for each in by_reason] == [3, 2]
+    assert len(warehouse.rejected_lines(green, WARNED, attempt.load_id, 1)) == 1
+    assert warehouse.rejected_lines(green, PUBLISHED, attempt.load_id, 5) == []

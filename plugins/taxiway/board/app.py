@@ -7,6 +7,7 @@ may read. Nothing is changed here.
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -111,7 +112,7 @@ def page(dag_id: str = "") -> HTMLResponse:
 
 
 @router.get("/api/months")
-async def months(request: Request, shown: ShownDags, warehouse: WarehouseName, dag_id: str = "") -> JSONResponse:
+async def months(request: Request, shown: ShownDags, warehouse: WarehouseName, dag_id: str = "") -> Response:
     """Return how the months of a warehouse stand.
 
     :param dag_id: the DAG whose months are returned; all if there is none
@@ -204,12 +205,16 @@ def static(request: Request, name: str) -> Response:
     return Response(body, media_type=mimetypes.guess_type(name)[0], headers=headers)
 
 
-def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> JSONResponse:
+def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response:
     """Write what is shown of a warehouse; of one whose DAGs the user may not see, nothing, why it is down included."""
-    dags = month_dags()
-    if not any(dags[dag_id][0] == warehouse for dag_id in dag_ids & dags.keys()):
-        return JSONResponse({"warehouse": warehouse, "hidden": True, "problem": "", "sources": []})
-    return JSONResponse(board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids))
+    if dag_ids not in answer.written:
+        dags = month_dags()
+        if any(dags[dag_id][0] == warehouse for dag_id in dag_ids & dags.keys()):
+            told = board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids)
+        else:
+            told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}
+        answer.written[dag_ids] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(answer.written[dag_ids], media_type="application/json")
 
 
 def _ledger(request: Request, warehouse: str) -> Ledger:

@@ -8,13 +8,13 @@ costs a sentence, and nothing else.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import lru_cache
+from time import monotonic
 from typing import TypeVar
 
 import psycopg
@@ -43,6 +43,9 @@ STATEMENT_TIMEOUT = "4s"
 KEPT_SECONDS = {"postgres": 1.0, "bigquery": 60.0}
 """How long an answer is given to other requests, too: BigQuery bills each question."""
 
+STALE_SECONDS = {"postgres": 5.0, "bigquery": 600.0}
+"""How old an answer may be that is given while the ledger is asked again; the page says of when it is."""
+
 PURPOSE = "board"
 
 T = TypeVar("T")
@@ -67,6 +70,7 @@ class Answer:
     :param problem: why there is nothing to say, as a sentence; empty if there is
     :param is_absent: whether nobody has set the warehouse up
     :param notes: sentences about what isn't known
+    :param written: what has been written of it for the page, by the DAGs that are shown
     """
 
     asked_at: datetime
@@ -76,6 +80,7 @@ class Answer:
     problem: str = ""
     is_absent: bool = False
     notes: tuple[str, ...] = ()
+    written: dict[frozenset[str], bytes] = field(default_factory=dict, compare=False)
 
 
 class Ledger:
@@ -88,16 +93,23 @@ class Ledger:
         """Assign the parameter; the thread begins with the first question."""
         self.warehouse = warehouse
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"taxiway-board-{warehouse}")
-        self._last: Future[Answer] | None = None
-        self._last_began = 0.0
+        self._asked: Future[Answer] | None = None
+        self._asked_at = 0.0
+        self._before: Answer | None = None
+        self._before_at = 0.0
 
     async def months(self) -> Answer:
         """Return what the ledger says of all months; a sentence if it can't say it."""
-        if self._last is None or (self._last.done() and time.monotonic() > self._last_until()):
-            self._last_began = time.monotonic()
-            self._last = self._thread.submit(self._read)
+        now = monotonic()
+        if self._asked is None or (self._asked.done() and now > self._asked_at + KEPT_SECONDS[self.warehouse]):
+            if self._asked is not None:
+                self._before, self._before_at = self._asked.result(), self._asked_at
+            self._asked, self._asked_at = self._thread.submit(self._read), now
+        is_young = now <= self._before_at + STALE_SECONDS[self.warehouse]
+        if self._before is not None and not self._before.problem and is_young and not self._asked.done():
+            return self._before
         try:
-            return await self._wait(self._last)
+            return await self._wait(self._asked)
         except NoAnswerError as error:
             return Answer(datetime.now(timezone.utc), problem=str(error))
 
@@ -117,9 +129,6 @@ class Ledger:
             return await self._wait(future)
         finally:
             future.cancel()  # what hasn't begun yet, nobody waits for any more
-
-    def _last_until(self) -> float:
-        return self._last_began + KEPT_SECONDS[self.warehouse]
 
     async def _wait(self, future: Future[T]) -> T:
         try:

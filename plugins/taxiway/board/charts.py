@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from taxiway.board.months import next_month
@@ -73,6 +73,7 @@ def draw_freshness(sources: Sequence[Source], loads: Loads, theme: Theme) -> str
     """Draw up to which month each source is published, and when the next one is expected."""
     expected = [(source, month) for source in sources if (month := next_month(source, loads.get(source.name, {})))]
     today = datetime.now(timezone.utc).date()
+    start = min([today - timedelta(days=365), *(month.first_day - timedelta(days=180) for _, month in expected)])
 
     def plot(axes: Axes) -> None:
         import matplotlib.dates as mdates
@@ -80,7 +81,7 @@ def draw_freshness(sources: Sequence[Source], loads: Loads, theme: Theme) -> str
         for place, (source, month) in enumerate(expected):
             due, late = source.due(month), today >= source.due(month)
             color = theme.warn if late else theme.bar
-            begin, end = mdates.date2num(_start(today)), mdates.date2num(month.first_day)  # type: ignore[no-untyped-call]
+            begin, end = mdates.date2num(start), mdates.date2num(month.first_day)  # type: ignore[no-untyped-call]
             axes.barh(place, max(end - begin, 0), left=begin, height=0.34, color=theme.bar)
             axes.plot(mdates.date2num(due), place, "D", color=color, markersize=6)  # type: ignore[no-untyped-call]
             said = f"{source.name}: {month} {'was ' if late else ''}expected by {due}"
@@ -89,7 +90,7 @@ def draw_freshness(sources: Sequence[Source], loads: Loads, theme: Theme) -> str
         axes.set_yticks([])
         axes.set_ylim(max(len(expected), 1) - 0.5, -0.75)
         axes.xaxis_date()
-        axes.set_xlim(mdates.date2num(_start(today)), None)  # type: ignore[no-untyped-call]
+        axes.set_xlim(mdates.date2num(start), None)  # type: ignore[no-untyped-call]
         axes.grid(axis="x", color=theme.line, linewidth=0.8)
 
     height = 0.8 + 0.42 * max(len(expected), 1)
@@ -140,11 +141,6 @@ class Artist:
         return self._kept[key]
 
 
-def _start(today: date) -> date:
-    """Return where the axis of the freshness begins: a year ago."""
-    return today.replace(year=today.year - 1, day=1)
-
-
 def _by_month(
     sources: Sequence[Source],
     loads: Loads,
@@ -163,9 +159,9 @@ def _by_month(
             known = [(_place(month), value) for month, value in values.items() if value is not None]
             axes.bar([place for place, _ in known], [value for _, value in known], width=0.072, color=theme.bar)
             axes.set_title(source.name, loc="left", fontsize=10, color=theme.ink, pad=2)
-            axes.set_xlim(_place(months[0]) - 0.1, _place(months[-1]) + 0.1)
+            axes.set_xlim(months[0].year, months[-1].year + 1)
             axes.set_ylim(bottom=0)
-            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
             axes.yaxis.set_major_locator(MaxNLocator(2))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))

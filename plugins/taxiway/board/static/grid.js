@@ -13,6 +13,10 @@ const words = (month) => {
   return parts.join(", ");
 };
 
+const LONGEST = 240; // characters of a text beside a cell: the panel has all of it
+
+const short = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
+
 const expected = (next) => {
   if (!next) return null;
   const late = next.is_late
@@ -146,7 +150,7 @@ export class Tip {
       element("p", { class: "tip-title" },
         element("span", { class: `cell ${look}`, "aria-hidden": "true" }, sign),
         `${grid.source.name} ${month.month}: ${says}`),
-      factList(facts(month, grid.source)));
+      factList(facts(month, grid.source).map(([title, text]) => [title, short(text)])));
     this.box.hidden = false;
     cell.setAttribute("aria-describedby", "tip");
     this.#place(cell.getBoundingClientRect());
