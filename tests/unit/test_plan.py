@@ -109,6 +109,14 @@ def test_rates_are_the_medians_of_files_of_the_same_kind_and_about_the_same_size
     assert Rates.of(loads, GREEN, Month(2024, 1), 100) is None
 
 
+def test_a_load_of_dags_test_says_nothing_about_time() -> None:
+    """Its run begins on its logical date, years ago."""
+    row = {"source": "green", "url": URL, "size": 100, "row_count": 5, "finished_at": NOW}
+    rows = [{**row, "started_at": NOW - timedelta(days=2000)}, {**row, "started_at": NOW - timedelta(seconds=7)}]
+
+    assert PastLoad.of(rows) == [PastLoad("green", URL, 100, rows=5, seconds=7)]
+
+
 def test_only_what_is_loaded_takes_time() -> None:
     rates = Rates(1, 50, 0.5, 10)
 

@@ -229,12 +229,12 @@ class PastLoad:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Sequence[PastLoad]:
-        """Read the rows of ``list_past_loads``."""
-        found = list[PastLoad]()
-        for row in rows:
-            seconds = (row["finished_at"] - row["started_at"]).total_seconds()
-            found.append(cls(row["source"], row["url"], row["size"], row["row_count"], seconds))
-        return found
+        """Read the rows of ``list_past_loads``; a load is left out if nobody knows how long it took."""
+        return [
+            cls(row["source"], row["url"], row["size"], row["row_count"], seconds)
+            for row in rows
+            if (seconds := _seconds(row["started_at"], row["finished_at"])) is not None
+        ]
 
 
 @dataclass(frozen=True)
