@@ -97,6 +97,10 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
         ("2019-05", "missing", None, None),
     ]
     assert records[1]["note"] == "green 2019-02: it is odd"
+    # The month's run may have succeeded, and a run of taxi have failed after it.
+    assert records[2]["note"].endswith(
+        "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior completed taxi_green"
+    )
 
     _, plain, said = status(taxi, *months, "--output", "plain", "--failed")
     assert [line.split() for line in plain.splitlines()] == [

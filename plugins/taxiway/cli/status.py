@@ -98,7 +98,8 @@ def _record(source: Source, month: Month, state: str, found: LastLoad | None, wa
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
         # The conf that the error advises, for the same load would fail again.
         conf = ACCEPTING_CONF if ACCEPTING_CONF in (found.error or "") else None
-        again = load_command(source.name, [month], warehouse, conf=conf)
+        # Its DAG's own run may have succeeded before: the last load may be a run of taxi.
+        again = load_command(source.name, [month], warehouse, "completed", conf)
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} To load it again: {again}"
     elif found is not None and state == RUNNING and found.error:
         note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"
