@@ -40,6 +40,12 @@ def test_a_grid_begins_in_january_and_ends_with_the_present_month_or_the_sources
     assert months_of_grid(ended, (), now) == months_from(Month(2019, 1), 12)
     assert months_of_grid(ended, [Month(2020, 2)], now) == months_from(Month(2019, 1), 14)
     assert months_of_grid(zones, (), now) == [WHOLE]
+    slips = [Month(2008, 2), Month(2109, 1)]
+    assert months_of_grid(green, slips, now) == [
+        *months_from(Month(2008, 1), 12),
+        *months_from(Month(2019, 1), 24),
+        Month(2109, 1),
+    ]
 
 
 def test_the_next_month_is_behind_the_last_published_one(green: Source) -> None:

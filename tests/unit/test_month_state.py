@@ -87,7 +87,8 @@ def test_months_go_on_to_the_last_that_is_due_or_that_somebody_has_tried(green: 
     today = green.due(MONTH)
 
     assert months_up_to_now(green, (), today) == [Month(2019, number) for number in (1, 2, 3)]
-    assert months_up_to_now(green, [Month(2019, 5)], today)[-1] == Month(2019, 5)
+    tried = [Month(2021, 7), Month(2019, 5), Month(2019, 2), Month(2008, 1), Month(2109, 3)]
+    assert months_up_to_now(green, tried, today)[2:] == [Month(2019, 3), Month(2019, 5), Month(2021, 7)]
     assert months_up_to_now(green, (), date(2019, 1, 1)) == []
     zones = replace(green, period="none", releases=(replace(green.releases[0], first=WHOLE, last=WHOLE),))
     assert months_up_to_now(zones, ()) == [WHOLE]

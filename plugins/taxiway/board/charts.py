@@ -148,14 +148,18 @@ def _by_month(
     title: str,
     value_of: Callable[[LastLoad], float | None],
 ) -> str:
-    monthly = [source for source in sources if not source.stands_alone and loads.get(source.name)]
-    months = sorted({month for source in monthly for month in loads[source.name]})
+    published = {
+        source.name: {month: load for month, load in loads.get(source.name, {}).items() if load.rows is not None}
+        for source in sources
+    }
+    monthly = [source for source in sources if not source.stands_alone and published[source.name]]
+    months = sorted({month for source in monthly for month in published[source.name]})
 
     def plot_of(source: Source) -> Callable[[Axes], None]:
         def plot(axes: Axes) -> None:
             from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-            values = {month: value_of(load) for month, load in loads[source.name].items()}
+            values = {month: value_of(load) for month, load in published[source.name].items()}
             known = [(_place(month), value) for month, value in values.items() if value is not None]
             axes.bar([place for place, _ in known], [value for _, value in known], width=0.072, color=theme.bar)
             axes.set_title(source.name, loc="left", fontsize=10, color=theme.ink, pad=2)

@@ -47,7 +47,8 @@ def board_of(answer: Answer, warehouse: str, title: str, dag_ids: Iterable[str])
 def months_of_grid(source: Source, tried: Iterable[Month], now: datetime) -> list[Month]:
     """Return the months that a grid shows: from the first year's January on, up to the present one.
 
-    A source that has ended goes on to the end of its last year.
+    A source that has ended goes on to the end of its last year. Of years outside, only those are shown in which
+    somebody has tried to load a month: it may have been a slip, such as 2109 for 2019.
 
     :param tried: months that somebody has tried to load
     :param now: the moment
@@ -57,11 +58,10 @@ def months_of_grid(source: Source, tried: Iterable[Month], now: datetime) -> lis
     last = source.month_of(now)
     if source.last_month is not None:
         last = min(last, Month(source.last_month.year, 12))
+    years = {*range(source.first_month.year, last.year + 1), *(month.year for month in tried)}
     last = max([last, *tried])
-    months = [Month(source.first_month.year, 1)]
-    while months[-1] < last:
-        months.append(months[-1].next())
-    return months
+    months = (Month(year, number) for year in sorted(years) for number in range(1, 13))
+    return [month for month in months if month <= last]
 
 
 def next_month(source: Source, loads: Mapping[Month, LastLoad]) -> Month | None:

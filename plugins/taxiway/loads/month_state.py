@@ -108,10 +108,9 @@ def months_up_to_now(source: Source, tried: Collection[Month], today: date | Non
     if source.stands_alone:
         return [WHOLE]
     months, month = list[Month](), source.first_month
-    last = max(tried, default=month.previous())
     while source.why_unavailable(month) is None and (
-        (source.is_due(month) if today is None else today >= source.due(month)) or month <= last
+        source.is_due(month) if today is None else today >= source.due(month)
     ):
         months.append(month)
         month = month.next()
-    return months
+    return [*months, *sorted(each for each in tried if each >= month and source.why_unavailable(each) is None)]
