@@ -119,7 +119,7 @@ export class Tip {
     document.addEventListener("focusin", (event) => this.#follow(event.target));
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
     addEventListener("scroll", () => this.hide(), { passive: true });
-    this.grids = new Map();
+    this.grids = new WeakMap(); // those that were replaced are forgotten
   }
 
   /** Show the months of other grids from now on. */
