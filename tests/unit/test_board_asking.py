@@ -76,6 +76,23 @@ def test_an_answer_is_given_again_while_the_ledger_is_asked_but_not_for_long(tim
     assert ledger.asked == 2
 
 
+def test_an_error_that_nobody_expects_is_of_one_question(times: list[float]) -> None:
+    class Broken(Slow):
+        def _read(self) -> Answer:
+            if not self.asked:
+                self.asked += 1
+                raise OSError("a source's file is gone")
+            return super()._read()
+
+    ledger = Broken()
+    with pytest.raises(OSError, match="is gone"):
+        asyncio.run(ledger.months())
+
+    times[0] = 1.1
+    ledger.may_answer.release()
+    assert number(asyncio.run(ledger.months())) == 2
+
+
 def test_a_problem_is_not_given_again_when_it_may_be_over(times: list[float]) -> None:
     ledger = Slow()
     ledger.problem = "down"

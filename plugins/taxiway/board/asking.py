@@ -102,7 +102,7 @@ class Ledger:
         """Return what the ledger says of all months; a sentence if it can't say it."""
         now = monotonic()
         if self._asked is None or (self._asked.done() and now > self._asked_at + KEPT_SECONDS[self.warehouse]):
-            if self._asked is not None:
+            if self._asked is not None and self._asked.exception() is None:
                 self._before, self._before_at = self._asked.result(), self._asked_at
             self._asked, self._asked_at = self._thread.submit(self._read), now
         is_young = now <= self._before_at + STALE_SECONDS[self.warehouse]
