@@ -22,6 +22,8 @@ from tests.integration.board_airflow import (
     CHANGED,
     FAILED,
     HOSTILE,
+    MISSING,
+    ONLY_GREEN,
     ONLY_ZONES,
     PUBLISHED,
     READER,
@@ -40,7 +42,10 @@ GREEN_MONTH = f"/taxiway/api/months/taxi_green/{REJECTED}"
 REJECTED_LINES = f"{GREEN_MONTH}/rejected?load_id=1"
 CHART = "/taxiway/charts/rows.svg?warehouse=postgres"
 STATIC = "/taxiway/static/board.js"
-EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, CHART, STATIC)
+RUNS = "/taxiway/api/runs"
+EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, RUNS, CHART, STATIC)
+TAXI = "/api/v2/dags/taxi"
+RIGHTS = ("may_load", "may_cancel", "may_unpause")
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +78,18 @@ class Client:
         return self.tokens[user]
 
     def get(self, path: str, user: str | None = READER, **headers: str) -> tuple[int, str, dict[str, str]]:
+        return self.send("GET", path, None, user, **headers)
+
+    def send(
+        self, method: str, path: str, body: object, user: str | None, **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
         if user:
             headers["Authorization"] = f"Bearer {self.token(user)}"
-        request = urllib.request.Request(f"{self.address}{path}", headers=headers)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode(), dict(answer.headers)
@@ -231,11 +245,11 @@ def chromium(taxi: TaxiAirflow) -> Iterator[Browser]:
             chromium.close()
 
 
-def open_page(chromium: Browser, client: Client, path: str, **options: Any) -> Page:
-    """Open a page as the user admin."""
+def open_page(chromium: Browser, client: Client, path: str, user: str = "admin", **options: Any) -> Page:
+    """Open a page as a user."""
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = chromium.new_context(base_url=client.address, **options)
-    context.add_cookies([{"name": "_token", "value": client.token("admin"), "url": client.address}])
+    context.add_cookies([{"name": "_token", "value": client.token(user), "url": client.address}])
     page = context.new_page()
     page.set_default_timeout(WAIT)
     page.said = []  # type: ignore[attr-defined]
@@ -373,6 +387,179 @@ def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) ->
 
     other = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
     expect(other.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
+
+
+# --- Load
+
+
+@pytest.fixture
+def board(chromium: Browser, client: Client) -> Page:
+    """The page of the green taxis, as the user admin sees it."""
+    return open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
+
+
+@pytest.fixture(scope="module")
+def scheduler(taxi: TaxiAirflow) -> Iterator[None]:
+    with taxi.airflow.services("scheduler"):
+        yield
+
+
+def selected(page: Page) -> list[str]:
+    return [str(month) for month in page.eval_on_selector_all(
+        "[aria-selected=true]", "cells => cells.map(cell => cell.dataset.month)")]  # fmt: skip
+
+
+def board_runs(taxi: TaxiAirflow) -> dict[str, str]:
+    """Return the runs that the page has started: their states, by their months."""
+    found = taxi.airflow.query(
+        "SELECT conf ->> 'year' || '-' || (conf ->> 'month'), state FROM dag_run"
+        " WHERE dag_id = 'taxi' AND run_id LIKE 'board\\_\\_%__postgres__green__%'"
+    )
+    return dict(found)
+
+
+def test_who_may_not_start_runs_has_no_button_and_is_refused(chromium: Browser, client: Client) -> None:
+    run = {"logical_date": None, "conf": {"taxi": "green", "year": "2019", "month": "07", "warehouse": "postgres"}}
+    bulk = {"actions": [{"action": "delete", "entities": ["board__x"], "action_on_non_existence": "skip"}]}
+    for user in (READER, ONLY_ZONES, ONLY_GREEN):
+        told = client.json(RUNS, user)
+        assert not any(told[right] for right in RIGHTS)
+        assert client.send("POST", f"{TAXI}/dagRuns", run, user)[0] == 403
+        assert client.send("PATCH", f"{TAXI}/dagRuns", bulk, user)[0] == 403
+    told = client.json(RUNS, "admin")
+    assert all(told[right] for right in RIGHTS)
+
+    page = open_page(chromium, client, BOARD, user=READER)
+    grid = ready(page)
+    expect(page.locator(".tools")).to_be_hidden()
+    expect(page.get_by_role("button", name="missing")).to_have_count(0)
+    grid.locator("[data-month='2019-01']").click(modifiers=["Control"])
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def test_months_are_selected_by_mouse_and_keyboard(board: Page, taxi: TaxiAirflow) -> None:
+    grid = ready(board)
+    load = board.locator(".tools .main")
+
+    cell(grid, Month(2019, 7)).click(modifiers=["Control"])
+    cell(grid, Month(2019, 9)).click(modifiers=["Shift"])
+    assert selected(board) == ["2019-07", "2019-08", "2019-09"]
+    expect(load).to_have_text("Load 3 months")
+    cell(grid, Month(2019, 8)).click(modifiers=["Control"])
+    assert selected(board) == ["2019-07", "2019-09"]
+    board.get_by_role("button", name="Clear").click()
+    assert selected(board) == []
+    expect(load).to_be_hidden()
+
+    # Dragging selects, and opens nothing; the other way round, too.
+    cell(grid, Month(2020, 2)).hover()
+    board.mouse.down()
+    cell(grid, Month(2020, 4)).hover()
+    cell(grid, Month(2019, 12)).hover()
+    board.mouse.up()
+    assert selected(board) == ["2019-12", "2020-01", "2020-02"]
+    expect(board.get_by_role("dialog")).to_have_count(0)
+
+    # In the select mode each click selects; Space does without it.
+    board.get_by_role("button", name="Clear").click()
+    board.get_by_role("button", name="Select", exact=True).click()
+    cell(grid, FAILED).click()
+    assert selected(board) == [str(FAILED)]
+    board.keyboard.press("ArrowRight")
+    board.keyboard.press("Space")
+    for key in ("ArrowDown", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowLeft"):
+        board.keyboard.press(key)
+    assert selected(board) == [str(FAILED), str(RUNNING), "2020-05", "2020-06"]
+    board.get_by_role("button", name="Clear").click()
+    grid.get_by_role("button", name="1 failed").click()
+    assert selected(board) == [str(FAILED)]
+
+    # Many months are asked for twice. Nothing was started.
+    grid.get_by_role("button", name=re.compile("[0-9]+ missing")).click()
+    count = len(selected(board))
+    assert count > 24
+    load.click()
+    dialog = board.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Load {count} months?")
+    dialog.get_by_role("button", name="Don't load").click()
+    expect(dialog).to_have_count(0)
+    assert board_runs(taxi) == {}
+    assert board.said == []  # type: ignore[attr-defined]
+
+
+def test_a_pause_and_an_absent_scheduler_are_said(board: Page, client: Client) -> None:
+    assert client.send("PATCH", TAXI, {"is_paused": True}, "admin")[0] == 200
+    board.reload()
+    grid = ready(board)
+    cell(grid, MISSING[0]).click(modifiers=["Control"])
+    load = board.get_by_role("button", name="Load 1 month")
+    expect(load).to_be_disabled()
+    expect(board.get_by_text("The DAG taxi, which loads selected months, is paused")).to_be_visible()
+    expect(board.get_by_text("Airflow's scheduler isn't running")).to_be_visible()
+
+    board.get_by_role("button", name="Unpause taxi").click()
+    expect(load).to_be_enabled()
+    assert not json.loads(client.get(TAXI)[1])["is_paused"]
+    assert board.said == []  # type: ignore[attr-defined]
+
+
+def test_missing_months_of_a_paused_dag_are_loaded(board: Page, taxi: TaxiAirflow, scheduler: None) -> None:
+    assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
+    grid = ready(board)
+    first, second = MISSING[:2]
+    cell(grid, REJECTED).focus()
+    for key in ("ArrowRight", "Shift+ArrowRight"):
+        board.keyboard.press(key)
+    board.get_by_role("button", name="Load 2 months").press("Enter")
+
+    press = board.locator(".press")
+    expect(press).to_contain_text("by admin, 2 months")
+    for month in (first, second):
+        expect(cell(grid, month)).to_have_attribute("data-state", re.compile("queued|running"))
+    for month in (first, second):
+        expect(cell(grid, month)).to_have_attribute("data-state", "published")
+    expect(press).to_contain_text("2 ended well")
+    expect(press.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert board_runs(taxi) == {str(first): "success", str(second): "success"}
+    assert taxi.query(f"SELECT count(*) FROM green_tripdata WHERE source_month = '{first.first_day}'") == [(ROWS,)]
+    assert taxi.airflow.query("SELECT DISTINCT triggering_user_name FROM dag_run WHERE dag_id = 'taxi'") == [("admin",)]
+    assert board.said == []  # type: ignore[attr-defined]
+
+
+def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
+    board: Page, taxi: TaxiAirflow, scheduler: None
+) -> None:
+    grid = ready(board)
+    months = MISSING[2:]
+    cell(grid, months[0]).click(modifiers=["Control"])
+    cell(grid, months[-1]).click(modifiers=["Shift"])
+
+    def states() -> list[str]:
+        runs = board_runs(taxi)
+        return [runs[str(month)] for month in months if str(month) in runs]
+
+    with taxi.connect() as connection:
+        # No load gets further than its first line in the ledger, which can be read.
+        connection.execute("LOCK TABLE taxiway.loads IN SHARE MODE")
+        board.get_by_role("button", name=f"Load {len(months)} months").click()
+        wait_until(lambda: sorted(states()) == ["queued", "queued", *["running"] * 4], timeout=120, what="four runs")
+        # Whoever comes back finds the load as it is.
+        board.reload()
+        grid = ready(board)
+        expect(cell(grid, months[-1])).to_have_attribute("data-state", "queued")
+        board.get_by_role("button", name="Cancel the load").click()
+        wait_until(lambda: "queued" not in states(), timeout=120, what="nothing to wait")
+        wait_until(lambda: "running" not in states(), timeout=180, what="the runs to end")
+    assert len(states()) == 4
+    expect(board.locator(".press").first).to_contain_text("4 cancelled")
+    active = "state IN ('queued', 'running', 'scheduled', 'deferred', 'up_for_retry')"
+    assert taxi.airflow.query(f"SELECT task_id FROM task_instance WHERE dag_id = 'taxi' AND {active}") == []
+    for month in months:
+        expect(cell(grid, month)).to_have_attribute("data-state", re.compile("missing|failed"))
+    notes = "SELECT count(*) FROM dag_run_note WHERE content = 'Cancelled on the board'"
+    assert taxi.airflow.query(notes) == [(4,)]
+    assert board.said == []  # type: ignore[attr-defined]
 
 
 # --- A warehouse that is empty, slow or down; the last tests, for they spoil it

@@ -5,4 +5,5 @@
 - charts: draws what the ledger says over time
 - months: what the page is told of each month
 - rights: which DAGs a user may read
+- runs: which runs of ``taxi`` load months now, and what a user may do with them
 """

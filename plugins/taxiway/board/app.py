@@ -1,7 +1,7 @@
 """The routes of the board.
 
 Each asks Airflow's auth manager: who isn't logged in gets 401, and a user sees the months of DAGs whose runs the user
-may read. Nothing is changed here.
+may read. Nothing is changed here: the page starts and ends runs by Airflow's own REST API, which asks as well.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.board.asking import Answer, Ledger
 from taxiway.board.charts import Artist
-from taxiway.board.months import attempt_of, board_of
-from taxiway.board.rights import month_dags, readable, runs_there
+from taxiway.board.months import attempt_of, board_of, running_runs
+from taxiway.board.rights import month_dags, readable, runs_ended, runs_there
+from taxiway.board.runs import runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.messages import one_line
 from taxiway.orchestration.month_of_run import run_of_name
@@ -170,6 +171,12 @@ async def rejected(
     )
 
 
+@router.get("/api/runs", dependencies=[Depends(requires_authenticated())])
+def runs(user: GetUserDep) -> JSONResponse:
+    """Return which runs of ``taxi`` load months now, and what the user may do with them."""
+    return JSONResponse(runs_and_rights(user))
+
+
 @router.get("/charts/{name}.svg")
 async def chart(
     request: Request,
@@ -210,7 +217,8 @@ def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response
     if dag_ids not in answer.written:
         dags = month_dags()
         if any(dags[dag_id][0] == warehouse for dag_id in dag_ids & dags.keys()):
-            told = board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids)
+            ended = runs_ended(running_runs(answer, warehouse), answer.asked_at)
+            told = board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids, ended)
         else:
             told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}
         answer.written[dag_ids] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

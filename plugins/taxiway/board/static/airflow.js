@@ -22,18 +22,27 @@ document.addEventListener("click", (event) => {
   copy.remove();
 });
 
-/** Ask a route; an answer that isn't one becomes a problem, as a sentence. */
-export const ask = async (path, values = {}) => {
+/** Ask a route of the board; an answer that isn't one becomes a problem, as a sentence. */
+export const ask = (path, values = {}) => {
   const url = new URL(path, document.baseURI);
   for (const [name, value] of Object.entries(values)) if (value) url.searchParams.set(name, value);
+  return call(url, {}, "see");
+};
+
+/** Have Airflow's REST API do something, with the rights of who is logged in. */
+export const send = (method, path, body) =>
+  call(new URL(path, BASE), { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }, "do");
+
+const call = async (url, { headers, ...options }, what) => {
   try {
-    const answer = await fetch(url, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(30_000) });
+    const signal = AbortSignal.timeout(30_000);
+    const answer = await fetch(url, { ...options, headers: { Accept: "application/json", ...headers }, signal });
     if (answer.ok) return await answer.json();
     if (answer.status === 401) return { problem: "You are no longer logged in: load Airflow's page again." };
-    if (answer.status === 403) return { problem: "You may not see this: ask who administers Airflow for the right." };
+    if (answer.status === 403) return { problem: `You may not ${what} this: ask who administers Airflow for the right.` };
     const said = await answer.json().catch(() => ({}));
     return { problem: `Airflow's API server says ${answer.status}: ${JSON.stringify(said.detail ?? answer.statusText)}` };
   } catch (error) {
-    return { problem: `Airflow's API server doesn't answer: ${error.message}. The page asks again by itself.` };
+    return { problem: `Airflow's API server doesn't answer: ${error.message}. ${what === "see" ? "The page asks again by itself" : "Look at what is under way, and try again"}.` };
   }
 };

@@ -3,10 +3,13 @@ import { ask } from "./airflow.js";
 import { Charts } from "./charts.js";
 import { Details } from "./details.js";
 import { Grid, Tip } from "./grid.js";
-import { STATES, element, number, zoned } from "./states.js";
+import { Loads } from "./loads.js";
+import { Selection } from "./selection.js";
+import { STATES, element, number, shown, zoned } from "./states.js";
 
 const QUIET = 60_000; // milliseconds between two questions
 const BUSY = 10_000; // the same while a load is under way
+const SOON = 3_000; // the same when a run has ended: the first answer may be of before
 
 class Board {
   constructor(main) {
@@ -15,11 +18,18 @@ class Board {
     this.tip = new Tip(main.querySelector(".tip"));
     this.details = new Details(main.querySelector(".details"));
     this.charts = new Charts(main.querySelector(".charts"), this.dagId);
+    this.selection = new Selection();
+    this.loads = new Loads(main.querySelector(".tools"), main.querySelector(".confirm"), this.selection);
+    this.grids = new Map(); // by warehouse
+    this.timers = new Map();
     this.answers = new Map();
     this.sections = [...main.querySelectorAll(".warehouse")];
   }
 
   async start() {
+    this.selection.addEventListener("change", () => this.#paint());
+    this.loads.addEventListener("change", ({ detail }) => this.#follow(detail.ended));
+    this.known = this.loads.refresh();
     await Promise.all(this.sections.map((section) => this.#refresh(section)));
     if ([...this.answers.values()].every(({ hidden }) => hidden)) {
       this.legend.after(element("p", { class: "sentence" },
@@ -27,15 +37,17 @@ class Board {
     }
   }
 
-  async #refresh(section) {
+  async #refresh(section, next) {
     const { warehouse } = section.dataset;
-    const answer = await ask("api/months", { warehouse, dag_id: this.dagId });
+    clearTimeout(this.timers.get(warehouse));
+    const [answer] = await Promise.all([ask("api/months", { warehouse, dag_id: this.dagId }), this.known]);
     this.answers.set(warehouse, answer);
     this.#draw(section, answer);
     this.#count();
     document.body.dataset.ready = "true";
-    const running = answer.sources?.some((source) => source.months.some(({ state }) => state === "running"));
-    setTimeout(() => this.#whenSeen(section), running ? BUSY : QUIET);
+    const running = answer.sources?.some((source) => source.months.some((month) => shown(month) === "running"));
+    clearTimeout(this.timers.get(warehouse));
+    this.timers.set(warehouse, setTimeout(() => this.#whenSeen(section), next ?? (running ? BUSY : QUIET)));
   }
 
   /** Ask again, but only while somebody looks. */
@@ -60,14 +72,39 @@ class Board {
     const isEmpty = !sources.some(({ months }) => months.some(({ last, rows }) => last || rows !== undefined));
     if (sources.length) this.charts.know(section.dataset.warehouse, title);
     if (sources.length && isEmpty) {
-      parts.push(element("p", { class: "sentence" }, `${title} holds no month yet. To load one, open the DAG taxi and choose Trigger.`));
+      parts.push(element("p", { class: "sentence" }, `${title} holds no month yet. To load some, ${
+        this.selection.isOn ? "select them, and choose Load" : "open the DAG taxi and choose Trigger"}.`));
     }
-    const grids = sources.map((source) => new Grid(source, { open: (...what) => this.#open(...what) }));
+    for (const source of sources) {
+      source.warehouse = section.dataset.warehouse;
+      this.#mark(source);
+    }
+    const grids = sources.map((source) => new Grid(source, { open: (...what) => this.#open(...what) }, this.selection));
+    this.grids.set(section.dataset.warehouse, grids);
     grids.forEach((grid) => this.tip.know(grid));
     parts.push(element("div", { class: "sources" }, ...grids.map((grid) => grid.element)));
     if (focused || section.contains(this.tip.cell)) this.tip.hide();
     section.replaceChildren(...parts);
     if (kept) section.querySelector(`[data-dag-id="${kept[0]}"] [data-month="${kept[1]}"]`)?.focus();
+  }
+
+  /** Show which months are selected, and which ones Airflow loads. */
+  #paint() {
+    for (const grid of [...this.grids.values()].flat()) {
+      this.#mark(grid.source);
+      grid.paint();
+    }
+    this.#count();
+  }
+
+  #mark(source) {
+    for (const month of source.months) month.run = this.loads.stateOf(source, month.month);
+  }
+
+  /** Ask the warehouses again in which a run has ended: the ledger says how its month stands now. */
+  #follow(ended) {
+    this.#paint();
+    for (const section of this.sections) if (ended.has(section.dataset.warehouse)) this.#refresh(section, SOON);
   }
 
   #open(source, month, cell) {
@@ -78,7 +115,7 @@ class Board {
   #count() {
     const counts = new Map([...STATES.keys()].map((state) => [state, 0]));
     for (const { sources = [] } of this.answers.values()) {
-      for (const { months } of sources) for (const { state } of months) counts.set(state, counts.get(state) + 1);
+      for (const { months } of sources) for (const month of months) counts.set(shown(month), counts.get(shown(month)) + 1);
     }
     this.legend.replaceChildren(...[...STATES].map(([state, { sign, look, says }]) => element("li", { "data-state": state },
       element("span", { class: `cell ${look}`, "aria-hidden": "true" }, sign),

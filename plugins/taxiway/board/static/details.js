@@ -1,6 +1,6 @@
 // The panel of one month: what is published, its attempts with their runs in Airflow, and its rejected lines.
 import { ask, runUrl } from "./airflow.js";
-import { STATES, count, duration, element, factList, facts, moment, number } from "./states.js";
+import { STATES, count, duration, element, factList, facts, moment, number, shown } from "./states.js";
 
 const sentence = (text) => element("p", { class: "sentence" }, text);
 
@@ -18,7 +18,7 @@ export class Details {
   async open(source, month, from) {
     this.from = from;
     const path = `api/months/${encodeURIComponent(source.dag_id)}/${encodeURIComponent(month.month)}`;
-    const { look, says, sign } = STATES.get(month.state);
+    const { look, says, sign } = STATES.get(shown(month));
     const close = element("button", { type: "button", class: "close", "aria-label": "Close" }, "✕");
     close.addEventListener("click", () => this.dialog.close());
     const attempts = element("section", { "aria-busy": "true" }, element("h3", {}, "Attempts"),

@@ -1,13 +1,13 @@
 // The grid of a source's months: a row a year, a cell a month; arrow keys move, Enter and a click open.
 import { dagUrl } from "./airflow.js";
-import { STATES, count, element, factList, facts, number } from "./states.js";
+import { STATES, count, element, factList, facts, number, shown } from "./states.js";
 
 const NAMES = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
   "November", "December"];
 
 /** Say in words what a cell shows. */
 const words = (month) => {
-  const parts = [`${month.month}: ${STATES.get(month.state).says}`];
+  const parts = [`${month.month}: ${STATES.get(shown(month)).says}`];
   if (month.rows !== undefined) parts.push(`${count(month.rows, "row")}`);
   if (month.rejected) parts.push(`${number(month.rejected)} rejected`);
   return parts.join(", ");
@@ -29,9 +29,11 @@ export class Grid {
   /**
    * @param source as the route months has it
    * @param events.open called with source and month when somebody opens a cell
+   * @param selection the selected months, of all grids
    */
-  constructor(source, events) {
+  constructor(source, events, selection) {
     this.source = source;
+    this.selection = selection;
     this.events = events;
     this.months = new Map(source.months.map((month) => [month.month, month]));
     this.cells = new Map();
@@ -43,7 +45,8 @@ export class Grid {
   #draw() {
     const { source } = this;
     const title = `grid-${source.dag_id}`;
-    const table = element("table", { role: "grid", "aria-labelledby": title, class: "grid" });
+    const table = element("table", { role: "grid", "aria-labelledby": title, class: "grid",
+      "aria-multiselectable": this.selection.isOn && "true" });
     const years = new Map();
     for (const month of source.months) {
       const year = month.month === "whole" ? "" : month.month.slice(0, 4);
@@ -65,19 +68,70 @@ export class Grid {
     }
     table.append(body);
     table.addEventListener("keydown", (event) => this.#key(event));
+    if (this.selection.isOn) this.#drag(table);
     const head = element("header", {},
       element("h3", { id: title }, source.title),
       element("a", { href: dagUrl(source.dag_id), "data-airflow": "" }, source.dag_id));
-    return element("article", { class: "source", "data-dag-id": source.dag_id }, head, expected(source.next), table);
+    return element("article", { class: "source", "data-dag-id": source.dag_id }, head, expected(source.next), table, this.#quick());
+  }
+
+  /** Buttons that select all months in a state. */
+  #quick() {
+    if (!this.selection.isOn) return null;
+    const buttons = ["missing", "failed"].map((state) => {
+      const months = this.source.months.filter((month) => shown(month) === state).map(({ month }) => month);
+      const button = element("button", { type: "button", class: "plain", "data-select": state }, `${number(months.length)} ${state}`);
+      button.addEventListener("click", () => this.selection.add(this, months));
+      return months.length ? button : null;
+    }).filter(Boolean);
+    return buttons.length ? element("p", { class: "next" }, "Select ", ...buttons.flatMap((button) => [button, " "])) : null;
+  }
+
+  /** Show how a cell's month stands, and whether it is selected. */
+  #paint(cell, month) {
+    const { look, sign } = STATES.get(shown(month));
+    cell.className = `cell ${look}`;
+    cell.dataset.state = shown(month);
+    cell.textContent = sign;
+    cell.setAttribute("aria-label", words(month));
+    if (this.selection.isOn) cell.setAttribute("aria-selected", String(this.selection.has(this.source, month.month)));
+  }
+
+  /** Paint all cells again. */
+  paint() {
+    for (const [name, cell] of this.cells) this.#paint(cell, this.months.get(name));
+  }
+
+  #click(event, month, cell) {
+    const { selection } = this;
+    if (this.dragged) return;
+    if (selection.isOn && event.shiftKey) selection.extend(this, month.month, this.focused);
+    else if (selection.isOn && (selection.isMode || event.ctrlKey || event.metaKey)) selection.toggle(this, month.month);
+    else this.events.open(this.source, month, cell);
+  }
+
+  /** Select the months between the cell where a mouse button is pressed and the one below the pointer. */
+  #drag(table) {
+    let from = null;
+    table.addEventListener("pointerdown", (event) => {
+      this.dragged = false;
+      this.focused = this.reachable.dataset.month; // until the browser gives the focus to the cell below the pointer
+      const cell = event.target.closest("[data-month]");
+      from = event.button === 0 && event.pointerType === "mouse" && !event.shiftKey ? cell?.dataset.month : null;
+    });
+    table.addEventListener("pointerover", (event) => {
+      const month = event.target.closest("[data-month]")?.dataset.month;
+      if (!from || !month || !(event.buttons & 1) || (month === from && !this.dragged)) return;
+      if (!this.dragged) this.selection.begin(this, from);
+      this.dragged = true;
+      this.selection.extend(this, month);
+    });
   }
 
   #cell(month) {
-    const { look, sign } = STATES.get(month.state);
-    const cell = element("td", {
-      role: "gridcell", tabindex: -1, class: `cell ${look}`, "data-month": month.month, "data-state": month.state,
-      "aria-label": words(month),
-    }, sign);
-    cell.addEventListener("click", () => this.events.open(this.source, month, cell));
+    const cell = element("td", { role: "gridcell", tabindex: -1, "data-month": month.month });
+    this.#paint(cell, month);
+    cell.addEventListener("click", (event) => this.#click(event, month, cell));
     cell.addEventListener("focus", () => this.#makeReachable(cell));
     this.cells.set(month.month, cell);
     return cell;
@@ -93,6 +147,11 @@ export class Grid {
   #key(event) {
     const cell = event.target.closest("[data-month]");
     if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && this.selection.isOn) {
+      event.preventDefault();
+      this.selection.toggle(this, cell.dataset.month);
+      return;
+    }
     if (event.key === "Enter") {
       event.preventDefault();
       this.events.open(this.source, this.months.get(cell.dataset.month), cell);
@@ -107,7 +166,10 @@ export class Grid {
     }[event.key];
     if (target === undefined) return;
     event.preventDefault();
-    all[target]?.focus();
+    if (!all[target]) return;
+    if (!event.shiftKey) this.selection.begin(this, all[target].dataset.month);
+    else if (this.selection.isOn) this.selection.extend(this, all[target].dataset.month, cell.dataset.month);
+    all[target].focus();
   }
 }
 
@@ -145,7 +207,7 @@ export class Tip {
     this.hide();
     this.cell = cell;
     const month = grid.months.get(cell.dataset.month);
-    const { look, says, sign } = STATES.get(month.state);
+    const { look, says, sign } = STATES.get(shown(month));
     this.box.replaceChildren(
       element("p", { class: "tip-title" },
         element("span", { class: `cell ${look}`, "aria-hidden": "true" }, sign),

@@ -5,6 +5,7 @@ export const STATES = new Map([
   ["published", { sign: "✓", look: "published", says: "published" }],
   ["with warnings", { sign: "!", look: "warned", says: "published with warnings" }],
   ["changed at the source", { sign: "↻", look: "changed", says: "changed at the source since" }],
+  ["queued", { sign: "»", look: "queued", says: "waits for its load" }],
   ["running", { sign: "…", look: "running", says: "running" }],
   ["failed", { sign: "✕", look: "failed", says: "failed" }],
   ["missing", { sign: "○", look: "missing", says: "missing" }],
@@ -12,6 +13,9 @@ export const STATES = new Map([
   ["not due", { sign: "·", look: "not-due", says: "not published yet" }],
   ["no such month", { sign: "", look: "no-file", says: "out of the source's range" }],
 ]);
+
+/** How a month is shown: a run of taxi that loads it, or will, comes before what the ledger says. */
+export const shown = (month) => month.run ?? month.state;
 
 const NUMBER = new Intl.NumberFormat("en");
 const PARTS = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };

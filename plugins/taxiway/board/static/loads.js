@@ -1,0 +1,228 @@
+// Loads the selected months: each by a run of the DAG taxi, which Airflow's own REST API starts if the user may do that.
+import { airflowUrl, ask, runUrl, send } from "./airflow.js";
+import { Selection } from "./selection.js";
+import { count, element, moment } from "./states.js";
+
+const DAG_ID = "taxi";
+const RUNS = `api/v2/dags/${DAG_ID}/dagRuns`;
+const BUSY = 2_000; // milliseconds between two questions while a load goes on
+const QUIET = 30_000;
+const MANY = 24; // months that are loaded without another question
+const CANCELLED = "Cancelled on the board"; // as the module runs knows it
+
+const isActive = ({ state }) => state === "queued" || state === "running";
+
+export class Loads extends EventTarget {
+  /**
+   * @param tools the element of the buttons, and of what is under way
+   * @param dialog the element that asks whether that many months are meant
+   */
+  constructor(tools, dialog, selection) {
+    super();
+    Object.assign(this, { tools, dialog, selection, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
+    this.problem = this.failure = ""; // of the last question, and of what the user did last
+    this.bar = element("div", { class: "bar", role: "group", "aria-label": "Selected months" });
+    this.presses = element("div", { class: "presses", role: "status" });
+    this.notices = element("div", { class: "notices", role: "status" });
+    tools.replaceChildren(this.bar, this.notices, this.presses);
+    this.#buttons();
+    selection.addEventListener("change", () => this.#draw());
+    document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+  }
+
+  /** The state of the run that loads a month, or will; undefined if there is none. */
+  stateOf(source, month) {
+    return this.active.get(`${source.warehouse} ${source.name} ${month === "whole" ? "" : month}`);
+  }
+
+  /** Ask what is under way. */
+  async refresh() {
+    clearTimeout(this.timer);
+    const told = await ask("api/runs");
+    this.problem = told.problem ?? "";
+    if (!told.problem) this.#know(told);
+    this.#draw();
+    clearTimeout(this.timer);
+    const isBusy = this.starting || this.told.runs.some(isActive);
+    if (!document.hidden) this.timer = setTimeout(() => this.refresh(), isBusy ? BUSY : QUIET);
+  }
+
+  #know(told) {
+    const before = this.active;
+    this.told = told;
+    this.active = new Map();
+    for (const { warehouse, source, month, state } of told.runs.filter(isActive)) {
+      for (const key of [`${warehouse} ${source} ${month}`, `${warehouse} ${source} `]) {
+        if (this.active.get(key) !== "running") this.active.set(key, state);
+      }
+    }
+    this.selection.isOn = told.may_load;
+    const ended = [...before.keys()].filter((key) => !this.active.has(key)).map((key) => key.split(" ")[0]);
+    this.dispatchEvent(new CustomEvent("change", { detail: { ended: new Set(ended) } }));
+  }
+
+  #buttons() {
+    const button = (text, press, values = {}) => {
+      const made = element("button", { type: "button", ...values }, text);
+      made.addEventListener("click", press);
+      return made;
+    };
+    this.mode = button("Select", () => this.#toggleMode(),
+      { "aria-pressed": "false", title: "Let each click select a month. Without it: Ctrl or ⌘ and a click, Shift, or dragging" });
+    this.load = button("Load", () => this.#ask(), { class: "main" });
+    this.clear = button("Clear", () => this.selection.clear());
+    this.chosen = element("span", { class: "chosen", role: "status" });
+    this.bar.replaceChildren(this.mode, this.chosen, this.load, this.clear);
+    this.button = button;
+  }
+
+  #toggleMode() {
+    this.selection.isMode = !this.selection.isMode;
+    this.mode.setAttribute("aria-pressed", String(this.selection.isMode));
+  }
+
+  #draw() {
+    const { may_load: mayLoad, may_unpause: mayUnpause, is_paused: isPaused, has_scheduler: hasScheduler, runs } = this.told;
+    const chosen = this.selection.months.size;
+    this.tools.hidden = !mayLoad && !runs.length && !this.problem && !this.failure;
+    this.bar.hidden = !mayLoad;
+    this.tools.classList.toggle("chosen", chosen > 0);
+    this.chosen.textContent = chosen ? `${count(chosen, "month")} selected` : "";
+    this.load.hidden = this.clear.hidden = !chosen;
+    this.load.textContent = `Load ${count(chosen, "month")}`;
+    this.load.disabled = Boolean(isPaused || this.starting);
+    const notices = [];
+    notices.push(...[this.failure, this.problem].filter(Boolean).map((text) => [text]));
+    if (isPaused && (mayLoad || runs.some(isActive))) {
+      notices.push([`The DAG ${DAG_ID}, which loads selected months, is paused: its runs wait. `,
+        mayUnpause ? this.button(`Unpause ${DAG_ID}`, () => this.#unpause()) : "Somebody who may edit it must unpause it.",
+        mayUnpause ? " It has no schedule: that starts nothing else." : ""]);
+    }
+    if (hasScheduler === false && (mayLoad || runs.some(isActive))) {
+      notices.push(["Airflow's scheduler isn't running: a load waits until it does."]);
+    }
+    if (this.starting) {
+      const { done, total } = this.starting;
+      notices.push([`Starting ${done} of ${count(total, "month")}: keep this page open until all are started.`]);
+    }
+    this.#put(this.notices, notices.map((parts) => element("p", { class: "sentence" }, ...parts)));
+    this.#put(this.presses, [...this.#grouped()].map((press) => this.#press(press)));
+  }
+
+  /** Change only what says something else: a reader of the screen would say all of it again, and the focus would go. */
+  #put(box, parts) {
+    const text = parts.map((part) => part.textContent).join("\n");
+    if (box.dataset.text === text) return;
+    box.dataset.text = text;
+    box.replaceChildren(...parts);
+  }
+
+  #grouped() {
+    const presses = new Map();
+    for (const run of this.told.runs) {
+      if (!run.press) continue;
+      if (!presses.has(run.press)) presses.set(run.press, []);
+      presses.get(run.press).push(run);
+    }
+    return new Map([...presses].sort().reverse());
+  }
+
+  #press([press, runs]) {
+    const of = (state) => runs.filter((run) => run.state === state);
+    const counts = [["success", "ended well"], ["failed", "failed"], ["cancelled", "cancelled"], ["running", "running"], ["queued", "waiting"]]
+      .map(([state, says]) => [of(state).length, says]).filter(([found]) => found).map(([found, says]) => `${found} ${says}`);
+    const goesOn = runs.some(isActive);
+    const parts = [`Load of ${moment(runs[0].begun_at)}${runs[0].user ? ` by ${runs[0].user}` : ""}, ${count(runs.length, "month")}: ${counts.join(", ")}`];
+    if (this.stopped.has(press) && goesOn) parts.push(". Cancelled: what runs ends in a moment");
+    for (const run of of("failed").slice(0, 5)) {
+      parts.push(" ", element("a", { href: runUrl(DAG_ID, run.run_id), "data-airflow": "" }, `${run.source} ${run.month}`));
+    }
+    if (goesOn && this.told.may_cancel && !this.stopped.has(press)) {
+      parts.push(" ", this.button("Cancel", () => this.#cancel(press), { "aria-label": `Cancel the load of ${moment(runs[0].begun_at)}` }));
+    }
+    return element("p", { class: "press", "data-press": press }, ...parts);
+  }
+
+  /** Start the selected months, after another question if they are many. */
+  #ask() {
+    const found = this.selection.months.size;
+    if (found <= MANY) {
+      this.#start();
+      return;
+    }
+    const yes = this.button(`Load ${count(found, "month")}`, () => { this.dialog.close(); this.#start(); }, { class: "main" });
+    const no = this.button("Don't load", () => this.dialog.close());
+    this.dialog.replaceChildren(
+      element("p", { id: "confirm-title" }, `Load ${count(found, "month")}? That starts as many runs of the DAG ${DAG_ID}.`),
+      element("div", { class: "bar" }, yes, no));
+    this.dialog.showModal();
+    no.focus();
+  }
+
+  async #start() {
+    const wanted = [...this.selection.months].filter(([, { source, month }]) => !this.stateOf(source, month));
+    this.selection.clear();
+    this.selection.months = new Map(wanted);
+    const made = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
+    const press = `${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}-${made}`;
+    this.failure = "";
+    this.starting = { press, done: 0, total: wanted.length };
+    for (const [key, { source, month }] of wanted) {
+      if (this.stopped.has(press)) break;
+      const date = month === "whole" ? {} : { year: month.slice(0, 4), month: month.slice(5) };
+      const { problem } = await send("POST", RUNS, {
+        dag_run_id: `board__${press}__${source.warehouse}__${source.name}__${month}`,
+        logical_date: null,
+        conf: { taxi: source.name, ...date, warehouse: source.warehouse },
+        note: `One of ${count(wanted.length, "month")} that were loaded together on the board`,
+      });
+      if (problem) {
+        this.failure = `${source.name} ${month} and the months after it weren't started: ${problem}`;
+        break;
+      }
+      this.starting.done += 1;
+      this.selection.remove(key);
+      if (this.starting.done === 1) this.refresh();
+    }
+    this.starting = null;
+    await this.refresh();
+  }
+
+  /** End what a press has started: what waits is deleted; what runs fails, and its teardown clears up. */
+  async #cancel(press) {
+    const asked = new Set();
+    this.stopped.add(press);
+    this.failure = "";
+    this.#draw();
+    for (let tries = 0; tries < 10; tries += 1) {
+      while (this.starting?.press === press) await new Promise((resolve) => setTimeout(resolve, 100));
+      await this.refresh();
+      const runs = this.told.runs.filter((run) => run.press === press && isActive(run));
+      const waiting = runs.filter(({ state }) => state === "queued");
+      const running = runs.filter(({ state, run_id: id }) => state === "running" && !asked.has(id));
+      if (!waiting.length && !running.length) break;
+      running.forEach(({ run_id: id }) => asked.add(id));
+      const entity = ({ run_id: id }) => ({ dag_run_id: id, state: "failed", note: CANCELLED });
+      const { problem } = await send("PATCH", RUNS, { actions: [
+        { action: "delete", action_on_non_existence: "skip", entities: waiting.map(({ run_id: id }) => id) },
+        { action: "update", action_on_non_existence: "skip", entities: running.map(entity) },
+      ].filter(({ entities }) => entities.length) });
+      if (problem) {
+        this.failure = `The load can't be cancelled: ${problem}`;
+        break;
+      }
+    }
+    await this.refresh();
+    if (this.told.runs.some((run) => run.press === press && run.state === "queued")) {
+      this.stopped.delete(press);
+      this.failure ||= "Some runs still wait: cancel again.";
+      this.#draw();
+    }
+  }
+
+  async #unpause() {
+    const { problem } = await send("PATCH", `api/v2/dags/${DAG_ID}?update_mask=is_paused`, { is_paused: false });
+    this.failure = problem;
+    await this.refresh();
+  }
+}
