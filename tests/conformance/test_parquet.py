@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxiway.errors import HeaderError, RejectLimitError
+from taxiway.errors import DestructiveCorrectionError, HeaderError, RejectLimitError
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest
 from taxiway.paths import SOURCES_FOLDER
@@ -72,20 +72,24 @@ def test_a_month_moves_to_another_release_and_back(harness: Harness, green: Sour
 
     from_mirror = Run.of(harness, green, april, "manual__1")
     assert from_mirror.complete(tlc / csv) == Counts(35_612, 0, 0)
-    moved = Run.of(harness, official, april, "manual__2")
+    held_back = Run.of(harness, official, april, "manual__2")
+    with pytest.raises(DestructiveCorrectionError, match="would delete 11110 of the 35612 published rows"):
+        held_back.complete(tlc / parquet)
+    # The two files write a third of the rows in different ways.
+    moved = replace(Run.of(harness, official, april, "manual__3"), accepts=True)
 
     # Every row says from which file it is, so all of them are replaced, also those whose ids are the same.
     assert moved.complete(tlc / parquet) == Counts(35_644, 35_612, 0)
 
     assert published(harness, moved) == golden(tlc, parquet)
-    entries = harness.attempts(moved.load)
+    entries = [entry for entry in harness.attempts(moved.load) if entry.run_id != held_back.load.run_id]
     assert [entry.url and entry.url.rpartition("/")[2] for entry in entries] == [Path(csv).name, Path(parquet).name]
     found = harness.ask(
         f"SELECT DISTINCT filename FROM {harness.main_table(green)} WHERE {harness.of_month(moved.load)}"
     )
     assert [row[0] for row in found] == ["green_tripdata_2020-04.parquet"]
 
-    back = Run.of(harness, green, april, "manual__3")
+    back = replace(Run.of(harness, green, april, "manual__4"), accepts=True)
     assert back.complete(tlc / csv) == Counts(35_612, 35_644, 0)
     assert published(harness, back) == golden(tlc, csv)
 
