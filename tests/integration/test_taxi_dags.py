@@ -25,6 +25,7 @@ from tests.integration.airflow_environment import wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import lines_of, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
+from tests.receivers import Receivers, receivers
 
 YEAR = [Month(2019, number) for number in range(1, 13)]
 ROWS = 150
@@ -144,8 +145,14 @@ def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_y
     assert digest(found) == digest(specified_ids(green, *files))
 
 
+@pytest.fixture
+def told() -> Iterator[Receivers]:
+    with receivers() as found:
+        yield found
+
+
 def test_a_backfill_waits_until_a_person_has_approved_deletions(
-    taxi: TaxiAirflow, sample_year: Path, green: Source
+    taxi: TaxiAirflow, sample_year: Path, green: Source, told: Receivers
 ) -> None:
     """January is approved and February rejected, by the API that the web UI asks; nobody answers about March."""
     dags = taxi.airflow.home / "dags"
@@ -165,6 +172,8 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
 
     start, end, dag_id = quarter
     again = ("dags", "backfill", "-s", start, "-e", end, "--reprocess-behavior", "completed", dag_id)
+    taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_ALERTS"] = '[{"by": "webhook", "path": "hook", "about": ["approval"]}]'
+    taxi.airflow.variables["AIRFLOW_CONN_TAXI_WEBHOOK"] = json.dumps({"conn_type": "http", "host": told.http})
     process = taxi.airflow.popen(*again)
     waiting = "SELECT run_id FROM task_instance WHERE task_id = 'merge_month' AND state = 'awaiting_input' ORDER BY 1"
     runs = wait_until(
@@ -174,6 +183,13 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     assert {state for state, _ in states} == {"running"}
     assert all(error.startswith("waits for a person to approve: green 2019-0") for _, error in states)
     assert dict(taxi.query(counted)) == before
+    # The first question is told at once, and the others as soon as all runs wait.
+    alone, together = wait_until(
+        lambda: found if len(found := told.posted("/hook")) == 2 else None, timeout=60, what="two messages"
+    )
+    assert (alone["kind"], len(alone["months"])) == ("approval", 1)
+    assert (together["kind"], sorted(together["months"])) == ("approval", [str(month) for month in YEAR[:3]])
+    assert "Approve or reject it in Airflow's web UI" in alone["advice"]
     for (run_id,), option in zip(runs[:2], ("Approve", "Reject"), strict=True):
         path_of_task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
         asked = taxi.airflow.rest(path_of_task)

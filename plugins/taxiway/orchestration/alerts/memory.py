@@ -98,7 +98,7 @@ class Memory:
         return replace(alert, reason=f"It is loaded. It {how} since {since}: {before['reason']}")
 
     def end(self, dag_id: str, run_id: str, open_runs: Callable[[list[str] | None], int], now: datetime) -> list[Alert]:
-        """Take in that a run has ended, and return what was only counted, if it is time to tell it.
+        """Take in that a run has ended or waits for a person, and return what was only counted, if it is time to tell.
 
         That is when each open run of the DAG has come this far, or after :data:`PAUSE`.
 

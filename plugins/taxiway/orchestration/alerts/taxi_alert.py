@@ -73,7 +73,7 @@ class TaxiAlert(BaseNotifier):
                 recovered = known.loaded(_alert("recovered", context, task, ""))
                 alerts = [*([recovered] if recovered else []), *alerts]
             messages = known.learn(alerts, now)
-            if self.event in ("failed", "loaded", "late"):
+            if self.event != "timed_out":
                 messages += known.end(*_run(context), _counter(context), now)
         if alerts and not messages:
             log.info("%s: known already, or counted with others of its cause and told later", alerts[0].title)

@@ -14,6 +14,7 @@ from taxiway.loads.load import Ended
 from taxiway.loads.month import merge_month
 from taxiway.loads.steps import MERGE_MONTH
 from taxiway.loads.warehouse import Resumed, Warehouse
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.assets import announce
 from taxiway.orchestration.operators.step_operator import StepOperator
 from taxiway.settings import parse_flag
@@ -99,6 +100,7 @@ class MergeMonthOperator(StepOperator):
             params={},
         )
         self.log.warning("%s. Or approve it in the web UI, under Required Actions", question.said)
+        TaxiAlert("approval", question.said)(context)
         raise TaskAwaitingInput(
             method_name="go_on", kwargs={"load_id": question.load_id, **asdict(found)}, timeout=APPROVAL_TIMEOUT
         )
