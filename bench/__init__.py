@@ -1,5 +1,6 @@
 """The benchmark: `make bench` measures Taxiway against COPY, the course's flow, pandas, dlt, curl and a bare DAG.
 
+- board: what the page of months costs, `make bench-board`
 - budget: what is compared, and what each ratio must be
 - contenders: what is measured, on taxiway_load and rivals
 - contents: whether all contenders have loaded the same

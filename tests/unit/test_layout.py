@@ -231,7 +231,7 @@ def test_airflow_starts_as_fast_without_our_commands(tmp_path: Path) -> None:
 
 def test_the_benchmark_imports_what_its_row_says() -> None:
     ours = {"bench", "taxiway", "taxiway_local"}
-    libraries = {"psycopg", "psutil", "rich", "requests", "pandas", "sqlalchemy", "dlt", "pyarrow"}
+    libraries = {"psycopg", "psutil", "rich", "requests", "pandas", "sqlalchemy", "dlt", "pyarrow", "playwright"}
     (row,) = [
         line for line in (ROOT / "docs" / "architecture.md").read_text().splitlines() if line.startswith("| `bench/`")
     ]
