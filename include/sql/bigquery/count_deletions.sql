@@ -1,4 +1,4 @@
--- Counts the published rows of a month, and those that its file lacks: publishing the file would delete them.
+-- Counts a month's published rows, and those that its file lacks: publishing the file would delete them.
 -- Grain: one row.
 -- Parameters: main_table, rows_table (with their project and dataset); bound: month.
 -- Twice: safe, it only reads: of one partition, and of both tables the ids only.
