@@ -130,6 +130,9 @@ def test_rights_on_another_dag_show_nothing_of_this_one(client: Client) -> None:
     assert client.json("/taxiway/api/months/taxi_zones/whole", ONLY_ZONES)["attempts"] == []
     assert "green" in client.get(CHART)[1]
     assert "green" not in client.get(CHART, ONLY_ZONES)[1]
+    of_bigquery = CHART.replace("postgres", "bigquery")
+    assert "isn't set up" in client.get(of_bigquery)[1]
+    assert client.get(of_bigquery, ONLY_ZONES)[0] == 403
 
 
 # --- What the routes take, and say

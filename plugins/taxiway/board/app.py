@@ -190,10 +190,12 @@ async def chart(
 
     :param dag_id: the DAG whose months are drawn; all if there is none
     """
+    dag_ids = shown & {dag_id} if dag_id else shown
+    if not await run_in_threadpool(_shows, warehouse, dag_ids):
+        raise HTTPException(403, "You may see no month of this warehouse")
     answer = await _ledger(request, warehouse).months()
     if answer.problem:
         raise HTTPException(503, answer.problem)
-    dag_ids = shown & {dag_id} if dag_id else shown
     sources = [source for source in answer.sources if dag_id_of(warehouse, source.name) in dag_ids]
     artist: Artist = request.app.state.artist
     svg = await artist.draw(name, theme, sources, answer.loads)
@@ -215,14 +217,19 @@ def static(request: Request, name: str) -> Response:
 def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response:
     """Write what is shown of a warehouse; of one whose DAGs the user may not see, nothing, why it is down included."""
     if dag_ids not in answer.written:
-        dags = month_dags()
-        if any(dags[dag_id][0] == warehouse for dag_id in dag_ids & dags.keys()):
+        if _shows(warehouse, dag_ids):
             ended = runs_ended(running_runs(answer, warehouse), answer.asked_at)
             told = board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids, ended)
         else:
             told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}
         answer.written[dag_ids] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(answer.written[dag_ids], media_type="application/json")
+
+
+def _shows(warehouse: str, dag_ids: frozenset[str]) -> bool:
+    """Say whether one of some DAGs loads months into a warehouse."""
+    dags = month_dags()
+    return any(dags[dag_id][0] == warehouse for dag_id in dag_ids & dags.keys())
 
 
 def _ledger(request: Request, warehouse: str) -> Ledger:
