@@ -146,7 +146,8 @@ def test_a_month_that_another_release_has_superseded_is_compared_with_that_one(
     months: psycopg.Connection[Any], green: Source, tmp_path: Path
 ) -> None:
     mirror, official = green.releases
-    another = replace(green, releases=(replace(mirror, last=FIRST), replace(official, first=SECOND)))
+    releases = replace(mirror, last=FIRST), replace(official, first=SECOND)
+    another = replace(green, releases=releases, max_deleted_share=1)
     load_sample(months, another, SECOND, tmp_path, 41)
     of_parquet = KnownFigure("green", SECOND, SECOND, "parquet", ROWS, 41, None, "a test")
 
