@@ -149,6 +149,7 @@ VALUES: dict[str, Any] = {
     "month_after": TABLES.month.next().first_day,
     "try_number": 1,
     "load_id": 1,
+    "load_ids": [1],
     "attempt": 2,
     "step": "hash_rows",
     **TABLES.rules,
