@@ -78,6 +78,7 @@ TEXTS_OF_PEOPLE = {
 
 FITTING = {
     "allow_empty": {"true"},
+    "approval": {"true"},
     "max_file_size": {"number"},
     "max_unpacked_size": {"number"},
     "tags": {"list"},
