@@ -54,6 +54,15 @@ def one_line(text: str, length: int = LONGEST_QUOTE) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
+def said_by_driver(error: Exception) -> str:
+    """Return the first line that a database's driver says; SQLAlchemy adds the statement and its values to it.
+
+    :param error: of SQLAlchemy, or any other one
+    """
+    said = getattr(error, "orig", None) or error
+    return one_line((str(said).strip() or type(said).__name__).splitlines()[0], 300)
+
+
 def quoted(text: str | bytes, length: int = LONGEST_QUOTE) -> str:
     """Return the beginning of a text, or of bytes, as Python writes it: in quotation marks, with escapes.
 

@@ -207,6 +207,8 @@ def test_attempts_have_their_runs_and_rejected_lines_their_reasons(client: Clien
         assert HOSTILE in line["text"]
         assert "expected a time" in line["reason"]
     # The lines of a load belong to its month alone.
+    for absent in ("abc", "9" * 19):
+        assert client.json(f"{GREEN_MONTH}/rejected?load_id={absent}") == {"problem": "", "lines": []}
     other = client.json(f"/taxiway/api/months/taxi_green/{PUBLISHED}/rejected?load_id={attempt['load_id']}")
     assert other["lines"] == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from taxiway.board import asking
 from taxiway.board.asking import Answer, Ledger
+from taxiway.orchestration.warehouses import WAREHOUSES
 
 BEGAN = datetime(2026, 11, 29, tzinfo=timezone.utc)
 
@@ -17,8 +18,8 @@ BEGAN = datetime(2026, 11, 29, tzinfo=timezone.utc)
 class Slow(Ledger):
     """A ledger whose answers are numbered, and come when the test lets them."""
 
-    def __init__(self) -> None:
-        super().__init__("postgres")
+    def __init__(self, warehouse: str = "postgres") -> None:
+        super().__init__(warehouse)
         self.may_answer = threading.Semaphore(0)
         self.asked = 0
         self.problem = ""
@@ -93,8 +94,9 @@ def test_an_error_that_nobody_expects_is_of_one_question(times: list[float]) -> 
     assert number(asyncio.run(ledger.months())) == 2
 
 
-def test_a_problem_is_not_given_again_when_it_may_be_over(times: list[float]) -> None:
-    ledger = Slow()
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_a_problem_is_not_given_again_when_it_may_be_over(warehouse: str, times: list[float]) -> None:
+    ledger = Slow(warehouse)
     ledger.problem = "down"
     ledger.may_answer.release()
     assert asyncio.run(ledger.months()).problem == "down"

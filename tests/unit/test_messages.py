@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from dags_backfill.outcome import exception_in_log
 from taxiway.errors import DownloadError, TaxiwayError
@@ -21,6 +22,7 @@ from taxiway.messages import (
     one_line,
     printable,
     quoted,
+    said_by_driver,
 )
 from taxiway.warehouses.bigquery.errors import failure
 from taxiway.warehouses.bigquery.settings import GcpSettings
@@ -84,3 +86,13 @@ def test_the_summary_of_a_backfill_is_fit_for_a_terminal(text: str, tmp_path: Pa
     assert said.startswith("LibraryError: ")
     assert said.isprintable()
     assert len(said) <= LONGEST_MESSAGE
+
+
+def test_an_error_of_sqlalchemy_is_said_without_its_statement() -> None:
+    driver = psycopg.OperationalError("connection refused\nIs the server running?")
+    error = OperationalError("SELECT %(secret)s", {"secret": "s3cr3t"}, driver)
+
+    assert "s3cr3t" in str(error)
+    assert said_by_driver(error) == "connection refused"
+    assert said_by_driver(OperationalError("SELECT 1", {}, psycopg.OperationalError())) == "OperationalError"
+    assert said_by_driver(ValueError("odd")) == "odd"

@@ -30,7 +30,7 @@ from taxiway.board.months import attempt_of, board_of, running_runs
 from taxiway.board.rights import month_dags, readable, runs_ended, runs_there
 from taxiway.board.runs import runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
-from taxiway.messages import one_line
+from taxiway.messages import one_line, said_by_driver
 from taxiway.orchestration.month_of_run import run_of_name
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
@@ -248,7 +248,7 @@ def _source_of(dag_id: str) -> tuple[str, Source]:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, TaxiwayError) else f"Airflow says: {one_line(str(error), 300)}"
+    return str(error) if isinstance(error, TaxiwayError) else f"Airflow says: {said_by_driver(error)}"
 
 
 @cache

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.loads.month_state import Watched
 from taxiway.loads.published_months import LastLoad, PublishedMonths
-from taxiway.messages import one_line, printable
+from taxiway.messages import printable, said_by_driver
 from taxiway.next_try import of_command
 from taxiway.orchestration.open_postgres import quick_postgres_months
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -42,6 +42,8 @@ STATEMENT_TIMEOUT = "4s"
 
 KEPT_SECONDS = {"postgres": 1.0, "bigquery": 60.0}
 """How long an answer is given to other requests, too: BigQuery bills each question."""
+
+PROBLEM_KEPT_SECONDS = 1.0
 
 STALE_SECONDS = {"postgres": 5.0, "bigquery": 600.0}
 """How old an answer may be that is given while the ledger is asked again; the page says of when it is."""
@@ -101,7 +103,7 @@ class Ledger:
     async def months(self) -> Answer:
         """Return what the ledger says of all months; a sentence if it can't say it."""
         now = monotonic()
-        if self._asked is None or (self._asked.done() and now > self._asked_at + KEPT_SECONDS[self.warehouse]):
+        if self._asked is None or (self._asked.done() and now > self._asked_at + self._kept(self._asked)):
             if self._asked is not None and self._asked.exception() is None:
                 self._before, self._before_at = self._asked.result(), self._asked_at
             self._asked, self._asked_at = self._thread.submit(self._read), now
@@ -112,6 +114,12 @@ class Ledger:
             return await self._wait(self._asked)
         except NoAnswerError as error:
             return Answer(datetime.now(timezone.utc), problem=str(error))
+
+    def _kept(self, asked: Future[Answer]) -> float:
+        """Say how many seconds an answer is given to others: a problem may soon be over."""
+        if asked.exception() is None and (asked.result().is_absent or not asked.result().problem):
+            return KEPT_SECONDS[self.warehouse]
+        return PROBLEM_KEPT_SECONDS
 
     async def ask(self, question: Callable[[PublishedMonths], T]) -> T:
         """Ask something else.
@@ -189,7 +197,7 @@ def _in_our_words() -> Iterator[None]:
             yield
         except SQLAlchemyError as error:
             raise NoAnswerError(
-                f"Airflow's metadata database doesn't answer: {one_line(str(error), 300)}. Load the page again"
+                f"Airflow's metadata database doesn't answer: {said_by_driver(error)}. Load the page again"
             ) from error
         except AirflowException as error:
             raise NoAnswerError(f"Airflow says: {printable(str(error), 500)}. Load the page again") from error

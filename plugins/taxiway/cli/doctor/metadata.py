@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from taxiway.cli import commands
 from taxiway.cli.doctor.dag_files import METADATA
 from taxiway.doctor.check import Check, Finding, fail, ok, warn
-from taxiway.messages import one_line
+from taxiway.messages import one_line, said_by_driver
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
@@ -51,9 +51,8 @@ def metadata() -> Finding:
             dialect = session.get_bind().dialect
             session.execute(text("SELECT 1"))
     except DBAPIError as error:
-        said = one_line((str(error.orig).strip() or type(error.orig).__name__).splitlines()[0], 300)
         return fail(
-            f"the database{named} doesn't answer: {said}",
+            f"the database{named} doesn't answer: {said_by_driver(error)}",
             "start its server, or correct [database] sql_alchemy_conn; make setup does both for embedded Postgres",
         )
     if dialect.name != "postgresql":
@@ -113,7 +112,7 @@ def service(name: str) -> Finding:
     if others:
         return fail(f"{last}, and {' and '.join(others)} run", START)
     if due:
-        return warn(f"{last}, and {due} runs are due that it has to start", START)
+        return warn(f"{last}, and a run of {due} {'DAG' if due == 1 else 'DAGs'} is due that it has to start", START)
     if job is not None and job.state == "running":
         return warn(f"{last}, and hasn't been stopped", START)
     return ok(f"{last}; airflow dags backfill does without")

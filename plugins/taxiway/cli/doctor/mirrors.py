@@ -60,6 +60,8 @@ def clock(files: Mapping[str, File]) -> Finding:
 
     :param files: what to ask for, by the id of the mirror's connection
     """
+    from airflow.sdk.exceptions import AirflowException
+
     from taxiway.download.mirror_client import Mirror
     from taxiway.download.validators import parse_http_date
     from taxiway.orchestration.hooks.mirror_hook import MirrorHook
@@ -72,7 +74,7 @@ def clock(files: Mapping[str, File]) -> Finding:
                 asked = Mirror(session, hook.base_url, conn_id, source.allowed_redirect_hosts, **timeouts)
                 with closing(asked.get(asked.url(source.file_path(month)), {}, method="HEAD")) as answer:
                     moment = parse_http_date(answer.headers.get("Date"))
-        except TaxiwayError:
+        except (TaxiwayError, AirflowException):
             continue
         if moment is None:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ class PostgresMonths:
         :raises TransientWarehouseError: Postgres can't answer now
         :raises WarehouseError: it refuses
         """
+        if not re.fullmatch("[0-9]{1,18}", load_id):
+            return []
         values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
         rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
         return [RejectedLine(**row) for row in rows]
