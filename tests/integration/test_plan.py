@@ -112,6 +112,8 @@ def test_each_month_has_what_would_be_done_and_why(planned: dict[str, dict[str, 
     assert changed["note"].startswith("green 2019-02: there is another version than the published one: ")
     assert "the answer is 404" in found["2019-04"]["note"]
     assert "the answer is 500" in found["2019-05"]["note"]
+    assert found["2019-05"]["note"].count("http://") == 1
+    assert total["note"].startswith("green: 2 of 7 files to load as far as mirrors have answered, 1 unknown, ")
     assert {record["release"] for month, record in found.items() if " to " not in month and month != "total"} == {
         "csv.gz, tlc_mirror"
     }

@@ -200,7 +200,10 @@ def _total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str
     }
     enough, room = _room(loaded, ledger)
     months = [line.planned.month for line in loaded]
+    unknown = sum(line.planned.outcome is Outcome.UNKNOWN for line in lines)
     said = [f"{source.name}: {len(loaded)} of {len(lines)} files to load"]
+    if unknown:
+        said[0] += f" as far as mirrors have answered, {unknown} unknown"
     if loaded:
         said[0] += f", {format_size(sums['size'] or 0)} to download"
         if sums["seconds"] is None:

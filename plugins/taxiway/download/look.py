@@ -98,6 +98,11 @@ class Look:
     said: str
     version: FileVersion | None = None
 
+    @property
+    def in_full(self) -> str:
+        """What the mirror says, with the address that was asked."""
+        return self.said if self.url in self.said else f"{self.url}: {self.said}"
+
 
 def is_cached(cache: Cache, source: Source, month: Month, look: Look) -> bool:
     """Say whether the cache has the file as the mirror has it, so that a download takes it from there.

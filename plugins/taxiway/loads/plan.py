@@ -129,7 +129,7 @@ def plan_month(
     if look is None:
         return PlannedMonth(month, Outcome.NOT_PUBLISHED, f"the month isn't over; its file is expected by {due}")
     if look.presence is Presence.UNKNOWN:
-        return PlannedMonth(month, Outcome.UNKNOWN, f"{look.url}: {look.said}")
+        return PlannedMonth(month, Outcome.UNKNOWN, look.in_full)
     if look.version is None:
         return _absent(month, look, recorded, f"expected by {due}", is_due=is_due)
     planned = _there(source, month, look.url, look.version, state, recorded)
@@ -144,7 +144,7 @@ def plan_month(
 
 
 def _absent(month: Month, look: Look, recorded: Recorded | None, expected: str, *, is_due: bool) -> PlannedMonth:
-    said = f"{look.url}: {look.said} ({look.presence.value})"
+    said = f"{look.in_full} ({look.presence.value})"
     if recorded is not None:
         return PlannedMonth(month, Outcome.ABSENT, f"it was loaded, and its file is gone: {said}; its rows stay")
     if is_due:

@@ -51,7 +51,7 @@ def mirror(conn_id: str, source: Source, month: Month) -> Finding:
     if look.presence is Presence.THERE:
         return ok(f"{look.url} is there")
     if look.presence is Presence.UNKNOWN:
-        return fail(look.said if look.url in look.said else f"{look.url}: {look.said}", _correct(conn_id))
+        return fail(look.in_full, _correct(conn_id))
     return warn(f"it answers, and doesn't have {look.url}: {look.said}", _correct(conn_id))
 
 
