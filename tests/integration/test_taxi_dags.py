@@ -174,7 +174,9 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     again = ("dags", "backfill", "-s", start, "-e", end, "--reprocess-behavior", "completed", dag_id)
     taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_ALERTS"] = '[{"by": "webhook", "path": "hook", "about": ["approval"]}]'
     taxi.airflow.variables["AIRFLOW_CONN_TAXI_WEBHOOK"] = json.dumps({"conn_type": "http", "host": told.http})
-    process = taxi.airflow.popen(*again)
+    written = taxi.airflow.home / "approval.txt"
+    with written.open("w") as output:
+        process = taxi.airflow.popen(*again, stdout=output)
     waiting = "SELECT run_id FROM task_instance WHERE task_id = 'merge_month' AND state = 'awaiting_input' ORDER BY 1"
     runs = wait_until(
         lambda: found if len(found := taxi.airflow.query(waiting)) == 3 else None, timeout=240, what="three questions"
@@ -190,6 +192,8 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     assert (alone["kind"], len(alone["months"])) == ("approval", 1)
     assert (together["kind"], sorted(together["months"])) == ("approval", [str(month) for month in YEAR[:3]])
     assert "Approve or reject it in Airflow's web UI" in alone["advice"]
+    waits = "merge_month waits for a person: answer it in the web UI, under Required Actions"
+    wait_until(lambda: written.read_text().count(waits) == 3, timeout=60, what="the terminal to say that runs wait")
     for (run_id,), option in zip(runs[:2], ("Approve", "Reject"), strict=True):
         path_of_task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
         asked = taxi.airflow.rest(path_of_task)
@@ -197,10 +201,11 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
         assert asked["subject"].endswith(" published rows?")
         taxi.airflow.rest(path_of_task, "PATCH", {"chosen_options": [option], "params_input": {}})
     taxi.airflow.query("UPDATE task_instance SET trigger_timeout = now() WHERE state = 'awaiting_input'")
-    said, _ = process.communicate(timeout=300)
+    process.wait(timeout=300)
+    said = written.read_text()
 
     assert (process.returncode, "1 of 3 months succeeded" in said) == (1, True), said
-    assert said.count("merge_month waits for a person: answer it in the web UI, under Required Actions") == 3
+    assert said.count(waits) == 3
     of_march = before["2019-03"]
     gone = of_march - ROWS // 2
     assert f"2019-03.csv would delete {gone} of the {of_march} published rows, nobody has approved that in time" in said

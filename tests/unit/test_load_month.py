@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -177,10 +176,11 @@ ABSENT = MonthNotFoundError("lime: the answer is 403; expected a file. Check it"
 def test_a_month_that_is_not_published_yet_is_skipped_until_its_file_is_due(
     load: Load, zone: str, *, force: bool
 ) -> None:
-    today = datetime.now(ZoneInfo(zone)).date()
+    source = replace(ending(load.source, None), timezone=zone)
+    today = source.today()
     before = Month.of(today).previous()
     days = (today - Month.of(today).first_day).days
-    late = replace(load, month=before, source=replace(ending(load.source, None), timezone=zone))
+    late = replace(load, month=before, source=source)
     due_tomorrow, due_today = (
         replace(late, source=replace(late.source, publication_lag_days=lag)) for lag in (days + 1, days)
     )

@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import pytest
@@ -772,6 +772,25 @@ def test_the_month_of_a_moment_is_that_of_the_source_s_time_zone(
 )
 def test_a_month_is_due_some_days_after_its_end(month: Month, days: int, due: date, tmp_path: Path) -> None:
     assert load_source(write(tmp_path, publication_lag_days=days)).due(month) == due
+
+
+@pytest.mark.parametrize(
+    ("schedule", "period", "zone", "begins"),
+    [
+        ("0 9 1 * *", "month", "UTC", datetime(2026, 11, 30, 9, tzinfo=timezone.utc)),
+        ("30 6 2 * *", "month", "America/New_York", datetime(2026, 11, 30, 11, 30, tzinfo=timezone.utc)),
+        ("@once", "none", "UTC", datetime(2026, 11, 30, tzinfo=timezone.utc)),
+        (None, "none", "UTC", datetime(2026, 11, 30, tzinfo=timezone.utc)),
+    ],
+)
+def test_a_day_begins_when_the_schedule_starts_runs(
+    schedule: str | None, period: Literal["month", "none"], zone: str, begins: datetime
+) -> None:
+    """Before that hour, nothing says that a month is missing whose run the schedule has not started yet."""
+    source = replace(LIME, schedule=schedule, period=period, timezone=zone)
+
+    assert source.today(begins) == date(2026, 11, 30)
+    assert source.today(begins - timedelta(minutes=1)) == date(2026, 11, 29)
 
 
 def test_a_month_outside_the_first_and_the_last_is_not_available() -> None:

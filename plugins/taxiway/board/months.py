@@ -137,7 +137,7 @@ def _of_source(
     source: Source, dag_id: str, loads: Mapping[Month, LastLoad], watched: Mapping[Month, Watched]
 ) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
-    today = now.astimezone(source.zone).date()
+    today = source.today(now)
     return {
         "name": source.name,
         "title": source.title,

@@ -125,7 +125,7 @@ def plan_month(
     """
     if (why := source.why_unavailable(month)) is not None:
         return PlannedMonth(month, Outcome.OUT_OF_RANGE, why.partition(": ")[2])
-    due, is_due = source.due(month), source.stands_alone or now.astimezone(source.zone).date() >= source.due(month)
+    due, is_due = source.due(month), source.stands_alone or source.today(now) >= source.due(month)
     if look is None:
         return PlannedMonth(month, Outcome.NOT_PUBLISHED, f"the month isn't over; its file is expected by {due}")
     if look.presence is Presence.UNKNOWN:

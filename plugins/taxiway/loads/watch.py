@@ -245,7 +245,7 @@ def _of_following(
         return replace(decision, reason=f"{look.said}. The next look asks again")
     due = source.due(month)
     if look.version is None:
-        if now.astimezone(source.zone).date() < due:
+        if source.today(now) < due:
             return replace(
                 decision, verdict=Verdict.WAITING, reason=f"not published yet, expected by {due}: {look.said}"
             )

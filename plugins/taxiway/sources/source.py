@@ -206,9 +206,18 @@ class Source:
         """Return the day from which on a month's file should be there; until then, it may not be published yet."""
         return month.next().first_day + timedelta(days=self.publication_lag_days)
 
+    def today(self, now: datetime | None = None) -> date:
+        """Return the day in the source's time zone. It begins at the hour of the schedule, when runs start.
+
+        :param now: a moment with its time zone; the present one unless given
+        """
+        fields = [*(self.schedule or "").split(), "*", "*"]
+        minute, hour = (int(field) if field.isdecimal() else 0 for field in fields[:2])
+        return ((now or datetime.now(self.zone)).astimezone(self.zone) - timedelta(hours=hour, minutes=minute)).date()
+
     def is_due(self, month: Month) -> bool:
-        """Say whether a month's file should be there by today, in the source's time zone."""
-        return datetime.now(self.zone).date() >= self.due(month)
+        """Say whether a month's file should be there by now."""
+        return self.today() >= self.due(month)
 
     def layout_of(self, month: Month, names: Collection[str] | None = None) -> Layout:
         """Return the layout of a month's file.
