@@ -34,6 +34,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
     from airflow.configuration import conf
 
     from dags_backfill.cli import register
+    from dags_backfill.newest_api import shorten_commands
     from taxiway.cli import commands
     from taxiway.errors import ProgramError, TaxiwayError
     from taxiway.warehouses.sql import compile_all
@@ -56,6 +57,7 @@ if Path("".join(sys.argv[:1])).name in ("airflow", "__main__.py", "-m"):
         return is_sample(Home.current(), source, month, sha256, rows)
 
     register(prepare_workers)
+    shorten_commands()
     commands.register(is_sample)
     try:
         ensure_started(Home.current(), conf.get("database", "sql_alchemy_conn"))

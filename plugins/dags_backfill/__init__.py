@@ -10,6 +10,7 @@
 - errors: why a backfill can't start, with exit codes
 - interrupted_runs: puts runs in order that didn't end
 - lock: one command per DAG
+- newest_api: builds only the newest version of the execution API
 - outcome: how the runs stand
 - output: keeps the command's lines apart from Airflow's messages
 - plan: what a call would do with each run

@@ -21,6 +21,7 @@ from uuid import uuid4
 import psutil
 
 from dags_backfill.errors import BackfillError
+from dags_backfill.newest_api import keep_newest_version
 from dags_backfill.processes import bind_children, end_processes
 
 URL_VARIABLE = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
@@ -138,6 +139,7 @@ def _serve(listener: socket.socket) -> None:
     import uvicorn
     from airflow.api_fastapi.app import cached_app
 
+    keep_newest_version()
     config = uvicorn.Config(
         cached_app(apps="execution"),
         log_config=None,

@@ -16,6 +16,9 @@ def main() -> int:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
+    from dags_backfill.newest_api import keep_newest_version
+
+    keep_newest_version()  # as the command does
     folder, runs = sys.argv[1], json.loads(sys.argv[2])
     bag = DagBag(dag_folder=folder)
     DagBundlesManager().sync_bundles_to_db()
