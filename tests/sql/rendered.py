@@ -30,6 +30,7 @@ RUN: dict[str, Any] = {
     "file_columns": GREEN.columns,
     "id_columns": GREEN.columns,
     "numbered": False,
+    "has_ids": False,
     "by_column": False,
 }
 

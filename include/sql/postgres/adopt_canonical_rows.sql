@@ -5,11 +5,11 @@
 DROP TABLE IF EXISTS {{ rows_table }};
 
 ALTER TABLE {{ staging_table }}
-ALTER COLUMN unique_row_id DROP EXPRESSION,
+ALTER COLUMN unique_row_id DROP EXPRESSION IF EXISTS,
 ALTER COLUMN filename DROP DEFAULT,
 ALTER COLUMN source_month DROP DEFAULT;
 
-DROP FUNCTION {{ staging_table }};
+DROP FUNCTION IF EXISTS {{ staging_table }};
 {% for column in columns if column.type == 'text' %}
 ALTER TABLE {{ staging_table }} ALTER COLUMN {{ column.name | identifier }} TYPE text;
 {% endfor %}

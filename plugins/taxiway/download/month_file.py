@@ -10,7 +10,7 @@ from taxiway.download.download import Download
 from taxiway.download.size_limits import unpacked_too_large
 from taxiway.errors import DamagedFileError, DownloadError, MissingFileError
 from taxiway.files.csv_header import RowShape, read_row_shape
-from taxiway.files.file_format import FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import FileFaultError, NotOfTypeError, TypedFormat, UnpackedSizeError
 from taxiway.files.formats import format_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -28,18 +28,42 @@ def unpacked_month(source: Source, month: Month, file: Download) -> Iterator[byt
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises DownloadError: it can't be read
     """
-    where = f"{source.name} {month}: {source.download_name(month)}"
-    format_ = format_of(source, month)
     found = hashlib.sha256()
+    blocks = format_of(source, month).blocks(
+        Path(file.path), source.layout_of(month), found, limit=source.max_unpacked_size
+    )
+    return _same_file(source, month, file, blocks, found)
+
+
+def typed_rows(source: Source, month: Month, file: Download) -> tuple[RowShape, Iterator[bytes]]:
+    """Read a downloaded file's rows as the texts that ids are made from, if its values have their columns' types.
+
+    :return: the shape of the rows; blocks of whole lines, as :class:`taxiway.files.file_format.TypedFormat` says
+    :raises NotOfTypeError: the format has no types; the lines raise it at a value that isn't of its column's type
+    :raises TaxiwayError: as :func:`month_rows`
+    """
+    format_, found = format_of(source, month), hashlib.sha256()
+    if not isinstance(format_, TypedFormat):
+        raise NotOfTypeError
+    _, shape, _ = month_rows(source, month, file)
+    names = [column.name for column in shape.columns]
+    columns = [(names.index(column.name), column.type) for column in source.layout_of(month, set(names)).columns]
+    lines = format_.typed_lines(Path(file.path), columns, found, limit=source.max_unpacked_size)
+    return shape, _same_file(source, month, file, lines, found)
+
+
+def _same_file(
+    source: Source, month: Month, file: Download, blocks: Iterator[bytes], found: hashlib._Hash
+) -> Iterator[bytes]:
+    where = f"{source.name} {month}: {source.download_name(month)}"
     try:
-        layout = source.layout_of(month)
-        yield from format_.blocks(Path(file.path), layout, found, limit=source.max_unpacked_size)
+        yield from blocks
     except (FileNotFoundError, NotADirectoryError):
         raise gone(where, file.path) from None
     except UnpackedSizeError as error:
         raise unpacked_too_large(source, where, error) from error
     except FileFaultError as error:
-        raise DamagedFileError(f"{where}: found {error}, expected {format_.sound}") from error
+        raise DamagedFileError(f"{where}: found {error}, expected {format_of(source, month).sound}") from error
     except OSError as error:
         raise DownloadError(
             f"{where}: the downloaded file {file.path} can't be read: {error}. Expected a file of the cache that the "

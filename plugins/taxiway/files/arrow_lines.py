@@ -11,8 +11,11 @@ import pyarrow.csv as pcsv
 
 Texts: TypeAlias = "pa.Array[pa.StringScalar]"
 
-_PLAIN = pcsv.WriteOptions(include_header=False, quoting_style="none")
-_QUOTED = pcsv.WriteOptions(include_header=False, quoting_style="all_valid")
+PLAIN = pcsv.WriteOptions(include_header=False, quoting_style="none")
+"""Texts as they are: none may hold a comma, a quotation mark or a line end."""
+
+QUOTED = pcsv.WriteOptions(include_header=False, quoting_style="all_valid")
+"""Every text in quotation marks."""
 
 
 def scalar(text: str) -> pa.StringScalar:
@@ -22,15 +25,14 @@ def scalar(text: str) -> pa.StringScalar:
     return pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))[0]
 
 
-def lines_of(columns: Sequence[Texts], *, quoted: bool = False) -> bytes:
-    """Write rows as lines, each with its end; a null is an empty field.
+def lines_of(columns: Sequence[Texts], options: pcsv.WriteOptions = PLAIN) -> bytes:
+    """Write rows as lines, each with its end; a null is an empty field, unless the options say another text.
 
     :param columns: as many values in each
-    :param quoted: whether every text is in quotation marks
-    :raises pa.ArrowInvalid: it isn't, and holds a comma, a quotation mark or a line end
+    :raises pa.ArrowInvalid: a text holds what the options don't allow
     """
     texts = pa.record_batch(list(columns), names=[str(number) for number in range(len(columns))])
     stream = pa.BufferOutputStream()
-    with pcsv.CSVWriter(stream, texts.schema, write_options=_QUOTED if quoted else _PLAIN) as writer:
+    with pcsv.CSVWriter(stream, texts.schema, write_options=options) as writer:
         writer.write_batch(texts)
     return bytes(stream.getvalue().to_pybytes())

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from taxiway.files.arrow_lines import Texts, lines_of, scalar
+from taxiway.files.arrow_lines import QUOTED, Texts, lines_of, scalar
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.sources.source import Column
 
@@ -75,7 +75,7 @@ class ColumnRows:
         try:
             return lines_of(texts)
         except pa.ArrowInvalid:  # a text holds a comma
-            return lines_of(texts, quoted=True)
+            return lines_of(texts, QUOTED)
 
 
 def _checked(fields: Texts, column: Column) -> Texts:

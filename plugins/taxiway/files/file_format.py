@@ -6,10 +6,10 @@ A module for a format has a class with the members of :class:`FileFormat`, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from taxiway.files.file_kinds import Kind
 from taxiway.sources.source import Layout
@@ -36,6 +36,10 @@ class FileFaultError(ValueError):
 
 class CheckBrokenOffError(Exception):
     """A check that ended before it could say anything of its file, in words that follow "found"; a retry may help."""
+
+
+class NotOfTypeError(Exception):
+    """A value that has not the type of its column as it is: only a closer look tells whether it can be read."""
 
 
 class UnpackedSizeError(FileFaultError):
@@ -134,4 +138,23 @@ class FileFormat(Protocol):
         :return: blocks as :data:`BLOCK` says
         :raises FileFaultError: as :meth:`check`
         :raises UnpackedSizeError: as :meth:`check`; what was yielded before is within the limit
+        """
+
+
+@runtime_checkable
+class TypedFormat(Protocol):
+    """What a :class:`FileFormat` may have besides, if the values of its files have types."""
+
+    def typed_lines(
+        self, path: Path, columns: Sequence[tuple[int, str]], digest: Digest | None = None, *, limit: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a file's rows as the texts that ids are made from (docs/row-identity.md), without a header.
+
+        :param path: the file
+        :param columns: place in the file and type of each column of the layout, in the layout's order
+        :param digest: as for :meth:`FileFormat.blocks`
+        :param limit: bytes that the rows may have; None for any number
+        :return: blocks as :data:`BLOCK` says
+        :raises NotOfTypeError: a value isn't of its column's type, or the rows may be larger than the limit
+        :raises FileFaultError: as :meth:`FileFormat.check`
         """

@@ -14,11 +14,12 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from taxiway.files.arrow_lines import Texts, lines_of, scalar
-from taxiway.files.file_format import BLOCK, Digest, FileFaultError, UnpackedSizeError
-from taxiway.files.parquet_text import decoded, field_texts, is_text, unwrapped, value_type
+from taxiway.files.file_format import BLOCK, Digest, FileFaultError, NotOfTypeError, UnpackedSizeError
+from taxiway.files.parquet_text import decoded, field_texts, is_text, typed_texts, unwrapped, value_type
 from taxiway.messages import one_line, quoted
 
 _FEW_ROWS, _MANY_ROWS = 512, 16_384
@@ -39,6 +40,9 @@ _READ_BUFFER = 64 * 1024
 _MOST_MEMORY = 2 * 1024**3
 # Bytes of memory that reading a file may take: a damaged file may ask for any number.
 
+_ROW_TEXTS = pcsv.WriteOptions(include_header=False, quoting_style="none", delimiter="\x1f", null_string="\\N")
+# Texts of rows as docs/row-identity.md has them.
+
 _NOTHING, _EMPTY, _COMMA = map(scalar, ("", '""', ","))
 
 
@@ -57,29 +61,63 @@ def csv_blocks(
     :raises FileFaultError: the file is damaged
     :raises UnpackedSizeError: it has more rows than the limit allows; what was yielded before is within it
     """
-    rows = 0
     with _faults(), path.open("rb") as file:
-        if digest is not None:
-            while block := file.read(BLOCK):
-                digest.update(block)
-            file.seek(0)
-        parquet, rows_at_once = _opened(file)
-        names = parquet.schema_arrow.names
-        if not names:
-            raise FileFaultError("a Parquet file without columns")
+        names, batches = _read(file, digest)
         kinds = [types.get(name.strip().lower()) for name in names]
         header = ",".join(map(_header_name, names)).encode() + b"\n"
         size = len(header)
         yield header
-        for columns in _batches(parquet, rows_at_once):
-            rows += len(columns[0])
+        for columns in batches:
             for block in _cut(_lines(columns, kinds)):
                 size += len(block)
                 if limit is not None and size > limit:
                     raise UnpackedSizeError(file.tell(), size, "a Parquet file")
                 yield block
-        if rows != parquet.metadata.num_rows:
-            raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
+
+
+def typed_lines(
+    path: Path, columns: Sequence[tuple[int, str]], digest: Digest | None = None, *, limit: int | None = None
+) -> Iterator[bytes]:
+    """Stream the rows of a Parquet file as texts of rows, if all values have the types of their columns.
+
+    :param path: the file
+    :param columns: place in the file and type of each column, in the order of the text
+    :param digest: as for :func:`csv_blocks`
+    :param limit: bytes that the rows may have; None for any number
+    :return: blocks of whole lines: values joined with U+001F, nulls as ``\\N``
+    :raises NotOfTypeError: a value isn't of its column's type, or the rows may be larger than the limit
+    :raises FileFaultError: the file is damaged
+    """
+    size = 0
+    with _faults(), path.open("rb") as file:
+        for values in _read(file, digest)[1]:
+            for block in _cut(lines_of([typed_texts(values[place], kind) for place, kind in columns], _ROW_TEXTS)):
+                size += len(block)
+                if limit is not None and size > limit:
+                    raise NotOfTypeError
+                yield block
+
+
+def _read(file: BinaryIO, digest: Digest | None) -> tuple[list[str], Iterator[list[pa.Array]]]:
+    """Return the names of a file's columns, and its rows; a digest is fed the file's bytes before."""
+    if digest is not None:
+        while block := file.read(BLOCK):
+            digest.update(block)
+        file.seek(0)
+    parquet, rows_at_once = _opened(file)
+    if not parquet.schema_arrow.names:
+        raise FileFaultError("a Parquet file without columns")
+    return parquet.schema_arrow.names, _counted(parquet, rows_at_once)
+
+
+def _counted(parquet: pq.ParquetFile, rows_at_once: int) -> Iterator[list[pa.Array]]:
+    """Yield a file's rows; make sure that there are as many as it says."""
+    rows = 0
+    for columns in _batches(parquet, rows_at_once):
+        rows += len(columns[0])
+        yield columns
+    if rows != parquet.metadata.num_rows:
+        raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
 
 
 def declared_types(path: Path) -> dict[str, str]:

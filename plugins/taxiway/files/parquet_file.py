@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from taxiway.files import file_kinds
@@ -104,6 +104,15 @@ class ParquetFile:
 
         types = {spelling: column.type for column in layout.columns for spelling in column.spellings}
         return csv_blocks(path, types, digest, limit=limit)
+
+    def typed_lines(
+        self, path: Path, columns: Sequence[tuple[int, str]], digest: Digest | None = None, *, limit: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the rows of a file whose values all have the types of their columns."""
+        take_little_memory()
+        from taxiway.files.parquet_blocks import typed_lines
+
+        return typed_lines(path, columns, digest, limit=limit)
 
     def _check_ends(self, path: Path) -> None:
         """Look at a file's first and last bytes.

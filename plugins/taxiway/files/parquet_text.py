@@ -15,9 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxiway.files.arrow_lines import Texts, scalar
+from taxiway.files.file_format import NotOfTypeError
 
 UNREADABLE = "\x1f"
 """Stands before what no column can hold: a text with this character is rejected, whatever its column's type."""
+
+_TIMESTAMP_LENGTH = len("2019-01-01 00:00:00")
 
 _UTC = ("UTC", "Etc/UTC", "+00:00", "Z")
 
@@ -45,6 +48,35 @@ def field_texts(array: pa.Array, kind: str | None) -> Texts:
         return _by_value(array, partial(_number_texts, kind=kind))
     texts = _time_texts(array) if pa.types.is_timestamp(type_) or pa.types.is_date(type_) else _other_texts(array)
     return texts if kind in ("timestamp", None) else _marked(texts)
+
+
+def typed_texts(array: pa.Array, kind: str) -> Texts:
+    """Write the values of a column as the text of a row has them, if they have the column's type as they are.
+
+    :param array: as for :func:`field_texts`
+    :param kind: type of the source's column
+    :raises NotOfTypeError: some don't: a number in a text, a number that isn't finite, a fraction of a second, a text
+        that is more than ASCII letters, digits and ``.:_-``
+    """
+    type_ = value_type(array.type)
+    if kind == "timestamp":
+        is_sound = pa.types.is_timestamp(type_) and array.null_count == 0
+    elif kind == "text":
+        is_sound = is_text(type_) or pa.types.is_null(type_)
+    elif pa.types.is_floating(type_):
+        is_sound = pc.all(pc.is_finite(array)).as_py() is not False
+    else:
+        is_sound = pa.types.is_integer(type_) or pa.types.is_null(type_)
+    if not is_sound:
+        raise NotOfTypeError
+    texts = field_texts(array, kind)
+    if kind == "timestamp":
+        is_sound = pc.all(pc.equal(pc.binary_length(texts), _TIMESTAMP_LENGTH)).as_py() is not False
+    elif kind == "text":
+        is_sound = pc.all(pc.match_substring_regex(texts.unique(), r"^[0-9A-Za-z.:_-]+$")).as_py() is not False
+    if not is_sound:
+        raise NotOfTypeError
+    return texts
 
 
 def unwrapped(array: pa.Array) -> pa.Array:

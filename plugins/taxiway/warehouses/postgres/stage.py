@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from taxiway.download.download import Download
-from taxiway.download.month_file import month_rows
+from taxiway.download.month_file import month_rows, typed_rows
 from taxiway.errors import EmptyMonthError, MissingInputError
 from taxiway.files.arrow_memory import take_little_memory
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import RowShape
 from taxiway.files.csv_lines import numbered_lines, row_of, whole_lines, without_unnamed
+from taxiway.files.file_format import NotOfTypeError
 from taxiway.files.new_columns import is_ignored
 from taxiway.files.rejects import RejectedLines
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects, with_left_out
+from taxiway.loads.row_identity import with_ids
 from taxiway.sources.source import Column, Layout
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.cleanup import drop_staging, sweep_staging
@@ -119,7 +121,8 @@ def _stage(
     connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
 ) -> Staged:
     staged = (
-        _stage_typed(connection, tables, file, attempt, sessions)
+        _copy_with_ids(connection, tables, file, attempt, sessions)
+        or _stage_typed(connection, tables, file, attempt, sessions)
         or _stage_text(connection, tables, file, attempt)
         or _stage_lines(connection, tables, file, attempt)
     )
@@ -134,6 +137,59 @@ def _stage(
 
 def _where(tables: LoadTables) -> str:
     return f"{tables.where}: {tables.filename}"
+
+
+def _copy_with_ids(
+    connection: psycopg.Connection[Any], tables: LoadTables, file: Download, attempt: Attempt, sessions: int
+) -> Staged | None:
+    """Copy rows with their ids, if the file's values have their columns' types; None, and nothing to use, if not.
+
+    The text of a row is its line for ``COPY``, so the client writes it once for both. Otherwise the server writes it
+    anew.
+    """
+    count = 0
+
+    def counted(lines: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal count
+        for block in lines:
+            count += block.count(b"\n")
+            yield with_ids(block)
+
+    try:
+        shape, lines = typed_rows(tables.source, tables.month, file)
+        layout = _layout(tables, shape)
+        _create_typed(connection, tables, layout, has_ids=True)
+        statement = _copy_statement(tables, layout.columns, has_ids=True)
+        copied = copy_in_parallel(connection, statement, counted(lines), sessions)
+    except (NotOfTypeError, *_STUMBLED):
+        return None
+    if copied != count:
+        return None
+    with transaction(connection) as cursor:
+        _record(cursor, tables, attempt, shape, rows_read=copied)
+    return Staged(rows_read=copied, canonical=True)
+
+
+def _create_typed(
+    connection: psycopg.Connection[Any],
+    tables: LoadTables,
+    layout: Layout,
+    *,
+    by_column: bool = False,
+    has_ids: bool = False,
+) -> None:
+    with transaction(connection) as cursor:
+        cursor.execute(
+            render(
+                "postgres/create_canonical_staging_table.sql",
+                staging_table=tables.staging_table,
+                columns=tables.source.columns,
+                id_columns=layout.columns,
+                by_column=by_column,
+                has_ids=has_ids,
+            ),
+            {"filename": tables.filename, "month": tables.month.first_day},
+        )
 
 
 def _stage_typed(
@@ -171,22 +227,11 @@ def _copy_typed(
     :param by_column: whether each column is checked, or blocks are, which is quicker, and for canonical CSV only
     :raises _ByColumnError: a block isn't canonical CSV, but its columns can be checked
     """
-    source = tables.source
-    _, shape, blocks = month_rows(source, tables.month, file)
+    _, shape, blocks = month_rows(tables.source, tables.month, file)
     layout = _layout(tables, shape)
     if len(layout.columns) > _MOST_ARGUMENTS or any(map(is_ignored, shape.columns)):
         raise _StumbledError
-    with transaction(connection) as cursor:
-        cursor.execute(
-            render(
-                "postgres/create_canonical_staging_table.sql",
-                staging_table=tables.staging_table,
-                columns=source.columns,
-                id_columns=layout.columns,
-                by_column=by_column,
-            ),
-            {"filename": tables.filename, "month": tables.month.first_day},
-        )
+    _create_typed(connection, tables, layout, by_column=by_column)
     canonical, checked = CanonicalRows(shape.columns), _column_rows(shape) if by_column else None
 
     def rows_of(block: bytes) -> bytes | None:
@@ -229,9 +274,15 @@ def _rows_alone(blocks: Iterator[bytes], shape: RowShape, rows_of: Callable[[byt
         yield rows
 
 
-def _copy_statement(tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False) -> str:
+def _copy_statement(
+    tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False, has_ids: bool = False
+) -> str:
     return render(
-        "postgres/stage_month.sql", staging_table=tables.staging_table, file_columns=columns, numbered=numbered
+        "postgres/stage_month.sql",
+        staging_table=tables.staging_table,
+        file_columns=columns,
+        numbered=numbered,
+        has_ids=has_ids,
     )
 
 
