@@ -1,10 +1,12 @@
-"""Settings as people write them: sizes such as ``10 GiB``, numbers, and yes or no."""
+"""Settings as people write them: sizes such as ``10 GiB``, numbers, folders, and yes or no."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from taxiway.errors import SettingError
+from taxiway.paths import ROOT
 
 _UNITS = {"": 1, "b": 1} | {
     prefix + unit: base ** (power + 1)
@@ -56,6 +58,21 @@ def parse_flag(value: str | bool, setting: str) -> bool:
     if flag is None:
         raise SettingError(f"{setting} is {value!r}: expected true or false")
     return flag
+
+
+def parse_folder(value: str, setting: str) -> Path:
+    """Read the path of a folder; a relative one starts at the repository's root.
+
+    :param setting: the setting's name, for the error
+    :raises SettingError: it begins with the home folder of a user whom this machine doesn't know
+    """
+    try:
+        return ROOT / Path(value.strip()).expanduser()
+    except RuntimeError:
+        raise SettingError(
+            f"{setting} is {value[:100]!r}: this machine knows no home folder of that user; expected a path such as "
+            f"/data/taxiway. Correct the Variable {setting}"
+        ) from None
 
 
 def format_size(size: float) -> str:

@@ -1,11 +1,16 @@
-"""Sizes, numbers and flags are read as people write them, and anything else is refused."""
+"""Sizes, numbers, folders and flags are read as people write them, and anything else is refused."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from taxiway.errors import SettingError
-from taxiway.settings import format_size, in_all_units, parse_flag, parse_number, parse_size
+from taxiway.orchestration.downloads import CACHE_FOLDER, cache_in_force
+from taxiway.paths import REPORTS_FOLDER, ROOT
+from taxiway.reports.folder import reports_folder
+from taxiway.settings import format_size, in_all_units, parse_flag, parse_folder, parse_number, parse_size
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,34 @@ def test_no(text: str | bool) -> None:
 def test_neither(text: str) -> None:
     with pytest.raises(SettingError, match=r"taxiway_use_cache is '.*': expected true or false"):
         parse_flag(text, "taxiway_use_cache")
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [("/data/x", Path("/data/x")), (" data ", ROOT / "data"), ("~/x", Path.home() / "x"), ("a~b", ROOT / "a~b")],
+)
+def test_folder(text: str, folder: Path) -> None:
+    assert parse_folder(text, "folder") == folder
+
+
+@pytest.mark.parametrize("variable", ["taxiway_reports_folder", "taxiway_cache_folder"])
+def test_a_folder_below_an_unknown_users_home(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", "~no-such-user/x")
+
+    with pytest.raises(SettingError) as caught:
+        cache_in_force() if variable == "taxiway_cache_folder" else reports_folder("~no-such-user/x")
+
+    assert str(caught.value) == (
+        f"{variable} is '~no-such-user/x': this machine knows no home folder of that user; expected a path such as "
+        f"/data/taxiway. Correct the Variable {variable}"
+    )
+
+
+def test_an_empty_variable_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", " ")
+
+    assert cache_in_force().folder == CACHE_FOLDER
+    assert reports_folder(" ") == REPORTS_FOLDER
 
 
 @pytest.mark.parametrize(

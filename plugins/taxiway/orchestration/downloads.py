@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from airflow.sdk import Variable
 
 from taxiway.download.cache import Cache
@@ -11,7 +9,7 @@ from taxiway.download.download import READ_TIMEOUT, Download, download_month
 from taxiway.errors import SettingError
 from taxiway.orchestration.hooks.mirror_hook import MirrorHook
 from taxiway.paths import ROOT
-from taxiway.settings import parse_flag, parse_size
+from taxiway.settings import parse_flag, parse_folder, parse_size
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -63,10 +61,12 @@ def cache_in_force(folder: str | None = None, limit: int | str | None = None) ->
 
     :param folder: as ``cache_folder`` of :func:`download`
     :param limit: as ``cache_limit`` of :func:`download`
-    :raises SettingError: the limit isn't a size
+    :raises SettingError: the folder is below an unknown user's home, or the limit isn't a size
     """
-    path = Path(_setting(folder, "taxiway_cache_folder", str(CACHE_FOLDER))).expanduser()
-    return Cache(ROOT / path, parse_size(_setting(limit, "taxiway_cache_limit", CACHE_LIMIT), "taxiway_cache_limit"))
+    return Cache(
+        parse_folder(_setting(folder, "taxiway_cache_folder", str(CACHE_FOLDER)), "taxiway_cache_folder"),
+        parse_size(_setting(limit, "taxiway_cache_limit", CACHE_LIMIT), "taxiway_cache_limit"),
+    )
 
 
 def may_use_cache(use_cache: bool | str | None = None) -> bool:
@@ -83,7 +83,7 @@ def _setting(value: object, variable: str, default: str) -> str:
     if value is None or value in ("", "None"):
         # Not given to Variable.get, which takes each default for a secret, and warns if it is short.
         value = Variable.get(variable, default=None)
-    return default if value is None else str(value)
+    return str(value) if value is not None and str(value).strip() else default
 
 
 def read_timeout_of(hook: MirrorHook) -> float:

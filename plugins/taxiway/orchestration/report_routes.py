@@ -9,9 +9,10 @@ from typing import Annotated
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models import Variable  # the one of airflow.sdk reads no Variable of the database here
-from fastapi import APIRouter, Depends, FastAPI, Path
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
+from taxiway.errors import SettingError
 from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
 from taxiway.program import airflow_command
 from taxiway.reports.folder import FOLDER_VARIABLE, find_reports, read_report, reports_folder
@@ -40,6 +41,7 @@ def create_app() -> FastAPI:
     """Return the routes; there is no page about them, which would need no login."""
     app = FastAPI(title="Taxi reports", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(router)
+    app.add_exception_handler(SettingError, _wrong_setting)
     return app
 
 
@@ -68,6 +70,10 @@ def report(source: SourceName, period: PeriodName) -> Response:
         status_code=404,
         headers=HEADERS,
     )
+
+
+def _wrong_setting(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), status_code=503, headers=HEADERS)
 
 
 def _folder() -> pathlib.Path:

@@ -5,28 +5,36 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from taxiway.errors import ReportError
-from taxiway.paths import REPORTS_FOLDER, ROOT
+from taxiway.paths import REPORTS_FOLDER
 from taxiway.reports.figures import Period
+from taxiway.settings import parse_folder
 from taxiway.sources.source import Source
 
 FOLDER_VARIABLE = "taxiway_reports_folder"
 """The Variable of Airflow that names the folder."""
+
+GIVEN_UP_SECONDS = 3600.0
+"""Age of a half-written file whose writer was killed: one that lives takes less than a second."""
 
 
 def reports_folder(value: object) -> Path:
     """Return the folder of all reports.
 
     :param value: of the Variable, None if there is none; a relative path starts at the repository's root
+    :raises SettingError: it is below an unknown user's home
     """
-    return ROOT / Path(str(value)).expanduser() if value and str(value).strip() else REPORTS_FOLDER
+    return parse_folder(str(value), FOLDER_VARIABLE) if value and str(value).strip() else REPORTS_FOLDER
 
 
 def write_report(folder: Path, source: Source, period: Period, page: str, pictures: Mapping[str, bytes]) -> Path:
     """Write the page and the pictures of a report; pictures that an earlier report had, and this one hasn't, go.
+
+    What a killed process has left half written in the folder of the source goes, too.
 
     :param folder: of all reports; made if it is absent
     :param source: whose name, letters and digits, is the name of a folder there
@@ -45,9 +53,9 @@ def write_report(folder: Path, source: Source, period: Period, page: str, pictur
             _replace(own / name, content)
         # The page comes last: who sees it finds its pictures.
         _replace(path, page.encode())
-        for other in own.glob(f"{period.name}_*.png"):
-            if other.name not in names:
-                other.unlink(missing_ok=True)
+        gone = [other for other in own.glob(f"{period.name}_*.png") if other.name not in names]
+        for other in (*gone, *filter(_is_given_up, own.glob(".*.part"))):
+            other.unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(
             f"{source.name} {period.name}: the report can't be written: {error.strerror} ({error.filename}). Expected "
@@ -83,6 +91,13 @@ def read_report(folder: Path, source: str, period: str) -> bytes | None:
         return (folder / source / f"{period}.html").read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
+
+
+def _is_given_up(part: Path) -> bool:
+    try:
+        return part.stat().st_mtime < time.time() - GIVEN_UP_SECONDS
+    except FileNotFoundError:
+        return False  # another process has just put it in its place
 
 
 def _replace(path: Path, content: bytes) -> None:
