@@ -30,6 +30,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT
 from taxiway.orchestration.known_conf import refuse_unknown_conf
+from taxiway.orchestration.taxi_conf import fitting_run_id
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import MONTH_PATTERN
@@ -79,7 +80,7 @@ with DAG(
         months = [f"{year}-{number:02d}" for year in years for number in range(1, 13)]
         return [
             {
-                "trigger_run_id": f"loop__{taxi}_{month}__{run_id}",
+                "trigger_run_id": fitting_run_id(f"loop__{taxi}_{month}__{run_id}"),
                 "conf": {"taxi": taxi, "year": month[:4], "month": month[5:], "warehouse": params["warehouse"]},
                 "note": f"{taxi} {month}",
             }

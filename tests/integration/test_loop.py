@@ -177,3 +177,15 @@ def test_a_range_that_ends_before_it_begins_is_refused(loop: Loop) -> None:
     assert loop.said("backwards", "list_months").startswith("first is 2019-03, last is 2019-01: expected the earlier")
     assert loop.said("backwards", "name_failures") == "list_months failed: its log says why"
     assert not [run_id for run_id in loop.runs_of_taxi() if "backwards" in run_id]
+
+
+def test_a_long_run_id_leaves_the_runs_of_taxi_ids_that_fit(loop: Loop) -> None:
+    """Airflow takes 250 characters; the folder of a run's logs, ``run_id=`` included, 255."""
+    run_ids = [f"{'long' * 57}{number}" for number in (1, 2)]
+    for run_id in run_ids:
+        loop.trigger(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
+    assert [loop.ended(run_id) for run_id in run_ids] == ["success"] * 2
+
+    ids = [run_id for run_id in loop.runs_of_taxi() if run_id.startswith(f"loop__green_{MONTHS[0]}__longlong")]
+    assert len(ids) == 2
+    assert {len(run_id) for run_id in ids} == {240}

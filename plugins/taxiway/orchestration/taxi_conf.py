@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -12,6 +13,20 @@ from taxiway.sources.source import Source
 
 TAXI_DAG_ID = "taxi"
 """The DAG that loads any month of any source, without a schedule."""
+
+
+LONGEST_RUN_ID = 240
+"""Characters of a run's id: Airflow's table takes 250, and the folder of its logs is ``run_id=`` and the id, in 255."""
+
+
+def fitting_run_id(name: str) -> str:
+    """Return an id for a run: the name, or what it begins with and a hash of all of it, if it is too long.
+
+    :param name: another one for each run
+    """
+    if len(name) <= LONGEST_RUN_ID:
+        return name
+    return f"{name[: LONGEST_RUN_ID - 18]}__{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def taxi_conf(source: Source, month: Month, warehouse: str, **more: Any) -> str:
