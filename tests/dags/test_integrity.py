@@ -318,8 +318,22 @@ def test_every_dag_is_owned_tagged_and_documented(dag: Any, source: Source) -> N
     assert dag.owner == source.owner != "airflow"
     assert set(dag.tags) == {*source.tags, "postgres"}, dag.dag_id
     assert dag.description, dag.dag_id
-    by_hand = "trigger" if source.stands_alone else "backfill -s 2019-01-01 -e 2019-12-31"
-    assert f"airflow dags {by_hand} {dag.dag_id}" in dag.doc_md
+    first = source.first_month
+    year = f"backfill -s {first.first_day} -e {first.year}-12-31"
+    assert f"airflow dags {'trigger' if source.stands_alone else year} {dag.dag_id}" in dag.doc_md
+
+
+def test_the_examples_are_of_months_that_the_source_has(tmp_path: Path) -> None:
+    from taxiway.orchestration.dags import load_dag
+
+    text = (SOURCES_FOLDER / "green.yaml").read_text().replace("from: 2019-01", "from: 2021-03")
+    (tmp_path / "lime.yaml").write_text(text)
+    (lime,) = load_sources(tmp_path)
+
+    dag = load_dag(lime, "postgres")
+
+    assert "airflow dags backfill -s 2021-03-01 -e 2021-12-31 taxi_lime" in dag.doc_md
+    assert "2019" not in dag.doc_md
 
 
 def test_the_trigger_form_names_the_months_that_there_are(monthly_dag: Any, monthly: Source) -> None:

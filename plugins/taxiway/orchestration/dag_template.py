@@ -149,8 +149,9 @@ def _about(source: Source, dag_id: str, warehouse: str) -> Iterator[str]:
     yield f"| schedule | `{source.schedule}` ({source.timezone}), with catchup, from {source.first_month} |"
     yield f"| a run starts | {source.publication_lag_days} days after its month's end, when its file should be there |"
     yield "| the month of a run | its logical date's, or the parameter `month` |"
-    yield f"| a year | `airflow dags backfill -s 2019-01-01 -e 2019-12-31 {dag_id}` |"
-    one = taxi_conf(source, source.first_month, warehouse)
+    first = source.first_month
+    yield f"| its first year | `airflow dags backfill -s {first.first_day} -e {first.year:04d}-12-31 {dag_id}` |"
+    one = taxi_conf(source, first, warehouse)
     yield f"| one month | `airflow dags trigger {TAXI_DAG_ID} -c '{one}'` |"
     yield f"| if it is unpaused | it starts every month from {source.first_month} on by itself |"
 
