@@ -29,6 +29,7 @@ from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
+from tests.integration.airflow_environment import free_port
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import load
 from tests.mirror_faults import FaultyMirror, good, status
@@ -245,6 +246,21 @@ def test_a_mirror_whose_connection_is_missing(taxi: TaxiAirflow) -> None:
 
     assert done.returncode == 1
     assert "green 2019-01: there is no connection tlc_mirror, expected the address of its mirror: " in done.stderr
+
+
+def test_months_that_a_dead_mirror_was_not_asked_for_are_one_line(taxi: TaxiAirflow) -> None:
+    dead = json.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{free_port()}"})
+    dates = ("-s", "2020-01-01", "-e", "2020-12-31", "green")
+
+    done = taxi.airflow.run("taxi", "plan", *dates, "-o", "json", AIRFLOW_CONN_TLC_MIRROR=dead)
+    *months, total = json.loads(done.stdout)
+
+    assert done.returncode == 1
+    assert [(record["month"], record["plan"]) for record in months] == [
+        (month, "unknown") for month in ("2020-01", "2020-02", "2020-03", "2020-04 to 2020-12")
+    ]
+    assert months[-1]["note"] == "green 2020-04 to 2020-12: not asked: the mirror gave no answer 3 times in a row"
+    assert total["note"] == "green: 0 of 12 files to load as far as mirrors have answered, 12 unknown"
 
 
 def test_an_empty_warehouse_knows_nothing(connect: Connect) -> None:

@@ -150,7 +150,7 @@ def _lines(source: Source, months: Sequence[Month], ledger: Ledger, now: datetim
             look = mirrors.look(source, month) if is_there else None
             planned = plan_month(source, month, now, look, ledger.states.get(month), ledger.recorded.get(month))
             planned = planned.estimated(Rates.of(ledger.past, source, month, planned.size))
-            cached = None if look is None else use_cache and is_cached(cache, source, month, look)
+            cached = None if look is None or not look.was_asked else use_cache and is_cached(cache, source, month, look)
             if not planned.loads:
                 lines.append(Line(planned, cached))
                 continue

@@ -91,17 +91,19 @@ class Look:
     :param presence: whether it is there
     :param said: the answer, in words
     :param version: which version is there; None if none is
+    :param was_asked: whether it was asked for this file; if not, ``said`` says why
     """
 
     url: str
     presence: Presence
     said: str
     version: FileVersion | None = None
+    was_asked: bool = True
 
     @property
     def in_full(self) -> str:
-        """What the mirror says, with the address that was asked."""
-        return self.said if self.url in self.said else f"{self.url}: {self.said}"
+        """What the mirror says, with the address that was asked, if one was."""
+        return self.said if self.url in self.said or not self.was_asked else f"{self.url}: {self.said}"
 
 
 def is_cached(cache: Cache, source: Source, month: Month, look: Look) -> bool:
@@ -159,7 +161,7 @@ class Lookout:
         mirror = Mirror(self.session, self.base_url, where, source.allowed_redirect_hosts, **self.timeouts)
         url = mirror.url(source.file_path(month))
         if self._stopped:
-            return Look(url, Presence.UNKNOWN, f"not asked: {self._stopped}")
+            return Look(url, Presence.UNKNOWN, f"not asked: {self._stopped}", was_asked=False)
         try:
             with last_try(False):
                 response = self._ask(mirror, url)
