@@ -17,6 +17,7 @@ from taxiway.loads.month import check_month
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.loading import lines_of
@@ -98,12 +99,14 @@ def test_the_limit_is_found_again_before_the_month_is_published(
         check_month(cloud.opened(replace(tables, source=green)))
 
     advised = re.search(
-        r"Look at the lines: (SELECT .*?)\. If .* set 'max_rejected_share: ([\d.]+)' in that file, and clear the task "
-        r"upload_month with its downstream tasks",
+        r"lines: airflow taxi rejects green (\S+) --warehouse bigquery\. If .* set 'max_rejected_share: ([\d.]+)' in "
+        r"that file, and clear the task upload_month with its downstream tasks",
         str(caught.value),
     )
     assert advised is not None
-    assert [raw_line for _, _, raw_line in cloud.query(advised[1])] == ["1,2,3"]
+    found = BigQueryMonths(cloud.jobs()).rejected(green, Month.parse(advised[1]))
+    assert found is not None
+    assert [line.raw_line for line in found.lines] == ["1,2,3"]
     check_month(cloud.opened(replace(tables, source=replace(green, max_rejected_share=float(advised[2])))))
 
 

@@ -25,7 +25,6 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
-from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
@@ -54,10 +53,12 @@ def damaged(line: str, kind: str) -> bytes:
     return ",".join(fields).encode("utf-8", "surrogateescape")
 
 
-def write_damaged(folder: Path, rows: int = ROWS, bad: dict[int, str] = BAD) -> tuple[Path, list[str]]:
+def write_damaged(
+    folder: Path, rows: int = ROWS, bad: dict[int, str] = BAD, month: Month = MONTH
+) -> tuple[Path, list[str]]:
     """Write a month with lines that can't be read; return it with the lines as they should be."""
-    path = folder / GREEN.download_name(MONTH)
-    write_sample_month(GREEN, MONTH, path, rows=rows)
+    path = folder / GREEN.download_name(month)
+    write_sample_month(GREEN, month, path, rows=rows)
     lines = lines_of(path)
     body = b"".join(
         (damaged(line, bad[number]) if number in bad else line.encode()) + b"\r\n"
@@ -209,17 +210,29 @@ def test_a_file_that_the_source_has_replaced_is_not_written(
     assert not (tmp_path / "mended").exists()
 
 
-def test_lines_of_a_load_that_failed_are_shown(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    database = postgres_server.create_database()
-    path, _ = write_damaged(tmp_path, rows=20, bad={3: "fields", 9: "fields"})
-    with postgres_server.connect(database) as connection:
-        with pytest.raises(RejectLimitError):
-            load(connection, GREEN, str(MONTH), path)
-        found = PostgresMonths(connection).rejected(GREEN, MONTH)
-    postgres_server.drop_database(database)
+def test_the_command_in_the_error_of_a_load_leads_on_to_the_file_to_mend(
+    taxi: TaxiAirflow, mirror: FaultyMirror, tmp_path: Path
+) -> None:
+    month = Month(2019, 5)
+    path, _ = write_damaged(tmp_path, rows=20, bad={3: "fields", 9: "fields"}, month=month)
+    mirror.put(f"/{GREEN.file_path(month)}", path.read_bytes())
+    with taxi.connect() as connection, pytest.raises(RejectLimitError) as caught:
+        load(connection, GREEN, str(month), path)
+    advised = re.search(r"To see and mend the lines: airflow taxi (.+?)\. ", str(caught.value))
+    assert advised is not None
 
-    assert found is not None
-    assert (found.state, found.count, [line.line_number for line in found.lines]) == ("failed", 2, [3, 9])
+    command, *words = shlex.split(advised[1])
+    code, text, said = rejects(taxi, *words, "-o", "json")
+
+    assert (command, code) == ("rejects", 1)
+    assert [(line["line"], line["reason"]) for line in json.loads(text)] == [
+        (3, "19 fields, expected 20"),
+        (9, "19 fields, expected 20"),
+    ]
+    assert said.startswith("green 2019-05: 2 of 20 rows of its file can't be read; the load ended as failed.")
+    assert "give the command again with --csv FOLDER" in said
+    _, _, said = rejects(taxi, *words, "--csv", str(tmp_path / "mended"))
+    assert "Mend lines 2 to 3 of it: these were rejected. Then: gzip " in said
 
 
 def test_bigquery_has_the_same_lines(bigquery: StandIn, cloud_storage: CloudStorage, tmp_path: Path) -> None:

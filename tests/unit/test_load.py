@@ -35,7 +35,6 @@ def test_a_load_is_named_by_source_month_and_run(green: Source) -> None:
 def test_rejected_lines_are_found_first_by_the_step_that_reads_the_file_first(green: Source) -> None:
     load = Load(green, Month(2019, 3), "manual__1")
 
-    assert load.rejects_kept_in == "rejected_rows"
     assert load.first_step == "upload_month"
     assert replace(load, steps=("download_month", "stage_month")).first_step == "stage_month"
 

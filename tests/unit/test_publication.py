@@ -120,12 +120,13 @@ def test_a_month_is_compared_with_its_neighbours_and_its_columns_with_their_boun
 
 def test_rejected_rows_within_the_limit_are_said_and_more_fail() -> None:
     load = replace(LOAD, source=replace(LOAD.source, max_rejected_share=0.1))
-    look = "SELECT line_number, reason, raw_line FROM rejected_rows WHERE source = 'green' AND month = '2019-01-01'"
+    look = "airflow taxi rejects green 2019-01"
     named = [Reject(7, b"x", "odd")]
 
     assert require_few_rejects(load, 0, 10) is None
     assert require_few_rejects(load, 1, 10, named) == (
-        f"green 2019-01: {LOAD.filename}: 1 of 10 rows can't be read, and are left out. Look at the lines: {look}"
+        f"green 2019-01: {LOAD.filename}: 1 of 10 rows can't be read, and are left out. "
+        f"To see and mend the lines: {look}"
     )
     with pytest.raises(RejectLimitError) as caught:
         require_few_rejects(load, 2, 10, named)

@@ -120,10 +120,7 @@ def test_the_share_that_the_error_advises_takes_the_month(rejected: int, rows: i
     limited(green, rejected, rows, float(advised[1]))
 
 
-LOOK = (
-    "Look at the lines: SELECT line_number, reason, raw_line FROM taxiway.rejected_rows WHERE source = 'green' AND "
-    "month = '2019-01-01'"
-)
+LOOK = "To see and mend the lines: airflow taxi rejects green 2019-01"
 AND_NOW = (
     f"{LOOK}. If the month is right without them, set 'max_rejected_share: 0.0201' in that file, and clear the task "
     "stage_month with its downstream tasks. If the mirror has a better file by now, clear download_month with its "
@@ -138,7 +135,7 @@ def limited(green: Source, rejected: int, rows: int, share: float = 0.02, named:
         rejected,
         rows,
         named=named,
-        kept_in="taxiway.rejected_rows",
+        look="airflow taxi rejects green 2019-01",
         first_step="stage_month",
     )
 

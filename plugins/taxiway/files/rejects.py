@@ -100,7 +100,7 @@ def check_limit(
     rows_read: int,
     *,
     named: Sequence[Reject] = (),
-    kept_in: str,
+    look: str,
     first_step: str,
 ) -> str | None:
     """Make sure that no more lines are rejected than the source allows.
@@ -108,29 +108,26 @@ def check_limit(
     :param rejected: how many lines of the file are
     :param rows_read: rows of the file
     :param named: rejected lines, the first of which the message names
-    :param kept_in: the table that the lines are kept in, as a statement names it
+    :param look: the command that shows the lines
     :param first_step: the task that reads the file first
     :return: how many are left out and where they are seen, in words; None if there are none
     :raises RejectLimitError: says how many, the first of them, the limit, where they are seen and what to do
     """
     if not rejected:
         return None
-    look = (
-        f"SELECT line_number, reason, raw_line FROM {kept_in} "  # noqa: S608 - for a person, of checked names
-        f"WHERE source = '{source.name}' AND month = '{month.first_day}'"
-    )
     # Divided, not multiplied: 0.29 * 100 is less than 29.
     if rejected / rows_read <= source.max_rejected_share:
         return (
             f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, and are "
-            f"left out. Look at the lines: {look}"
+            f"left out. To see and mend the lines: {look}"
         )
     first = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in named[:MOST_NAMED])
     enough = math.ceil(rejected / rows_read * 10_000) / 10_000
     raise RejectLimitError(
         f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, expected at "
         f"most {source.max_rejected_share:.2%} (max_rejected_share in include/sources/{source.name}.yaml). "
-        f"{f'The first: {first}. ' if first else ''}Nothing was published. Look at the lines: {look}. If the month is "
-        f"right without them, set 'max_rejected_share: {enough}' in that file, and clear the task {first_step} with "
-        f"its downstream tasks. If the mirror has a better file by now, clear download_month with its downstream tasks"
+        f"{f'The first: {first}. ' if first else ''}Nothing was published. To see and mend the lines: {look}. If the "
+        f"month is right without them, set 'max_rejected_share: {enough}' in that file, and clear the task "
+        f"{first_step} with its downstream tasks. If the mirror has a better file by now, clear download_month with "
+        f"its downstream tasks"
     )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from taxiway.errors import InvalidArgumentError
 from taxiway.loads import row_identity
 from taxiway.loads.step_names import STAGE, STEP_NAMES, UPLOAD
+from taxiway.program import airflow_command
 from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 
@@ -116,9 +117,9 @@ class Load:
         return _run_key(self.run_id)
 
     @property
-    def rejects_kept_in(self) -> str:
-        """The table of rejected lines, as a statement names it."""
-        return "rejected_rows"
+    def rejects_command(self) -> str:
+        """The command that shows the lines that could not be read."""
+        return airflow_command("taxi", "rejects", self.source.name, str(self.month))
 
     @property
     def first_step(self) -> str:

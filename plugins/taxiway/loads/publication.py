@@ -215,7 +215,7 @@ def require_few_rejects(load: Load, rejected: int, read: int, named: Sequence[Re
         rejected,
         read,
         named=named,
-        kept_in=load.rejects_kept_in,
+        look=load.rejects_command,
         first_step=load.first_step,
     )
 

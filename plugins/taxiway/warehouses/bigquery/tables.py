@@ -26,9 +26,9 @@ class CloudTables(Load):
         return self.settings.dataset_name
 
     @property
-    def rejects_kept_in(self) -> str:
-        """The table of rejected lines, as a statement names it."""
-        return f"`{self.dataset}.rejected_rows`"
+    def rejects_command(self) -> str:
+        """The command that shows the lines that could not be read."""
+        return f"{super().rejects_command} --warehouse bigquery"
 
     @property
     def main_table(self) -> str:

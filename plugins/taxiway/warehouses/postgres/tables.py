@@ -27,11 +27,6 @@ class LoadTables(Load):
     steps: tuple[str, ...] = STEPS
 
     @property
-    def rejects_kept_in(self) -> str:
-        """The table of rejected lines."""
-        return "taxiway.rejected_rows"
-
-    @property
     def month_prefix(self) -> str:
         """What the names of all runs' tables of this month begin with, without a schema."""
         return f"{self.month_name}_"
