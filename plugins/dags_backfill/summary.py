@@ -11,10 +11,13 @@ from rich.text import Text
 from sqlalchemy.orm import Session
 
 from dags_backfill.errors import EXIT_FAILED
-from dags_backfill.outcome import RunState, RunStatus, failure_reason
+from dags_backfill.outcome import FailureReason, RunState, RunStatus, failure_reason
 from dags_backfill.plan import Action, Plan, named
 from dags_backfill.progress import describe
 from dags_backfill.request import BackfillRequest
+from taxiway.messages import listed, without_digits
+
+FAILED = (RunState.FAILED, RunState.FAILED_EARLIER)
 
 
 def say_plan(console: Console, request: BackfillRequest, plan: Plan) -> None:
@@ -73,15 +76,12 @@ def report(
     if earlier:
         again = request.command(reprocess="completed")
         say(console, f"Runs that succeeded earlier were not checked. To run all of them again: {again}")
-    reasons = []
+    causes = _causes(request.dag_id, runs, session)
     for run in runs:
-        if run.state in (RunState.FAILED, RunState.FAILED_EARLIER) and run.run_id is not None:
-            reason = failure_reason(request.dag_id, run.run_id, session)
-            reasons.append(reason.message)
-            task = f"{reason.task}: " if reason.task else ""
-            say(console, f"{run.label} {run.state.value}: {task}{reason.message}", "bold red")
-            if reason.log is not None:
-                say(console, f"    log: {reason.log}")
+        if run.label in causes:
+            _say_cause(console, run.state, *causes[run.label])
+        elif run.state in FAILED and run.run_id is not None:
+            continue  # named with the first run of its cause
         elif run.state is RunState.RECORDED:
             say(console, f"{run.label} is {run.state.value}: run it with {request.command('completed', first=run.day)}")
         elif run.state is RunState.RUNNING_ELSEWHERE:
@@ -89,14 +89,40 @@ def report(
             say(console, f"{run.label} is {run.state.value}{worker}: call again when {run.run_id} has ended", "yellow")
         elif not run.state.succeeded:
             say(console, f"{run.label} did not run: its run is gone, or belongs to somebody else", "bold red")
-    if reasons:
+    if causes:
         say(console, f"Rerun what failed: {request.command(reprocess='failed')}")
-    if any("lear the task" in reason for reason in reasons):
+    if any("lear the task" in reason.message for reason, _ in causes.values()):
         say(
             console,
             "This does what clearing the tasks does, too: fix what the errors name, then give this call.",
         )
     return 0 if all(run.state.done for run in runs) else EXIT_FAILED
+
+
+def _causes(dag_id: str, runs: Sequence[RunStatus], session: Session) -> dict[str, tuple[FailureReason, list[str]]]:
+    """Return why runs have failed, with the runs that failed for it, by the label of the first one.
+
+    Reasons that differ only in words with digits, such as a month or a file's name, are one cause.
+    """
+    found: dict[tuple[str, str | None, str], tuple[FailureReason, list[str]]] = {}
+    for run in runs:
+        if run.state in FAILED and run.run_id is not None:
+            reason = failure_reason(dag_id, run.run_id, session)
+            cause = run.state.value, reason.task, without_digits(reason.message)
+            found.setdefault(cause, (reason, []))[1].append(run.label)
+    return {labels[0]: (reason, labels) for reason, labels in found.values()}
+
+
+def _say_cause(console: Console, state: RunState, reason: FailureReason, labels: Sequence[str]) -> None:
+    """Say why runs have failed.
+
+    :param reason: that of the first one
+    """
+    task = f"{reason.task}: " if reason.task else ""
+    how, of_first = (state.value, "") if len(labels) == 1 else (f"{state.value} for one cause", f" of {labels[0]}")
+    say(console, f"{listed(labels)} {how}: {task}{reason.message}", "bold red")
+    if reason.log is not None:
+        say(console, f"    log{of_first}: {reason.log}")
 
 
 def report_stop(console: Console, request: BackfillRequest, runs: Sequence[RunStatus]) -> None:

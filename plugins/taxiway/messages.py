@@ -86,6 +86,14 @@ def listed(names: Sequence[str]) -> str:
     return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
 
 
+def without_digits(text: str) -> str:
+    """Return a text with a ``#`` in place of each word with a digit in it: the same for errors of one cause.
+
+    :param text: of an error, which may name a month, a file or a count
+    """
+    return " ".join("#" if any(character.isdigit() for character in word) else word for word in text.split())
+
+
 def fitting(texts: Iterable[str]) -> int:
     """Return how many texts, the first of them at least, fit into :data:`LONGEST_LIST` characters of a message.
 

@@ -23,6 +23,7 @@ from taxiway.messages import (
     printable,
     quoted,
     said_by_driver,
+    without_digits,
 )
 from taxiway.warehouses.bigquery.errors import failure
 from taxiway.warehouses.bigquery.settings import GcpSettings
@@ -96,3 +97,12 @@ def test_an_error_of_sqlalchemy_is_said_without_its_statement() -> None:
     assert said_by_driver(error) == "connection refused"
     assert said_by_driver(OperationalError("SELECT 1", {}, psycopg.OperationalError())) == "OperationalError"
     assert said_by_driver(ValueError("odd")) == "odd"
+
+
+def test_errors_of_one_cause_are_equal_without_words_with_digits() -> None:
+    first, second = (
+        f"green {month}: green_tripdata_{month}.csv: the header  doesn't fit" for month in ("2019-01", "2")
+    )
+
+    assert without_digits(first) == without_digits(second) == "green # # the header doesn't fit"
+    assert without_digits("no answer") != without_digits("no host")

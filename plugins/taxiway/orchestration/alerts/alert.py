@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -12,7 +11,7 @@ from typing import Any, Literal, get_args
 import jinja2
 
 from taxiway.errors import InvalidMonthError
-from taxiway.messages import printable
+from taxiway.messages import printable, without_digits
 from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import ALERT_TEMPLATES
@@ -66,8 +65,8 @@ class Alert:
     @property
     def cause(self) -> str:
         """Name the cause: the same for months of one source whose reasons differ in words with digits alone."""
-        reason = " ".join("#" if re.search(r"\d", word) else word for word in self.reason.split())
-        return hashlib.sha256("\n".join((self.kind, self.warehouse, self.source, reason)).encode()).hexdigest()[:16]
+        found = self.kind, self.warehouse, self.source, without_digits(self.reason)
+        return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
     @property
     def places(self) -> tuple[str, ...]:
