@@ -111,8 +111,8 @@ class PostgresServer:
     def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
         return psycopg.connect(host=str(self.socket_folder), user="postgres", dbname=database, **options)
 
-    def create_database(self) -> str:
-        name = f"test_{uuid.uuid4().hex[:12]}"
+    def create_database(self, name: str = "") -> str:
+        name = name or f"test_{uuid.uuid4().hex[:12]}"
         with self.connect(autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return name

@@ -73,7 +73,7 @@ class MetadataServer:
         self.folder.chmod(0o755)
         self.server: PostgresServer = start_server(self.folder / "data")
         self.at_stop: list[Callable[[], None]] = []
-        self._databases = 0
+        self._databases: dict[Path, str] = {}
         self._template_ready = False
         atexit.register(self.stop)
 
@@ -86,18 +86,18 @@ class MetadataServer:
         with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
-    def new_database(self, migrate: Callable[[str], None], name: str = "") -> str:
+    def new_database(self, migrate: Callable[[str], None], home: Path, name: str = "") -> str:
         """Copy the migrated template into a new database and return its name.
 
         :param migrate: creates Airflow's tables in the database of the URI it gets; called once a server
-        :param name: name of the database; one that no other has by default
+        :param home: the home that it is for
+        :param name: name of the database; one that no other home has by default
         """
         if not self._template_ready:
             self.execute(f"CREATE DATABASE {TEMPLATE_DATABASE}")
             migrate(self.uri(TEMPLATE_DATABASE))
             self._template_ready = True
-        self._databases += 1
-        name = name or f"airflow_{self._databases}"
+        name = name or self._databases.setdefault(home, f"airflow_{len(self._databases) + 1}")
         self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE}")
         return name
 
@@ -118,6 +118,21 @@ class MetadataServer:
 def shared_metadata_server() -> MetadataServer:
     """Return the server that all tests of a session share; it stops with the session."""
     return MetadataServer()
+
+
+def one_home() -> Path:
+    """Return the home of tests that have one after another: in equal environments, Airflow is imported once.
+
+    Its settings, its port and its database's name are the same each time; its files and its metadata are new.
+    """
+    home = shared_metadata_server().folder / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    return home
+
+
+@functools.cache
+def _port_of(_home: Path) -> int:
+    return free_port()
 
 
 class SharedApiServer:
@@ -217,6 +232,7 @@ class AirflowEnvironment:
     variables: dict[str, str]
     api: SharedApiServer | None = None
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    _connection: psycopg.Connection[Any] | None = field(default=None, init=False)
 
     @classmethod
     def create(
@@ -239,7 +255,7 @@ class AirflowEnvironment:
         for name in ("config", "plugins", "include"):
             (home / name).symlink_to(REPOSITORY / name)
         (home / "dags").symlink_to(dags)
-        port = free_port()
+        port = _port_of(home)
         variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
             "AIRFLOW_HOME": str(home),
@@ -277,7 +293,7 @@ class AirflowEnvironment:
 
         shared = shared_api_server()
         api = None if own_api or metadata is not shared_metadata_server() or not shared.take() else shared
-        database = metadata.new_database(migrate, SHARED_DATABASE if api else "")
+        database = metadata.new_database(migrate, home, SHARED_DATABASE if api else "")
         variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlalchemy(metadata.uri(database))
         environment = cls(home=home, metadata=metadata, database=database, variables=variables, api=api)
         if api:
@@ -309,6 +325,7 @@ class AirflowEnvironment:
             arguments,
             **{
                 "env": self.variables,
+                "has_airflow": "env" not in options,
                 "cwd": self.home,
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,
@@ -320,10 +337,12 @@ class AirflowEnvironment:
         return process
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Ask the metadata database."""
-        with psycopg.connect(self.metadata.uri(self.database), autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters or None)  # type: ignore[call-overload]
-            return cursor.fetchall() if cursor.description else []
+        """Ask the metadata database, over one connection: tests ask often while they wait."""
+        if self._connection is None or self._connection.closed:
+            uri = self.metadata.uri(self.database)
+            self._connection = psycopg.connect(uri, autocommit=True, prepare_threshold=None)
+        cursor = self._connection.execute(statement, parameters or None)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
     def services(self, *names: str) -> Iterator[dict[str, subprocess.Popen[str]]]:
@@ -400,6 +419,8 @@ class AirflowEnvironment:
         """End every process started here, and drop the database."""
         for process in self.processes:
             end_group(process)
+        if self._connection is not None:
+            self._connection.close()
         self.metadata.drop_database(self.database)
         if self.api:
             self.api.give_back()

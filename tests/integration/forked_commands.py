@@ -99,7 +99,8 @@ class CommandServer:
         :param has_airflow: whether Airflow has been imported before, in the same environment
         """
         ours, theirs = socket.socketpair()
-        order = json.dumps([list(command), dict(environment), str(folder), has_airflow]).encode()
+        program = str(self.program) if has_airflow else None
+        order = json.dumps([list(command), dict(environment), str(folder), program]).encode()
         with theirs, self._one_at_a_time:
             socket.send_fds(self._orders, [_sent(len(order))], [*files, theirs.fileno()])
             self._orders.sendall(order)
@@ -222,6 +223,7 @@ class _Ready:
     :param settings: the state of the files that Airflow reads settings from
     """
 
+    pid: int
     orders: socket.socket
     settings: list[int]
 
@@ -231,13 +233,16 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
     while True:
         length, files, _, _ = socket.recv_fds(orders, 4, 4)
         if not length:
+            for each in ready.values():
+                each.orders.close()
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(each.pid, 0)
+            _reap()
             os._exit(0)
         text = orders.recv(int.from_bytes(length, "big", signed=True), socket.MSG_WAITALL)
-        command, environment, folder, wants_airflow = json.loads(text)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        if wants_airflow and not has_airflow:
+        command, environment, folder, program = json.loads(text)
+        _reap()
+        if program and not has_airflow:
             key = json.dumps([environment, folder])
             found = ready.pop(key, None)
             if found is not None and found.settings != _settings(folder):
@@ -245,13 +250,13 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
                 found = None
             if found is None:
                 ours, theirs = socket.socketpair()
-                if os.fork() == 0:
+                if (pid := os.fork()) == 0:
                     _close([orders, ours, *(each.orders for each in ready.values())], files)
-                    _import_airflow(theirs, command[0], environment, folder)
+                    _import_airflow(theirs, program, environment, folder)
                     return
                 theirs.close()
                 if ours.recv(1):
-                    found = _Ready(ours, _settings(folder))
+                    found = _Ready(pid, ours, _settings(folder))
             if found is not None:
                 ready[key] = found
                 while len(ready) > MOST_READY:
@@ -278,9 +283,16 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
         os.dup2(stream, number)
     _close([], files)
     if has_airflow:
-        _become_command(command)
+        _become_command(command, folder)
     else:
         _become(command, environment, folder)
+
+
+def _reap() -> None:
+    """Take note of the children that have ended, so that the time that they took is this process's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def _close(sockets: list[socket.socket], files: list[int]) -> None:
@@ -310,11 +322,13 @@ def _import_airflow(orders: socket.socket, program: str, environment: dict[str, 
     _serve(orders, has_airflow=True)
 
 
-def _become_command(command: list[str]) -> None:
-    """Be another command in the same environment."""
+def _become_command(command: list[str], folder: str) -> None:
+    """Be another command in the same environment, or a script with Airflow's commands at hand."""
     from setproctitle import setproctitle
 
     setproctitle(" ".join([sys.executable, *command]))
+    os.chdir(folder)  # another one of that name, if the home before it was deleted
+    sys.path[0] = str(Path(command[0]).parent)
     sys.argv = command
     sys.orig_argv = [sys.executable, *command]
     if command[1:3] == ["dags", "backfill"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class TaxiAirflow:
         :param own_api: whether there is no API server: a backfill starts an execution API of its own
         :param extra: more environment variables, for every process
         """
-        database = server.create_database()
+        database = server.create_database(f"of_{hashlib.sha256(bytes(home)).hexdigest()[:12]}")
         connections = {
             **dict.fromkeys(
                 ("AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"),

@@ -20,7 +20,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import one_home, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
 
@@ -44,16 +44,17 @@ NEW_YEAR = "2019-01-01T00:00:00+00:00"
 LEDGER = "SELECT run_id, step, state, error FROM taxiway.loads ORDER BY load_id"
 
 
-@pytest.fixture
-def mirror(tmp_path: Path, green: Source) -> Iterator[str]:
-    write_sample_months([green], MONTHS, tmp_path / "mirror", rows=ROWS)
-    with serve(tmp_path / "mirror") as mirror:
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mirror")
+    write_sample_months([green], MONTHS, folder, rows=ROWS)
+    with serve(folder) as mirror:
         yield mirror.address
 
 
 @pytest.fixture
-def taxi(tmp_path: Path, mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror)
+def taxi(mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
+    taxi = TaxiAirflow.create(postgres_server, one_home(), mirror)
     try:
         yield taxi
     finally:

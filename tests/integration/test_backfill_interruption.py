@@ -14,14 +14,14 @@ import psutil
 import pytest
 
 from tests.faults.killable_server import KillableServer
-from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server, wait_until
 
 DAGS = Path(__file__).with_name("backfill_dags")
 
 
 @pytest.fixture
-def airflow(tmp_path: Path) -> Iterator[AirflowEnvironment]:
-    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS, own_api=True)
+def airflow() -> Iterator[AirflowEnvironment]:
+    environment = AirflowEnvironment.create(shared_metadata_server(), one_home(), dags=DAGS, own_api=True)
     try:
         yield environment
     finally:

@@ -15,15 +15,21 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from tests.integration.airflow_environment import AirflowEnvironment, end_group, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import (
+    AirflowEnvironment,
+    end_group,
+    one_home,
+    shared_metadata_server,
+    wait_until,
+)
 
 DAGS = Path(__file__).with_name("backfill_dags")
 OF_MONTH = "to_char(r.logical_date AT TIME ZONE 'UTC', 'YYYY-MM')"
 
 
 @pytest.fixture
-def airflow(tmp_path: Path) -> Iterator[AirflowEnvironment]:
-    environment = AirflowEnvironment.create(shared_metadata_server(), tmp_path / "home", dags=DAGS)
+def airflow() -> Iterator[AirflowEnvironment]:
+    environment = AirflowEnvironment.create(shared_metadata_server(), one_home(), dags=DAGS)
     try:
         yield environment
     finally:
