@@ -26,6 +26,7 @@ GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
 JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY = (Month(2019, number) for number in range(1, 8))
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
 
+VARIABLE = "AIRFLOW_VAR_TAXIWAY_ALERTS"
 TO_ALL = [
     {"by": "mail", "to": ["ann@example.com", "bob@example.com"]},
     {"by": "slack"},
@@ -62,6 +63,7 @@ def loads(
                 {"conn_type": "slackwebhook", "host": told.http, "password": "T0/B0/s3cr3t"}
             ),
             "AIRFLOW_CONN_TAXI_WEBHOOK": json.dumps({"conn_type": "http", "host": told.http}),
+            VARIABLE: json.dumps(TO_ALL),
         }
         try:
             yield Watched(taxi, mirror, folder / "mirror")
@@ -71,12 +73,7 @@ def loads(
 
 def backfill(loads: Watched, first: Month, last: Month, *options: str) -> tuple[int, str]:
     """Load months by ``airflow dags backfill``; the Variable comes from the environment."""
-    done = loads.taxi.airflow.run(
-        *("dags", "backfill", "-s", str(first.first_day), "-e", str(last.first_day), "taxi_green", *options),
-        timeout=300,
-        AIRFLOW_VAR_TAXIWAY_ALERTS=json.dumps(TO_ALL),
-    )
-    return done.returncode, done.stdout + done.stderr
+    return loads.taxi.backfill(str(first.first_day), str(last.first_day), "taxi_green", *options)
 
 
 def spoil(loads: Watched, month: Month) -> None:
@@ -161,6 +158,7 @@ def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
 
 @pytest.fixture(scope="module")
 def scheduled(loads: Watched) -> Iterator[Watched]:
+    del loads.taxi.airflow.variables[VARIABLE]
     done = loads.taxi.airflow.run("dags", "reserialize")
     assert done.returncode == 0, done.stdout + done.stderr
     # What the backfills were told of is not counted here.
