@@ -98,7 +98,7 @@ def table(printed: str) -> dict[str, list[int]]:
     return rows
 
 
-def test_setup_then_demo_twice(home: Path) -> None:
+def test_setup_then_demo(home: Path) -> None:
     # An airflow command that ran before the setup has left Airflow's own defaults.
     (home / "airflow.cfg").write_text("[core]\nload_examples = True\n[database]\nsql_alchemy_conn = sqlite:////x.db\n")
     done = run(home, "setup")
@@ -117,12 +117,6 @@ def test_setup_then_demo_twice(home: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green\n" in done.stdout
     assert table(done.stdout) == {**{month: [60, 60, 0, 0, 0] for month in YEAR}, "all": [720, 720, 0, 0, 0]}
-
-    # Again in the same place, from another mirror: the same files, so nothing changes.
-    with serve(home / ".taxiway" / "samples" / "60-rows") as mirror:
-        done = run(home, "demo", "--mirror", mirror.address)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert table(done.stdout)["all"] == [720, 0, 0, 720, 0]
 
 
 def test_the_demo_of_a_year_in_two_formats_and_of_a_file_of_no_month(home: Path) -> None:
@@ -331,8 +325,10 @@ def start_demo(home: Path, module: str, *arguments: str, until: str) -> subproce
     return process
 
 
-def test_the_demo_replaces_nothing_real_without_the_word(home: Path, green: Source) -> None:
-    """Real months come from this machine, too; samples are known after their files were deleted."""
+def test_the_demo_replaces_nothing_real_without_the_word_and_ctrl_c_leaves_nothing_half_done(
+    home: Path, green: Source
+) -> None:
+    """Real months come from this machine, too; samples are known after their files were moved away."""
     folder = home / "of my own"
     march = write_sample_month(green, Month(2019, 3), folder / green.file_path(Month(2019, 3)), rows=30, seed=7)
     assert run(home, "setup").returncode == 0
@@ -348,31 +344,18 @@ def test_the_demo_replaces_nothing_real_without_the_word(home: Path, green: Sour
         )
         assert done.returncode == 0, done.stdout + done.stderr
         for arguments in ((), ("--mirror", mirror.address)):
-            done = run(home, "demo", "--rows", "40", *arguments)
+            done = run(home, "demo", "--rows", "70", *arguments)
             said = done.stdout
             assert done.returncode == 2, said
             assert f"real data is in 1 month of green (2019-03 from {mirror.address}/green/" in said
             assert said.count("\n") == 1, "commands stay whole, however narrow the terminal is"
-    shutil.rmtree(home / ".taxiway" / "samples", ignore_errors=True)
+    (home / ".taxiway" / "samples").rename(home / "samples of 60 rows")
 
-    # What it advises leads on. The samples of the other months are replaced, too, each by its own.
-    assert f"make demo REPLACE=1 ROWS=40 MIRROR={mirror.address}. " in said
-    done = run(home, "demo", "--rows", "40", "--replace")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"REPLACE=1: replacing 1 month loaded from {mirror.address}" in done.stdout
-    counts = table(done.stdout)
-    assert counts["2019-03"][:3] == [40, 40, march.rows]
-    assert {counts[month][0] for month in YEAR} == {40}
-    assert all(read == inserted + unchanged for read, inserted, _, unchanged, _ in counts.values())
-    of_samples = [counts[month] for month in YEAR if month != "2019-03"]
-    assert {deleted + unchanged for _, _, deleted, unchanged, _ in of_samples} == {60}
-
-
-def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
+    # What it advises leads on, and can be stopped.
+    assert f"make demo REPLACE=1 ROWS=70 MIRROR={mirror.address}. " in said
     process = start_demo(home, "demo", "--replace", until="running")
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=120)
-
     assert process.returncode == 130, rest
     assert "Traceback" not in rest
     assert "Nothing is half done. Finish the rest: make demo REPLACE=1 ROWS=70\n" in rest
@@ -382,11 +365,17 @@ def test_ctrl_c_in_the_demo_leaves_nothing_half_done(home: Path) -> None:
     with server.connect("airflow") as metadata:
         open_runs = metadata.execute("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')").fetchone()
         assert open_runs == (0,)
-    shutil.rmtree(home / ".taxiway" / "samples")
-    done = run(home, "demo", "--rows", "70")
+
+    # The samples of the other months are replaced, too, each by its own.
+    done = run(home, "demo", "--rows", "70", "--replace")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Replacing the samples in 12 months of 2019\n" in done.stdout, "they are known without their files"
-    assert {counts[0] for counts in table(done.stdout).values()} == {70, 840}
+    assert f"REPLACE=1: replacing 1 month loaded from {mirror.address}" in done.stdout
+    counts = table(done.stdout)
+    assert counts["2019-03"][:3] == [70, 70, march.rows]
+    assert {counts[month][0] for month in YEAR} == {70}
+    assert all(read == inserted + unchanged for read, inserted, _, unchanged, _ in counts.values())
+    of_samples = {sum(counts[month][2:4]) for month in YEAR if month != "2019-03"}
+    assert {60} <= of_samples <= {60, 70}, "70, if the stopped demo has come so far"
 
 
 def test_services_that_do_not_start_show_their_logs_line_by_line(home: Path) -> None:
@@ -478,8 +467,8 @@ def test_up_and_down(home: Path) -> None:
     assert run(home, "services", "down").stdout == "Nothing was running\n"
 
 
-def test_a_checkout_that_has_moved_works_where_it_is(home: Path) -> None:
-    """The last test of this home: it goes elsewhere, with its data, and Airflow finds both."""
+def test_a_checkout_that_has_moved_works_where_it_is(home: Path, green: Source) -> None:
+    """The last demo of this home, which goes elsewhere with its data. The files are the same, but for one of before."""
     moved = home.with_name(f"{home.name} elsewhere")
     assert run(home, "setup").returncode == 0
     assert run(home, "services", "down").returncode == 0
@@ -498,9 +487,17 @@ def test_a_checkout_that_has_moved_works_where_it_is(home: Path) -> None:
         assert "Run make setup" in early.stderr
         assert "Traceback" not in early.stderr
         assert run(moved, "setup").returncode == 0
-        done = run(moved, "demo", "--rows", "70")
+        files, before = moved / "samples elsewhere", moved / "samples of 60 rows" / "60-rows"
+        (moved / ".taxiway" / "samples" / "70-rows").rename(files)
+        shutil.copy(before / green.file_path(Month(2019, 1)), files / green.file_path(Month(2019, 1)))
+        with serve(files) as mirror:
+            done = run(moved, "demo", "--mirror", mirror.address)
 
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "Replacing the samples in 12 months of 2019\n" in done.stdout, "they are known without their files"
+        counts = table(done.stdout)
+        assert (counts["2019-01"][0], sum(counts["2019-01"][2:4])) == (60, 70)
+        assert [counts[month] for month in YEAR[1:]] == [[70, 0, 0, 70, 0]] * 11
         assert not home.exists(), "nothing is written to the old place"
         assert f"{home}/" not in (moved / "airflow.cfg").read_text()
     finally:
