@@ -468,7 +468,7 @@ def test_up_and_down(home: Path) -> None:
 
 
 def test_a_checkout_that_has_moved_works_where_it_is(home: Path, green: Source) -> None:
-    """The last demo of this home, which goes elsewhere with its data. The files are the same, but for one of before."""
+    """The last demo of this home, which moves with its data: eleven files are the same, one is an earlier sample."""
     moved = home.with_name(f"{home.name} elsewhere")
     assert run(home, "setup").returncode == 0
     assert run(home, "services", "down").returncode == 0
