@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY = (Month(2019, number) for number in range(1, 8))
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, _, _, OCTOBER = (Month(2019, number) for number in range(1, 11))
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
 
 VARIABLE = "AIRFLOW_VAR_TAXIWAY_ALERTS"
@@ -76,6 +77,11 @@ def backfill(loads: Watched, first: Month, last: Month, *options: str) -> tuple[
     return loads.taxi.backfill(str(first.first_day), str(last.first_day), "taxi_green", *options)
 
 
+def forget(loads: Watched) -> None:
+    """What was told before isn't counted any more."""
+    loads.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
+
+
 def spoil(loads: Watched, month: Month) -> None:
     loads.mirror.put(f"/{GREEN.file_path(month)}", BROKEN)
 
@@ -83,16 +89,22 @@ def spoil(loads: Watched, month: Month) -> None:
 # --- Under airflow dags backfill, without any service of Airflow
 
 
-def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, told: Receivers) -> None:
+@pytest.fixture(scope="module")
+def failed(loads: Watched, told: Receivers) -> tuple[Receivers, str]:
+    """What was told of a backfill of which three months failed and one was loaded, and what the command said."""
+    told.clear()
     for month in (JANUARY, FEBRUARY, MARCH):
         spoil(loads, month)
     loads.publish(GREEN, APRIL)
     # It is tried again, and nobody is told of that.
     loads.mirror.script(f"/{GREEN.file_path(APRIL)}", *[status(503, retry_after="1")] * 2)
-
     code, output = backfill(loads, JANUARY, APRIL)
-
     assert code == 1, output
+    return deepcopy(told), output
+
+
+def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tuple[Receivers, str]) -> None:
+    told, _ = failed
     first, counted = told.subjects
     assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: failed", first)
     assert counted == "Taxiway: green 3 months, Postgres: failed"
@@ -123,6 +135,18 @@ def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, told: Rece
     assert "&lt;b&gt;" in texts[0]
 
 
+def test_the_command_names_the_months_of_a_cause_together(failed: tuple[Receivers, str]) -> None:
+    _, output = failed
+
+    assert "1 of 4 months succeeded" in output
+    (said,) = [line for line in output.splitlines() if "the header doesn't fit" in line and " failed" in line]
+    cause = "2019-01, 2019-02, 2019-03 failed for one cause: stage_month: AirflowFailException: green 2019-01: "
+    assert said.startswith(cause)
+    assert len(re.findall(r"^    log of 2019-01: .*/attempt=1\.log$", output, re.MULTILINE)) == 1
+    assert "    log: " not in output
+
+
+@pytest.mark.usefixtures("failed")
 def test_months_that_load_again(loads: Watched, told: Receivers) -> None:
     told.clear()
     for month in (JANUARY, FEBRUARY, MARCH):
@@ -139,18 +163,95 @@ def test_months_that_load_again(loads: Watched, told: Receivers) -> None:
 
 
 def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
+    loads.publish(GREEN, OCTOBER)
+    code, output = backfill(loads, OCTOBER, OCTOBER)
+    assert code == 0, output
     told.clear()
     with loads.taxi.connect() as connection:
-        connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-02.csv'")
+        connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-10.csv'")
 
-    code, output = backfill(loads, FEBRUARY, FEBRUARY, "--reprocess-behavior", "completed")
+    code, output = backfill(loads, OCTOBER, OCTOBER, "--reprocess-behavior", "completed")
 
     assert code == 0, output
-    assert told.subjects == ["Taxiway: green 2019-02, Postgres: published with warnings"]
+    assert told.subjects == ["Taxiway: green 2019-10, Postgres: published with warnings"]
     assert "before this load" in text_of(told.mails[0])
     assert [body["text"].splitlines()[0] for body in told.posted("/T0/B0/s3cr3t")] == told.subjects
     # It didn't ask for these.
     assert told.posted("/hook") == []
+
+
+# --- On request
+
+
+def alerts(loads: Watched, *options: str, told: object = TO_ALL, **variables: str) -> tuple[int, list[Any], str]:
+    """Run ``airflow taxi alerts``; return its exit code, its records and what it said."""
+    given = {"AIRFLOW_VAR_TAXIWAY_ALERTS": told if isinstance(told, str) else json.dumps(told), **variables}
+    done = loads.taxi.airflow.run("taxi", "alerts", *options, "-o", "json", **given)
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
+
+
+def test_a_test_message_goes_to_everybody(loads: Watched, told: Receivers) -> None:
+    told.clear()
+    code, records, said = alerts(loads)
+    assert (code, said, told.mails, told.posts) == (0, "", [], [])
+    assert [(record["by"], record["connection"], record["to"], record["test"]) for record in records] == [
+        ("mail", "taxi_smtp", "ann@example.com, bob@example.com", None),
+        ("slack", "taxi_slack", None, None),
+        ("webhook", "taxi_webhook", "hook", None),
+    ]
+    assert records[2]["about"] == "failed, recovered"
+
+    code, records, said = alerts(loads, "--test")
+
+    assert (code, said, [record["test"] for record in records]) == (0, "", ["sent"] * 3)
+    ((mail,), (post,), (slack,)) = told.mails, told.posted("/hook"), told.posted("/T0/B0/s3cr3t")
+    assert mail["Subject"] == post["title"] == slack["text"].splitlines()[0]
+    assert re.fullmatch(r"Taxiway: \w+ \d{4}-\d{2}, Postgres: test message", post["title"])
+    assert mail["X-Envelope-To"] == "ann@example.com, bob@example.com"
+    assert "Nothing has happened: airflow taxi alerts --test has sent this to try the settings" in text_of(mail)
+    assert (post["kind"], post["warehouse"], post["advice"]) == ("test", "postgres", "Nothing.")
+    # Nothing is remembered of it.
+    assert not loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = 'taxiway_alerts_told' AND val ~ 'test'")
+
+
+def test_a_test_message_that_does_not_go_says_which_way_and_why(loads: Watched, told: Receivers) -> None:
+    told.clear()
+    dead = {"AIRFLOW_CONN_TAXI_SLACK": json.dumps(
+        {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{free_port()}", "password": "T0/B0/s3cr3t"}
+    )}  # fmt: skip
+    mails = [{"by": "mail", "to": ["ann@example.com"], "connection": name} for name in ("smtp_down", "smtp_silent")]
+    unknown = {"by": "webhook", "connection": "nowhere"}
+
+    code, records, said = alerts(loads, "--test", told=[*mails, *TO_ALL[1:], unknown], **dead)
+
+    assert (code, said) == (1, "")
+    assert [record["test"] for record in records] == ["not sent", "not sent", "not sent", "sent", "not sent"]
+    notes = [record["note"] for record in records]
+    assert re.fullmatch(
+        r"not sent by mail over smtp_down: ConnectionRefusedError: .* Correct the connection smtp_down: docs/alerts.md",
+        notes[0],
+    )
+    assert notes[1].startswith("not sent by mail over smtp_silent: ")
+    assert notes[2].startswith("not sent by slack over taxi_slack: ")
+    assert "s3cr3t" not in notes[2]
+    assert notes[3] == ""
+    assert notes[4].startswith("not sent by webhook over nowhere: AirflowNotFoundException: ")
+    assert [body["kind"] for body in told.posted("/hook")] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        ("", 1, "nobody is told: the Variable taxiway_alerts isn't set. docs/alerts.md explains it"),
+        ('[{"by": "fax"}]', 1, "error: taxiway_alerts can't be used, and nobody is told: 0: "),
+    ],
+)
+def test_a_test_message_that_nobody_gets(value: str, code: int, said: str, loads: Watched) -> None:
+    found, records, written = alerts(loads, "--test", told=value)
+
+    assert (found, records) == (code, [])
+    assert written.startswith(said)
 
 
 # --- Under a scheduler
@@ -161,8 +262,7 @@ def scheduled(loads: Watched) -> Iterator[Watched]:
     del loads.taxi.airflow.variables[VARIABLE]
     done = loads.taxi.airflow.run("dags", "reserialize")
     assert done.returncode == 0, done.stdout + done.stderr
-    # What the backfills were told of is not counted here.
-    loads.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
+    forget(loads)
     with loads.taxi.airflow.services("scheduler", "dag-processor"):
         yield loads
 

@@ -2,6 +2,7 @@
 
 A command is one module with a function of the command's name, and an entry in ``commands``.
 
+- alerts: ``airflow taxi alerts``
 - commands: their options, and how they get into Airflow's command line
 - course: the lines and sentences of ``verify --course``
 - doctor: ``airflow taxi doctor``

@@ -44,7 +44,7 @@ def group() -> GroupCommand:
     return GroupCommand(
         name=GROUP,
         help="Look at the taxi months that are loaded, and at the installation",
-        subcommands=(_doctor(), _status(), _plan(), _rejects(), _verify()),
+        subcommands=(_doctor(), _status(), _plan(), _rejects(), _verify(), _alerts()),
     )
 
 
@@ -202,6 +202,31 @@ def _verify() -> ActionCommand:
                 help="Compare rows, sums and ids with those of this warehouse, or of the files of the months",
             ),
             *_months(),
+            *_common(),
+        ),
+    )
+
+
+def _alerts() -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return ActionCommand(
+        name="alerts",
+        help="Show who is told if a month fails, and send a test message",
+        description=(
+            "Show who is told what, and how, as the Variable taxiway_alerts says. With --test, send each of them\n"
+            "a message, whatever they want to be told about, and say which one didn't go, and why.\n"
+            "Exit code: 0 if all is fine, 1 if a message didn't go or nobody is told of a test, or the Variable\n"
+            "can't be used, 2 if the options are wrong."
+        ),
+        epilog=_examples(
+            "alerts",
+            "alerts --test",
+            "alerts --test --output json",
+        ),
+        func=lazy_load_command("taxiway.cli.alerts.alerts"),
+        args=(
+            Arg(("--test",), action="store_true", help="Send a test message to each of them"),
             *_common(),
         ),
     )

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from taxiway.cli.doctor import dag_files, metadata, mirrors, warehouses
+from taxiway.cli.doctor import alerts, dag_files, metadata, mirrors, warehouses
 from taxiway.cli.output import FINDINGS, FINE, command, say, show
 from taxiway.doctor import machine
 from taxiway.doctor.check import FAIL, WARN, Check, any_hangs, examine, write_line
@@ -23,6 +23,7 @@ def all_checks(warehouse: str | None) -> Sequence[Check]:
         *dag_files.CHECKS,
         *metadata.CHECKS,
         *mirrors.checks(),
+        *alerts.CHECKS,
         *(check for name, checks in warehouses.CHECKS.items() if warehouse in (None, name) for check in checks),
     ]
 

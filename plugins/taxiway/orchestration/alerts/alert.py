@@ -22,12 +22,16 @@ Kind = Literal["failed", "recovered", "warnings", "late", "approval"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-WHAT: Mapping[Kind, str] = {
+TEST: Literal["test"] = "test"
+"""The kind of a message that tries the settings: everybody gets it."""
+
+WHAT: Mapping[str, str] = {
     "failed": "failed",
     "recovered": "recovered",
     "warnings": "published with warnings",
     "late": "late",
     "approval": "needs approval",
+    TEST: "test message",
 }
 
 LONGEST_REASON = 1000
@@ -41,7 +45,7 @@ MOST_MONTHS = 24
 class Alert:
     """What has become of months, for one cause.
 
-    :param kind: one of :data:`KINDS`
+    :param kind: one of :data:`KINDS`, or :data:`TEST`
     :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     :param source: its name
     :param months: as ``YYYY-MM``, in the order in which it happened
@@ -52,7 +56,7 @@ class Alert:
     :param board: address of the board
     """
 
-    kind: Kind
+    kind: Kind | Literal["test"]
     warehouse: str
     source: str
     months: tuple[str, ...]
@@ -97,7 +101,7 @@ class Alert:
     @property
     def advice(self) -> str:
         """What to do."""
-        if self.kind == "recovered":
+        if self.kind in ("recovered", TEST):
             return "Nothing."
         status = airflow_command("taxi", "status", "--warehouse", self.warehouse, "--source", self.source)
         if self.kind == "warnings":

@@ -27,6 +27,14 @@ class Recipient(BaseModel):
 
     about: Annotated[list[Kind], Field(min_length=1)] = list(KINDS)
 
+    by: str
+    connection: str
+
+    @property
+    def how(self) -> str:
+        """Which way a message takes."""
+        return f"by {self.by} over {self.connection}"
+
 
 class MailRecipient(Recipient):
     """People with a mailbox; the sender's address is ``from_email`` in the connection's extra.

@@ -9,10 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseNotifier
+from airflow.sdk import BaseNotifier, Connection
 
 from taxiway.messages import printable
 from taxiway.orchestration.alerts.alert import Alert
@@ -35,23 +36,29 @@ def send(alert: Alert, recipients: Sequence[AnyRecipient]) -> bool:
 
     :return: whether it reached somebody, or nobody wants it
     """
-    threads = {
-        f"{alert.title}: by {recipient.by} over {recipient.connection}": _Sending(alert, recipient)
-        for recipient in recipients
-        if alert.kind in recipient.about
-    }
-    deadline = time.monotonic() + LONGEST_SEND
-    for thread in threads.values():
-        thread.start()
-    for thread in threads.values():
-        thread.join(max(0.0, deadline - time.monotonic()))
-    for what, thread in threads.items():
-        if thread.sent:
-            log.info("alert sent: %s", what)
+    wanted = [recipient for recipient in recipients if alert.kind in recipient.about]
+    errors = deliver(alert, wanted)
+    for recipient, error in zip(wanted, errors, strict=True):
+        what = f"{alert.title}: {recipient.how}"
+        if error:
+            log.warning("alert not sent: %s: %s. The load goes on without it: docs/alerts.md", what, error)
         else:
-            said = thread.error or f"no end after {LONGEST_SEND:.0f} s"
-            log.warning("alert not sent: %s: %s. The load goes on without it: docs/alerts.md", what, said)
-    return not threads or any(thread.sent for thread in threads.values())
+            log.info("alert sent: %s", what)
+    return not errors or "" in errors
+
+
+def deliver(alert: Alert, recipients: Sequence[AnyRecipient]) -> list[str]:
+    """Send a message to all of these, at once.
+
+    :return: why it didn't reach each of them; empty for one whom it did
+    """
+    threads = [_Sending(alert, recipient) for recipient in recipients]
+    deadline = time.monotonic() + LONGEST_SEND
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return ["" if thread.sent else thread.error or f"no end after {LONGEST_SEND:.0f} s" for thread in threads]
 
 
 class _Sending(threading.Thread):
@@ -69,7 +76,11 @@ class _Sending(threading.Thread):
             notifier_of(self.alert, self.recipient).notify({})
             self.sent = True
         except Exception as error:
-            self.error = printable(f"{type(error).__name__}: {error}", 500)
+            said = f"{type(error).__name__}: {error}"
+            with suppress(Exception):
+                # A library quotes the address, which is the secret of an incoming webhook.
+                said = said.replace(Connection.get(self.recipient.connection).password or "\0", "***")
+            self.error = printable(said, 500)
 
 
 def notifier_of(alert: Alert, recipient: AnyRecipient) -> BaseNotifier:
