@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -189,6 +190,11 @@ def test_what_nobody_needs_is_deleted_and_what_loads_need_stays(watched: Watched
             "finished_at = finished_at - interval '800 days'"
         )
         connection.execute(f"CREATE TABLE taxiway_staging.{left} AS SELECT 1 AS x")
+        connection.execute(
+            "INSERT INTO taxiway.rejected_rows (load_id, source, month, line_number, raw_line, reason) "
+            "SELECT load_id, source, month, 2, 'x', 'odd' FROM taxiway.loads JOIN taxiway.months "
+            "USING (source, month, destination) WHERE loads.sha256 <> months.sha256 LIMIT 1"
+        )
     age = "UPDATE dag_run SET start_date = start_date - interval '400 days' WHERE run_id = 'too_early'"
     taxi.airflow.query(age)
     cached = next((taxi.airflow.home / "cache").rglob("fhv_tripdata_2019-11.csv.gz"))
@@ -203,15 +209,33 @@ def test_what_nobody_needs_is_deleted_and_what_loads_need_stays(watched: Watched
     )
     assert superseded
 
+    # Whatever is kept longer, as the Variable says, stays.
+    longer = json.dumps({"cache": 3650, "rejected_rows": 3650, "loads": 3650, "airflow": 3650})
+    taxi.airflow.rest("/variables", "POST", {"key": "taxiway_retention", "value": longer})
+    found = cleared_up(watched, "kept_longer", dry_run=True)
+    assert found["postgres.trim"] == {"staging": 1, "rejected_rows": 0, "attempts": 0}
+    assert (found["trim_cache"], found["clean_metadata"]) == (0, 0)
+    taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_retention'")
+
     for run_id, dry_run in (("would_be_deleted", True), ("deleted", False)):
         found = cleared_up(watched, run_id, dry_run=dry_run)
 
-        assert found["postgres.trim"] == {"staging": 1, "rejected_rows": 0, "attempts": superseded}
+        assert found["postgres.trim"] == {"staging": 1, "rejected_rows": 1, "attempts": superseded}
+        said = watched.log(run_id, "taxi_maintenance").replace("\\'", "'")
+        done = "would be deleted" if dry_run else "deleted"
+        assert re.search(rf"Airflow's metadata: .*{found['clean_metadata']} rows.* older than 365 days", said)
+        for counted in (
+            f"{done}: what 1 runs left in the staging area; 1 rejected rows older than 180 days; "
+            f"{superseded} attempts older than 730 days",
+            f"{taxi.airflow.home / 'cache'}: {done}: 1 files, unused for 180 days",
+        ):
+            assert counted in said
         assert found["bigquery.trim"] == "skipped"
         assert found["trim_cache"] == 1
         assert int(found["clean_metadata"]) > 0
         assert cached.exists() == dry_run
         assert bool(taxi.airflow.query("SELECT 1 FROM dag_run WHERE run_id = 'too_early'")) == dry_run
         assert bool(taxi.query(f"SELECT 1 FROM pg_tables WHERE tablename = '{left}'")) == dry_run
+        assert len(taxi.query("SELECT 1 FROM taxiway.rejected_rows")) == int(dry_run)
         assert len(taxi.query("SELECT 1 FROM taxiway.loads")) == attempts - (0 if dry_run else superseded)
         assert taxi.query(months) == before

@@ -91,8 +91,8 @@ class Watched:
         statement = "SELECT task_id, state FROM task_instance WHERE dag_id = 'taxi_watch' AND run_id = %s"
         return dict(self.taxi.airflow.query(statement, run_id))
 
-    def log(self, run_id: str) -> str:
-        files = (self.taxi.airflow.home / "logs").rglob(f"*dag_id=taxi_watch/run_id={run_id}/**/*.log")
+    def log(self, run_id: str, dag_id: str = "taxi_watch") -> str:
+        files = (self.taxi.airflow.home / "logs").rglob(f"*dag_id={dag_id}/run_id={run_id}/**/*.log")
         return "\n".join(str(json.loads(line)) for path in files for line in path.read_text().splitlines())
 
     def ids(self, source: Source, path: Path) -> str:
