@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -23,14 +24,15 @@ import sqlalchemy
 import yaml
 from sqlalchemy.orm import Session
 
-from taxiway.cli.doctor import dag_files, metadata, mirrors
-from taxiway.doctor.check import FAIL, OK, SKIP, WARN, examine, ok
+from taxiway.cli.doctor import alerts, dag_files, metadata, mirrors
+from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Finding, examine, ok
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
+from tests.faults.faked_clock import FakedClock
 from tests.integration.airflow_environment import free_port, wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 
@@ -44,7 +46,10 @@ OF_POSTGRES = [
 SOUND = {"Postgres durability": WARN, "BigQuery settings": SKIP}
 """What isn't fine if nothing is broken: the server of the tests doesn't wait for the disk, and there is no BigQuery."""
 
-OF_METADATA = ["api server", "scheduler", "dag processor", "triggerer", "runs", "clock", "cache", "BigQuery settings"]
+OF_METADATA = ["api server", "scheduler", "dag processor", "triggerer", "runs", "clock", "cache", "alerts",
+               "BigQuery settings"]  # fmt: skip
+
+ZONES = '{"taxi": "zones"}'
 
 Records = Mapping[str, Mapping[str, str]]
 
@@ -116,7 +121,8 @@ def test_each_broken_thing_has_its_line(taxi: TaxiAirflow, small_dags: Path, tmp
     package = tmp_path / "site" / "idna-0.1.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: idna\nVersion: 0.1\n")
-    (small_dags / "broken.py").write_text("import airflow\ndag = 1 / 0\n")
+    broken = small_dags / "broken.py"
+    broken.write_text("import airflow\ndag = 1 / 0\n")
     (tmp_path / "empty").mkdir()
     connection = {**json.loads(taxi.airflow.variables[CONNECTION]), "schema": "nowhere"}
     taxi.airflow.metadata.execute("CREATE DATABASE airflow_empty")
@@ -135,12 +141,14 @@ def test_each_broken_thing_has_its_line(taxi: TaxiAirflow, small_dags: Path, tmp
             )
         mend = shlex.split(records["metadata"]["mend"])
         migrated = taxi.airflow.run(*mend[1:], timeout=600, **{METADATA: uri})
-        engine = sqlalchemy.create_engine(uri)
-        assert "dag_run" in sqlalchemy.inspect(engine).get_table_names()
-        engine.dispose()
+        # As the other lines advise: the settings are left out or corrected, and so is the file.
+        broken.unlink()
+        mended = {"AIRFLOW__CORE__DAGS_FOLDER": str(small_dags), "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc"}
+        after = doctor(taxi, **mended, **{METADATA: uri})
     finally:
         taxi.airflow.metadata.drop_database("airflow_empty")
 
+    assert (after[0], states(after[1])) == (0, SOUND)
     assert code == 1
     assert states(records) == {
         "packages": FAIL,
@@ -255,9 +263,23 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     assert taxi.query("SELECT month, last_state FROM taxiway.months")[0][1] == "published"
     assert metadata.runs().state == OK
 
+    # A run by hand, of a DAG without a schedule: with a scheduler it goes on, as the advice says.
+    taxi.airflow.run("dags", "pause", "taxi", "-y").check_returncode()
+    taxi.airflow.run("dags", "trigger", "taxi", "-c", ZONES).check_returncode()
+    found = metadata.runs()
+    unpause, start = found.mend.split("; ")
+    assert (found.state, unpause, start) == (WARN, "airflow dags unpause taxi -y", metadata.START)
+    taxi.airflow.run(*shlex.split(unpause)[1:]).check_returncode()
+    assert metadata.runs().mend == metadata.START
+    with taxi.airflow.services("api-server", "scheduler"):
+        wait_until(lambda: metadata.runs() == ok("0 under way"), timeout=240, what="the run's end")
+
+    # Of one with a schedule, all other months would start, too.
     taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"month": "2019-01"}').check_returncode()
     found = metadata.runs()
-    assert (found.state, found.mend.split("; ")) == (WARN, ["airflow dags unpause taxi_green -y", metadata.START])
+    unpause, start = found.mend.split("; ")
+    assert (found.state, start) == (WARN, metadata.START)
+    assert unpause == f"airflow dags unpause taxi_green -y{metadata.ALL_OF_ITS_RUNS}"
 
 
 def test_a_source_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +290,19 @@ def test_a_source_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ((_, found),) = examine([check])
 
     assert (found.state, f"{tmp_path / 'lime.yaml'}" in found.found) == (FAIL, True)
+    (tmp_path / "lime.yaml").write_text((SOURCES_FOLDER / "green.yaml").read_text())
+    assert list(examine([check])) == [("sources", ok("lime"))]
+
+
+def test_a_time_zone_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__DEFAULT_TIMEZONE", "Mars/Olympus")
+    found = dag_files.time_zone()
+    advised = re.match(r"set (AIRFLOW__\w+) to another one, such as (\w+), or leave it out", found.mend)
+
+    assert (found.state, advised is not None) == (FAIL, True)
+    assert advised is not None
+    monkeypatch.setenv(advised[1], advised[2])
+    assert dag_files.time_zone().state == OK
 
 
 @contextmanager
@@ -302,6 +337,67 @@ def test_a_clock_that_is_wrong(ahead: int, state: str, said: str, monkeypatch: p
         found = mirrors.clock(files)
 
     assert (found.state, said in found.found) == (state, True)
+
+
+CLOCK = """
+from taxiway.cli.doctor import mirrors
+found = mirrors.clock({conn_id: file for conn_id, file in mirrors.first_files().items() if conn_id == "tlc_mirror"})
+print(found.state, found.found, found.mend, sep="\\n")
+"""
+
+
+def test_the_clock_of_this_machine_is_set_right(tmp_path: Path) -> None:
+    """Nothing here may set the machine's clock: a process has one of its own."""
+    clock = FakedClock(tmp_path / "clock")
+    with mirror_with_a_clock(timedelta()) as address:
+
+        def look() -> list[str]:
+            done = subprocess.run(
+                [sys.executable, "-c", CLOCK],
+                env={**os.environ, "PYTHONPATH": str(ROOT / "plugins"), MIRROR: http(address), **clock.environment},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return done.stdout.splitlines()[-3:]
+
+        clock.set(timedelta(hours=-1))
+        state, found, mend = look()
+        clock.set(timedelta())
+        again = look()
+
+    assert (state, " behind the mirror of tlc_mirror" in found) == (FAIL, True)
+    assert mend.startswith("set it: timedatectl set-ntp true")
+    assert again[0] == OK
+
+
+def test_alerts_that_would_reach_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> Finding:
+        ((_, found),) = examine(alerts.CHECKS)
+        return found
+
+    monkeypatch.delenv("AIRFLOW_VAR_TAXIWAY_ALERTS", raising=False)
+    assert look() == ok("nobody is told: taxiway_alerts isn't set")
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_ALERTS", '[{"by": "fax"}]')
+    found = look()
+    assert (found.state, found.mend) == (FAIL, "correct the Variable taxiway_alerts: docs/alerts.md")
+    assert found.found.startswith("taxiway_alerts can't be used, and nobody is told: ")
+
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_ALERTS", '[{"by": "slack"}, {"by": "webhook", "connection": "pager"}]')
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_SLACK", http("http://127.0.0.1"))
+    found = look()
+    assert (found.state, "taxi_slack can't be used: found the type http, expected slackwebhook" in found.found) == (
+        FAIL,
+        True,
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_SLACK", json.dumps({"conn_type": "slackwebhook", "password": "T0/B0/x"}))
+    found = look()
+    assert (found.state, found.found) == (FAIL, "by webhook over pager: there is no such connection")
+    assert "airflow connections add pager --conn-type http --conn-host HOST: " in found.mend
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", http("http://127.0.0.1"))
+    found = look()
+    assert (found.state, found.mend) == (OK, "")
+    assert found.found.startswith("by slack over taxi_slack, by webhook over pager; to try them: ")
 
 
 def test_a_cache_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

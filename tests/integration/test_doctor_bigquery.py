@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from google.api_core.exceptions import NotFound
@@ -14,7 +16,8 @@ from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Finding, examine
 from taxiway.warehouses.bigquery import doctor
 from taxiway.warehouses.bigquery.ledger import create_ledger
 from tests.cloud_loading import SETTINGS, Cloud
-from tests.integration.gcp_airflow import gcp_variables, stand_ins
+from tests.conftest import PostgresServer
+from tests.integration.gcp_airflow import gcp_airflow, gcp_variables, stand_ins
 
 
 @pytest.fixture
@@ -60,6 +63,9 @@ def test_settings_that_are_wrong(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("AIRFLOW_VAR_GCP_DATASET")
     unset = found("settings")
 
+    monkeypatch.setenv("AIRFLOW_VAR_GCP_MAXIMUM_BYTES_BILLED", "10 MiB")
+    monkeypatch.setenv("AIRFLOW_VAR_GCP_DATASET", SETTINGS.dataset)
+    assert found("settings").state == OK
     assert (limit.state, "expected at least 10 MiB" in limit.found) == (FAIL, True)
     assert (unset.state, "the Variable GCP_DATASET is not set" in unset.found) == (FAIL, True)
 
@@ -72,7 +78,9 @@ def test_a_connection_that_is_not_there(cloud: Cloud, monkeypatch: pytest.Monkey
     assert (finding.state, "connections add taxi_gcp" in finding.found) == (FAIL, True)
 
 
-def test_what_gcp_setup_creates(cloud: Cloud, cloud_storage: CloudStorage) -> None:
+def test_what_gcp_setup_creates(
+    cloud: Cloud, bigquery: StandIn, cloud_storage: CloudStorage, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
     assert found("dataset").state == OK
     cloud.bigquery.delete_table(f"{SETTINGS.dataset_name}.load_events")
     ledger = found("dataset")
@@ -86,6 +94,14 @@ def test_what_gcp_setup_creates(cloud: Cloud, cloud_storage: CloudStorage) -> No
         assert finding.mend.endswith(" dags test gcp_setup")
     with pytest.raises(NotFound):
         cloud.bigquery.get_dataset(SETTINGS.dataset_name)  # nothing was changed
+
+    taxi = gcp_airflow(postgres_server, tmp_path / "home", "http://127.0.0.1:9", stand_ins(bigquery, cloud_storage))
+    try:
+        done = taxi.airflow.run(*shlex.split(dataset.mend)[1:], timeout=300)
+    finally:
+        taxi.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {found(name).state for name in doctor.CHECKS} == {OK}
 
 
 def test_a_bucket_of_someone_else_and_one_without_its_rule(cloud: Cloud, cloud_storage: CloudStorage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-from taxiway.doctor.check import FAIL, OK, WARN, Finding
+from taxiway.doctor.check import FAIL, OK, WARN, Check, Finding, examine
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
@@ -25,6 +25,8 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.sql import render
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
+from tests.faults.disguised_server import DisguisedServer
+from tests.faults.killable_server import KillableServer
 from tests.integration.airflow_environment import wait_until
 from tests.loading import begin_load, load, source_file, stage_month
 
@@ -149,12 +151,40 @@ def test_fsync_that_is_off(connect: Connect, postgres_server: PostgresServer) ->
             admin.execute("SELECT pg_reload_conf()")
 
 
-def test_sessions_that_are_taken(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MOST_SESSIONS", 0.0)
+def test_a_server_that_is_too_old_or_of_another_encoding(postgres_server: PostgresServer) -> None:
+    older = {b"server_version\x0018.": b"server_version\x0013.", b"server_encoding\x00UTF8": b"server_encoding\x00BIG5"}
+    with DisguisedServer(postgres_server.socket_folder / ".s.PGSQL.5432", older) as proxy:
+        look = partial(asked, partial(psycopg.connect, host="127.0.0.1", port=proxy.port, user="postgres"), "server")
+        ((_, found),) = examine([Check("server", look, "correct the connection")])
 
-    found = asked(connect, "sessions")
+    assert (found.state, found.mend) == (FAIL, "correct the connection")
+    assert "Postgres 13 with the encoding BIG5, expected Postgres 17 or newer and UTF8" in found.found
 
-    assert (found.state, bool(re.match(r"\d+ of 97 sessions are taken", found.found))) == (WARN, True)
+
+def test_sessions_that_are_taken() -> None:
+    """The advice is followed to its end: the server starts anew, and takes more."""
+    server = KillableServer()
+    try:
+        with server.connect(autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM SET max_connections = 20")
+        server.stop()
+        server.start()
+        with ExitStack() as taken:
+            for _ in range(14):
+                taken.enter_context(server.connect())
+            found = asked(server.connect, "sessions")
+            assert (found.state, found.found) == (WARN, "15 of 17 sessions are taken")
+        with server.connect(autocommit=True) as admin:
+            (statement,) = statements(found, "(make psql AS=postgres):")
+            admin.execute(statement.partition(", then start the server anew")[0].encode())
+        server.stop()
+        server.start()
+        with ExitStack() as taken:
+            for _ in range(14):
+                taken.enter_context(server.connect())
+            assert asked(server.connect, "sessions") == Finding(OK, "15 of 31 sessions")
+    finally:
+        server.close()
 
 
 def test_tables_that_a_run_has_left(connect: Connect, green: Source, file: Path) -> None:

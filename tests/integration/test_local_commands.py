@@ -99,6 +99,8 @@ def table(printed: str) -> dict[str, list[int]]:
 
 
 def test_setup_then_demo(home: Path) -> None:
+    missing = f"\nfail  setup: {home}/airflow.cfg isn't there: this checkout isn't set up\n      mend: make setup\n"
+    assert missing in run(home, "doctor").stdout
     # An airflow command that ran before the setup has left Airflow's own defaults.
     (home / "airflow.cfg").write_text("[core]\nload_examples = True\n[database]\nsql_alchemy_conn = sqlite:////x.db\n")
     done = run(home, "setup")
@@ -433,6 +435,7 @@ def test_up_and_down(home: Path) -> None:
     again = run(home, "services", "up")
     assert address[1] in again.stdout, "what runs already is found again"
     found = run(home, "doctor", AIRFLOW__CORE__DAGS_FOLDER=str(home / "dags" / "learn")).stdout
+    assert f"\nok    setup: {home}/airflow.cfg\n" in found
     assert f"\nok    api server: runs at {address[1]}\n" in found
     for name in ("scheduler", "dag processor", "triggerer"):
         assert f"\nok    {name}: runs on " in found

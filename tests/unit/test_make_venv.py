@@ -13,12 +13,13 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import packaging
 import pytest
 import socks
 
@@ -280,3 +281,39 @@ def test_a_socks_proxy_is_used_with_the_pysocks_of_the_python_here(checkout: Pat
     assert done.returncode == 0, done.stderr
     assert set(asked) == {b"index.test"}
     assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
+
+
+def test_the_doctor_advises_what_installs_the_versions_of_the_lock(with_venv: Path) -> None:
+    libraries = with_venv / "libraries"
+    libraries.mkdir()
+    (libraries / "packaging").symlink_to(Path(packaging.__file__).parent)
+    environment = {
+        "HOME": str(with_venv),
+        "PATH": os.environ["PATH"],
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(with_venv),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(libraries)]),
+    }
+    look = (
+        "from pathlib import Path; from taxiway.doctor.machine import packages; "
+        "found = packages([Path('requirements.txt')]); print(found.state, found.found, found.mend, sep='\\n')"
+    )
+
+    def run(command: Sequence[str] | str, *, shell: bool = False) -> list[str]:
+        done = subprocess.run(
+            command, cwd=with_venv, env=environment, shell=shell, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    python = str(with_venv / ".venv" / "bin" / "python")
+    state, found, mend = run([python, "-c", look])
+    assert (state, found) == ("fail", "tiny-trip is absent, expected 1.0")
+    run(mend.partition(" (")[0], shell=True)
+    assert run([python, "-c", look])[:2] == ["ok", "all 1 packages of requirements.txt are installed"]
+
+    # Another version than the lock's, as an upgrade by hand leaves it.
+    with_venv.joinpath("requirements.txt").write_text(wheel(with_venv, version="1.1"))
+    state, found, mend = run([python, "-c", look])
+    assert (state, found) == ("fail", "tiny-trip is 1.0, expected 1.1")
+    run(mend.partition(" (")[0], shell=True)
+    assert run([python, "-c", look])[0] == "ok"

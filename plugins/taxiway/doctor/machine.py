@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,10 @@ LEAST_DISK, LITTLE_DISK = 10**9, 5 * 10**9
 """Bytes: with less than the first no month of the large sources fits, less than the second is soon used up."""
 
 LEAST_MEMORY, LITTLE_MEMORY = 250 * 10**6, 10**9
-"""Bytes: with less than the first a task may be killed, with less than the second several tasks at once."""
+"""Bytes: with less than the first a task may be killed, with less than the second :data:`MOST_TASKS` at once."""
+
+MOST_TASKS = 8
+"""Tasks that run at once, unless ``AIRFLOW__CORE__PARALLELISM`` says fewer."""
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux says how much memory a container may have."""
@@ -85,9 +89,10 @@ def disk(folder: Path | None = None) -> Finding:
     found = f"{format_size(free)} free in {folder}"
     if free >= LITTLE_DISK:
         return ok(found)
+    home = shlex.quote(str(folder))
     mend = (
-        f"make room: du -sh {folder}/.taxiway/* {folder}/logs shows what takes it up; the Variable "
-        f"taxiway_cache_limit limits the cache"
+        f"make room: du -sh {home}/.taxiway/* {home}/logs shows what takes it up; the Variable taxiway_cache_limit "
+        f"limits the cache"
     )
     expected = f"{found}, expected {format_size(LITTLE_DISK)} or more"
     return warn(expected, mend) if free >= LEAST_DISK else fail(expected, mend)
@@ -103,13 +108,16 @@ def memory() -> Finding:
     if limit is not None and used is not None and limit - used < free:
         free, where = max(limit - used, 0), " of the container's limit"
     found = f"{format_size(free)} free{where}"
-    if free >= LITTLE_MEMORY:
+    given = os.environ.get("AIRFLOW__CORE__PARALLELISM", "")
+    tasks = min(int(given), MOST_TASKS) if given.isdecimal() else MOST_TASKS
+    enough = max(LEAST_MEMORY, LITTLE_MEMORY * tasks // MOST_TASKS)
+    if free >= enough:
         return ok(found)
     mend = (
         "end what needs memory, or let fewer tasks run at a time: AIRFLOW__CORE__PARALLELISM=2 in .env, "
         "then make down and make up"
     )
-    expected = f"{found}, expected {format_size(LITTLE_MEMORY)} or more"
+    expected = f"{found}, expected {format_size(enough)} or more for {tasks} tasks at a time"
     return warn(expected, mend) if free >= LEAST_MEMORY else fail(expected, mend)
 
 

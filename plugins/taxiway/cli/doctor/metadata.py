@@ -31,6 +31,8 @@ JOBS = {"scheduler": "SchedulerJob", "dag processor": "DagProcessorJob", "trigge
 START = "make up (containers: docker compose up -d --wait)"
 """What starts the services."""
 
+ALL_OF_ITS_RUNS = " (which starts all the other runs of its schedule, too: or delete this one in the web UI)"
+
 MOST_RUNS = 200
 """Runs that are looked at."""
 
@@ -148,6 +150,7 @@ def runs() -> Finding:
 def _continued(stranded: Sequence[DagRun], session: Session) -> str:
     """Return the commands that have runs go on: a backfill takes over those that a backfill or the schedule made."""
     from airflow.models.backfill import Backfill
+    from airflow.models.dag import DagModel
 
     from dags_backfill.interrupted_runs import is_ours
 
@@ -162,7 +165,12 @@ def _continued(stranded: Sequence[DagRun], session: Session) -> str:
         airflow_command("dags", "backfill", "-s", f"{min(days):%Y-%m-%d}", "-e", f"{max(days):%Y-%m-%d}", dag_id)
         for dag_id, days in dates.items()
     ]
-    said += [airflow_command("dags", "unpause", dag_id, "-y") for dag_id in sorted(others)]
+    for dag_id in sorted(others):
+        dag = session.get(DagModel, dag_id)
+        if dag is None or dag.is_paused:
+            has_others = dag is not None and dag.timetable_summary not in (None, "None")
+            unpause = airflow_command("dags", "unpause", dag_id, "-y")
+            said.append(unpause + (ALL_OF_ITS_RUNS if has_others else ""))
     return "; ".join([*said, *([START] if others else [])])
 
 
