@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
+from taxiway.paths import ROOT
 from taxiway.reports.folder import FOLDER_VARIABLE
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -19,6 +21,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
+from tests.integration.dag_rights import ONLY
 from tests.integration.taxi_airflow import TaxiAirflow
 
 ROWS = 120
@@ -34,6 +37,16 @@ QUIET = (
 )
 WAIT = 120_000
 """Milliseconds that a page may take on a busy machine."""
+
+USERS = {
+    "admin": "admin",
+    "reader": "viewer",
+    "nobody": "",
+    f"{ONLY}taxi_green": "admin",
+    f"{ONLY}{YEAR_DAG_ID}": "admin",
+    f"{ONLY}{MONTHLY_DAG_ID}": "viewer",
+}
+"""The users of the web UI, with their roles."""
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +73,12 @@ def taxi(
     write_sample_months([green], [Month(2019, 1), Month(2021, 6), Month(2021, 7)], folder / "mirror", rows=ROWS)
     with serve(folder / "mirror") as mirror:
         taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
-        taxi.airflow.variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = "admin:admin,reader:viewer,nobody:"
-        (taxi.airflow.home / "passwords.json").write_text(
-            json.dumps(dict.fromkeys(("admin", "reader", "nobody"), PASSWORD)), encoding="utf-8"
-        )
+        taxi.airflow.variables |= {
+            "AIRFLOW__CORE__AUTH_MANAGER": "tests.integration.dag_rights.DagRights",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in USERS.items()),
+            "PYTHONPATH": str(ROOT),
+        }
+        (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)), encoding="utf-8")
         try:
             with taxi.airflow.services("api-server", "scheduler", "dag-processor"):
                 wait_until(
@@ -96,6 +111,8 @@ def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
 
 
 def sign_in(page: Page, user: str = "admin") -> None:
+    """Sign in as a user, whoever was signed in before."""
+    page.context.clear_cookies()
     page.goto("/dags")
     page.wait_for_url("**/auth/login*")
     page.fill("input[name=username]", user)
@@ -188,9 +205,15 @@ def test_reports_are_shown_to_those_who_may_see_their_tasks(page: Page, taxi: Ta
     assert statuses(*names) == [401, 401, 401]
     sign_in(page, "nobody")
     assert statuses(*names) == [403, 403, 403]
-    page.context.clear_cookies()
-    sign_in(page, "reader")
-    assert statuses(*names) == [200, 200, 404]
+    # All rights on another DAG, be it the one that loads the month, are none on its report.
+    for dag_id in ("taxi_green", YEAR_DAG_ID):
+        sign_in(page, f"{ONLY}{dag_id}")
+        assert page.request.get(f"/api/v2/dags/{dag_id}").status == 200
+        assert statuses(*names) == [403, 403, 403], dag_id
+    # Who may only read, be it that DAG alone, sees them.
+    for user in (f"{ONLY}{MONTHLY_DAG_ID}", "reader"):
+        sign_in(page, user)
+        assert statuses(*names) == [200, 200, 404], user
     found = page.request.get("/taxiway-reports/green/2018-02").text()
     assert found.startswith(
         f"green 2018-02: found no report that can be read in {path.parents[1]}, where the API server"
