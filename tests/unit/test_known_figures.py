@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +27,8 @@ from taxiway.compare.known_figures import (
     read_figures,
 )
 from taxiway.loads.published_months import Recorded
-from taxiway.paths import FIGURES_FILE, SOURCES_FOLDER
-from taxiway.sources.months import Month
+from taxiway.paths import FIGURES_FILE, ROOT, SOURCES_FOLDER
+from taxiway.sources.months import Month, in_words
 from taxiway.sources.source import Source, load_sources
 
 FIGURES = read_figures(FIGURES_FILE)
@@ -101,6 +102,25 @@ def test_a_figure_names_the_files_as_their_source_does() -> None:
         names = {figure.filename(month) for figure in FIGURES for month in figure.all_months}
         assert source.filename(Month(2024, 5)) in names
         assert source.filename(max(source.first_month, Month(2020, 1))) in names
+
+
+def test_the_page_names_the_months_whose_files_have_no_figure() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = page.partition("| source | months without a known figure |\n|---|---|\n")[2].partition("\n\n")[0]
+    names = {figure.filename(month) for figure in FIGURES if figure.measure == ROWS for month in figure.all_months}
+    last = max(figure.last for figure in FIGURES)
+
+    without = {}
+    for source in SOURCES.values():
+        months = [] if source.stands_alone else figure(source.first_month, 0, last).all_months
+        if found := [month for month in months if source.filename(month) not in names]:
+            without[f"`{source.name}`"] = in_words(found)
+
+    assert dict(re.findall(r"^\| (.+?) \| (.+?) \|$", table, re.MULTILINE)) == {
+        **without,
+        "every source": f"from {last.next()} on",
+        "`zones`": "its file of no month",
+    }
 
 
 def test_the_tlcs_row_counts_are_those_of_its_files(tlc: Path) -> None:
