@@ -66,8 +66,8 @@ def test_decisions_have_numbers_of_their_own_and_one_head() -> None:
 FROM_KESTRA = """
 01_hello_world 02_python 03_getting_started_data_pipeline 04_postgres_taxi 05_postgres_taxi_scheduled 06_gcp_kv
 07_gcp_setup 08_gcp_taxi 09_gcp_taxi_scheduled 10_chat_without_rag 11_chat_with_rag ForEach flow task input variable
-output label plugin_defaults concurrency trigger disabled backfill task_cache KV_store secret subflow purge_of_files
-timezone logs Gantt metrics
+output label plugin_defaults concurrency trigger disabled backfill task_cache KV_store secret subflow If execution
+purge_of_files timezone logs Gantt metrics copilot
 """
 """The flows of the course's orchestration module, and its words."""
 
