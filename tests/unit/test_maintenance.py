@@ -45,9 +45,9 @@ class Warehouse:
     def staging(self) -> Collection[str]:
         return self.left
 
-    def drop(self, name: str) -> bool:
+    def drop(self, name: str) -> str:
         self.done.append(("drop", name))
-        return name not in self.locked
+        return "it is locked" if name in self.locked else ""
 
     def count_rejected_rows(self, load_ids: Collection[str]) -> int:
         self.counted = sorted(load_ids)
@@ -151,7 +151,7 @@ def test_what_runs_have_left() -> None:
 
         gone = sorted([names["cut off"], names["locked"]])
         assert found.unknown == (names["of nobody"],)
-        assert (found.staging, found.busy) == (
-            (tuple(gone), ()) if dry_run else ((names["cut off"],), (names["locked"],))
+        assert (found.staging, found.kept) == (
+            (tuple(gone), {}) if dry_run else ((names["cut off"],), {names["locked"]: "it is locked"})
         )
         assert warehouse.done == ([] if dry_run else [("drop", name) for name in gone])

@@ -8,7 +8,7 @@ those with the same bytes, and the last one. A second time finds nothing more.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -67,14 +67,14 @@ class Trimmed:
 
     :param staging: runs that had left something in the staging area, by what its name begins with
     :param unknown: what is in the staging area of no run that the ledger knows; it stays
-    :param busy: runs whose tables somebody else has locked; they stay
+    :param kept: runs whose tables can't be dropped, and why
     :param rejected_rows: how many
     :param attempts: how many
     """
 
     staging: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    busy: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
     rejected_rows: int = 0
     attempts: int = 0
 
@@ -88,10 +88,10 @@ class Upkeep(Protocol):
     def staging(self) -> Collection[str]:
         """Return the runs that have something in the staging area, each by what its name begins with."""
 
-    def drop(self, name: str) -> bool:
+    def drop(self, name: str) -> str:
         """Drop what a run has left in the staging area.
 
-        :return: False if somebody else works with it
+        :return: why it stays; empty if it is gone
         """
 
     def count_rejected_rows(self, load_ids: Collection[str]) -> int:
@@ -116,7 +116,7 @@ def trim(upkeep: Upkeep, kept: Kept, now: datetime, *, dry_run: bool) -> Trimmed
     staging, entries = sorted(upkeep.staging()), upkeep.entries()
     last = {run_name(each.source, each.month, each.run_id): each for each in sorted(entries, key=_attempt)}
     over = [name for name in staging if name in last and is_over(last[name], now)]
-    dropped = [name for name in over if dry_run or upkeep.drop(name)]
+    undropped = {name: why for name in over if not dry_run and (why := upkeep.drop(name))}
     attempts = expired(entries, now - kept.attempts)
     published = _published(entries)
     rejecting = attempts | {
@@ -131,9 +131,9 @@ def trim(upkeep: Upkeep, kept: Kept, now: datetime, *, dry_run: bool) -> Trimmed
     if attempts and not dry_run:
         upkeep.delete_attempts(attempts)
     return Trimmed(
-        tuple(dropped),
+        tuple(name for name in over if name not in undropped),
         tuple(name for name in staging if name not in last),
-        tuple(name for name in over if name not in dropped),
+        undropped,
         rejected_rows,
         len(attempts),
     )

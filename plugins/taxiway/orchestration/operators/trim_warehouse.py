@@ -55,10 +55,8 @@ class TrimWarehouseOperator(BaseOperator):
             self.log.warning(
                 "%s: %s is in the staging area, and of no run that the ledger knows: it stays", where, name
             )
-        for name in found.busy:
-            self.log.warning(
-                "%s: %s is left by a run that is over, and locked by another session: it stays", where, name
-            )
+        for name, why in found.kept.items():
+            self.log.warning("%s: %s is left by a run that is over, and can't be dropped: %s", where, name, why)
         counts = {
             "staging": len(found.staging),
             "rejected_rows": found.rejected_rows,

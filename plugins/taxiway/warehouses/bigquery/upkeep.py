@@ -47,12 +47,12 @@ class BigQueryUpkeep:
         """Return the runs that have copies of files in the bucket."""
         return {name.split("/")[1] for name in self.open_bucket().names(f"{STAGING_FOLDER}/")}
 
-    def drop(self, name: str) -> bool:
-        """Delete a run's copies of files; nobody locks them."""
+    def drop(self, name: str) -> str:
+        """Delete a run's copies of files; nothing keeps them."""
         bucket = self.open_bucket()
         for each in bucket.names(f"{STAGING_FOLDER}/{name}/"):
             bucket.delete(each)
-        return True
+        return ""
 
     def count_rejected_rows(self, load_ids: Collection[str]) -> int:
         """Count the rejected lines of attempts."""

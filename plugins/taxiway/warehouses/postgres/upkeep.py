@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.errors import DependentObjectsStillExist, InsufficientPrivilege, LockNotAvailable
 
 from taxiway.loads.maintenance import LedgerEntry
 from taxiway.sources.months import Month
+from taxiway.warehouses.postgres.errors import said_by
 from taxiway.warehouses.postgres.published_months import in_our_words
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import DESTINATION, STAGING_SCHEMA
@@ -57,22 +59,23 @@ class PostgresUpkeep:
             names = [str(name) for (name,) in cursor]
         return {match[1] if (match := _TABLE.fullmatch(name)) else name for name in names}
 
-    def drop(self, name: str) -> bool:
+    def drop(self, name: str) -> str:
         """Drop a run's tables.
 
-        :return: False if somebody has locked one of them
+        :return: why they stay: one is locked, another role's, or needed by a view; empty if they are dropped
         """
         if not _TABLE.fullmatch(name):
-            return False
+            return "its name isn't one of a run's tables"
         table = f"{STAGING_SCHEMA}.{name}"
         names = {"staging_table": table, "rows_table": f"{table}_rows", "differences_table": f"{table}_diff"}
-        try:
-            with transaction(self.connection) as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                cursor.execute(render("postgres/drop_staging.sql", **names))
-        except psycopg.errors.LockNotAvailable:
-            return False
-        return True
+        with in_our_words(self.task, self.connection_id):
+            try:
+                with transaction(self.connection) as cursor:
+                    cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                    cursor.execute(render("postgres/drop_staging.sql", **names))
+            except (LockNotAvailable, InsufficientPrivilege, DependentObjectsStillExist) as error:
+                return said_by(error)
+        return ""
 
     def count_rejected_rows(self, load_ids: Collection[str]) -> int:
         """Count the rejected lines of attempts."""
