@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
-from taxiway.errors import SettingError
+from taxiway.errors import SettingError, TransientWarehouseError
 from taxiway.orchestration.maintenance_dag import maintenance_dag
+from taxiway.orchestration.operators.clean_metadata import CleanMetadataOperator
 from taxiway.orchestration.retention import Retention, retention
 from taxiway.orchestration.warehouses import WAREHOUSES
+from tests.integration.airflow_environment import free_port
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,22 @@ def test_the_variable_says_how_long_things_are_kept(
         retention()
     assert str(raised.value).startswith("taxiway_retention can't be used, and nothing was deleted: ")
     assert found in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        # Nothing listens there now.
+        ({"port": free_port()}, TransientWarehouseError),
+        # No retry helps.
+        ({"extra": {"sqlalchemy_query": {"no_such_option": "1"}}}, AirflowFailException),
+    ],
+)
+def test_a_database_that_is_down_is_asked_again(
+    options: dict[str, Any], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "postgres", "host": "127.0.0.1", "login": "airflow", "schema": "airflow", **options}
+    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", json.dumps(connection))
+
+    with pytest.raises(error, match="airflow db clean ended with 1: "):
+        CleanMetadataOperator(task_id="clean_metadata").execute({})

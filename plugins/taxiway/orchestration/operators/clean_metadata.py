@@ -14,7 +14,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from taxiway.errors import SettingError
+from taxiway.errors import SettingError, TransientWarehouseError
 from taxiway.messages import printable
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.retention import retention
@@ -29,11 +29,15 @@ _REFUSED = "airflow-db-not-allowed"
 """How the address begins that Airflow gives tasks in place of its database's."""
 
 
+_LOST = re.compile(r"\b(OperationalError|InterfaceError)\b|encountered errors on the following tables")
+"""What the command says if it can't reach the database, if it loses it, and if a table is locked for too long."""
+
+
 class CleanMetadataOperator(BaseOperator):
     """Delete old runs, tasks, XComs and events from Airflow's metadata by ``airflow db clean``.
 
     Airflow keeps its database from tasks, and the command is another process: it takes the address from the connection,
-    or from ``airflow.cfg`` if there is no such connection. Returns how many rows it has found.
+    or from ``airflow.cfg`` if there is no such connection. Returns how many rows it has found to delete.
 
     :param is_dry_run: whether only to say what would be deleted (templated)
     :param conn_id: connection to the metadata
@@ -50,7 +54,8 @@ class CleanMetadataOperator(BaseOperator):
     def execute(self, context: Context) -> int:
         """Run the command.
 
-        :raises AirflowFailException: a setting can't be used, or the command fails
+        :raises AirflowFailException: a setting can't be used, or the command can't
+        :raises TransientWarehouseError: it has lost the database, or found it locked or down
         """
         with retry_or_fail(context):
             dry_run, days = parse_flag(self.is_dry_run, "dry_run"), retention().airflow
@@ -69,14 +74,17 @@ class CleanMetadataOperator(BaseOperator):
                 self.log.info("%s", printable(line))
             if done.returncode:
                 said = printable(done.stdout[-500:])
-                raise SettingError(
-                    f"{self.dag_id}, {self.task_id}: airflow db clean ended with {done.returncode}: {said}. If it has "
-                    f"not reached Airflow's metadata, add a connection {self.conn_id} to it: docs/maintenance.md"
-                )
-        found = sum(int(count) for count in re.findall(r"Found (\d+) rows meeting deletion criteria", done.stdout))
-        said = "would be deleted" if dry_run else "deleted"
-        self.log.info("Airflow's metadata: %s: %d rows, older than %d days", said, found, days)
-        return found
+                found = f"{self.dag_id}, {self.task_id}: airflow db clean ended with {done.returncode}: {said}"
+                reach = f"add a connection {self.conn_id} that reaches Airflow's metadata: docs/maintenance.md"
+                if _LOST.search(done.stdout):
+                    raise TransientWarehouseError(
+                        f"{found}. The task is tried again. If that goes on failing, look at the database, or {reach}"
+                    )
+                raise SettingError(f"{found}. Correct what it says, or {reach}")
+        rows = sum(int(count) for count in re.findall(r"Found (\d+) rows meeting deletion criteria", done.stdout))
+        said = "would be deleted" if dry_run else "were deleted, with what depends on them"
+        self.log.info("Airflow's metadata: found %d rows older than %d days, which %s", rows, days, said)
+        return rows
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the command: a task's own names no database."""
