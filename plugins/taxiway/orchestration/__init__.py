@@ -15,6 +15,7 @@ Modules:
 - downloads: downloads with the connection and the settings in force
 - failures: decides between retry and failure
 - gcp_dags: builds the DAGs of Google Cloud that set up and compare
+- json_variable: reads the JSON of a Variable, and says what is wrong with it
 - known_conf: which keys the conf of a run may have
 - load_command: the command line that loads months
 - load_tasks: makes the tasks of a load

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from airflow.sdk import Variable
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from taxiway.errors import SettingError
+from taxiway.orchestration.json_variable import parse
 
 VARIABLE = "taxiway_retention"
 
@@ -38,14 +38,6 @@ def retention() -> Retention:
     :raises SettingError: it can't be used
     """
     text = Variable.get(VARIABLE, default=None)
-    try:
-        return Retention.model_validate_json(text) if text and text.strip() else Retention()
-    except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}"
-            for each in error.errors(include_url=False)
-        )
-        raise SettingError(
-            f"{VARIABLE} can't be used, and nothing was deleted: {found}; expected days, 7 at least, such as "
-            f"{Retention().model_dump_json()}. docs/maintenance.md explains it"
-        ) from None
+    problem = f"{VARIABLE} can't be used, and nothing was deleted"
+    expected = f"days, 7 at least, such as {Retention().model_dump_json()}. docs/maintenance.md explains it"
+    return parse(text, TypeAdapter(Retention), problem, expected) if text and text.strip() else Retention()

@@ -6,10 +6,10 @@ import re
 from typing import Annotated, Literal
 
 from airflow.sdk import Variable
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
-from taxiway.errors import SettingError
 from taxiway.messages import one_line
+from taxiway.orchestration import json_variable
 from taxiway.orchestration.alerts.alert import KINDS, Kind
 
 VARIABLE = "taxiway_alerts"
@@ -84,18 +84,9 @@ def parse(text: str) -> list[AnyRecipient]:
     :param text: JSON
     :raises SettingError: says what is wrong, and where
     """
-    try:
-        return _RECIPIENTS.validate_json(text)
-    except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}"
-            for each in error.errors(include_url=False)[:5]
-        )
-        example = '[{"by": "mail", "to": ["ann@example.com"], "about": ["failed", "recovered"]}]'
-        raise SettingError(
-            f"{VARIABLE} can't be used, and nobody is told: {found}; expected a list such as {example}. "
-            "docs/alerts.md explains it"
-        ) from None
+    example = '[{"by": "mail", "to": ["ann@example.com"], "about": ["failed", "recovered"]}]'
+    expected = f"a list such as {example}. docs/alerts.md explains it"
+    return json_variable.parse(text, _RECIPIENTS, f"{VARIABLE} can't be used, and nobody is told", expected)
 
 
 def recipients() -> list[AnyRecipient]:
