@@ -25,9 +25,10 @@ from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
 JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, _, _, OCTOBER = (Month(2019, number) for number in range(1, 11))
+DECEMBER = Month(2019, 12)
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
 
-VARIABLE = "AIRFLOW_VAR_TAXIWAY_ALERTS"
+VARIABLE, CACHE_LIMIT = "AIRFLOW_VAR_TAXIWAY_ALERTS", "AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT"
 TO_ALL = [
     {"by": "mail", "to": ["ann@example.com", "bob@example.com"]},
     {"by": "slack"},
@@ -107,7 +108,7 @@ def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tu
     told, _ = failed
     first, counted = told.subjects
     assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: failed", first)
-    assert counted == "Taxiway: green 3 months, Postgres: failed"
+    assert counted == "Taxiway: green 2 months, Postgres: failed"
     month = first.split()[2].rstrip(",")
     mail = told.mails[0]
     page = text_of(mail)
@@ -129,7 +130,7 @@ def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tu
         [month],
         "postgres",
     )
-    assert (sorted(together["months"]), together["months"][0]) == (["2019-01", "2019-02", "2019-03"], month)
+    assert sorted([month, *together["months"]]) == ["2019-01", "2019-02", "2019-03"]
     texts = [body["text"] for body in told.posted("/T0/B0/s3cr3t")]
     assert [text.splitlines()[0] for text in texts] == told.subjects
     assert "&lt;b&gt;" in texts[0]
@@ -157,7 +158,7 @@ def test_months_that_load_again(loads: Watched, told: Receivers) -> None:
     assert code == 0, output
     first, counted = told.subjects
     assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: recovered", first)
-    assert counted == "Taxiway: green 3 months, Postgres: recovered"
+    assert counted == "Taxiway: green 2 months, Postgres: recovered"
     assert "It is loaded. It failed since " in text_of(told.mails[0])
     assert [body["kind"] for body in told.posted("/hook")] == ["recovered"] * 2
 
@@ -254,6 +255,25 @@ def test_a_test_message_that_nobody_gets(value: str, code: int, said: str, loads
     assert written.startswith(said)
 
 
+def test_a_cache_that_is_broken_is_told(loads: Watched, told: Receivers) -> None:
+    """Neither its settings nor a file that can be locked are needed to tell."""
+    told.clear()
+    lock = loads.taxi.airflow.home / ".taxiway" / "alerts.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir(parents=True)
+    loads.taxi.airflow.variables[CACHE_LIMIT] = "x"
+    try:
+        code, output = backfill(loads, DECEMBER, DECEMBER)
+    finally:
+        del loads.taxi.airflow.variables[CACHE_LIMIT]
+        lock.rmdir()
+
+    assert code == 1, output
+    assert told.subjects == ["Taxiway: green 2019-12, Postgres: failed"]
+    assert "taxiway_cache_limit" in text_of(told.mails[0])
+    assert f"{lock} can't be locked: " in log(loads, f"backfill__{DECEMBER}*", "taxi_green")
+
+
 # --- Under a scheduler
 
 
@@ -268,11 +288,14 @@ def scheduled(loads: Watched) -> Iterator[Watched]:
 
 
 def tell(loads: Watched, *recipients: dict[str, Any]) -> None:
-    """Set the Variable as people do in the web UI."""
-    body = {"key": "taxiway_alerts", "value": json.dumps(recipients)}
-    known = loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = 'taxiway_alerts'")
-    path, method = ("/variables/taxiway_alerts", "PATCH") if known else ("/variables", "POST")
-    loads.taxi.airflow.rest(path, method, body)
+    set_variable(loads, "taxiway_alerts", json.dumps(recipients))
+
+
+def set_variable(loads: Watched, key: str, value: str) -> None:
+    """Set a Variable as people do in the web UI."""
+    known = loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = %s", key)
+    path, method = (f"/variables/{key}", "PATCH") if known else ("/variables", "POST")
+    loads.taxi.airflow.rest(path, method, {"key": key, "value": value})
 
 
 def run_of(loads: Watched, run_id: str, month: Month) -> str:
@@ -280,9 +303,13 @@ def run_of(loads: Watched, run_id: str, month: Month) -> str:
     return loads.ended(run_id)
 
 
-def log(loads: Watched, run_id: str) -> str:
-    files = (loads.taxi.airflow.home / "logs").rglob(f"*dag_id=taxi/run_id={run_id}/**/*.log")
-    return "\n".join(json.loads(line)["event"] for path in files for line in path.read_text().splitlines())
+def log(loads: Watched, run_id: str, dag_id: str = "taxi") -> str:
+    return "\n".join(json.loads(line)["event"] for line in lines_of_log(loads, run_id, dag_id))
+
+
+def lines_of_log(loads: Watched, run_id: str, dag_id: str = "taxi") -> list[str]:
+    files = (loads.taxi.airflow.home / "logs").rglob(f"*dag_id={dag_id}/run_id={run_id}/**/*.log")
+    return [line for path in files for line in path.read_text().splitlines()]
 
 
 def arrived(told: Receivers, count: int = 1) -> list[str]:
@@ -292,6 +319,8 @@ def arrived(told: Receivers, count: int = 1) -> list[str]:
 
 def test_a_month_fails_and_recovers_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
     told.clear()
+    # What Taxiway hasn't written there keeps nobody from being told.
+    set_variable(scheduled, "taxiway_alerts_told", '{"open": []}')
     spoil(scheduled, MAY)
     tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
 

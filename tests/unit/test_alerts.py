@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from pydantic import TypeAdapter
 
 from taxiway.errors import SettingError
 from taxiway.messages import LONGEST_MESSAGE
@@ -17,6 +17,7 @@ from taxiway.orchestration.alerts.recipients import parse
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
+ADAPTER = TypeAdapter(Memory)
 
 
 def failed(month: str, reason: str = "{}: the mirror answered 503", dag_id: str = "taxi_green") -> Alert:
@@ -35,9 +36,14 @@ def told(alerts: Sequence[Alert]) -> list[tuple[str, tuple[str, ...]]]:
     return [(alert.kind, alert.months) for alert in alerts]
 
 
+def alone(run_ids: list[str] | None) -> int:
+    """No other run is open."""
+    return 1
+
+
 def stored(memory: Memory) -> Memory:
     """The memory as the next process reads it."""
-    return Memory(**json.loads(json.dumps(asdict(memory))))
+    return ADAPTER.validate_json(ADAPTER.dump_json(memory))
 
 
 # --- What is told when
@@ -71,8 +77,8 @@ def test_twelve_months_that_fail_for_one_cause_are_one_message_and_one_with_thei
 
         said += memory.end("taxi_green", f"manual__{month}", count, now)
 
-    assert told(said) == [("failed", ("2019-01",)), ("failed", tuple(months))]
-    assert said[1].title == "Taxiway: green 12 months, Postgres: failed"
+    assert told(said) == [("failed", ("2019-01",)), ("failed", tuple(months[1:]))]
+    assert said[1].title == "Taxiway: green 11 months, Postgres: failed"
     assert said[1].reason == "2019-02: the mirror answered 503"
     assert memory.ended == {}
 
@@ -86,7 +92,40 @@ def test_of_a_backfill_that_never_ends_months_are_counted_every_hour() -> None:
     assert told(memory.learn([failed("2019-01")], NOW)) == [("failed", ("2019-01",))]
     assert memory.learn([failed("2019-02")], NOW + MINUTE) == []
     assert memory.end("taxi_green", "a", count, NOW + MINUTE) == []
-    assert told(memory.end("taxi_green", "b", count, NOW + PAUSE)) == [("failed", ("2019-01", "2019-02"))]
+    assert told(memory.end("taxi_green", "b", count, NOW + PAUSE)) == [("failed", ("2019-02",))]
+
+
+def test_months_that_fail_one_after_another_are_told_one_after_another() -> None:
+    memory, said = Memory(), list[Alert]()
+    for minutes, month in enumerate(["2019-01", "2019-02", "2019-03"]):
+        memory, now = stored(memory), NOW + minutes * MINUTE
+        said += memory.learn([failed(month)], now)
+        said += memory.end("taxi_green", f"manual__{month}", alone, now)
+
+    assert told(said) == [("failed", ("2019-01",)), ("failed", ("2019-02",)), ("failed", ("2019-03",))]
+
+
+def test_a_month_that_recovers_before_it_is_told_is_not_told() -> None:
+    memory = Memory()
+    memory.learn([failed("2019-01")], NOW)
+    assert memory.learn([failed("2019-02"), failed("2019-03")], NOW + MINUTE) == []
+
+    assert memory.loaded(recovered("2019-02")) is not None
+    (counted,) = stored(memory).end("taxi_green", "x", alone, NOW + 2 * MINUTE)
+
+    assert counted == failed("2019-03")
+    memory.loaded(recovered("2019-03"))
+    assert memory.end("taxi_green", "x", alone, NOW + 2 * PAUSE) == []
+
+
+def test_a_month_is_told_for_the_cause_for_which_it_failed_last() -> None:
+    memory = Memory()
+    memory.learn([failed("2019-01")], NOW)
+    memory.learn([failed("2019-02")], NOW)
+    other = failed("2019-02", "{}: the header doesn't fit")
+
+    assert told(memory.learn([other], NOW)) == [("failed", ("2019-02",))]
+    assert memory.end("taxi_green", "x", alone, NOW + 2 * PAUSE) == []
 
 
 def test_another_cause_another_source_and_another_warehouse_are_told_at_once() -> None:
@@ -113,7 +152,7 @@ def test_a_month_that_is_loaded_has_recovered_once() -> None:
     assert memory.loaded(recovered("2019-01")) is not None
     assert memory.loaded(recovered("2019-01")) is None
     # What fails next for the cause doesn't name the month that has recovered.
-    assert told(memory.learn([failed("2019-03")], NOW + PAUSE)) == [("failed", ("2019-02", "2019-03"))]
+    assert told(memory.learn([failed("2019-03")], NOW + PAUSE)) == [("failed", ("2019-03",))]
 
 
 def test_a_late_month_recovers_and_an_approved_one_has_nothing_to_recover_from() -> None:
@@ -126,6 +165,18 @@ def test_a_late_month_recovers_and_an_approved_one_has_nothing_to_recover_from()
     news = memory.loaded(recovered("2019-01"))
     assert news is not None
     assert "It was late since " in news.reason
+
+
+def test_each_run_that_waits_for_approval_is_told() -> None:
+    memory = Memory()
+    question = replace(failed("2019-01"), kind="approval", reason="3 of 4 rows would be deleted")
+    assert memory.learn([question], NOW) == [question]
+    # Its task was lost, and asks once more.
+    assert memory.learn([question], NOW + 2 * PAUSE) == []
+    # The run was cancelled, marked or deleted meanwhile: no callback says so.
+    another = replace(question, run="manual__another")
+
+    assert stored(memory).learn([another], NOW + 2 * PAUSE) == [another]
 
 
 def test_months_with_the_same_warning_are_one_message() -> None:
@@ -144,10 +195,23 @@ def test_a_message_that_reached_nobody_is_told_again_soon() -> None:
     memory = Memory()
     (lost,) = memory.learn([failed("2019-01")], NOW)
 
-    memory.unsaid(lost, NOW)
+    memory.lost(lost, NOW)
+    memory = stored(memory)
 
     assert memory.end("taxi_green", "x", lambda ids: 2 if ids is None else 1, NOW + MINUTE) == []
-    assert told(memory.end("taxi_green", "y", lambda ids: 3 if ids is None else 2, NOW + AGAIN)) == told([lost])
+    assert memory.end("taxi_green", "y", lambda ids: 3 if ids is None else 2, NOW + AGAIN) == [lost]
+
+
+def test_a_lost_message_names_no_month_that_has_recovered() -> None:
+    memory = Memory()
+    (lost,) = memory.learn([failed("2019-01"), failed("2019-02")], NOW)
+    memory.loaded(recovered("2019-01"))
+    memory.lost(lost, NOW)
+    assert told(memory.end("taxi_green", "x", alone, NOW)) == [("failed", ("2019-02",))]
+
+    memory.loaded(recovered("2019-02"))
+    memory.lost(lost, NOW)
+    assert memory.end("taxi_green", "x", alone, NOW + PAUSE) == []
 
 
 def test_the_memory_stays_small() -> None:
@@ -158,7 +222,11 @@ def test_the_memory_stays_small() -> None:
         memory.forget(NOW + PAUSE)
 
     assert (len(memory.causes), len(memory.open), len(memory.ended["taxi_green"])) == (0, 1, 500)
+    # It is heard of again.
+    memory.learn([failed("2019-01", f"cause {'x' * 999}")], NOW + timedelta(days=399))
     memory.forget(NOW + timedelta(days=401))
+    assert len(memory.open) == 1
+    memory.forget(NOW + timedelta(days=800))
     assert memory.open == {}
 
 

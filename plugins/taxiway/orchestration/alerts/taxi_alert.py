@@ -60,13 +60,12 @@ class TaxiAlert(BaseNotifier):
         from taxiway.orchestration.alerts.memory import memory
         from taxiway.orchestration.alerts.recipients import recipients
         from taxiway.orchestration.alerts.senders import send
-        from taxiway.orchestration.downloads import cache_in_force
 
         told = recipients()
         if not told:
             return
         now = datetime.now(timezone.utc)
-        with memory(cache_in_force().folder) as known:
+        with memory() as known:
             known.forget(now)
             alerts = self._alerts(context, task)
             if ended is not None and ended.is_loaded:
@@ -79,9 +78,9 @@ class TaxiAlert(BaseNotifier):
             log.info("%s: known already, or counted with others of its cause and told later", alerts[0].title)
         lost = [message for message in messages if not send(message, told)]
         if lost:
-            with memory(cache_in_force().folder) as known:
+            with memory() as known:
                 for message in lost:
-                    known.unsaid(message, now)
+                    known.lost(message, now)
 
     def _alerts(self, context: Context, task: Any) -> Sequence[Alert]:
         if self.event == "late":
@@ -113,7 +112,7 @@ def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Ale
         warehouse,
         source,
         (month,),
-        reason,
+        printable(reason),
         run=run_id,
         dag_id=dag_id,
         log=log_url(context.get("ti")),
