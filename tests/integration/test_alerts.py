@@ -66,6 +66,9 @@ def loads(
             ),
             "AIRFLOW_CONN_TAXI_WEBHOOK": json.dumps({"conn_type": "http", "host": told.http}),
             VARIABLE: json.dumps(TO_ALL),
+            "AIRFLOW_CONN_WEBHOOK_DOWN": json.dumps(
+                {"conn_type": "http", "host": f"http://127.0.0.1:{free_port()}/services/s3cr3t-host"}
+            ),
         }
         try:
             yield Watched(taxi, mirror, folder / "mirror")
@@ -349,6 +352,17 @@ def test_a_mail_server_that_is_down_fails_no_load(connection: str, scheduled: Wa
         said = rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by mail over {connection}: "
         wait_until(lambda run_id=run_id, said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
     assert told.mails == []
+
+
+def test_the_address_of_a_webhook_stays_out_of_the_log(scheduled: Watched) -> None:
+    tell(scheduled, {"by": "webhook", "connection": "webhook_down", "path": "hooks/s3cr3t-path"})
+    spoil(scheduled, JANUARY)
+    assert run_of(scheduled, "webhook_down", JANUARY) == "failed"
+    scheduled.publish(GREEN, JANUARY)
+
+    said = r"alert not sent: Taxiway: green 2019-01, Postgres: failed: by webhook over webhook_down: .*\*\*\*"
+    wait_until(lambda: re.search(said, log(scheduled, "webhook_down")), timeout=60, what=said)
+    assert "s3cr3t" not in "\n".join(lines_of_log(scheduled, "webhook_down"))
 
 
 def test_a_variable_that_cannot_be_used_is_in_the_log(scheduled: Watched) -> None:

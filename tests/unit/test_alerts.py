@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -11,6 +15,7 @@ from pydantic import TypeAdapter
 
 from taxiway.errors import SettingError
 from taxiway.messages import LONGEST_MESSAGE
+from taxiway.orchestration.alerts import senders
 from taxiway.orchestration.alerts.alert import KINDS, LONGEST_REASON, MOST_MONTHS, Alert
 from taxiway.orchestration.alerts.memory import AGAIN, PAUSE, Memory
 from taxiway.orchestration.alerts.recipients import parse
@@ -309,3 +314,30 @@ def test_a_variable_that_cannot_be_used_says_why(text: str, said: str) -> None:
     assert said in str(raised.value)
     assert str(raised.value).startswith("taxiway_alerts can't be used, and nobody is told: ")
     assert "docs/alerts.md" in str(raised.value)
+
+
+# --- How long it may take
+
+
+def test_all_messages_of_a_task_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(senders, "LONGEST_SEND", 1.0)
+    monkeypatch.setattr(senders, "LONGEST_ANSWER", 2)
+    alerts = [failed(f"2019-{number:02d}") for number in range(1, 6)]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        plain = {"from_email": "taxiway@example.com", "disable_ssl": True, "disable_tls": True}
+        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": silent.getsockname()[1], "extra": plain}
+        monkeypatch.setenv("AIRFLOW_CONN_TAXI_SMTP", json.dumps(connection))
+
+        assert senders.send(alerts, parse('[{"by": "mail", "to": ["ann@example.com"]}]')) == alerts
+
+        for thread in threading.enumerate():
+            if thread.name == senders.THREAD:
+                thread.join(60)
+        # Only the first one was tried: what is told later isn't sent now.
+        silent.settimeout(1)
+        asked = 0
+        with suppress(TimeoutError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+    assert asked == 1

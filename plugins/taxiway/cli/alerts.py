@@ -26,7 +26,10 @@ def alerts(arguments: Namespace) -> int:
     if not told:
         say(f"nobody is told: the Variable {VARIABLE} isn't set. docs/alerts.md explains it")
         return FINDINGS if arguments.test else FINE
-    errors = deliver(_test_message(arguments.warehouse), told) if arguments.test else None
+    errors = None
+    if arguments.test:
+        message = _test_message(arguments.warehouse)
+        errors = [error for (error,) in deliver([(recipient, [message]) for recipient in told])]
     show(
         [
             {

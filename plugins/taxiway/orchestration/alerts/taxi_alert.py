@@ -76,8 +76,7 @@ class TaxiAlert(BaseNotifier):
                 messages += known.end(*_run(context), _counter(context), now)
         if alerts and not messages:
             log.info("%s: known already, or counted with others of its cause and told later", alerts[0].title)
-        lost = [message for message in messages if not send(message, told)]
-        if lost:
+        if lost := send(messages, told):
             with memory() as known:
                 for message in lost:
                     known.lost(message, now)
