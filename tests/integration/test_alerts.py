@@ -387,6 +387,47 @@ def test_months_that_are_late(scheduled: Watched, told: Receivers) -> None:
     assert "publication_lag_days" in text_of(told.mails[0])
 
 
+def test_a_look_that_fails_is_told_and_what_it_has_found(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    scheduled.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
+    scheduled.publish(GREEN, JANUARY, revision=1)
+    scheduled.pause("taxi", True)
+    try:
+        scheduled.look("paused", state="failed")
+    finally:
+        scheduled.pause("taxi", False)
+        scheduled.publish(GREEN, JANUARY)
+
+    failed, late = sorted(arrived(told, 2), key=lambda subject: "late" in subject)
+    assert failed == "Taxiway: taxi_watch, postgres.look: failed"
+    assert re.fullmatch(r"Taxiway: green \d+ months, Postgres: late", late)
+    (page,) = [text_of(mail) for mail in told.mails if mail["Subject"] == failed]
+    assert "the DAG taxi is paused" in page
+    assert "airflow dags trigger taxi_watch" in page
+
+
+def test_maintenance_that_fails_is_one_message(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    set_variable(scheduled, "taxiway_retention", '{"cache": 1}')
+    scheduled.pause("taxi_maintenance", False)
+
+    scheduled.trigger("taxi_maintenance", "unusable_retention", {})
+
+    assert scheduled.ended("unusable_retention") == "failed"
+    (subject,) = arrived(told)
+    assert re.fullmatch(r"Taxiway: taxi_maintenance, \S+: failed", subject)
+    known = "Taxiway: taxi_maintenance, [^:]+: failed: known already"
+    tasks = 4
+    wait_until(
+        lambda: len(re.findall(known, log(scheduled, "unusable_retention", "taxi_maintenance"))) == tasks - 1,
+        timeout=60,
+        what="the other tasks",
+    )
+    assert told.subjects == [subject]
+    assert "taxiway_retention can&#39;t be used" in text_of(told.mails[0])
+
+
 def test_a_run_that_takes_too_long(scheduled: Watched, told: Receivers, tmp_path: Path) -> None:
     """Airflow ends it, and the DAG processor tells."""
     told.clear()

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -19,6 +21,8 @@ from taxiway.orchestration.alerts import senders
 from taxiway.orchestration.alerts.alert import KINDS, LONGEST_REASON, MOST_MONTHS, Alert
 from taxiway.orchestration.alerts.memory import AGAIN, PAUSE, Memory
 from taxiway.orchestration.alerts.recipients import parse
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
+from taxiway.orchestration.dags import load_dags
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -184,6 +188,21 @@ def test_each_run_that_waits_for_approval_is_told() -> None:
     assert stored(memory).learn([another], NOW + 2 * PAUSE) == [another]
 
 
+def test_a_dag_that_loads_no_month_is_told_once_for_each_run_that_fails() -> None:
+    memory = Memory()
+    reason = "taxiway_retention can't be used"
+    trim = Alert("failed", "", "", ("",), reason, "scheduled__1", "taxi_maintenance", task="trim_cache")
+    clean = replace(trim, task="clean_metadata")
+    other = replace(clean, reason="airflow db clean ended with 1")
+
+    assert memory.learn([trim, clean, other], NOW) == [trim, other]
+    assert memory.learn([replace(trim, run="scheduled__2")], NOW + PAUSE) == [replace(trim, run="scheduled__2")]
+    assert trim.title == "Taxiway: taxi_maintenance, trim_cache: failed"
+    assert set(trim.lines) == {"Task", "Reason", "What to do", "Run"}
+    assert trim.advice.endswith("airflow dags trigger taxi_maintenance")
+    assert trim.json["months"] == []
+
+
 def test_months_with_the_same_warning_are_one_message() -> None:
     memory = Memory()
     alerts = [
@@ -233,6 +252,53 @@ def test_the_memory_stays_small() -> None:
     assert len(memory.open) == 1
     memory.forget(NOW + timedelta(days=800))
     assert memory.open == {}
+
+
+# --- What is known of a run that took too long, and of a task that Airflow ended
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    return {dag.dag_id: dag for dag in load_dags()}
+
+
+def test_a_run_that_took_too_long_is_of_the_warehouse_that_it_was_asked_for(dags: dict[str, Any]) -> None:
+    """The DAG processor speaks of several runs in one process, each with the last task that the run hasn't ended."""
+    dag, last = dags["taxi"], "postgres.drop_staging"
+    ti = SimpleNamespace(task_id=last, log_url="http://x/log")
+    for month, warehouse, into in (("07", "bigquery", "BigQuery"), ("08", "postgres", "Postgres")):
+        params = {"taxi": "yellow", "year": "2019", "month": month, "warehouse": warehouse}
+        context: Any = {"dag": dag, "run_id": "r", "reason": "timed_out", "task": dag.get_task(last), "ti": ti}
+        context |= {"params": params, "dag_run": SimpleNamespace(run_id="r", conf=params)}
+
+        (alert,) = TaxiAlert("timed_out").alerts(context)
+
+        assert (alert.source, alert.months, alert.warehouse) == ("yellow", (f"2019-{month}",), warehouse)
+        assert alert.title == f"Taxiway: yellow 2019-{month}, {into}: failed"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "title"), [("taxi", "taxi"), ("taxi_green", "green, Postgres"), ("taxi_zones_gcp", "zones, BigQuery")]
+)
+def test_of_a_run_without_a_task_only_the_dag_is_known(dag_id: str, title: str, dags: dict[str, Any]) -> None:
+    context: Any = {"dag": dags[dag_id], "run_id": "r", "reason": "timed_out"}
+
+    (alert,) = TaxiAlert("timed_out").alerts(context)
+
+    assert alert.title == f"Taxiway: {title}: failed"
+    assert f"Run: {dag_id} r" in alert.text
+    assert alert.html
+    assert Memory().learn([alert], NOW) == [alert]
+
+
+def test_of_a_task_that_airflow_ended_no_reason_is_made_up(dags: dict[str, Any]) -> None:
+    dag, ti = dags["taxi_zones"], SimpleNamespace(task_id="stage_month", log_url="http://x/log")
+    context: Any = {"dag": dag, "run_id": "r", "task": dag.get_task("stage_month"), "ti": ti}
+
+    (alert,) = TaxiAlert("failed").alerts(context)
+
+    assert alert.reason.startswith("Airflow ended stage_month and gives no reason here: ")
+    assert "never left the queue" in alert.reason
 
 
 # --- What a message says

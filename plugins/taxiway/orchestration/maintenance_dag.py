@@ -9,7 +9,8 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG, Param, TaskGroup
 
-from taxiway.orchestration.dag_template import default_args
+from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
+from taxiway.orchestration.dag_template import TIMED_OUT, default_args
 from taxiway.orchestration.operators.clean_metadata import CleanMetadataOperator
 from taxiway.orchestration.operators.trim_cache import TrimCacheOperator
 from taxiway.orchestration.operators.trim_warehouse import TrimWarehouseOperator
@@ -47,6 +48,7 @@ def maintenance_dag() -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=6),
+        on_failure_callback=TIMED_OUT,
         tags=["taxi", *WAREHOUSES],
         params={
             "dry_run": Param(
@@ -56,7 +58,7 @@ def maintenance_dag() -> DAG:
                 description="Say what would be deleted, and delete nothing.",
             ),
         },
-        default_args=default_args("taxiway"),
+        default_args={**default_args("taxiway"), "on_failure_callback": TaxiAlert("failed")},
     ) as dag:
         for warehouse in WAREHOUSES:
             with TaskGroup(group_id=warehouse):

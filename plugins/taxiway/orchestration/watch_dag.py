@@ -11,7 +11,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Param, TaskGroup
 
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
-from taxiway.orchestration.dag_template import default_args
+from taxiway.orchestration.dag_template import TIMED_OUT, default_args
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -55,6 +55,7 @@ def watch_dag() -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=6),
+        on_failure_callback=TIMED_OUT,
         tags=["taxi", *WAREHOUSES],
         params={
             "only_look": Param(
@@ -81,7 +82,7 @@ def watch_dag() -> DAG:
                 "them. 0: only changed files are loaded.",
             ),
         },
-        default_args=default_args("taxiway"),
+        default_args={**default_args("taxiway"), "on_failure_callback": TaxiAlert("failed")},
     ) as dag:
         for warehouse in WAREHOUSES:
             with TaskGroup(group_id=warehouse):

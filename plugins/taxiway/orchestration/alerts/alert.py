@@ -46,14 +46,15 @@ class Alert:
     """What has become of months, for one cause.
 
     :param kind: one of :data:`KINDS`, or :data:`TEST`
-    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
-    :param source: its name
-    :param months: as ``YYYY-MM``, in the order in which it happened
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`; empty if it isn't known
+    :param source: its name; empty for a task that loads none, and if it isn't known
+    :param months: as ``YYYY-MM``, in the order in which it happened; an empty text if the month isn't known
     :param reason: why, in words; of several months, of one of them
     :param run: the run's id; likewise
     :param dag_id: its DAG
     :param log: address of the task's log
     :param board: address of the board
+    :param task: the task's id
     """
 
     kind: Kind | Literal["test"]
@@ -65,28 +66,39 @@ class Alert:
     dag_id: str = ""
     log: str = ""
     board: str = ""
+    task: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about: a source in a warehouse, or a DAG that loads none."""
+        return f"{self.warehouse} {self.source}" if self.source else self.dag_id
 
     @property
     def cause(self) -> str:
-        """Name the cause: the same for months of one source whose reasons differ in words with digits alone."""
-        found = self.kind, self.warehouse, self.source, without_digits(self.reason)
+        """Name the cause: the same for months of one source whose reasons differ in words with digits alone.
+
+        Likewise for the tasks of a DAG that loads no source.
+        """
+        found = self.kind, self.subject, without_digits(self.reason)
         return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Name each month together with its source and its warehouse."""
-        return tuple(f"{self.warehouse} {self.source} {month}" for month in self.months)
+        """Name each month, or the task if it isn't of one, together with what it is about."""
+        return tuple(f"{self.subject} {month or self.task}" for month in self.months)
 
     @property
     def into(self) -> str:
-        """What people call the warehouse."""
-        return WAREHOUSES[self.warehouse].title.partition(",")[0]
+        """What people call the warehouse; empty if it isn't known."""
+        return WAREHOUSES[self.warehouse].title.partition(",")[0] if self.warehouse in WAREHOUSES else ""
 
     @property
     def where(self) -> str:
         """Say which months, in a few words."""
-        months = f" {self.months[0]}" if len(self.months) == 1 else f" {len(self.months)} months"
-        return f"{self.source}{'' if self.months == (WHOLE_TEXT,) else months}, {self.into}"
+        if not self.source:
+            return ", ".join(filter(None, (self.dag_id, self.task)))
+        months = f"{len(self.months)} months" if len(self.months) > 1 else self.months[0].removeprefix(WHOLE_TEXT)
+        return f"{self.source} {months}".strip() + f", {self.into}"
 
     @property
     def title(self) -> str:
@@ -128,6 +140,7 @@ class Alert:
         more = len(self.months) - MOST_MONTHS
         found = {
             "Source": self.source,
+            "Task": "" if self.source else self.task,
             "Month" if len(self.months) == 1 else "Months": ", ".join(self.months[:MOST_MONTHS])
             + (f" and {more} more" if more > 0 else ""),
             "Warehouse": self.into,
@@ -152,8 +165,8 @@ class Alert:
     @property
     def json(self) -> Mapping[str, Any]:
         """The message for a program."""
-        return {**asdict(self), "months": list(self.months), "reason": self.said, "title": self.title,
-                "advice": self.advice}  # fmt: skip
+        months = [month for month in self.months if month]
+        return {**asdict(self), "months": months, "reason": self.said, "title": self.title, "advice": self.advice}
 
 
 @cache

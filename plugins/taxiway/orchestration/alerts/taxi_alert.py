@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 class TaxiAlert(BaseNotifier):
     """Tells whom the Variable ``taxiway_alerts`` names, once for each cause; it fails no task, and holds none up long.
 
-    It is a callback of tasks, which Airflow calls in the task's own process, also under ``airflow dags backfill``. The
-    task has ``source_name``, ``month`` and ``warehouse``.
+    It is a callback of tasks, which Airflow calls in the task's own process, also under ``airflow dags backfill``. A
+    task that loads a month has ``source_name``, ``month`` and ``warehouse``.
 
     :param event: what has happened to the task. ``failed``: for good. ``loaded``: it may have ended its load, as its
-        attribute ``ended`` says. ``late``: it has found months that are late, its attribute ``late``. ``approval``: a
-        person has to approve. ``timed_out``: of a DAG, whose run took too long
+        attribute ``ended`` says. ``late``: it may have found months that are late, its attribute ``late``; one that has
+        failed may, too. ``approval``: a person has to approve. ``timed_out``: of a DAG, whose run took too long
     :param reason: of ``approval``: what is to be approved
     """
 
@@ -52,7 +52,7 @@ class TaxiAlert(BaseNotifier):
             log.warning("no alert is sent: %s", printable(f"{type(error).__name__}: {error}"), exc_info=True)
 
     def _notify(self, context: Context) -> None:
-        task = context.get("task")
+        task = self._task(context)
         ended = getattr(task, "ended", None)
         if self.event == "loaded" and ended is None:
             return
@@ -67,7 +67,7 @@ class TaxiAlert(BaseNotifier):
         now = datetime.now(timezone.utc)
         with memory() as known:
             known.forget(now)
-            alerts = self._alerts(context, task)
+            alerts = self.alerts(context)
             if ended is not None and ended.is_loaded:
                 recovered = known.loaded(_alert("recovered", context, task, ""))
                 alerts = [*([recovered] if recovered else []), *alerts]
@@ -81,15 +81,30 @@ class TaxiAlert(BaseNotifier):
                 for message in lost:
                     known.lost(message, now)
 
-    def _alerts(self, context: Context, task: Any) -> Sequence[Alert]:
+    def alerts(self, context: Context) -> Sequence[Alert]:
+        """Return what has happened, whether it is known already or not.
+
+        :param context: as for :meth:`notify`
+        """
+        task = self._task(context)
+        late = [
+            _alert("late", context, task, reason, source, month) for source, month, reason in getattr(task, "late", ())
+        ]
         if self.event == "late":
-            return [_alert("late", context, task, reason, source, month) for source, month, reason in task.late]
+            return late
         if self.event == "approval":
             return [_alert("approval", context, task, self.reason)]
         if self.event == "loaded":
             warnings = "; ".join(task.ended.warnings)
             return [_alert("warnings", context, task, warnings)] if warnings else []
-        return [_alert("failed", context, task, self._why(context, task))]
+        return [_alert("failed", context, task, self._why(context, task)), *late]
+
+    def _task(self, context: Context) -> Any:
+        """Return the task that knows what is loaded; None if the context and the DAG have none."""
+        if self.event != "timed_out":
+            return context.get("task")
+        # Not the last one, which may be of a warehouse that a run of taxi didn't choose.
+        return next((task for task in context["dag"].tasks if hasattr(task, "source_name")), context.get("task"))
 
     def _why(self, context: Context, task: Any) -> str:
         if self.event == "timed_out":
@@ -97,7 +112,10 @@ class TaxiAlert(BaseNotifier):
         error = context.get("exception")
         if error is not None:
             return str(error) or type(error).__name__
-        return f"the worker of {task.task_id} ended without a word: it was killed, or its machine had no memory left"
+        return (
+            f"Airflow ended {task.task_id} and gives no reason here: its worker was lost, it never left the queue, or "
+            f"somebody marked it as failed. The log of the scheduler, or of the backfill, says which"
+        )
 
 
 def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Alert:
@@ -105,7 +123,7 @@ def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Ale
     from taxiway.orchestration.alerts.links import board_url, log_url
 
     source, month, warehouse = (*of, task.warehouse) if of else _loaded_by(task, context)
-    dag_id, run_id = _run(context)
+    (dag_id, run_id), ti = _run(context), context.get("ti")
     return Alert(
         kind,
         warehouse,
@@ -114,18 +132,26 @@ def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Ale
         printable(reason),
         run=run_id,
         dag_id=dag_id,
-        log=log_url(context.get("ti")),
-        board=board_url(warehouse, source),
+        log=log_url(ti),
+        board=board_url(warehouse, source) if source else "",
+        task=str(getattr(ti, "task_id", "")),
     )
 
 
 def _loaded_by(task: Any, context: Context) -> tuple[str, str, str]:
-    """Return source, month and warehouse of a task; where no worker has run it, its templates aren't rendered."""
-    found = [str(getattr(task, name, "")) for name in ("source_name", "month", "warehouse")]
-    if any("{{" in text for text in found):
+    """Return source, month and warehouse of a task, each empty if it isn't known.
+
+    Its templates are rendered here if no worker has run it, and Airflow has said of which run it is.
+    """
+    names = ("source_name", "month", "warehouse")
+    found = [str(getattr(task, name, "")) for name in names]
+    if any("{{" in text for text in found) and "dag_run" in context:
+        # A copy: the DAG processor has the same task for the next run of which it speaks.
+        task = task.prepare_for_execution()
         task.render_template_fields(context)
-        found = [str(getattr(task, name, "")) for name in ("source_name", "month", "warehouse")]
-    return found[0], found[1], found[2]
+        found = [str(getattr(task, name, "")) for name in names]
+    source, month, warehouse = ("" if "{{" in text else text for text in found)
+    return source, month, warehouse
 
 
 def _run(context: Context) -> tuple[str, str]:

@@ -83,11 +83,11 @@ class WatchFilesOperator(BaseOperator):
             asked, wait = self._look(months, now)
             decisions = self._decide(months, asked, now, context["ti"])
             started, obstacle = self._to_start(decisions, context["ti"])
-            self._say(started)
-            self._record(started, now)
             self.late = [
                 (each.source.name, str(each.month), each.reason) for each in started if each.verdict is Verdict.OVERDUE
             ]
+            self._say(started)
+            self._record(started, now)
             self._require_answers([look for looks in asked.values() for look in looks.values()], wait)
             if obstacle:
                 raise SettingError(obstacle)
