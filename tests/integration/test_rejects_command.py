@@ -21,6 +21,7 @@ from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import RejectLimitError
 from taxiway.loads.published_months import RejectedLine
+from taxiway.messages import printable
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
@@ -41,6 +42,9 @@ ROWS = 3500
 BAD = {100: "distance", 200: "fields", 3000: "bytes"}
 """What is wrong with which line."""
 
+DISTANCE = "[/x]far\x1b[1m"
+"""What a line has for a distance: markup of rich's, and what a terminal takes for a command."""
+
 
 def damaged(line: str, kind: str) -> bytes:
     if kind == "fields":
@@ -49,7 +53,7 @@ def damaged(line: str, kind: str) -> bytes:
     place = [column.name for column in GREEN.layout_of(MONTH).columns].index(
         "trip_distance" if kind == "distance" else "store_and_fwd_flag"
     )
-    fields[place] = "far" if kind == "distance" else "\udcff"
+    fields[place] = DISTANCE if kind == "distance" else "\udcff"
     return ",".join(fields).encode("utf-8", "surrogateescape")
 
 
@@ -114,7 +118,7 @@ def test_each_line_has_its_reason_in_every_format(taxi: TaxiAirflow, sound_lines
     assert code == 1
     assert [record["line"] for record in records] == list(BAD)
     distance, fields, in_bytes = records
-    assert distance["reason"] == "trip_distance is 'far', expected a decimal number"
+    assert distance["reason"] == f"trip_distance is {DISTANCE!r}, expected a decimal number"
     assert fields["reason"] == "19 fields, expected 20"
     assert fields["text"] == damaged(sound_lines[199], "fields").decode()
     assert in_bytes["reason"].startswith("not UTF-8: byte 0xff")
@@ -128,7 +132,7 @@ def test_each_line_has_its_reason_in_every_format(taxi: TaxiAirflow, sound_lines
     assert [line.split()[0] for line in plain.splitlines()] == ["line", "100", "200", "3000"]
     _, table, _ = rejects(taxi, "green", "2019-03")
     cells = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if "|" in line]
-    assert [row[:2] for row in cells[1:]] == [[str(record["line"]), record["reason"]] for record in records]
+    assert [row[:2] for row in cells[1:]] == [[str(record["line"]), printable(record["reason"])] for record in records]
 
 
 def test_what_there_is_nothing_to_say_about(taxi: TaxiAirflow) -> None:

@@ -13,9 +13,10 @@ from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 from sqlalchemy.exc import SQLAlchemyError
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 from taxiway.errors import InvalidArgumentError, InvalidMonthError, TaxiwayError
-from taxiway.messages import one_line
+from taxiway.messages import printable, said_by_driver
 from taxiway.next_try import of_command
 
 FINE, FINDINGS, USAGE = 0, 1, 2
@@ -48,7 +49,7 @@ def command(run: Callable[[Namespace], int]) -> Callable[[Namespace], None]:
             say(f"error: {error}")
         except SQLAlchemyError as error:
             code = FINDINGS
-            say(f"error: Airflow's metadata database doesn't answer: {one_line(str(error), 300)}")
+            say(f"error: Airflow's metadata database doesn't answer: {said_by_driver(error)}")
         raise SystemExit(code)
 
     return running
@@ -59,11 +60,12 @@ def show(records: Sequence[Mapping[str, Any]], output: str) -> None:
 
     JSON and YAML keep numbers and have the records' sentences. A table has the columns alone: its sentences, those that
     aren't empty, go to standard error. In a terminal that is too narrow for the table, each value has its own line.
+    What isn't printable in a table comes escaped; nothing in it is read as markup.
 
     :param records: all with the same keys; their sentences at :data:`SENTENCE`
     :param output: ``table``, ``json``, ``yaml`` or ``plain``
     """
-    console = AirflowConsole()
+    console = AirflowConsole(markup=False, emoji=False)
     data = [dict(record) for record in records]
     if output == "json":
         console.print_as_json(data)  # type: ignore[arg-type]
@@ -72,14 +74,23 @@ def show(records: Sequence[Mapping[str, Any]], output: str) -> None:
         console.print_as_yaml(data)  # type: ignore[arg-type]
         return
     sentences = [sentence for record in data if (sentence := record.pop(SENTENCE, ""))]
-    rows = [{key: "" if value is None else str(value) for key, value in record.items()} for record in data]
+    rows = [{key: _cell(value) for key, value in record.items()} for record in data]
     if output == "table" and console.is_terminal and rows and _width(rows) > console.width:
         print("\n\n".join("\n".join(f"{key}: {value}".rstrip() for key, value in row.items()) for row in rows))
+    elif output == "plain" and rows:
+        # As Airflow's own, but a text that looks like a number stays as it is.
+        print(tabulate([row.values() for row in rows], headers=list(rows[0]), tablefmt="plain", disable_numparse=True))
     else:
         console.print_as(rows, output)
     sys.stdout.flush()
     for sentence in sentences:
         say(sentence)
+
+
+def _cell(value: object) -> str:
+    """Return what a table shows of a value, all of it printable: lines of files and errors may hold anything."""
+    text = "" if value is None else str(value)
+    return printable(text, 10 * len(text))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:
