@@ -250,6 +250,9 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     running = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi_green' AND state = 'running'"
     wait_until(lambda: taxi.airflow.query(running), timeout=300, what="a task that runs")
     assert metadata.runs() == ok("1 under way")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "MOST_RUNS", 0)
+        assert metadata.runs() == ok("1 under way; only the first 0 were looked at")
     os.killpg(backfill.pid, signal.SIGKILL)
     backfill.wait(60)
 
@@ -398,6 +401,10 @@ def test_alerts_that_would_reach_nobody(monkeypatch: pytest.MonkeyPatch) -> None
     found = look()
     assert (found.state, found.mend) == (OK, "")
     assert found.found.startswith("by slack over taxi_slack, by webhook over pager; to try them: ")
+
+
+def test_a_clock_that_no_mirror_has_told() -> None:
+    assert mirrors.clock({}).state == SKIP
 
 
 def test_a_cache_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import partial
 
 from taxiway.cli.doctor.dag_files import METADATA
-from taxiway.doctor.check import Check, Finding, fail, ok, warn
+from taxiway.doctor.check import Check, Finding, fail, ok, skip, warn
 from taxiway.errors import TaxiwayError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.settings import format_size
@@ -84,7 +84,7 @@ def clock(files: Mapping[str, File]) -> Finding:
             return ok(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, {found}")
         mend = "set it: timedatectl set-ntp true (containers and WSL have their host's clock)"
         return warn(found, mend) if abs(ahead) <= WRONG_CLOCK else fail(found, mend)
-    return ok("no mirror has told the time")
+    return skip("no mirror has told the time")
 
 
 def cache() -> Finding:
