@@ -401,6 +401,26 @@ def test_what_people_have_made_of_it_goes_over(
     assert query(earlier, "SELECT count(*) FROM public.totals WHERE filename = 'green_tripdata_2019-04.csv'") != [(0,)]
 
 
+def test_its_ledger_is_read_before_a_load_brings_it_over(earlier: psycopg.Connection[Any], green: Source) -> None:
+    """By the board, and by the commands that one gives before the first load of a new version."""
+    warehouse = PostgresMonths(earlier, purpose="status")
+
+    recorded, last = warehouse.months(green), warehouse.last_loads([green])["green"]
+
+    assert [str(month) for month in recorded] == list(MONTHS) == [str(month) for month in last]
+    for month, found in recorded.items():
+        assert (last[month].state, last[month].rows, last[month].layout) == ("published", found.rows, None)
+        assert (found.layout, found.unpacked_bytes) == (None, None)
+        assert [each.state for each in warehouse.attempts(green, month, 5)] == ["published"]
+    assert list(warehouse.states(green)) == list(last)
+    assert len(warehouse.past_loads(green)) == len(MONTHS)
+    rejected = warehouse.rejected(green, Month(2019, 2))
+    assert rejected is not None
+    assert len(rejected.lines) == 1
+    with pytest.raises(errors.MainTableError, match="load any month of green, which brings the table over"):
+        warehouse.verify(green, Month(2019, 1))
+
+
 def test_a_comparison_says_that_a_load_brings_the_table_over(
     earlier: psycopg.Connection[Any], green: Source, files: Files
 ) -> None:

@@ -44,6 +44,7 @@ def run(tables: CloudTables = TABLES) -> dict[str, Any]:
         "file_columns": tables.source.columns,
         "id_columns": tables.source.columns,
         "others": [],
+        "is_earlier": False,
         "cluster_by": cluster_column(tables.source),
         "title": tables.source.title,
     }

@@ -32,6 +32,7 @@ RUN: dict[str, Any] = {
     "numbered": False,
     "has_ids": False,
     "by_column": False,
+    "is_earlier": False,
 }
 
 OWN: dict[str, dict[str, Any]] = {

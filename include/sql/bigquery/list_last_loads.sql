@@ -1,6 +1,7 @@
 -- Lists how the last attempt of each month ended, and what is published.
 -- Grain: one row per source and month that somebody has tried to load.
--- Parameters: dataset (with its project); bound: sources (their names), destination.
+-- Parameters: dataset (with its project), is_earlier (whether the ledger is version 0.1.0's, without layouts); bound:
+-- sources (their names), destination.
 -- Twice: safe, it only reads.
 WITH last_attempts AS (
     SELECT
@@ -22,7 +23,7 @@ published AS (
         month,
         filename,
         bytes,
-        layout,
+        {{ "CAST(NULL AS STRING)" if is_earlier else "layout" }} AS layout,
         rows_staged,
         rows_rejected,
         warnings,

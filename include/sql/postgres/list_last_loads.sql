@@ -1,6 +1,7 @@
 -- Lists how the last attempt of each month ended, and what is published.
 -- Grain: one row per source and month that somebody has tried to load.
--- Parameters: bound: sources (their names), destination.
+-- Parameters: is_earlier (whether the ledger is version 0.1.0's, without layouts); bound: sources (their names),
+-- destination.
 -- Twice: safe, it only reads.
 -- Which attempts these are is found in one pass: the view taxiway.months looks for them attempt by attempt. Then each is
 -- found by its key; LIMIT keeps the planner from reading all attempts again.
@@ -50,7 +51,7 @@ LEFT JOIN LATERAL (
     SELECT
         published_one.filename,
         published_one.bytes,
-        published_one.layout,
+        {{ "NULL::text" if is_earlier else "published_one.layout" }} AS layout,
         published_one.rows_staged,
         published_one.rows_rejected,
         published_one.warnings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,14 +17,17 @@ from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
 from taxiway.loads.month import create_main_table, download_month
 from taxiway.loads.publication import Difference, Published
+from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.bigquery.publish import failed_publication, merging
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.bigquery.stage import finish_staging, start_staging
 from taxiway.warehouses.bigquery.tables import CloudTables
 from taxiway.warehouses.bigquery.upload import Uploaded
 from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
+from taxiway.warehouses.sql import render
 from tests.cloud_loading import SETTINGS, Cloud, start_publishing
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, source_file, specified_ids, write_gzip
@@ -99,6 +103,14 @@ EARLIER_COLUMNS = """
 """Columns of ``load_events`` in version 0.1.0."""
 
 
+def earlier_views() -> list[str]:
+    """Return the statements that made the ledger's views in version 0.1.0."""
+    made = render("bigquery/create_ledger.sql", dataset="$taxi")
+    later = r"^ *(published\.)?(unpacked_bytes|layout|row_id_version|yaml_sha256),?\n"
+    views = re.sub(later, "", made[made.index("CREATE OR REPLACE VIEW") :], flags=re.MULTILINE)
+    return [view for view in re.sub(r",\nFROM", r"\nFROM", views).split(";") if view.strip()]
+
+
 def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
     cloud: Cloud, samples: Callable[..., Path], green: Source, january: str
 ) -> None:
@@ -108,7 +120,18 @@ def test_a_ledger_of_an_earlier_version_gets_what_it_lacks(
     earlier.query("DROP VIEW `$taxi.months`")
     earlier.query("DROP VIEW `$taxi.loads`")
     earlier.query(f"CREATE OR REPLACE TABLE `$taxi.load_events` AS SELECT {EARLIER_COLUMNS} FROM `$taxi.load_events`")
-    earlier.query("CREATE VIEW `$taxi.months` AS SELECT source, month, state FROM `$taxi.load_events`")
+    for view in earlier_views():
+        earlier.query(view)
+
+    # Until then, it is read as it is.
+    warehouse, month = BigQueryMonths(earlier.jobs(), purpose="status"), Month.parse(january)
+    last, recorded = warehouse.last_loads([green])["green"][month], warehouse.months(green)[month]
+    assert (last.state, last.rows, last.layout) == ("published", ROWS, None)
+    assert (recorded.rows, recorded.layout, recorded.unpacked_bytes) == (ROWS, None, None)
+    assert [each.state for each in warehouse.attempts(green, month, 5)] == ["published"]
+    assert list(warehouse.states(green)) == [month]
+    assert len(warehouse.past_loads(green)) == 1
+    assert warehouse.rejected(green, month) is not None
 
     counts = earlier.load(green, january, samples(january, revision=1), "manual__2")
     assert counts.unchanged > 0

@@ -57,9 +57,14 @@ class Entry(Attempt):
         )
 
 
-def is_complete(jobs: Jobs) -> bool:
-    """Say whether the whole ledger is there: the view ``months`` is made last, of all the others."""
-    return _months(jobs) is not None
+def find_months(jobs: Jobs) -> bigquery.Table | None:
+    """Return the view ``months``; None if the ledger isn't all there, for the view is made last, of all the others."""
+    return jobs.find_table(f"{jobs.settings.dataset_name}.months")
+
+
+def is_earlier(months: bigquery.Table) -> bool:
+    """Say whether a ledger is an earlier version's: it lacks the column that came last."""
+    return all(field.name != "yaml_sha256" for field in months.schema)
 
 
 def absent_parts(jobs: Jobs) -> list[str]:
@@ -74,15 +79,11 @@ def ensure_ledger(jobs: Jobs) -> bool:
 
     :return: whether one was created
     """
-    months = _months(jobs)
-    if months is not None and any(field.name == "yaml_sha256" for field in months.schema):
+    months = find_months(jobs)
+    if months is not None and not is_earlier(months):
         return False
     create_ledger(jobs)
     return True
-
-
-def _months(jobs: Jobs) -> bigquery.Table | None:
-    return jobs.find_table(f"{jobs.settings.dataset_name}.months")
 
 
 def create_ledger(jobs: Jobs) -> None:

@@ -54,12 +54,12 @@ def ensure_ledger(cursor: psycopg.Cursor[Any], source: Source) -> None:
 
     :raises WarehouseError: the server is too old, or not UTF-8
     """
-    if _has_current_ledger(cursor):
+    if has_current_ledger(cursor):
         return
     require_server(cursor.connection, source.name)
     # Definitions one at a time: CREATE IF NOT EXISTS of two sessions at the same moment collides.
     lock(cursor, "definitions")
-    if not _has_current_ledger(cursor):
+    if not has_current_ledger(cursor):
         cursor.execute(render("postgres/create_ledger.sql"))
         let_reader_read(cursor, *LEDGER)
 
@@ -110,7 +110,7 @@ def let_reader_read(cursor: psycopg.Cursor[Any], *tables: str) -> None:
     cursor.execute(render("postgres/grant_reader.sql", tables=tables))
 
 
-def _has_current_ledger(cursor: psycopg.Cursor[Any]) -> bool:
+def has_current_ledger(cursor: psycopg.Cursor[Any]) -> bool:
     """Say whether the ledger is there, with the column that came last: an earlier version's lacks it."""
     cursor.execute(
         "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('taxiway.loads') AND attname = 'yaml_sha256'"

@@ -27,7 +27,7 @@ from taxiway.loads.published_months import (
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
-from taxiway.warehouses.postgres.main_table import is_earlier
+from taxiway.warehouses.postgres.main_table import has_current_ledger, is_earlier
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
 from taxiway.warehouses.postgres.published import difference_to, find_published
 from taxiway.warehouses.postgres.session import STATEMENT_TIMEOUT, transaction
@@ -158,6 +158,7 @@ class PostgresMonths:
         ):
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
                 return []
+            names = {**names, "is_earlier": not has_current_ledger(cursor)}
             found = cursor.execute(render(f"postgres/{statement}.sql", **names), {**values, "destination": "postgres"})
             titles = [column.name for column in found.description or ()]
             return [dict(zip(titles, row, strict=True)) for row in found]
