@@ -124,6 +124,11 @@ def test_what_a_failed_month_advises_loads_it(taxi: TaxiAirflow) -> None:
     assert (code, json.loads(text)[0]["state"], json.loads(text)[0]["rows"]) == (0, "published", ROWS)
 
 
+def test_a_warehouse_that_nobody_has_set_up(taxi: TaxiAirflow) -> None:
+    said = "error: status: BigQuery isn't set up: docs/bigquery.md says how\n"
+    assert status(taxi, "--warehouse", "bigquery") == (1, "", said)
+
+
 def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: Path) -> None:
     zones = load_source(SOURCES_FOLDER / "zones.yaml")
     connection = connect()

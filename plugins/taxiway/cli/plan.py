@@ -30,7 +30,7 @@ from taxiway.sources.months import WHOLE, Month, in_words
 from taxiway.sources.source import Source
 
 PURPOSE = "plan"
-"""What the months are read for, for messages and for the labels of BigQuery's jobs."""
+"""What the months are read for, for messages."""
 
 TOTAL = "total"
 """What stands in place of a month in the last line."""

@@ -20,7 +20,7 @@ from taxiway.sources.months import WHOLE, WHOLE_TEXT, Month
 from taxiway.sources.source import Source
 
 PURPOSE = "rejects"
-"""What the lines are read for, for messages and for the labels of BigQuery's jobs."""
+"""What the lines are read for, for messages."""
 
 LONGEST_SHOWN = 60
 """Characters of a line that a table shows; the other formats have all of it."""

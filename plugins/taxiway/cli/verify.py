@@ -22,7 +22,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 PURPOSE = "verify"
-"""What the months are read for, for messages and for the labels of BigQuery's jobs."""
+"""What the months are read for, for messages."""
 
 UNSETTLED, NOT_COMPARED = "unsettled", "not compared"
 """A month that a load changes while it is compared, and one that only one warehouse holds."""
