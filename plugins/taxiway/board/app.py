@@ -206,7 +206,7 @@ async def chart(
 def static(request: Request, name: str) -> Response:
     """Return a file of the page; a browser that has it is told so."""
     if name not in FILES:
-        raise HTTPException(404, "There is no such file")
+        raise HTTPException(404, "The board has no such file")
     body, tag = _file(name)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if request.headers.get("If-None-Match") == tag:

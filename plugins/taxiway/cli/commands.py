@@ -83,8 +83,8 @@ def _status() -> ActionCommand:
         help="Show which months are loaded, and what needs a person",
         description=(
             "Show a strip of months for each source, and then each month whose last load failed, with the\n"
-            "reason and the command that loads it again. It asks the ledger. Exit code: 0 if no month failed,\n"
-            "1 if one did, 2 if the options are wrong."
+            "reason and the command that loads it again. It asks the ledger. Exit code: 0 if no month failed or\n"
+            "waits for a person, 1 if one does, 2 if the options are wrong."
         ),
         epilog=_examples(
             "status",
