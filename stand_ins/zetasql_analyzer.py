@@ -1,7 +1,7 @@
 """Google's own analyzer and evaluator of BigQuery's SQL, as the measure of ours.
 
-It runs as WebAssembly within the process. The first start on a machine compiles it, which takes some ten seconds;
-later ones take the compiled code from a cache and are ready in a quarter of a second.
+It runs as WebAssembly within the process. The first start on a machine compiles it, which takes about 45 seconds of one
+core; later ones take the compiled code from a cache and are ready in a quarter of a second.
 """
 
 from __future__ import annotations
