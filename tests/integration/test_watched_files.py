@@ -14,6 +14,7 @@ import pytest
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.download.look import FileVersion
+from taxiway.errors import DestructiveCorrectionError
 from taxiway.loads.watch import Decision, Verdict
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import ROOT, SOURCES_FOLDER
@@ -26,7 +27,7 @@ from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.watched import TABLE, Watched
-from tests.loading import load, query
+from tests.loading import by_hand, lines_of, load, query, write_gzip
 from tests.mirror_faults import FaultyMirror
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
@@ -103,6 +104,22 @@ def test_the_ledger_knows_each_download_of_the_published_bytes(connect: Connect,
     assert [version.etag for _, version in again.files] == ["three"]
     assert again.published_at is not None
     assert again.published_at > state.published_at
+
+
+def test_the_ledger_knows_a_file_that_is_held_back(connect: Connect, tmp_path: Path) -> None:
+    connection = connect()
+    path = tmp_path / GREEN.download_name(JANUARY)
+    write_sample_month(GREEN, JANUARY, path, rows=40)
+    load(connection, GREEN, str(JANUARY), path, run_id="one")
+    write_gzip(path, lines_of(path)[:21])
+
+    with pytest.raises(DestructiveCorrectionError):
+        load(connection, GREEN, str(JANUARY), path, run_id="two")
+    assert PostgresMonths(connection).states(GREEN)[JANUARY].is_held_back
+
+    # What it waits for, a person may still answer.
+    by_hand(connection, "UPDATE taxiway.loads SET state = 'running', finished_at = NULL WHERE state = 'failed'")
+    assert not PostgresMonths(connection).states(GREEN)[JANUARY].is_held_back
 
 
 def test_the_table_has_the_last_look_alone(connect: Connect) -> None:

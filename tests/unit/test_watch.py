@@ -285,6 +285,21 @@ def test_a_month_whose_runs_do_not_publish_it_is_given_up_and_named(end: str) ->
     assert following({SEPTEMBER: OTHER}, runs=runs)["2026-09"].loads
 
 
+def test_a_file_that_is_held_back_gets_one_run() -> None:
+    """It would delete too many published rows: another run would find the same ones."""
+    state = replace(published(AUGUST), is_held_back=True)
+    # What was held back before may have been another version.
+    first = of_published(OTHER, state)
+    assert first.loads
+
+    decision = of_published(OTHER, state, runs={first.run_id or "": "failed"})
+    assert (decision.verdict, decision.loads, decision.run_id) == (Verdict.FAILED, False, first.run_id)
+    assert "would delete too many published rows" in decision.reason
+    assert "its log has the command that accepts that" in decision.reason
+    # A run that has failed for another reason gets a second one.
+    assert of_published(OTHER, runs={first.run_id or "": "failed"}).loads
+
+
 def test_a_run_id_names_warehouse_source_month_and_version() -> None:
     ids = {
         run_id_of(warehouse, GREEN, month, version, state)

@@ -6,6 +6,7 @@ SELECT DISTINCT
     months.month,
     months.published_at,
     months.last_state,
+    months.last_error,
     months.last_started_at,
     downloads.sha256 IS NOT NULL AS downloaded,
     downloads.url,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from taxiway.download.look import FileVersion
 from taxiway.loads.attempts import LONGEST_RUN
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -62,11 +63,13 @@ class MonthState:
     :param files: address and version of each download of the published bytes: to publish them, or to find them
         published already
     :param loading_since: when the attempt began that is under way; None if none is
+    :param is_held_back: whether the last attempt has failed because it would delete too many published rows
     """
 
     published_at: datetime | None = None
     files: tuple[tuple[str | None, FileVersion], ...] = ()
     loading_since: datetime | None = None
+    is_held_back: bool = False
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Mapping[Month, MonthState]:
@@ -78,7 +81,8 @@ class MonthState:
             if row["downloaded"]:
                 files += ((row["url"], FileVersion(row["etag"], row["last_modified"], row["bytes"])),)
             since = row["last_started_at"] if row["last_state"] == "running" else None
-            found[month] = cls(row["published_at"], files, since)
+            held_back = row["last_state"] == "failed" and ACCEPTING_CONF in (row["last_error"] or "")
+            found[month] = cls(row["published_at"], files, since, held_back)
         return found
 
 

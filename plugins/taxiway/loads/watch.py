@@ -263,7 +263,7 @@ def _with_run(
     warehouse: str,
     state_of: Callable[[str], str | None],
 ) -> Decision:
-    """Give a month that is to be loaded its run, unless one is under way, or several have failed."""
+    """Give a month that is to be loaded its run, unless one is under way or held back, or several have failed."""
     since = state.loading_since if state else None
     if since is not None and now - since < LONGEST_RUN:
         return replace(
@@ -286,6 +286,14 @@ def _with_run(
         if how == "success" and decision.verdict is Verdict.CHANGED:
             reason = f"the run {run_id} of taxi has found the published bytes in it ({version})"
             return replace(decision, verdict=Verdict.UNCHANGED, reason=reason)
+        if how == "failed" and state is not None and state.is_held_back:
+            # Another run would find the same rows.
+            reason = (
+                f"{decision.reason}. The last load would delete too many published rows, and the run {run_id} of taxi "
+                f"has failed: its log has the command that accepts that. The watch starts no other run for this "
+                f"version of the file"
+            )
+            return replace(decision, verdict=Verdict.FAILED, reason=reason)
     reason = (
         f"{decision.reason}. {MOST_RUNS} runs of taxi have not published it, the last one is {run_id}: look at its "
         f"log, and clear its failed tasks. The watch starts no other run for this version of the file"
