@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -224,7 +225,8 @@ def test_a_load_waits_in_its_attempt_until_a_person_has_answered(harness: Harnes
 
     approved.ready(cut)
     question = approved.do(PUBLISH)
-    approved.answer(question, Answer(question.deletions, approved=True, by="admin"))
+    assert question.sha256 == hashlib.sha256(cut.read_bytes()).hexdigest()
+    approved.answer(question, Answer(question.deletions, approved=True, by="admin", sha256=question.sha256))
     assert approved.counts == Counts(0, 4, 2)
     assert harness.ids(first.load) == sorted(specified_ids(source, cut))
     ended = [(*entry.stands, entry.error is None) for entry in harness.attempts(first.load)[1:]]

@@ -218,6 +218,49 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
 
 
+def test_an_approved_publication_that_loses_its_connection_asks_nobody_again(
+    taxi: TaxiAirflow, sample_year: Path, green: Source
+) -> None:
+    dags = taxi.airflow.home / "dags"
+    dags.unlink()
+    dags.symlink_to(Path(__file__).with_name("asking_dags"))
+    path = sample_year / green.file_path(YEAR[0])
+    path.unlink()
+    write_sample_month(green, YEAR[0], path, rows=ROWS, revision=1)  # no sample that is known
+    january = ("2019-01-01", "2019-01-31", "taxi_green")
+    code, said = taxi.backfill(*january)
+    assert code == 0, said
+    write_gzip(path, lines_of(path)[: 1 + ROWS // 2])
+
+    start, end, dag_id = january
+    process = taxi.airflow.popen(
+        "dags", "backfill", "-s", start, "-e", end, "--reprocess-behavior", "completed", dag_id
+    )
+    waiting = "SELECT run_id FROM task_instance WHERE state = 'awaiting_input'"
+    ((run_id,),) = wait_until(lambda: taxi.airflow.query(waiting), timeout=240, what="the question")
+    lost = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with taxi.connect() as connection:
+        connection.execute("LOCK TABLE green_tripdata IN ACCESS EXCLUSIVE MODE")
+        answer = {"chosen_options": ["Approve"], "params_input": {}}
+        of_task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
+        taxi.airflow.rest(of_task, "PATCH", answer)
+        wait_until(lambda: taxi.query(lost), timeout=120, what="the publication to wait for the table")
+    # Another question would wait for an answer until time is up.
+    said, _ = process.communicate(timeout=300)
+
+    assert process.returncode == 0, said
+    assert "terminating connection" in said
+    assert taxi.query("SELECT state FROM taxiway.loads ORDER BY load_id") == [
+        ("published",),
+        ("failed",),
+        ("published",),
+    ]
+    assert taxi.query("SELECT count(*) FROM green_tripdata") == [(ROWS // 2,)]
+
+
 def test_months_that_the_source_does_not_have_are_not_run(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
     dags = taxi.airflow.home / "dags"
     dags.unlink()

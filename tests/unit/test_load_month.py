@@ -475,7 +475,7 @@ def test_a_load_asks_a_person_if_its_source_says_so(load: Load) -> None:
 
     question = merge_month(warehouse)
 
-    assert question == ToApprove("1", Deletions(7, 9), "lime 2019-01: 7 of 9")
+    assert question == ToApprove("1", Deletions(7, 9), "lime 2019-01: 7 of 9", "aa")
     guard = DeletionGuard(asking, COUNTED_ATTEMPT)
     noted = ("running", {"error": "waits for a person to approve: lime 2019-01: 7 of 9"})
     assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard), noted]
@@ -485,7 +485,7 @@ def test_a_load_asks_a_person_if_its_source_says_so(load: Load) -> None:
 
 def test_a_load_may_delete_what_a_person_has_approved_and_no_more(load: Load) -> None:
     asking = replace(load, source=replace(load.source, approval=True))
-    waited, answer = Resumed(load_id="1"), Answer(Deletions(7, 9), approved=True, by="admin")
+    waited, answer = Resumed(load_id="1"), Answer(Deletions(7, 9), approved=True, by="admin", sha256="aa")
     warehouse = Answers(asking, {"merge": [Counts(3, 2, 1), DESTRUCTIVE]}, attempt=COUNTED_ATTEMPT)
 
     assert merge_month(warehouse, None, waited, answer=answer) == MERGED
@@ -494,6 +494,21 @@ def test_a_load_may_delete_what_a_person_has_approved_and_no_more(load: Load) ->
     # More rows by now: whoever has approved fewer is not asked again.
     with pytest.raises(DestructiveCorrectionError):
         merge_month(warehouse, None, waited, answer=answer)
+
+
+def test_what_was_approved_in_an_earlier_try_is_not_asked_again(load: Load) -> None:
+    asking = replace(load, source=replace(load.source, approval=True))
+    before = Answer(Deletions(7, 9), approved=True, by="admin", sha256="aa")
+    warehouse = Answers(asking, {"merge": [Counts(3, 2, 1), DESTRUCTIVE, DESTRUCTIVE]}, attempt=COUNTED_ATTEMPT)
+
+    assert merge_month(warehouse, before=before) == MERGED
+    guard = DeletionGuard(asking, COUNTED_ATTEMPT, approved=7)
+    assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard)]
+    # More rows by now, or another file: that is another question.
+    assert isinstance(merge_month(warehouse, before=before), ToApprove)
+    merge_month(warehouse, before=replace(before, sha256="bb"))
+    guards = [asked[-1] for asked in warehouse.asked if asked[0] == "merge"]
+    assert [each.approved for each in guards] == [7, 7, 0]
 
 
 @pytest.mark.parametrize(("by", "said"), [("admin", "admin has rejected that"), (None, "nobody has approved that")])

@@ -40,11 +40,13 @@ class ToApprove:
     :param load_id: the attempt that waits
     :param deletions: what publishing would delete
     :param said: that, in words
+    :param sha256: of the file
     """
 
     load_id: str
     deletions: Deletions
     said: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,17 @@ class Answer:
     :param deletions: what it was asked about
     :param approved: whether it may
     :param by: who has said so; None if nobody has in time
+    :param sha256: of the file that it was asked about
     """
 
     deletions: Deletions
     approved: bool
     by: str | None = None
+    sha256: str | None = None
+
+    def allows(self, sha256: str | None) -> int:
+        """Return how many rows may be deleted for a file: those that were approved for the same bytes."""
+        return self.deletions.deleted if self.approved and sha256 == self.sha256 else 0
 
 
 @dataclass(frozen=True)

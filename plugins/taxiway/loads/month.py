@@ -272,11 +272,13 @@ def merge_month(
     *,
     accept_deletions: bool = False,
     answer: Answer | None = None,
+    before: Answer | None = None,
 ) -> dict[str, Any] | Pending | ToApprove:
     """Publish the month in the main table, whole or not at all. If the attempt has published it, look at it again.
 
     :param accept_deletions: whether any number of published rows may be deleted
     :param answer: what became of the question that the step has returned before
+    :param before: an answer to an earlier try: nobody is asked again about the same file and no more rows
     :return: rows that were inserted and deleted, and that stayed unchanged (``inserted``, ``deleted``, ``unchanged``);
         published and rejected rows, the file's SHA-256 and the month's warnings (``rows``, ``rejected``, ``digest``,
         ``warnings``)
@@ -291,14 +293,16 @@ def merge_month(
         if attempt.published is None:
             if answer is not None:
                 require_approval(load, answer)
-            approved = answer.deletions.deleted if answer is not None else 0
+            known = answer or before
+            approved = known.allows(attempt.sha256) if known is not None else 0
             guard = DeletionGuard(load, attempt, accepts_all=accept_deletions, approved=approved)
             try:
                 counts = warehouse.merge(attempt, resumed, guard)
             except DestructiveCorrectionError as error:
                 if not load.source.approval or answer is not None:
                     raise
-                counts = ToApprove(attempt.load_id, Deletions(error.deleted, error.published), str(error))
+                found = Deletions(error.deleted, error.published)
+                counts = ToApprove(attempt.load_id, found, str(error), attempt.sha256)
                 warehouse.record(attempt, error=f"{WAITS}{error}")
         else:
             # The worker was lost after publishing, and before it could return: this is another try.

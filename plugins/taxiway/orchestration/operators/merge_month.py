@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 APPROVAL_TIMEOUT = timedelta(hours=8)
 """How long a run waits for a person; a run may take half a day (``dag_template.DAGRUN_TIMEOUT``)."""
 
+APPROVED = "approved"
+"""Key of the task's state store: what a person has approved, for tries that follow."""
+
 
 class MergeMonthOperator(StepOperator):
     """Publish a month in the main table, whole or not at all, and say so with the Asset of the table.
 
     If the source wants a person to approve what the file would delete, the task waits for an answer in Airflow's web
     UI, as one of :class:`~airflow.providers.standard.operators.hitl.ApprovalOperator` does: no worker is held. If
-    nobody answers in time, the answer is no.
+    nobody answers in time, the answer is no. What was approved is approved for later tries of the task, too.
 
     Returns what the month's rows were published from, and what that changed: ``rows``, ``rejected``, ``digest`` (the
     file's SHA-256), ``warnings``, ``inserted``, ``deleted``, ``unchanged``.
@@ -54,7 +57,10 @@ class MergeMonthOperator(StepOperator):
     ) -> Any:
         """Publish the month."""
         accepts = parse_flag(self.accept_deletions, "accept_deletions")
-        result = merge_month(warehouse, outputs, resumed, accept_deletions=accepts, answer=self._answer)
+        before = self._approved_before(context) if warehouse.load.source.approval else None
+        result = merge_month(
+            warehouse, outputs, resumed, accept_deletions=accepts, answer=self._answer, before=before
+        )
         if isinstance(result, dict):
             # A task of the DAG taxi knows its source, and so the Asset, only now.
             self.outlets = [announce(context, self.warehouse, warehouse.load, result)]
@@ -62,7 +68,13 @@ class MergeMonthOperator(StepOperator):
         return result
 
     def go_on(
-        self, context: Context, event: dict[str, Any], load_id: str = "", deleted: int = 0, published: int = 0
+        self,
+        context: Context,
+        event: dict[str, Any],
+        load_id: str = "",
+        deleted: int = 0,
+        published: int = 0,
+        sha256: str | None = None,
     ) -> Any:
         """Go on after a person has answered, or nobody has in time.
 
@@ -70,13 +82,24 @@ class MergeMonthOperator(StepOperator):
         :param load_id: the attempt that has waited
         :param deleted: how many rows the person was asked about
         :param published: of how many
+        :param sha256: of the file
         """
         from airflow.providers.standard.operators.hitl import ApprovalOperator
 
         approved = event.get("chosen_options") == [ApprovalOperator.APPROVE]
         by = (event.get("responded_by_user") or {}).get("name")
-        self._answer = Answer(Deletions(deleted, published), approved, by)
+        self._answer = Answer(Deletions(deleted, published), approved, by, sha256)
+        if approved:
+            # This try may fail, and the next one is another task instance.
+            said = {"deleted": deleted, "published": published, "by": by, "sha256": sha256}
+            context["task_state_store"].set(APPROVED, said)
         return self._run(context, Resumed(load_id=load_id))
+
+    def _approved_before(self, context: Context) -> Answer | None:
+        said: Any = context["task_state_store"].get(APPROVED)
+        if said is None:
+            return None
+        return Answer(Deletions(said["deleted"], said["published"]), approved=True, by=said["by"], sha256=said["sha256"])
 
     def _run(self, context: Context, resumed: Resumed | None = None) -> Any:
         result = super()._run(context, resumed)
@@ -102,5 +125,7 @@ class MergeMonthOperator(StepOperator):
         self.log.warning("%s. Or approve it in the web UI, under Required Actions", question.said)
         TaxiAlert("approval", question.said)(context)
         raise TaskAwaitingInput(
-            method_name="go_on", kwargs={"load_id": question.load_id, **asdict(found)}, timeout=APPROVAL_TIMEOUT
+            method_name="go_on",
+            kwargs={"load_id": question.load_id, **asdict(found), "sha256": question.sha256},
+            timeout=APPROVAL_TIMEOUT,
         )
