@@ -15,6 +15,7 @@ from taxiway.loads.warehouse import Pending
 from taxiway.orchestration.hooks.gcp_hooks import bigquery_client, gcp_settings, storage_client
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.publish import NOTHING
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.bigquery.settings import VARIABLES
 from taxiway.warehouses.bigquery.tables import CloudTables
@@ -38,7 +39,7 @@ def open_bigquery(load: Load, conn_id: str, step: str, *, waits: bool = True) ->
     except SettingError as error:
         raise SettingError(f"{load.where}: {error}") from error.__cause__
     where = f"{load.where}: {step}"
-    outcome = "" if step == DISCARD else "Nothing was published"
+    outcome = "" if step == DISCARD else NOTHING
     labels = {"taxiway_source": load.source.name, "taxiway_month": str(load.month), "taxiway_step": step}
     yield BigQueryWarehouse(
         Jobs(client, settings, where, labels, outcome),

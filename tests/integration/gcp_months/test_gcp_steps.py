@@ -28,14 +28,17 @@ from taxiway.errors import (
 from taxiway.loads.attempts import attempt_of
 from taxiway.loads.load import Counts
 from taxiway.loads.row_identity import digest, unique_row_ids
+from taxiway.loads.step_names import PUBLISH
+from taxiway.loads.warehouse import Resumed
 from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.publication_jobs import find_publication
-from taxiway.warehouses.bigquery.publish import merging
+from taxiway.warehouses.bigquery.publish import NOTHING, UNKNOWN, merging
 from taxiway.warehouses.bigquery.stage import finish_staging, load_configuration
 from taxiway.warehouses.bigquery.statements import Statement, statement
 from taxiway.warehouses.bigquery.upload import Uploaded
+from taxiway.warehouses.bigquery.warehouse import BigQueryWarehouse
 from tests.cloud_loading import Cloud, start_publishing
 from tests.integration.gcp_months import ROWS
 from tests.loading import lines_of, specified_ids, write_gzip
@@ -235,6 +238,42 @@ def test_the_job_of_a_load_is_not_found_without_the_rows_that_it_publishes(
 
     cloud.query(f"DROP TABLE `{tables.rows_table}`")
     assert find_publication(jobs, tables, entries) is None
+    cloud.discard(tables)
+
+
+def test_a_count_of_deletions_is_not_made_once_the_month_is_published(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str, tmp_path: Path
+) -> None:
+    """It may be refused, and its error would say that nothing was published."""
+    path = samples(january)
+    cloud.load(green, january, path)
+    tables, jobs = cloud.tables(green, january, "manual__2"), cloud.jobs()
+    cloud.ready(tables, with_lines(path, tmp_path, lambda lines: lines[:-1]))
+    own = start_publishing(jobs, tables, cloud.attempt(tables)).job
+    jobs.wait(own)
+    bigquery.faults.fail_next_job("accessDenied", containing="deleted_rows")
+
+    again = start_publishing(jobs, tables, cloud.attempt(tables))
+
+    assert (again.own, again.job.job_id) == (True, own.job_id)
+    cloud.discard(tables)
+
+
+def test_another_try_does_not_say_that_nothing_was_published(
+    cloud: Cloud, bigquery: StandIn, samples: Callable[..., Path], green: Source, january: str
+) -> None:
+    """The job of the try before may have published."""
+    tables = cloud.tables(green, january)
+    cloud.ready(tables, samples(january))
+    for load, waited, outcome in (
+        (tables, None, NOTHING),
+        (replace(tables, is_retry=True), None, UNKNOWN),
+        (tables, Resumed("a job"), UNKNOWN),
+    ):
+        bigquery.faults.fail_next_job("accessDenied")
+        warehouse = BigQueryWarehouse(replace(cloud.jobs(), outcome=NOTHING), cloud.bucket, load)
+        with pytest.raises(WarehouseError, match=outcome), warehouse.step(PUBLISH, waited):
+            pass
     cloud.discard(tables)
 
 

@@ -27,6 +27,10 @@ from taxiway.warehouses.bigquery.publication_jobs import (
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 
+NOTHING = "Nothing was published"
+UNKNOWN = "Whether the month is published isn't known yet"
+"""What is said of the outcome before a publication can have begun, and from then on until its end is seen."""
+
 
 def merging(tables: CloudTables) -> Any:
     """Return the statement that publishes the month."""
@@ -86,9 +90,12 @@ def start_publishing(
     published = ledger.last_published(entries)
     holds_rows = published is not None
     for number in open_numbers(entries):
-        if holds_rows:
-            guard.require_few(published, lambda: count_deletions(jobs, tables))
-        started = jobs.start_query(merging(tables), f"{name}_{number}", labels)
+        # The job of a number that is taken may be the load's own, of an earlier try: then its rows are published.
+        started = jobs.look_up(f"{name}_{number}") if holds_rows else None
+        if started is None:
+            if holds_rows:
+                guard.require_few(published, lambda: count_deletions(replace(jobs, outcome=NOTHING), tables))
+            started = jobs.start_query(merging(tables), f"{name}_{number}", labels)
         job = started.job
         if job is None:
             raise _of_another_account(tables, f"{name}_{number}")
@@ -149,7 +156,7 @@ def finish_publishing(
     :raises WarehouseError: the job failed, and a retry would fail, too
     :raises BalanceError: the month doesn't hold the rows of the file
     """
-    jobs.require_success(job)
+    replace(jobs, outcome=NOTHING).require_success(job)
     stats = job.dml_stats
     updated = int(stats.updated_row_count) if stats else 0
     inserted = updated + (int(stats.inserted_row_count) if stats else 0)

@@ -27,6 +27,7 @@ from taxiway.warehouses.bigquery.main_table import ensure_main_table
 from taxiway.warehouses.bigquery.measure import evaluate, measure
 from taxiway.warehouses.bigquery.publication_jobs import confirm_publication, find_publication
 from taxiway.warehouses.bigquery.publish import (
+    UNKNOWN,
     failed_publication,
     finish_publishing,
     require_published,
@@ -75,6 +76,8 @@ class BigQueryWarehouse:
     def step(self, name: str, resumed: Resumed | None = None) -> Iterator[Attempt]:
         """Record a step while it runs: its attempt, and the error if it fails."""
         self._step = name
+        if name == PUBLISH and (self.load.is_retry or (resumed is not None and resumed.job_id)):
+            self._may_have_published()
         attempts = ledger.Ledger(self.jobs, self.load)
         self._entries = attempts.entries
         waited = attempts.find(resumed.load_id) if resumed is not None else None
@@ -84,6 +87,10 @@ class BigQueryWarehouse:
         except BaseException as error:  # Airflow's own timeout is not an Exception
             self._record_failure(self._attempt, error)
             raise
+
+    def _may_have_published(self) -> None:
+        """Let errors say no longer that nothing was published: the step's job has begun, or may have."""
+        self.jobs = replace(self.jobs, outcome=UNKNOWN)
 
     def _record_failure(self, attempt: Attempt, error: BaseException) -> None:
         said = f"{self._step}: {str(error) or type(error).__name__}"
@@ -214,6 +221,7 @@ class BigQueryWarehouse:
                 self.jobs.wait(found.job)
                 found = start_publishing(self.jobs, self.load, attempt, guard)
             started = found.job
+            self._may_have_published()
             job = self._done(None, lambda: started)
         if isinstance(job, Pending):
             return job
