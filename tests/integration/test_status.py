@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
-from taxiway.errors import HeaderError
+from taxiway.errors import DamagedFileError, HeaderError
+from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
@@ -29,6 +31,9 @@ from tests.loading import begin_load, by_hand, lines_of, load, source_file, writ
 
 PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
 ROWS = 30
+YELLOW = load_source(SOURCES_FOLDER / "yellow.yaml")
+EARLY = YELLOW.month_of(datetime.now(timezone.utc)).previous()
+"""It is over, and its file isn't due."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,8 @@ def taxi(
                 by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
                 with pytest.raises(HeaderError):
                     load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]))
+                with pytest.raises(DamagedFileError):
+                    load(connection, YELLOW, str(EARLY), write_gzip(folder / "early.csv.gz", ["a,b", "1,2"]))
                 running = LoadTables(green, RUNNING, "manual__running")
                 begin_load(connection, running, lambda: source_file(paths[RUNNING]))
             yield made
@@ -77,8 +84,15 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
     assert "         2020 ............" in lines
     assert "zones    nothing loaded" in lines
     assert lines[-1] == "# published  ! with warnings  ~ running  x failed  - skipped  . missing"
-    (sentence,) = said.splitlines()
+    sentence, early = said.splitlines()
     assert sentence.startswith("green 2019-03: stage_month: green_tripdata_2019-03.csv: the header doesn't fit: ")
+    # A backfill would leave it out.
+    assert early.startswith(f"yellow {EARLY}: stage_month: ")
+    conf = taxi_conf(YELLOW, EARLY, "postgres")
+    assert early.endswith(
+        f"To load it again, if the file is there already (expected by {YELLOW.due(EARLY)}): "
+        f"airflow dags trigger taxi -c '{conf}'"
+    )
     assert "\x1b" not in text + said
     assert max(map(len, lines)) <= 80
 

@@ -6,7 +6,7 @@ A command is one module with a function of the command's name, and an entry in `
 - commands: their options, and how they get into Airflow's command line
 - course: the lines and sentences of ``verify --course``
 - doctor: ``airflow taxi doctor``
-- lines: the months that are asked for, and the call that loads months
+- lines: the months that are asked for
 - output: formats, exit codes, and how an error is said
 - plan: ``airflow taxi plan``
 - rejects: ``airflow taxi rejects``

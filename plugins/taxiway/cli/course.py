@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from taxiway.cli.lines import load_command
 from taxiway.compare.known_figures import (
     BYTES,
     DIFFERS,
@@ -16,13 +14,16 @@ from taxiway.compare.known_figures import (
     SAMPLES,
     Checked,
 )
+from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.months import in_words
+from taxiway.sources.source import Source
 
 
-def record(checked: Checked, warehouse: str) -> dict[str, Any]:
+def record(checked: Checked, source: Source, warehouse: str) -> dict[str, Any]:
     """Return the line of a figure, with its sentence.
 
+    :param source: that it is about
     :param warehouse: that was looked at
     """
     figure = checked.figure
@@ -36,39 +37,39 @@ def record(checked: Checked, warehouse: str) -> dict[str, Any]:
         "found": checked.found,
         "expected": figure.value,
         "result": checked.result,
-        "note": _sentence(checked, warehouse),
+        "note": _sentence(checked, source, warehouse),
     }
 
 
-def nothing_compared(checked: Sequence[Checked], warehouse: str) -> str:
+def nothing_compared(checked: Checked, source: Source, warehouse: str) -> str:
     """Say that there was nothing to compare, and how to load something.
 
-    :param checked: the figures
+    :param checked: one of the figures
+    :param source: that it is about
     """
-    figure = checked[0].figure
     return (
         f"Nothing was compared: {WAREHOUSES[warehouse].title} holds no real month with a known figure. To load some: "
-        f"{load_command(figure.source, checked[0].months, warehouse)}"
+        f"{load_command(source, checked.months, warehouse)}"
     )
 
 
-def _sentence(checked: Checked, warehouse: str) -> str:
+def _sentence(checked: Checked, source: Source, warehouse: str) -> str:
     """Say what is to be known or done about a figure; nothing if it is right."""
     figure = checked.figure
     where = f"{figure.source} {in_words(checked.months)}"
     if checked.result == RIGHT or (checked.result == NOT_LOADED and figure.question is None):
         return ""
     if checked.result == DIFFERS:
-        return f"{where}: {_difference(checked, warehouse)}"
+        return f"{where}: {_difference(checked, source, warehouse)}"
     if checked.result == SAMPLES:
         return (
             f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
-            f"place: {load_command(figure.source, checked.samples, warehouse, 'completed')}"
+            f"place: {load_command(source, checked.samples, warehouse, 'completed')}"
         )
     if checked.result == OTHER_FILES:
         others = ", ".join(f"{month} is loaded from {name}" for month, name in (checked.others or {}).items())
         return f"{where}: not compared, the figure is about files such as {figure.filename(figure.first)}: {others}"
-    load = f"To load: {load_command(figure.source, checked.missing, warehouse)}"
+    load = f"To load: {load_command(source, checked.missing, warehouse)}"
     if checked.result == INCOMPLETE:
         missing = f"{len(checked.missing)} missing: {in_words(checked.missing)}"
         return (
@@ -77,7 +78,7 @@ def _sentence(checked: Checked, warehouse: str) -> str:
     return f"{where}: not compared, not loaded. {load}"
 
 
-def _difference(checked: Checked, warehouse: str) -> str:
+def _difference(checked: Checked, source: Source, warehouse: str) -> str:
     figure, recorded = checked.figure, checked.recorded
     if figure.first != figure.last:
         months = "the months that differ have lines of their own below"
@@ -86,7 +87,7 @@ def _difference(checked: Checked, warehouse: str) -> str:
         f"found {checked.found} {figure.measure} of {figure.filename(figure.first)}, expected {figure.value}, "
         f"as in {figure.origin}"
     )
-    again = load_command(figure.source, [figure.first], warehouse, "completed")
+    again = load_command(source, [figure.first], warehouse, "completed")
     if figure.measure != BYTES and recorded and recorded.rows != checked.found:
         return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. To load it again: {again}"
     if figure.measure != BYTES and recorded and recorded.rejected:

@@ -1,4 +1,4 @@
-"""What commands have in common: the months that are asked for, and the call that loads months."""
+"""What commands have in common: the months that are asked for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgumentError
 from taxiway.messages import one_line
-from taxiway.orchestration.load_command import load_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, find_source, load_sources
-
-__all__ = ["Asked", "load_command", "source_of"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dags_backfill.dates import DateRange
 from dags_backfill.errors import BackfillUsageError
-from taxiway.cli.lines import load_command, source_of
+from taxiway.cli.lines import source_of
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, show
 from taxiway.cli.warehouses import published_months
 from taxiway.download.look import is_cached
@@ -22,9 +22,9 @@ from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
 from taxiway.loads.published_months import LastLoad, MonthState, PastLoad, Recorded, TableSize
 from taxiway.orchestration.dag_template import schedule_of
 from taxiway.orchestration.downloads import cache_in_force, may_use_cache
+from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.publication_timetable import PublicationTimetable
-from taxiway.orchestration.taxi_conf import taxi_command
 from taxiway.settings import format_size
 from taxiway.sources.months import WHOLE, Month, in_words
 from taxiway.sources.source import Source
@@ -173,7 +173,7 @@ def _record(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: st
     month, where = planned.month, f"{source.name} {in_words(line.planned.month for line in lines)}"
     note = "" if planned.outcome in OBVIOUS else f"{where}: {planned.reason}"
     if planned.outcome is Outcome.EARLY:
-        note += f". To load it now: {taxi_command('trigger', source, month, warehouse)}"
+        note += f". To load it now: {load_command(source, [month], warehouse)}"
     is_known = planned.outcome is not Outcome.OUT_OF_RANGE
     release, last, state = source.release_of(month), ledger.last.get(month), ledger.states.get(month)
     return {
@@ -210,7 +210,7 @@ def _total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str
             said.append("How long it takes isn't known: no file of about that size was loaded yet")
         else:
             said[0] += f", {_duration(sums['seconds'])} one after another"
-        said += [room, f"To load: {load_command(source.name, months, warehouse, 'completed')}"]
+        said += [room, f"To load: {load_command(source, months, warehouse, 'completed')}"]
     return enough, {
         "month": TOTAL,
         "plan": f"{len(loaded)} of {len(lines)}",

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from taxiway.cli.lines import load_command, source_of
+from taxiway.cli.lines import source_of
 from taxiway.cli.output import FINDINGS, FINE, command, say, show
 from taxiway.cli.warehouses import published_months
 from taxiway.download.month_file import unpacked_month
@@ -16,6 +16,7 @@ from taxiway.files.mending import rejects_first
 from taxiway.loads.published_months import Rejected
 from taxiway.messages import one_line
 from taxiway.orchestration.downloads import download
+from taxiway.orchestration.load_command import how_to_load, load_command
 from taxiway.sources.months import WHOLE, WHOLE_TEXT, Month
 from taxiway.sources.source import Source
 
@@ -39,11 +40,11 @@ def rejects(arguments: Namespace) -> int:
     """
     source = source_of(arguments.source, "SOURCE")
     month = _month(source, arguments.month)
-    again = load_command(source.name, [month], arguments.warehouse, "completed")
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         found = warehouse.rejected(source, month)
     if found is None:
-        say(f"{source.name} {month}: the ledger has no load that has read its file. To load it: {again}")
+        again = how_to_load(source, [month], arguments.warehouse, say="To load it")
+        say(f"{source.name} {month}: the ledger has no load that has read its file. {again}")
         return FINDINGS
     short = arguments.output == "table"
     records: list[dict[str, Any]] = [
@@ -121,6 +122,6 @@ def _advice(source: Source, month: Month, found: Rejected, path: Path, arguments
         return f"{said}Then load it by a release of its own, of the format csv: docs/commands.md#loading-a-mended-file"
     pack = f"gzip {shlex.quote(str(path))}; " if release.format == "csv.gz" else ""
     serve = f"python3 -m http.server {PORT} --bind 127.0.0.1 --directory {shlex.quote(arguments.csv)}"
-    load = load_command(source.name, [month], arguments.warehouse, "completed")
+    load = load_command(source, [month], arguments.warehouse, "completed")
     own = f"AIRFLOW_CONN_{release.connection.upper()}=http://127.0.0.1:{PORT}"
     return f"{said}Then: {pack}{serve} & {own} {load}"

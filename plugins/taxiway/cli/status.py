@@ -7,10 +7,10 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taxiway.cli.lines import Asked, load_command
+from taxiway.cli.lines import Asked
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
 from taxiway.cli.warehouses import published_months
-from taxiway.loads.deletions import ACCEPTING_CONF
+from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
 from taxiway.loads.month_state import (
     FAILED,
     MISSING,
@@ -25,6 +25,7 @@ from taxiway.loads.month_state import (
 )
 from taxiway.loads.published_months import LastLoad
 from taxiway.messages import printable
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -97,10 +98,10 @@ def _record(source: Source, month: Month, state: str, found: LastLoad | None, wa
     if found is not None and state == FAILED:
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
         # The conf that the error advises, for the same load would fail again.
-        conf = ACCEPTING_CONF if ACCEPTING_CONF in (found.error or "") else None
+        conf: dict[str, Any] = {ACCEPT_DELETIONS: True} if ACCEPTING_CONF in (found.error or "") else {}
         # Its DAG's own run may have succeeded before: the last load may be a run of taxi.
-        again = load_command(source.name, [month], warehouse, "completed", conf)
-        note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} To load it again: {again}"
+        again = how_to_load(source, [month], warehouse, "completed", **conf)
+        note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:
         note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"
     elif found is not None and state in (WARNED, SKIPPED):

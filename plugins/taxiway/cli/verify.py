@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from taxiway.cli import course
-from taxiway.cli.lines import Asked, load_command
+from taxiway.cli.lines import Asked
 from taxiway.cli.output import FINDINGS, FINE, command, say, show
 from taxiway.cli.warehouses import published_months
 from taxiway.compare.comparison import compare_months
@@ -16,6 +16,7 @@ from taxiway.loads.file_months import FileMonth, FileMonths
 from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.published_months import PublishedMonths, Verified
 from taxiway.orchestration.downloads import download
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import FIGURES_FILE
 from taxiway.sources.months import Month
@@ -77,9 +78,10 @@ def _with_figures(asked: Asked, arguments: Namespace) -> int:
             months = sorted({month for figure in figures if figure.source == name for month in figure.all_months})
             found[name] = find_months(warehouse, asked.sources[name], months, is_known_sample)
     checked = check_figures(figures, asked.sources, found)
-    show([course.record(each, arguments.warehouse) for each in checked], arguments.output)
+    records = [course.record(each, asked.sources[each.figure.source], arguments.warehouse) for each in checked]
+    show(records, arguments.output)
     if not any(each.counted for each in checked):
-        say(course.nothing_compared(checked, arguments.warehouse))
+        say(course.nothing_compared(checked[0], asked.sources[checked[0].figure.source], arguments.warehouse))
         return FINDINGS
     return FINDINGS if any(each.result == DIFFERS for each in checked) else FINE
 
@@ -101,8 +103,7 @@ def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
         for source in asked.sources.values():
             for month in _months(asked, source, warehouse):
                 line = _line(source, month, warehouse.verify(source, month), arguments.warehouse)
-                again = load_command(source.name, [month], arguments.warehouse, "completed")
-                result, rows, note = _against_file(warehouse, source, month, again)
+                result, rows, note = _against_file(warehouse, source, month, arguments.warehouse)
                 if result == DIFFERS or line["result"] == RIGHT != result:
                     line |= {"result": result, "note": note}
                 order = ("source", "month", "rows", "ledger", "file", "result", "note")
@@ -110,14 +111,18 @@ def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     return records
 
 
-def _against_file(warehouse: PublishedMonths, source: Source, month: Month, again: str) -> tuple[str, int | None, str]:
+def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name: str) -> tuple[str, int | None, str]:
     """Return the result of a month, the rows of its file, and a sentence.
 
-    :param again: the command that loads the month again
+    :param name: of the warehouse
     """
     where, recorded = f"{source.name} {month}", warehouse.months(source).get(month)
+
+    def again(say: str) -> str:
+        return how_to_load(source, [month], name, say=say)
+
     if recorded is None:
-        return NOT_COMPARED, None, f"{where}: the ledger doesn't say which file it is from. To load it: {again}"
+        return NOT_COMPARED, None, f"{where}: the ledger doesn't say which file it is from. {again('To load it')}"
     rejected = warehouse.rejected(source, month) if recorded.rejected else None
     lines = rejected.lines if rejected and rejected.sha256 == recorded.sha256 else ()
     if len(lines) != recorded.rejected:
@@ -127,7 +132,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, agai
         file = download(source, month)
         if file.sha256 != recorded.sha256:
             said = f"the source serves another file now, SHA-256 {file.sha256}; loaded was {recorded.sha256}"
-            return OTHER_FILE, None, f"{where}: {said}. To load the one that is served: {again}"
+            return OTHER_FILE, None, f"{where}: {said}. {again('To load the one that is served')}"
         opened = FileMonth(source, month, file, {line.line_number for line in lines})
         rows = int(opened.sums()["row_count"] or 0)
     except TaxiwayError as error:
@@ -136,7 +141,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, agai
     if said := "; ".join([*compared.unsettled, *compared.not_compared]):
         return UNSETTLED, rows, said
     if compared.differences:
-        return DIFFERS, rows, f"{compared.differences[0]}. To load it again: {again}"
+        return DIFFERS, rows, f"{compared.differences[0]}. {again('To load it again')}"
     return RIGHT, rows, ""
 
 
@@ -175,8 +180,7 @@ def _line(source: Source, month: Month, found: Verified, warehouse: str) -> dict
     note = ""
     if found.difference:
         changed = f" ({', '.join(found.changed)})" if found.changed else ""
-        again = load_command(source.name, [month], warehouse, "completed")
-        note = f"{where}: {found.difference}{changed}. To load it again: {again}"
+        note = f"{where}: {found.difference}{changed}. {how_to_load(source, [month], warehouse)}"
     elif found.rewritten:
         note = f"{where}: its rows were written again since they were published, and each still fits its id"
     return {

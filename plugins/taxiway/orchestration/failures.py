@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -18,7 +18,8 @@ from taxiway.errors import (
 )
 from taxiway.loads.deletions import ACCEPT_DELETIONS
 from taxiway.next_try import last_try
-from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, load_again_command, taxi_command
+from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def message_of(error: TaxiwayError, operator: StepOperator, load: Load, context:
     :param load: the load
     """
     if isinstance(error, DestructiveCorrectionError):
-        accept = {ACCEPT_DELETIONS: True}
-        return f"{error}: {load_again_command(operator.dag_id, load, operator.warehouse, **accept)}"
+        accept: dict[str, Any] = {"dag_id": operator.dag_id, ACCEPT_DELETIONS: True}
+        return f"{error}: {load_command(load.source, [load.month], operator.warehouse, 'completed', **accept)}"
     if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
     if operator.dag_id == TAXI_DAG_ID:

@@ -1,28 +1,69 @@
-"""The command line that loads months, as messages advise it."""
+"""The command line that loads months, as messages advise it: decided here alone, and whether there is one."""
 
 from __future__ import annotations
 
 import calendar
+import json
 from collections.abc import Sequence
+from typing import Any
 
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.orchestration.warehouses import dag_id_of
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
+from taxiway.sources.source import Source
 
 
 def load_command(
-    source: str, months: Sequence[Month], warehouse: str, reprocess: str = "failed", conf: str | None = None
+    source: Source,
+    months: Sequence[Month],
+    warehouse: str,
+    reprocess: str = "failed",
+    *,
+    dag_id: str = "",
+    **conf: Any,
 ) -> str:
-    """Return the command that loads months.
+    """Return the command that loads months; several of them, each behind a semicolon, if one doesn't load all.
 
-    :param source: the source's name
+    :param source: the source, which has the months
+    :param months: one at least
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     :param reprocess: which months that have been run are run again
-    :param conf: conf of the runs
+    :param dag_id: the DAG whose run has failed, if one has: a run of ``taxi`` is followed by another one of it
+    :param conf: of the runs
     """
-    first, last = min(months), max(months)
-    dag_id = dag_id_of(warehouse, source)
-    if first.is_whole:
-        return airflow_command("dags", "test", dag_id, *(["-c", conf] if conf else []))
-    end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
-    days = "-s", str(first.first_day), "-e", str(end), "--reprocess-behavior", reprocess
-    return airflow_command("dags", "backfill", *days, *(["-c", conf] if conf else []), dag_id)
+    own = dag_id_of(warehouse, source.name)
+    options = ("-c", json.dumps(conf)) if conf else ()
+    if source.stands_alone and dag_id != TAXI_DAG_ID:
+        return airflow_command("dags", "test", own, *options)
+    # The schedule starts their runs later: a backfill leaves them out, and taxi asks for no schedule.
+    early = [month for month in months if dag_id == TAXI_DAG_ID or not source.is_due(month)]
+    commands = [taxi_command("trigger", source, month, warehouse, **conf) for month in early]
+    if due := [month for month in months if month not in early]:
+        last = max(due)
+        end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
+        days = ("-s", str(min(due).first_day), "-e", str(end), "--reprocess-behavior", reprocess)
+        commands.insert(0, airflow_command("dags", "backfill", *days, *options, own))
+    return "; ".join(commands)
+
+
+def how_to_load(
+    source: Source,
+    months: Sequence[Month],
+    warehouse: str,
+    reprocess: str = "completed",
+    *,
+    say: str = "To load it again",
+    **conf: Any,
+) -> str:
+    """Return a sentence with the command that loads months, or one that says why nothing loads them.
+
+    :param say: what the sentence begins with
+    """
+    there = [month for month in months if source.why_unavailable(month) is None]
+    if not there:
+        return f"Nothing loads it: {source.why_unavailable(months[0])}"
+    last = max(there)
+    if not source.stands_alone and not source.is_due(last):
+        say += f", if the file is there already (expected by {source.due(last)})"
+    return f"{say}: {load_command(source, there, warehouse, reprocess, **conf)}"

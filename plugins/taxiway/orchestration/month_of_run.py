@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
 from taxiway.loads.load import Load
 from taxiway.messages import one_line
-from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, load_again_command, taxi_command
+from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import WHOLE, Month
@@ -44,7 +45,7 @@ def source_and_month(
             found = "neither the parameter month nor a logical date"
             raise _no_month(context["dag_run"], source, warehouse, found)
         parsed = Month.parse(month)
-        _refuse_another_month(parsed, source, context)
+        _refuse_another_month(parsed, source, context, warehouse)
         _refuse_month_of_no_file(parsed, source, context, warehouse)
     except TaxiwayError as error:
         asked = one_line(f"{source_name} {month or '(no month)'}", 60)
@@ -113,12 +114,13 @@ def outputs_of(steps: Sequence[str], operator: StepOperator, load: Load, context
 
 
 def _nothing_left(before: str, operator: StepOperator, load: Load) -> MissingInputError:
+    forced: dict[str, Any] = {"dag_id": operator.dag_id, "force": True}
     return MissingInputError(
         f"{load.where}: {operator.task_id}: found nothing that {before} left in the run "
         f"{load.run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
-        f"once more, run {load_again_command(operator.dag_id, load, operator.warehouse, force=True)}"
+        f"once more, run {load_command(load.source, [load.month], operator.warehouse, 'completed', **forced)}"
     )
 
 
@@ -153,18 +155,16 @@ def _refuse_month_of_no_file(month: Month, source: Source, context: Context, war
         raise _no_month(run, source, warehouse, f"no parameter month, and a logical date in {month}: {why}")
 
 
-def _refuse_another_month(month: Month, source: Source, context: Context) -> None:
+def _refuse_another_month(month: Month, source: Source, context: Context, warehouse: str) -> None:
     """A run of the schedule or of a backfill stands for its own month, and would stand for it unloaded."""
     run = context["dag_run"]
     if _is_manual(run) or run.logical_date is None:
         return
     own = source.month_of(run.logical_date)
     if own != month:
-        day = str(own.first_day)
-        again = ("-s", day, "-e", day, "--reprocess-behavior", "completed")
         raise InvalidMonthError(
             f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
-            f"expected none. To run it for its own month: {airflow_command('dags', 'backfill', *again, run.dag_id)}"
+            f"expected none. To run it for its own month: {load_command(source, [own], warehouse, 'completed')}"
         )
 
 

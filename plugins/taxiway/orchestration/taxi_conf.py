@@ -1,4 +1,4 @@
-"""The conf of a run of the DAG ``taxi``, which says what it loads; and the commands with such a conf."""
+"""The conf of a run of the DAG ``taxi``, which says what it loads; and the command with such a conf."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 from typing import Any
 
-from taxiway.loads.load import Load
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -41,29 +40,10 @@ def taxi_conf(source: Source, month: Month, warehouse: str, **more: Any) -> str:
     return json.dumps({"taxi": source.name, **year_and_month, "warehouse": warehouse, **more})
 
 
-def load_again_command(dag_id: str, load: Load, warehouse: str, **conf: Any) -> str:
-    """Return the call of ``airflow dags`` that loads a month once more, though its run has ended, with the same DAG.
-
-    :param dag_id: the DAG
-    :param load: the load
-    :param warehouse: as for :func:`taxi_conf`
-    :param conf: of the run
-    """
-    day, month, said = str(load.month.first_day), str(load.month), json.dumps(conf)
-    again: tuple[str, ...] = ("backfill", "-s", day, "-e", day, "--reprocess-behavior", "completed", "-c", said)
-    if dag_id == TAXI_DAG_ID:
-        again = ("trigger", "-c", taxi_conf(load.source, load.month, warehouse, **conf))
-    elif load.source.stands_alone:
-        again = ("trigger", "-c", said)
-    elif not load.source.is_due(load.month):
-        # The schedule starts its run later: a backfill would leave it out.
-        again = ("trigger", "-c", json.dumps({"month": month, **conf}))
-    return airflow_command("dags", *again, dag_id)
-
-
-def taxi_command(command: str, source: Source, month: Month, warehouse: str) -> str:
+def taxi_command(command: str, source: Source, month: Month, warehouse: str, **more: Any) -> str:
     """Return the call of ``airflow dags`` that loads a month with the DAG ``taxi``.
 
     :param command: ``trigger`` or ``test``
+    :param more: other keys of the conf
     """
-    return airflow_command("dags", command, TAXI_DAG_ID, "-c", taxi_conf(source, month, warehouse))
+    return airflow_command("dags", command, TAXI_DAG_ID, "-c", taxi_conf(source, month, warehouse, **more))

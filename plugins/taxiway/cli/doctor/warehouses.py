@@ -8,10 +8,14 @@ from functools import partial
 
 from taxiway.cli.doctor.dag_files import METADATA
 from taxiway.cli.doctor.mirrors import stored_in
-from taxiway.cli.lines import load_command
 from taxiway.doctor.check import Check, Finding, skip
+from taxiway.errors import SourceConfigError
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
+from taxiway.sources.months import Month
+from taxiway.sources.source import find_source
 from taxiway.warehouses.bigquery import doctor as bigquery
 from taxiway.warehouses.bigquery.settings import VARIABLES
 from taxiway.warehouses.postgres import doctor as postgres
@@ -29,9 +33,16 @@ def postgres_finds(name: str) -> Finding:
     server = postgres.Server(
         WarehouseHook(postgres_conn_id=POSTGRES).get_conn,
         POSTGRES,
-        lambda source, month: load_command(source, [month], "postgres"),
+        _load_again,
     )
     return server.ask(postgres.CHECKS[name])
+
+
+def _load_again(source: str, month: Month) -> str:
+    try:
+        return how_to_load(find_source(SOURCES_FOLDER, source), [month], "postgres", "failed")
+    except SourceConfigError as error:
+        return f"nothing loads it: {error}"
 
 
 def bigquery_finds(name: str) -> Finding:

@@ -10,13 +10,15 @@ from typing import Any, Literal, get_args
 
 import jinja2
 
-from taxiway.errors import InvalidMonthError
+from taxiway.errors import InvalidMonthError, SourceConfigError
 from taxiway.messages import printable, without_digits
-from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.load_command import how_to_load
+from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES
-from taxiway.paths import ALERT_TEMPLATES
+from taxiway.paths import ALERT_TEMPLATES, SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import WHOLE_TEXT, Month
+from taxiway.sources.source import find_source
 
 Kind = Literal["failed", "recovered", "warnings", "late", "approval"]
 
@@ -121,18 +123,22 @@ class Alert:
         if self.kind == "late":
             return (
                 "Nothing, if the publisher takes longer. If it does so as a rule, raise publication_lag_days in "
-                f"include/sources/{self.source}.yaml. Once the file is there, taxi_watch loads it, or {self._load}"
+                f"include/sources/{self.source}.yaml. taxi_watch loads the file once it is there. "
+                f"{self._load('Without it')}"
             )
         if self.kind == "approval":
             return "Approve or reject it in Airflow's web UI: the run waits for that, at the link of the log."
-        return f"Put right what the reason names. Then load again: {self._load}"
+        return f"Put right what the reason names. {self._load('Then load again')}"
 
-    @property
-    def _load(self) -> str:
+    def _load(self, say: str) -> str:
         try:
-            return load_command(self.source, [Month.parse(month) for month in self.months], self.warehouse)
-        except InvalidMonthError:
-            return airflow_command("dags", "trigger", self.dag_id)
+            months = [Month.parse(month) for month in self.months]
+            source = find_source(SOURCES_FOLDER, self.source)
+            # A run of taxi may fail after the one of the month's own DAG has succeeded.
+            reprocess = "completed" if self.dag_id == TAXI_DAG_ID else "failed"
+            return how_to_load(source, months, self.warehouse, reprocess, say=say)
+        except (InvalidMonthError, SourceConfigError):
+            return f"{say}: {airflow_command('dags', 'trigger', self.dag_id)}"
 
     @property
     def lines(self) -> Mapping[str, str]:

@@ -41,7 +41,7 @@ SET LOCAL search_path = pg_catalog;
 _AS_SUPERUSER = "as the server's superuser (make psql AS=postgres):"
 
 LoadAgain = Callable[[str, Month], str]
-"""Returns the command that loads a month of a source again."""
+"""Says how a month of a source is loaded again."""
 
 
 @dataclass(frozen=True)
