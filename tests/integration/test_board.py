@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 
 from taxiway.loads.month_state import MEANINGS
+from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.board_airflow import (
@@ -35,6 +37,7 @@ from tests.integration.board_airflow import (
 )
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.test_web_ui import QUIET, WAIT, find_browser
+from tests.loading import begin_load, source_file
 
 BOARD = "/taxiway/board"
 MONTHS = "/taxiway/api/months?warehouse=postgres"
@@ -45,6 +48,7 @@ STATIC = "/taxiway/static/board.js"
 RUNS = "/taxiway/api/runs"
 EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, RUNS, CHART, STATIC)
 TAXI = "/api/v2/dags/taxi"
+CUT_OFF_MONTH = Month(2020, 3)
 RIGHTS = ("may_load", "may_cancel", "may_unpause")
 
 
@@ -565,6 +569,53 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
     notes = "SELECT count(*) FROM dag_run_note WHERE content = 'Cancelled on the board'"
     assert taxi.airflow.query(notes) == [(4,)]
     assert board.said == []  # type: ignore[attr-defined]
+
+
+# --- What the ledger doesn't know
+
+
+def said_by_command(taxi: TaxiAirflow) -> dict[str, dict[str, Any]]:
+    done = taxi.airflow.run("taxi", "status", "--source", "green", "--output", "json")
+    return {record["month"]: record for record in json.loads(done.stdout)}
+
+
+def said_by_board(client: Client) -> dict[str, str]:
+    (source,) = [each for each in client.json(MONTHS)["sources"] if each["name"] == "green"]
+    return {month["month"]: month["state"] for month in source["months"]}
+
+
+def test_the_command_says_the_same_as_the_board(
+    client: Client, taxi: TaxiAirflow, green: Source, scheduler: None
+) -> None:
+    # The run of a load has ended before it, as one that somebody marks as failed.
+    ((ended,),) = taxi.airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'taxi_green'")
+    with taxi.connect() as connection:
+        begin_load(
+            connection,
+            LoadTables(green, CUT_OFF_MONTH, ended),
+            lambda: source_file(next((taxi.airflow.home / "cache").rglob("*.csv.gz"))),
+        )
+    before = wait_until(
+        lambda: found if (found := said_by_board(client))[str(CUT_OFF_MONTH)] == "failed" else None,
+        timeout=60,
+        what="the board to ask Airflow",
+    )
+    records = said_by_command(taxi)
+    shown = {month: state for month, state in before.items() if state not in ("not due", "no such month")}
+    assert {month: record["state"] for month, record in records.items()} == shown
+    assert before[str(CHANGED)] == "changed at the source"
+    assert records[str(CHANGED)]["note"] == f"green {CHANGED}: another version"
+    note = records[str(CUT_OFF_MONTH)]["note"]
+    assert note.startswith(f"green {CUT_OFF_MONTH}: its run has ended before the load did: ")
+    assert "To load it again: airflow dags backfill -s 2020-03-01 -e 2020-03-31 " in note
+
+    # A load has found the published bytes since the watch looked.
+    run = {"dag_run_id": "the_same", "logical_date": None, "conf": json.loads(taxi_conf(green, CHANGED, "postgres"))}
+    assert client.send("POST", f"{TAXI}/dagRuns", run, "admin")[0] == 200
+    last = f"SELECT last_state FROM taxiway.months WHERE source = 'green' AND month = '{CHANGED.first_day}'"
+    wait_until(lambda: taxi.query(last) == [("unchanged",)], timeout=240, what="the load")
+    wait_until(lambda: said_by_board(client)[str(CHANGED)] == "published", timeout=60, what="the board to ask again")
+    assert said_by_command(taxi)[str(CHANGED)]["state"] == "published"
 
 
 # --- A warehouse that is empty, slow or down; the last tests, for they spoil it

@@ -83,7 +83,10 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
     assert "green    2019 #!x~........" in lines
     assert "         2020 ............" in lines
     assert "zones    nothing loaded" in lines
-    assert lines[-1] == "# published  ! with warnings  ~ running  x failed  - skipped  . missing"
+    assert lines[-2:] == [
+        "# published  ! with warnings  * changed at the source",
+        "~ running  x failed  - skipped  . missing",
+    ]
     sentence, early = said.splitlines()
     assert sentence.startswith("green 2019-03: stage_month: green_tripdata_2019-03.csv: the header doesn't fit: ")
     # A backfill would leave it out.

@@ -11,7 +11,7 @@ import pytest
 
 from taxiway.board.asking import Answer
 from taxiway.board.charts import DRAW, THEMES
-from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month, running_runs
+from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month
 from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.published_months import LastLoad, LoggedAttempt
 from taxiway.paths import SOURCES_FOLDER
@@ -46,21 +46,6 @@ def test_a_grid_begins_in_january_and_ends_with_the_present_month_or_the_sources
         *months_from(Month(2019, 1), 24),
         Month(2109, 1),
     ]
-
-
-def test_a_load_whose_run_has_ended_is_cut_off(green: Source) -> None:
-    loads = {Month(2019, 1): LastLoad("running", run_id="taxi a run"), Month(2019, 2): LastLoad("running", run_id="b")}
-    answer = Answer(AT, (green,), {"green": loads})
-    runs = running_runs(answer, "postgres")
-
-    def states(*ended: tuple[str, str]) -> list[str]:
-        (source,) = board_of(answer, "postgres", "Postgres", ["taxi_green"], ended)["sources"]
-        return [month["state"] for month in source["months"][:2]]
-
-    assert runs == {("taxi", "a run"), ("taxi_green", "b")}
-    assert states() == ["running", "running"]
-    assert states(("taxi", "a run")) == ["failed", "running"]
-    assert states(("taxi", "b"), ("taxi_green", "a run")) == ["running", "running"]
 
 
 def test_the_next_month_is_behind_the_last_published_one(green: Source) -> None:

@@ -23,13 +23,14 @@ from taxiway.loads.month_state import (
     state_of,
 )
 from taxiway.loads.published_months import LastLoad
+from taxiway.orchestration.standing import cut_off, running_runs
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source
 
 MONTH = Month(2019, 3)
 AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
-LOADED = LastLoad("published", rows=30, published_at=AT)
-AFTER, BEFORE = AT + timedelta(days=1), AT - timedelta(days=1)
+LOADED = LastLoad("published", rows=30, published_at=AT, confirmed_at=AT)
+AFTER, BEFORE, LATER = AT + timedelta(days=1), AT - timedelta(days=1), AT + timedelta(days=2)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,10 @@ AFTER, BEFORE = AT + timedelta(days=1), AT - timedelta(days=1)
         (LOADED, Watched("later", "", AFTER), CHANGED),
         (LOADED, Watched("loading", "", AFTER), CHANGED),
         (LOADED, Watched("changed", "", BEFORE), PUBLISHED),
+        # Nor is what it has seen before a load found the published bytes at the source.
+        (replace(LOADED, state="unchanged", confirmed_at=LATER), Watched("changed", "", AFTER), PUBLISHED),
+        (replace(LOADED, state="running", confirmed_at=LATER), Watched("loading", "", AFTER), PUBLISHED),
+        (replace(LOADED, state="unchanged", confirmed_at=BEFORE), Watched("changed", "", AFTER), CHANGED),
         (LOADED, Watched("vanished", "", AFTER), PUBLISHED),
         (LOADED, Watched("unchanged", "", AFTER), PUBLISHED),
         (None, None, MISSING),
@@ -61,6 +66,20 @@ def test_what_the_ledger_and_the_watch_say_is_a_state(
 ) -> None:
     assert state_of(green, MONTH, found, seen) == state
     assert state in MEANINGS
+
+
+def test_a_load_whose_run_has_ended_is_cut_off(green: Source) -> None:
+    months = {Month(2019, 1): LastLoad("running", run_id="taxi a run"), Month(2019, 2): LastLoad("running", run_id="b")}
+    loads = {"green": months}
+
+    def states(*ended: tuple[str, str]) -> list[str]:
+        found = cut_off(loads, "postgres", ended)["green"]
+        return [state_of(green, month, load) for month, load in found.items()]
+
+    assert running_runs(loads, "postgres") == {("taxi", "a run"), ("taxi_green", "b")}
+    assert states() == [RUNNING, RUNNING]
+    assert states(("taxi", "a run")) == [FAILED, RUNNING]
+    assert states(("taxi", "b"), ("taxi_green", "a run")) == [RUNNING, RUNNING]
 
 
 def test_a_month_is_missing_from_the_day_on_that_its_file_is_due(green: Source) -> None:

@@ -11,7 +11,9 @@ WITH last_attempts AS (
         error,
         run_id,
         step,
-        started_at
+        started_at,
+        MAX(IF(state IN ('published', 'unchanged'), finished_at, NULL)) OVER (PARTITION BY source, month)
+            AS confirmed_at
     FROM `{{ dataset }}.loads`
     WHERE source IN UNNEST(@sources) AND destination = @destination
     QUALIFY ROW_NUMBER() OVER (PARTITION BY source, month ORDER BY load_number DESC, load_id DESC) = 1
@@ -49,7 +51,8 @@ SELECT
     published.rows_rejected,
     published.warnings,
     published.started_at AS published_started_at,
-    published.finished_at AS published_at
+    published.finished_at AS published_at,
+    last_attempts.confirmed_at
 FROM last_attempts
 LEFT JOIN published
     ON

@@ -8,6 +8,7 @@
 WITH chosen AS MATERIALIZED (
     SELECT
         MAX(load_id) AS last_id,
+        MAX(finished_at) FILTER (WHERE state IN ('published', 'unchanged')) AS confirmed_at,
         (
             MAX(ARRAY[COALESCE(fetched_load_id, load_id), load_id]) FILTER (WHERE state = 'published')
         )[2] AS published_id
@@ -31,7 +32,8 @@ SELECT
     published.rows_rejected,
     published.warnings,
     published.started_at AS published_started_at,
-    published.finished_at AS published_at
+    published.finished_at AS published_at,
+    chosen.confirmed_at
 FROM chosen
 CROSS JOIN LATERAL (
     SELECT

@@ -10,6 +10,7 @@ import hashlib
 import json
 import mimetypes
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,12 +27,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.board.asking import Answer, Ledger
 from taxiway.board.charts import Artist
-from taxiway.board.months import attempt_of, board_of, running_runs
-from taxiway.board.rights import month_dags, readable, runs_ended, runs_there
+from taxiway.board.months import attempt_of, board_of
+from taxiway.board.rights import month_dags, readable, runs_there
 from taxiway.board.runs import runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.messages import one_line, said_by_driver
 from taxiway.orchestration.month_of_run import run_of_name
+from taxiway.orchestration.standing import cut_off, running_runs, runs_ended
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
@@ -218,8 +220,9 @@ def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response
     """Write what is shown of a warehouse; of one whose DAGs the user may not see, nothing, why it is down included."""
     if dag_ids not in answer.written:
         if _shows(warehouse, dag_ids):
-            ended = runs_ended(running_runs(answer, warehouse), answer.asked_at)
-            told = board_of(answer, warehouse, WAREHOUSES[warehouse].title, dag_ids, ended)
+            ended = runs_ended(running_runs(answer.loads, warehouse), answer.asked_at)
+            known = replace(answer, loads=cut_off(answer.loads, warehouse, ended))
+            told = board_of(known, warehouse, WAREHOUSES[warehouse].title, dag_ids)
         else:
             told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}
         answer.written[dag_ids] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

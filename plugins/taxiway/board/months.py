@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -20,25 +19,12 @@ from taxiway.sources.source import Source
 LONGEST_TEXT = 600
 """Characters of an error or a warning that the page shows; what is cut out is its middle."""
 
-CUT_OFF = "Its run has ended before the load did: somebody cancelled it, or marked it in Airflow. Load the month again"
-
-
-def running_runs(answer: Answer, warehouse: str) -> set[tuple[str, str]]:
-    """Return DAG and id of the runs whose loads go on, as the ledger has it."""
-    return {
-        run_of_name(load.run_id, dag_id_of(warehouse, source))
-        for source, loads in answer.loads.items()
-        for load in loads.values()
-        if load.state == "running"
-    }
-
 
 def board_of(
     answer: Answer,
     warehouse: str,
     title: str,
     dag_ids: Iterable[str],
-    ended: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Return what the page shows of a warehouse.
 
@@ -46,7 +32,6 @@ def board_of(
     :param warehouse: its name
     :param title: what people call it
     :param dag_ids: DAGs whose months are shown
-    :param ended: DAG and id of the runs of :func:`running_runs` that have ended
     """
     shown = frozenset(dag_ids)
     return {
@@ -57,7 +42,7 @@ def board_of(
         "is_absent": answer.is_absent,
         "notes": answer.notes,
         "sources": [
-            _of_source(source, dag_id, _cut_off(answer, source, dag_id, ended), answer.watched.get(source.name, {}))
+            _of_source(source, dag_id, answer.loads.get(source.name, {}), answer.watched.get(source.name, {}))
             for source in answer.sources
             if (dag_id := dag_id_of(warehouse, source.name)) in shown and not answer.problem
         ],
@@ -119,18 +104,6 @@ def attempt_of(attempt: LoggedAttempt, dag_id: str, present: frozenset[tuple[str
         error=_text(attempt.error),
         warnings=[_text(text) for text in attempt.warnings],
     )
-
-
-def _cut_off(
-    answer: Answer, source: Source, dag_id: str, ended: Collection[tuple[str, str]]
-) -> Mapping[Month, LastLoad]:
-    """Give the loads an end whose run has one: a task that Airflow kills tells the ledger nothing."""
-    return {
-        month: replace(load, state="abandoned", error=CUT_OFF)
-        if load.state == "running" and run_of_name(load.run_id, dag_id) in ended
-        else load
-        for month, load in answer.loads.get(source.name, {}).items()
-    }
 
 
 def _of_source(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -11,7 +10,6 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
-from airflow.utils.state import State
 from sqlalchemy import select, tuple_
 
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
@@ -52,25 +50,5 @@ def runs_there(runs: Iterable[tuple[str, str]], user: BaseUser) -> frozenset[tup
     with create_session() as session:
         found = session.execute(
             select(DagRun.dag_id, DagRun.run_id).where(tuple_(DagRun.dag_id, DagRun.run_id).in_(asked))
-        )
-        return frozenset((dag_id, run_id) for dag_id, run_id in found)
-
-
-def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[tuple[str, str]]:
-    """Return those of some runs that had ended at a moment, however they ended.
-
-    :param runs: DAG and id of each
-    :param before: the moment
-    """
-    asked = set(runs)
-    if not asked:
-        return frozenset()
-    with create_session() as session:
-        found = session.execute(
-            select(DagRun.dag_id, DagRun.run_id).where(
-                tuple_(DagRun.dag_id, DagRun.run_id).in_(asked),
-                DagRun.state.in_(State.finished_dr_states),
-                DagRun.end_date < before,
-            )
         )
         return frozenset((dag_id, run_id) for dag_id, run_id in found)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.lines import Asked
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
 from taxiway.cli.warehouses import published_months
+from taxiway.errors import TaxiwayError
 from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
 from taxiway.loads.month_state import (
+    CHANGED,
     FAILED,
     MISSING,
     NO_FILE,
@@ -20,18 +25,29 @@ from taxiway.loads.month_state import (
     RUNNING,
     SKIPPED,
     WARNED,
+    Watched,
+    is_new,
     months_up_to_now,
     state_of,
 )
 from taxiway.loads.published_months import LastLoad
-from taxiway.messages import printable
+from taxiway.messages import printable, said_by_driver
 from taxiway.orchestration.load_command import how_to_load
+from taxiway.orchestration.standing import (
+    UNKNOWN_CHANGES,
+    Loads,
+    cut_off,
+    running_runs,
+    runs_ended,
+    seen_by_watch,
+)
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 SIGNS = {
     PUBLISHED: "#",
     WARNED: "!",
+    CHANGED: "*",
     RUNNING: "~",
     FAILED: "x",
     SKIPPED: "-",
@@ -40,6 +56,9 @@ SIGNS = {
     NO_FILE: " ",
 }
 """What stands for a month in a strip."""
+
+PURPOSE = "status"
+"""What the months are read for, for messages and for the labels of BigQuery's jobs."""
 
 LONGEST_ERROR = 500
 """Characters of an error that a sentence quotes; what is cut out is its middle, for an error ends with advice."""
@@ -53,18 +72,21 @@ def status(arguments: Namespace) -> int:
     """
     asked = Asked.of(arguments)
     strips, records = list[str](), list[dict[str, Any]]()
-    with published_months(arguments.warehouse, "status") as warehouse:
+    now = datetime.now(timezone.utc)
+    with published_months(arguments.warehouse, PURPOSE) as warehouse:
         loads = warehouse.last_loads(tuple(asked.sources.values()))
-        for source in asked.sources.values():
-            found = loads.get(source.name, {})
-            months = [month for month in months_up_to_now(source, found) if asked.have(month)]
-            states = {month: state_of(source, month, found.get(month)) for month in months}
-            strips += _strips(source, states, any_tried=bool(found))
-            records += [
-                _record(source, month, state, found.get(month), arguments.warehouse)
-                for month, state in states.items()
-                if state == FAILED or not arguments.failed
-            ]
+    loads, watched = _with_ends(loads, arguments.warehouse, now), _watched(arguments.warehouse)
+    for source in asked.sources.values():
+        found, seen = loads.get(source.name, {}), watched.get(source.name, {})
+        tried = {*found, *(month for month, each in seen.items() if is_new(each))}
+        months = [month for month in months_up_to_now(source, tried) if asked.have(month)]
+        states = {month: state_of(source, month, found.get(month), seen.get(month)) for month in months}
+        strips += _strips(source, states, any_tried=bool(found))
+        records += [
+            _record(source, month, state, found.get(month), seen.get(month), arguments.warehouse)
+            for month, state in states.items()
+            if state == FAILED or not arguments.failed
+        ]
     failed = [record for record in records if record["state"] == FAILED]
     asking = [record for record in records if record["state"] == RUNNING and record[SENTENCE]]
     if arguments.output != "table":
@@ -72,11 +94,29 @@ def status(arguments: Namespace) -> int:
     elif arguments.failed:
         show(failed, arguments.output)
     else:
-        signs = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items() if sign.strip())
-        print("\n".join([*strips, "", signs]), flush=True)
+        signs = [f"{sign} {state}" for state, sign in SIGNS.items() if sign.strip()]
+        print("\n".join([*strips, "", "  ".join(signs[:3]), "  ".join(signs[3:])]), flush=True)
         for record in (*failed, *asking):
             say(record[SENTENCE])
     return FINDINGS if failed or asking else FINE
+
+
+def _with_ends(loads: Loads, warehouse: str, now: datetime) -> Loads:
+    """Give the loads an end whose run has one, if Airflow can be asked for it."""
+    try:
+        return cut_off(loads, warehouse, runs_ended(running_runs(loads, warehouse), now))
+    except SQLAlchemyError as error:
+        silence = f"Airflow's metadata database doesn't answer: {said_by_driver(error)}"
+        say(f"Whether a load was cut off isn't known: {silence}")
+        return loads
+
+
+def _watched(warehouse: str) -> Mapping[str, Mapping[Month, Watched]]:
+    try:
+        return seen_by_watch(warehouse, PURPOSE)
+    except TaxiwayError as error:
+        say(f"{UNKNOWN_CHANGES}: {error}")
+        return {}
 
 
 def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[str]:
@@ -93,7 +133,9 @@ def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> 
     return lines
 
 
-def _record(source: Source, month: Month, state: str, found: LastLoad | None, warehouse: str) -> dict[str, Any]:
+def _record(
+    source: Source, month: Month, state: str, found: LastLoad | None, seen: Watched | None, warehouse: str
+) -> dict[str, Any]:
     note, where = "", f"{source.name} {month}"
     if found is not None and state == FAILED:
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
@@ -104,6 +146,8 @@ def _record(source: Source, month: Month, state: str, found: LastLoad | None, wa
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:
         note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"
+    elif seen is not None and state == CHANGED:
+        note = _named(where, seen.reason)
     elif found is not None and state in (WARNED, SKIPPED):
         note = _named(where, "; ".join(found.warnings) or found.error or "")
     return {

@@ -84,11 +84,11 @@ def state_of(
 
 
 def is_changed(found: LastLoad, seen: Watched | None) -> bool:
-    """Say whether the watch has seen another version of a published file since it was published."""
+    """Say whether the watch has seen another version of a published file since a load found the published bytes."""
     return (
         seen is not None
-        and found.published_at is not None
-        and seen.checked_at > found.published_at
+        and found.confirmed_at is not None
+        and seen.checked_at > found.confirmed_at
         and seen.decision in (Verdict.CHANGED.value, Verdict.LATER.value, Verdict.LOADING.value, Verdict.FAILED.value)
     )
 

@@ -103,6 +103,7 @@ class LastLoad:
     :param layout: name of its layout; None if an earlier version loaded it
     :param seconds: that the attempt took that published it
     :param published_at: when it was published; None if nothing is
+    :param confirmed_at: when its file was last found at the source, to publish it or with the published bytes
     """
 
     state: str
@@ -118,6 +119,7 @@ class LastLoad:
     layout: str | None = None
     seconds: float | None = None
     published_at: datetime | None = None
+    confirmed_at: datetime | None = None
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[Month, LastLoad]]:
@@ -138,6 +140,7 @@ class LastLoad:
                 row["layout"],
                 _seconds(row["published_started_at"], row["published_at"]),
                 row["published_at"],
+                row["confirmed_at"],
             )
         return found
 

@@ -31,6 +31,7 @@ Modules:
 - reporting: what the tasks of reports have in common
 - retention: how long what no month needs is kept
 - retry_after: when a download is tried again
+- standing: what tells how months stand besides the ledger
 - taxi_conf: which keys a run of the DAG taxi has, and the commands with them
 - taxi_dag: builds the DAG taxi, whose form asks for any month of any source
 - warehouses: the warehouses that months can be loaded into

@@ -1,0 +1,99 @@
+"""What tells how months stand besides the ledger, for the board and for ``airflow taxi status`` alike.
+
+Input: how the last loads have ended, as the ledger has it. Output: the same with what Airflow knows of their runs, and
+what the watch has seen of the files. Nothing is locked or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import psycopg
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from airflow.utils.state import State
+from sqlalchemy import select, tuple_
+
+from taxiway.errors import TransientWarehouseError
+from taxiway.loads.month_state import Watched
+from taxiway.loads.published_months import LastLoad
+from taxiway.orchestration.month_of_run import run_of_name
+from taxiway.orchestration.open_postgres import quick_postgres_months
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
+from taxiway.sources.months import Month
+from taxiway.warehouses.postgres.errors import said_by
+from taxiway.warehouses.postgres.watched_files import watched_files
+
+CUT_OFF = "its run has ended before the load did: somebody cancelled it, or marked it in Airflow"
+"""The error of a load that goes on as the ledger has it, and whose run has ended."""
+
+STATEMENT_TIMEOUT = "4s"
+"""Longest run of a statement in Postgres, for somebody who waits."""
+
+UNKNOWN_CHANGES = "Whether files have changed at their source isn't known"
+"""What is said if the watch's table can't be read, before the reason."""
+
+Loads = Mapping[str, Mapping[Month, LastLoad]]
+"""How the last load of each month ended, by source."""
+
+
+def running_runs(loads: Loads, warehouse: str) -> set[tuple[str, str]]:
+    """Return DAG and id of the runs whose loads go on, as the ledger has it."""
+    return {
+        run_of_name(load.run_id, dag_id_of(warehouse, source))
+        for source, months in loads.items()
+        for load in months.values()
+        if load.state == "running"
+    }
+
+
+def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[tuple[str, str]]:
+    """Return those of some runs that had ended at a moment, however they ended.
+
+    :param runs: DAG and id of each
+    :param before: the moment
+    :raises sqlalchemy.exc.SQLAlchemyError: Airflow's metadata database doesn't answer
+    """
+    asked = set(runs)
+    if not asked:
+        return frozenset()
+    with create_session() as session:
+        found = session.execute(
+            select(DagRun.dag_id, DagRun.run_id).where(
+                tuple_(DagRun.dag_id, DagRun.run_id).in_(asked),
+                DagRun.state.in_(State.finished_dr_states),
+                DagRun.end_date < before,
+            )
+        )
+        return frozenset((dag_id, run_id) for dag_id, run_id in found)
+
+
+def cut_off(loads: Loads, warehouse: str, ended: Collection[tuple[str, str]]) -> Loads:
+    """Give the loads an end whose run has one: a task that Airflow kills tells the ledger nothing.
+
+    :param ended: DAG and id of the runs of :func:`running_runs` that have ended
+    """
+    return {
+        source: {
+            month: replace(load, state="abandoned", error=CUT_OFF)
+            if load.state == "running" and run_of_name(load.run_id, dag_id_of(warehouse, source)) in ended
+            else load
+            for month, load in months.items()
+        }
+        for source, months in loads.items()
+    }
+
+
+def seen_by_watch(warehouse: str, purpose: str) -> Mapping[str, Mapping[Month, Watched]]:
+    """Return what the watch has seen of a warehouse's files, by source and month. Postgres knows it of every warehouse.
+
+    :param purpose: what asks, for messages
+    :raises TaxiwayError: Postgres can't be asked
+    """
+    with quick_postgres_months(WAREHOUSES["postgres"].conn_id, purpose, STATEMENT_TIMEOUT) as postgres:
+        try:
+            return watched_files(postgres.connection, warehouse, STATEMENT_TIMEOUT)
+        except psycopg.Error as error:
+            raise TransientWarehouseError(said_by(error)) from error
