@@ -7,6 +7,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.board_airflow import (
@@ -37,7 +39,7 @@ from tests.integration.board_airflow import (
 )
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.test_web_ui import QUIET, WAIT, find_browser
-from tests.loading import begin_load, source_file
+from tests.loading import begin_load, load, source_file
 
 BOARD = "/taxiway/board"
 MONTHS = "/taxiway/api/months?warehouse=postgres"
@@ -396,6 +398,28 @@ def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) ->
 
     other = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
     expect(other.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
+
+
+def test_a_published_month_that_is_loaded_again_is_asked_for_often(
+    chromium: Browser, client: Client, taxi: TaxiAirflow, tmp_path: Path
+) -> None:
+    yellow = load_source(SOURCES_FOLDER / "yellow.yaml")
+    path = tmp_path / yellow.download_name(PUBLISHED)
+    write_sample_month(yellow, PUBLISHED, path, rows=ROWS)
+    with taxi.connect() as connection:
+        load(connection, yellow, str(PUBLISHED), path)
+        again = LoadTables(yellow, PUBLISHED, "manual__again")
+        begin_load(connection, again, lambda: source_file(path), force=True)
+    page = open_page(chromium, client, "/taxiway/static/icon.svg")
+    page.clock.install()
+    page.goto(f"{BOARD}?dag_id=taxi_yellow")
+    page.locator("body[data-ready]").wait_for()
+    month = page.locator(f"[data-dag-id=taxi_yellow] [data-month='{PUBLISHED}']")
+    expect(month).to_have_attribute("data-state", "published")
+
+    # Nobody would wait a minute for that.
+    with page.expect_response(lambda answer: "api/months" in answer.url):
+        page.clock.fast_forward(11_000)
 
 
 # --- Load

@@ -5,7 +5,7 @@ import { Details } from "./details.js";
 import { Grid, Tip } from "./grid.js";
 import { Loads } from "./loads.js";
 import { Selection } from "./selection.js";
-import { STATES, element, number, shown, zoned } from "./states.js";
+import { STATES, element, isLoading, number, shown, zoned } from "./states.js";
 
 const QUIET = 60_000; // milliseconds between two questions
 const BUSY = 10_000; // the same while a load is under way
@@ -45,7 +45,7 @@ class Board {
     this.#draw(section, answer);
     this.#count();
     document.body.dataset.ready = "true";
-    const running = answer.sources?.some((source) => source.months.some((month) => shown(month) === "running"));
+    const running = answer.sources?.some((source) => source.months.some(isLoading));
     clearTimeout(this.timers.get(warehouse));
     this.timers.set(warehouse, setTimeout(() => this.#whenSeen(section), next ?? (running ? BUSY : QUIET)));
   }

@@ -17,6 +17,9 @@ export const STATES = new Map([
 /** How a month is shown: a run of taxi that loads it, or will, comes before what the ledger says. */
 export const shown = (month) => month.run ?? month.state;
 
+/** Whether a load of the month is under way: a published month stays published meanwhile. */
+export const isLoading = (month) => shown(month) === "running" || month.last === "running";
+
 const NUMBER = new Intl.NumberFormat("en");
 const PARTS = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const MOMENT = new Intl.DateTimeFormat("en-CA", PARTS);
