@@ -64,7 +64,7 @@ MAY_IMPORT = {
 
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "taxiway.cli", "taxiway.board", "dags_backfill", "taxiway_local"},
-    "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway.board.asking", "taxiway_local"},
+    "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
     "fastapi": {"taxiway.board.app", "taxiway.orchestration.report_routes"},
     "matplotlib": {"taxiway.reports.charts", "taxiway.board.charts"},
     "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},

@@ -1,23 +1,25 @@
 """Asks the ledger of a warehouse for the board.
 
-A warehouse has one thread here, which has one connection at a time. Requests that come together share an answer. A
-request waits for :data:`PATIENCE` and holds no thread of the API server meanwhile: a warehouse that is down or slow
-costs a sentence, and nothing else.
+A warehouse has one thread here, which has one connection at a time, and one that asks what the watch has seen. Requests
+that come together share an answer. A request waits for :data:`PATIENCE` and holds no thread of the API server
+meanwhile: a warehouse that is down, slow or frozen costs a sentence, and nothing else. The API server ends without it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTimeError
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import lru_cache
+from queue import SimpleQueue
+from threading import Thread
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import psycopg
 from airflow.sdk.exceptions import AirflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,18 +29,17 @@ from taxiway.loads.published_months import LastLoad, PublishedMonths
 from taxiway.messages import printable, said_by_driver
 from taxiway.next_try import of_command
 from taxiway.orchestration.open_postgres import quick_postgres_months
+from taxiway.orchestration.standing import STATEMENT_TIMEOUT, UNKNOWN_CHANGES, seen_by_watch
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, read_sources
-from taxiway.warehouses.postgres.errors import said_by
-from taxiway.warehouses.postgres.watched_files import watched_files
 
 PATIENCE = 6.0
 """Seconds that a request waits for the ledger: longer than Postgres is given to answer."""
 
-STATEMENT_TIMEOUT = "4s"
-"""Longest run of a statement in Postgres."""
+WATCH_PATIENCE = 2.0
+"""Seconds that an answer waits, when the ledger has given its own, for what the watch has seen."""
 
 KEPT_SECONDS = {"postgres": 1.0, "bigquery": 60.0}
 """How long an answer is given to other requests, too: BigQuery bills each question."""
@@ -85,6 +86,38 @@ class Answer:
     written: dict[frozenset[str], bytes] = field(default_factory=dict, compare=False)
 
 
+class _Thread:
+    """A thread that answers one question after another; a process that ends doesn't wait for it.
+
+    :param name: its name
+    """
+
+    def __init__(self, name: str) -> None:
+        """Assign the parameter; the thread begins with the first question."""
+        self._name = name
+        self._asked: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def submit(self, question: Callable[[], T]) -> Future[T]:
+        """Have a question answered behind those before."""
+        future = Future[T]()
+        self._asked.put((future, question))
+        if self._thread is None:
+            self._thread = Thread(target=self._answer, name=self._name, daemon=True)
+            self._thread.start()
+        return future
+
+    def _answer(self) -> None:
+        while True:
+            future, question = self._asked.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(question())
+            except BaseException as error:
+                future.set_exception(error)
+
+
 class Ledger:
     """The ledger of one warehouse.
 
@@ -92,9 +125,10 @@ class Ledger:
     """
 
     def __init__(self, warehouse: str) -> None:
-        """Assign the parameter; the thread begins with the first question."""
+        """Assign the parameter; the threads begin with the first question."""
         self.warehouse = warehouse
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"taxiway-board-{warehouse}")
+        self._thread = _Thread(f"taxiway-board-{warehouse}")
+        self._watch = _Thread(f"taxiway-board-watch-{warehouse}")
         self._asked: Future[Answer] | None = None
         self._asked_at = 0.0
         self._before: Answer | None = None
@@ -155,21 +189,23 @@ class Ledger:
     def _read(self) -> Answer:
         sources, errors = _sources(_stamp())
         answer = Answer(datetime.now(timezone.utc), sources, notes=tuple(map(str, errors)))
+        watched = self._watch.submit(self._watched)
         try:
             with self._opened() as months:
                 answer = replace(answer, loads=months.last_loads(sources))
         except TaxiwayError as error:
+            watched.cancel()  # if it hasn't begun yet
             return replace(answer, problem=str(error), is_absent=isinstance(error, AbsentError))
         try:
-            return replace(answer, watched=self._watched())
-        except (TaxiwayError, psycopg.Error) as error:
-            said = said_by(error) if isinstance(error, psycopg.Error) else str(error)
-            note = f"Whether files have changed at their source isn't known: {said}"
-            return replace(answer, notes=(*answer.notes, note))
+            return replace(answer, watched=watched.result(WATCH_PATIENCE))
+        except (TaxiwayError, NotInTimeError) as error:
+            watched.cancel()
+            said = str(error) or "Postgres hasn't answered in time"
+            return replace(answer, notes=(*answer.notes, f"{UNKNOWN_CHANGES}: {said}"))
 
     def _watched(self) -> Mapping[str, Mapping[Month, Watched]]:
-        with _in_our_words(), quick_postgres_months(WAREHOUSES["postgres"].conn_id, PURPOSE, STATEMENT_TIMEOUT) as pg:
-            return watched_files(pg.connection, self.warehouse, STATEMENT_TIMEOUT)
+        with _in_our_words():
+            return seen_by_watch(self.warehouse, PURPOSE)
 
     @contextmanager
     def _opened(self) -> Iterator[PublishedMonths]:

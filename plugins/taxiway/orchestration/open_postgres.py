@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from threading import Timer
 from typing import Any
 
 import psycopg
@@ -20,6 +23,9 @@ from taxiway.warehouses.postgres.session import require_server
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.upkeep import PostgresUpkeep
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
+
+QUICK_SECONDS = 5.0
+"""How long a quick session may last: longer than the server gives a statement of one."""
 
 
 @contextmanager
@@ -64,6 +70,9 @@ def postgres_months(conn_id: str, task: str) -> Iterator[PostgresMonths]:
 def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) -> Iterator[PostgresMonths]:
     """Open Postgres to read its ledger for somebody who waits: one that doesn't answer is given up within seconds.
 
+    A server that is frozen keeps no time limit of its own, and its machine goes on confirming what it is sent: after
+    :data:`QUICK_SECONDS` the session is cut off here.
+
     :param conn_id: Airflow's connection
     :param purpose: what asks, for messages
     :param statement_timeout: longest run of one statement, as Postgres writes it
@@ -73,8 +82,26 @@ def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) ->
     """
     with in_our_words(purpose, conn_id, connecting=True):
         connection = QuickWarehouseHook(postgres_conn_id=conn_id).get_conn()
-    with closing(connection):
+    with closing(connection), _cut_off_after(connection, QUICK_SECONDS):
         yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=statement_timeout)
+
+
+@contextmanager
+def _cut_off_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Have a connection lost that is needed for longer than some seconds."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+
+        def cut_off() -> None:
+            with suppress(OSError):  # lost already
+                wire.shutdown(socket.SHUT_RDWR)
+
+        timer = Timer(seconds, cut_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 @contextmanager

@@ -88,8 +88,12 @@ class WarehouseHook(PostgresHook):
                 f"connection {self.get_conn_id()}: found the driver {type(connection).__module__}, expected psycopg 3: "
                 f"install the project's requirements.txt"
             )
-        keep_alive(connection)
+        self.prepare(connection)
         return connection
+
+    def prepare(self, connection: psycopg.Connection[Any]) -> None:
+        """Set what holds for the session."""
+        keep_alive(connection)
 
 
 class QuickWarehouseHook(WarehouseHook):
@@ -97,6 +101,9 @@ class QuickWarehouseHook(WarehouseHook):
 
     pauses = ()
     limits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "keepalives_idle": 5, "keepalives_interval": 2}  # noqa: RUF012
+
+    def prepare(self, connection: psycopg.Connection[Any]) -> None:
+        """Ask nothing: the session lasts for seconds, and nobody waits for it longer."""
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
