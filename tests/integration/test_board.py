@@ -123,6 +123,36 @@ def test_a_route_answers_nobody_without_a_login(client: Client, path: str) -> No
     assert client.get(path, READER)[0] == 200
 
 
+def log_in(page: Page) -> None:
+    page.wait_for_url("**/auth/login*")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize("path", [f"{BOARD}?dag_id=taxi_green", "/taxiway-reports/"])
+def test_a_browser_without_a_login_is_led_to_it_and_back(chromium: Browser, client: Client, path: str) -> None:
+    assert client.get(path, None)[0] == 401
+    page = chromium.new_context(base_url=client.address).new_page()
+    page.goto(path)
+    log_in(page)
+    page.wait_for_url(f"**{path}")
+
+
+def test_a_session_that_has_ended_is_said_with_the_way_to_log_in(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
+    grid = ready(page)
+    page.context.clear_cookies()
+
+    cell(grid, PUBLISHED).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("You are no longer logged in.")
+    dialog.get_by_role("link", name="Log in again").click()
+    log_in(page)
+    page.wait_for_url(f"**{BOARD}?dag_id=taxi_green")
+    ready(page)
+
+
 def test_the_board_says_nothing_about_its_own_routes(client: Client) -> None:
     for path in ("/taxiway/docs", "/taxiway/redoc", "/taxiway/openapi.json", "/taxiway/static/../app.py"):
         assert client.get(path)[0] == 404

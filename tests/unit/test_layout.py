@@ -65,7 +65,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "airflow": {"taxiway.orchestration", "taxiway.cli", "taxiway.board", "dags_backfill", "taxiway_local"},
     "psycopg": {"taxiway.warehouses.postgres", "taxiway.orchestration", "taxiway_local"},
-    "fastapi": {"taxiway.board.app", "taxiway.orchestration.report_routes"},
+    "fastapi": {"taxiway.board.app", "taxiway.orchestration.report_routes", "taxiway.orchestration.login"},
     "matplotlib": {"taxiway.reports.charts", "taxiway.board.charts"},
     "pyarrow": {"taxiway.files", "taxiway_local", "stand_ins"},
     "google": {"taxiway.warehouses.bigquery", "taxiway.orchestration", "taxiway_local", "stand_ins"},

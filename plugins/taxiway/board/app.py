@@ -1,7 +1,8 @@
 """The routes of the board.
 
-Each asks Airflow's auth manager: who isn't logged in gets 401, and a user sees the months of DAGs whose runs the user
-may read. Nothing is changed here: the page starts and ends runs by Airflow's own REST API, which asks as well.
+Each asks Airflow's auth manager: who isn't logged in gets 401, or as a page the login, and a user sees the months of
+DAGs whose runs the user may read. Nothing is changed here: the page starts and ends runs by Airflow's own REST API,
+which asks as well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from taxiway.board.rights import month_dags, readable, runs_there
 from taxiway.board.runs import runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.messages import one_line, said_by_driver
+from taxiway.orchestration.login import lead_to_login
 from taxiway.orchestration.month_of_run import run_of_name
 from taxiway.orchestration.standing import cut_off, running_runs, runs_ended
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -77,6 +79,7 @@ def create_app() -> FastAPI:
     app.state.ledgers = {name: Ledger(name) for name in WAREHOUSES}
     app.state.artist = Artist()
     app.middleware("http")(_with_headers)
+    lead_to_login(app)
     app.include_router(router)
     return app
 

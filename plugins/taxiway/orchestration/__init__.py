@@ -19,6 +19,7 @@ Modules:
 - known_conf: which keys the conf of a run may have
 - load_command: the command line that loads months
 - load_tasks: makes the tasks of a load
+- login: leads whoever isn't logged in to Airflow's login
 - maintenance_dag: builds the DAG that clears up
 - mirrors: asks which files the mirrors have
 - month_of_run: which source and month a run loads

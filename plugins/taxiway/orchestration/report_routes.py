@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from taxiway.errors import SettingError
+from taxiway.orchestration.login import lead_to_login
 from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
 from taxiway.program import airflow_command
 from taxiway.reports.folder import FOLDER_VARIABLE, find_reports, read_report, reports_folder
@@ -40,6 +41,7 @@ router = APIRouter(
 def create_app() -> FastAPI:
     """Return the routes; there is no page about them, which would need no login."""
     app = FastAPI(title="Taxi reports", openapi_url=None, docs_url=None, redoc_url=None)
+    lead_to_login(app)
     app.include_router(router)
     app.add_exception_handler(SettingError, _wrong_setting)
     return app

@@ -6,6 +6,13 @@ const BASE = new URL("../", document.baseURI); // where Airflow is: the page is 
 export const airflowUrl = (...parts) => new URL(parts.map(encodeURIComponent).join("/"), BASE).href;
 
 export const dagUrl = (dagId) => airflowUrl("dags", dagId);
+/** Return the address of Airflow's login, which leads back to the page, or to the one around it. */
+const loginUrl = () => {
+  const url = new URL(airflowUrl("api", "v2", "auth", "login"));
+  url.searchParams.set("next", window.parent.location.href);
+  return url.href;
+};
+
 export const runUrl = (dagId, runId) => airflowUrl("dags", dagId, "runs", runId);
 
 // Airflow shows the page in a frame that may not open other pages itself: the page around it does.
@@ -38,7 +45,7 @@ const call = async (url, { headers, ...options }, what) => {
     const signal = AbortSignal.timeout(30_000);
     const answer = await fetch(url, { ...options, headers: { Accept: "application/json", ...headers }, signal });
     if (answer.ok) return await answer.json();
-    if (answer.status === 401) return { problem: "You are no longer logged in: load Airflow's page again." };
+    if (answer.status === 401) return { problem: "You are no longer logged in.", login: loginUrl() };
     if (answer.status === 403) return { problem: `You may not ${what} this: ask who administers Airflow for the right.` };
     const said = await answer.json().catch(() => ({}));
     return { problem: `Airflow's API server says ${answer.status}: ${JSON.stringify(said.detail ?? answer.statusText)}` };

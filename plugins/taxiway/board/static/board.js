@@ -5,7 +5,7 @@ import { Details } from "./details.js";
 import { Grid, Tip } from "./grid.js";
 import { Loads } from "./loads.js";
 import { Selection } from "./selection.js";
-import { STATES, element, isLoading, number, shown, zoned } from "./states.js";
+import { STATES, element, isLoading, number, said, shown, zoned } from "./states.js";
 
 const QUIET = 60_000; // milliseconds between two questions
 const BUSY = 10_000; // the same while a load is under way
@@ -65,7 +65,7 @@ class Board {
     const when = answer.asked_at ? `as of ${zoned(answer.asked_at)}` : "";
     const parts = [element("header", {}, element("h2", {}, title), element("p", { class: "quiet" }, when))];
     if (answer.problem) {
-      parts.push(element("p", { class: `sentence ${answer.is_absent ? "quiet" : "problem"}`, role: "status" }, answer.problem));
+      parts.push(element("p", { class: `sentence ${answer.is_absent ? "quiet" : "problem"}`, role: "status" }, ...said(answer)));
     }
     for (const note of answer.notes ?? []) parts.push(element("p", { class: "sentence" }, note));
     const sources = answer.sources ?? [];

@@ -1,8 +1,8 @@
 // The panel of one month: what is published, its attempts with their runs in Airflow, and its rejected lines.
 import { ask, runUrl } from "./airflow.js";
-import { STATES, count, duration, element, factList, facts, moment, number, shown } from "./states.js";
+import { STATES, count, duration, element, factList, facts, moment, number, said, shown } from "./states.js";
 
-const sentence = (text) => element("p", { class: "sentence" }, text);
+const sentence = (...parts) => element("p", { class: "sentence" }, ...parts);
 
 const scrolling = (table) => element("div", { class: "scroll", tabindex: 0, role: "region",
   "aria-label": table.caption?.textContent }, table);
@@ -34,7 +34,7 @@ export class Details {
     const answer = await ask(path);
     attempts.removeAttribute("aria-busy");
     attempts.lastChild.remove();
-    if (answer.problem) attempts.append(sentence(answer.problem));
+    if (answer.problem) attempts.append(sentence(...said(answer)));
     else if (!answer.attempts.length) attempts.append(sentence("Nobody has tried to load this month."));
     else attempts.append(...this.#attempts(answer.attempts, path));
   }
@@ -78,7 +78,7 @@ export class Details {
     section.replaceChildren(element("h3", {}, "Rejected lines"));
     const answer = await ask(`${path}/rejected`, { load_id: attempt.load_id, sort });
     if (answer.problem) {
-      section.append(sentence(answer.problem));
+      section.append(sentence(...said(answer)));
       return;
     }
     const head = (title, key) => {

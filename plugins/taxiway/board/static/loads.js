@@ -1,7 +1,7 @@
 // Loads the selected months: each by a run of the DAG taxi, which Airflow's own REST API starts if the user may do that.
 import { airflowUrl, ask, runUrl, send } from "./airflow.js";
 import { Selection } from "./selection.js";
-import { count, element, moment } from "./states.js";
+import { count, element, moment, said } from "./states.js";
 
 const DAG_ID = "taxi";
 const RUNS = `api/v2/dags/${DAG_ID}/dagRuns`;
@@ -20,7 +20,8 @@ export class Loads extends EventTarget {
   constructor(tools, dialog, selection) {
     super();
     Object.assign(this, { tools, dialog, selection, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
-    this.problem = this.failure = ""; // of the last question, and of what the user did last
+    this.problem = null; // the last answer, if it is none
+    this.failure = ""; // of what the user did last
     this.bar = element("div", { class: "bar", role: "group", "aria-label": "Selected months" });
     this.presses = element("div", { class: "presses", role: "status" });
     this.notices = element("div", { class: "notices", role: "status" });
@@ -39,7 +40,7 @@ export class Loads extends EventTarget {
   async refresh() {
     clearTimeout(this.timer);
     const told = await ask("api/runs");
-    this.problem = told.problem ?? "";
+    this.problem = told.problem ? told : null;
     if (!told.problem) this.#know(told);
     this.#draw();
     clearTimeout(this.timer);
@@ -92,7 +93,8 @@ export class Loads extends EventTarget {
     this.load.textContent = `Load ${count(chosen, "month")}`;
     this.load.disabled = Boolean(isPaused || this.starting);
     const notices = [];
-    notices.push(...[this.failure, this.problem].filter(Boolean).map((text) => [text]));
+    if (this.failure) notices.push([this.failure]);
+    if (this.problem) notices.push(said(this.problem));
     if (isPaused && (mayLoad || runs.some(isActive))) {
       notices.push([`The DAG ${DAG_ID}, which loads selected months, is paused: its runs wait. `,
         mayUnpause ? this.button(`Unpause ${DAG_ID}`, () => this.#unpause()) : "Somebody who may edit it must unpause it.",

@@ -56,6 +56,10 @@ export const element = (tag, attributes = {}, ...content) => {
   return made;
 };
 
+/** Say what is wrong with an answer of ask or send, with a link if that leads on. */
+export const said = ({ problem, login }) =>
+  login ? [`${problem} `, element("a", { href: login, "data-airflow": "" }, "Log in again")] : [problem];
+
 /** List what there is to know of a month, each with its title. */
 export const facts = (month, source) => {
   const found = [];
