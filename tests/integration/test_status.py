@@ -130,6 +130,27 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
     assert (code, text.splitlines()[0], said) == (0, "green    2019 #!", "")
 
 
+def test_a_metadata_database_that_is_down_is_said_to_be_down(
+    taxi: TaxiAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = "Airflow's metadata database doesn't answer: connection to server at \"127.0.0.1\", port 1 failed"
+    nowhere = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
+    monkeypatch.setitem(taxi.airflow.variables, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", nowhere)
+    months = ("--source", "green", "--from", "2019-03", "--to", "2019-04")
+
+    # The connection is in the environment: what the ledger knows is said.
+    code, text, said = status(taxi, *months)
+    assert (code, text.splitlines()[0]) == (1, "green    2019   x~")
+    assert said.startswith(f"Whether a load was cut off isn't known: {down}")
+
+    monkeypatch.delitem(taxi.airflow.variables, "AIRFLOW_CONN_TAXI_POSTGRES")
+    code, text, said = status(taxi, *months)
+    assert (code, text) == (1, "")
+    assert said.startswith(f"error: {down}")
+    assert "isn't there" not in said
+    assert said.endswith("To find out why: airflow taxi doctor\n")
+
+
 def test_what_a_failed_month_advises_loads_it(taxi: TaxiAirflow) -> None:
     month = ("--source", "green", "--from", "2019-03", "--to", "2019-03", "--output", "json")
     (record,) = json.loads(status(taxi, *month)[1])

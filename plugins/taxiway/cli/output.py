@@ -12,12 +12,15 @@ from typing import Any
 from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from airflow.utils.session import create_session
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from tabulate import tabulate  # type: ignore[import-untyped]
 
-from taxiway.errors import InvalidArgumentError, InvalidMonthError, TaxiwayError
+from taxiway.errors import InvalidArgumentError, InvalidMonthError, SettingError, TaxiwayError
 from taxiway.messages import printable, said_by_driver
 from taxiway.next_try import of_command
+from taxiway.program import airflow_command
 
 FINE, FINDINGS, USAGE = 0, 1, 2
 """Exit codes: nothing to be done; something is to be done, or the command could not do its work; wrong options."""
@@ -46,13 +49,32 @@ def command(run: Callable[[Namespace], int]) -> Callable[[Namespace], None]:
             say(f"error: {error}")
         except TaxiwayError as error:
             code = FINDINGS
-            say(f"error: {error}")
+            say(f"error: {in_truth(error)}")
         except SQLAlchemyError as error:
             code = FINDINGS
-            say(f"error: Airflow's metadata database doesn't answer: {said_by_driver(error)}")
+            say(f"error: {silence(error)}")
         raise SystemExit(code)
 
     return running
+
+
+def in_truth(error: TaxiwayError) -> str:
+    """Return what an error says, unless Airflow's metadata database doesn't answer: then Airflow takes a connection or
+    a Variable that is stored there for absent.
+    """
+    if isinstance(error, SettingError):
+        try:
+            with create_session() as session:
+                session.execute(text("SELECT 1"))
+        except SQLAlchemyError as unanswered:
+            return silence(unanswered)
+    return str(error)
+
+
+def silence(error: SQLAlchemyError) -> str:
+    """Say that Airflow's metadata database doesn't answer, and what its driver says."""
+    doctor = airflow_command("taxi", "doctor")
+    return f"Airflow's metadata database doesn't answer: {said_by_driver(error)}. To find out why: {doctor}"
 
 
 def show(records: Sequence[Mapping[str, Any]], output: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.lines import Asked
-from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, say, show
+from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, in_truth, say, show, silence
 from taxiway.cli.warehouses import published_months
 from taxiway.errors import TaxiwayError
 from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
@@ -31,7 +31,7 @@ from taxiway.loads.month_state import (
     state_of,
 )
 from taxiway.loads.published_months import LastLoad
-from taxiway.messages import printable, said_by_driver
+from taxiway.messages import printable
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.standing import (
     UNKNOWN_CHANGES,
@@ -106,8 +106,7 @@ def _with_ends(loads: Loads, warehouse: str, now: datetime) -> Loads:
     try:
         return cut_off(loads, warehouse, runs_ended(running_runs(loads, warehouse), now))
     except SQLAlchemyError as error:
-        silence = f"Airflow's metadata database doesn't answer: {said_by_driver(error)}"
-        say(f"Whether a load was cut off isn't known: {silence}")
+        say(f"Whether a load was cut off isn't known: {silence(error)}")
         return loads
 
 
@@ -115,7 +114,7 @@ def _watched(warehouse: str) -> Mapping[str, Mapping[Month, Watched]]:
     try:
         return seen_by_watch(warehouse, PURPOSE)
     except TaxiwayError as error:
-        say(f"{UNKNOWN_CHANGES}: {error}")
+        say(f"{UNKNOWN_CHANGES}: {in_truth(error)}")
         return {}
 
 

@@ -58,9 +58,7 @@ class MergeMonthOperator(StepOperator):
         """Publish the month."""
         accepts = parse_flag(self.accept_deletions, "accept_deletions")
         before = self._approved_before(context) if warehouse.load.source.approval else None
-        result = merge_month(
-            warehouse, outputs, resumed, accept_deletions=accepts, answer=self._answer, before=before
-        )
+        result = merge_month(warehouse, outputs, resumed, accept_deletions=accepts, answer=self._answer, before=before)
         if isinstance(result, dict):
             # A task of the DAG taxi knows its source, and so the Asset, only now.
             self.outlets = [announce(context, self.warehouse, warehouse.load, result)]
@@ -91,15 +89,12 @@ class MergeMonthOperator(StepOperator):
         self._answer = Answer(Deletions(deleted, published), approved, by, sha256)
         if approved:
             # This try may fail, and the next one is another task instance.
-            said = {"deleted": deleted, "published": published, "by": by, "sha256": sha256}
-            context["task_state_store"].set(APPROVED, said)
+            context["task_state_store"].set(APPROVED, asdict(self._answer))
         return self._run(context, Resumed(load_id=load_id))
 
     def _approved_before(self, context: Context) -> Answer | None:
         said: Any = context["task_state_store"].get(APPROVED)
-        if said is None:
-            return None
-        return Answer(Deletions(said["deleted"], said["published"]), approved=True, by=said["by"], sha256=said["sha256"])
+        return None if said is None else Answer(**{**said, "deletions": Deletions(**said["deletions"])})
 
     def _run(self, context: Context, resumed: Resumed | None = None) -> Any:
         result = super()._run(context, resumed)
