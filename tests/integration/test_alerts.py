@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -86,6 +87,16 @@ def forget(loads: Watched) -> None:
     loads.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
 
 
+def follow(loads: Watched, advice: str) -> None:
+    """Run the commands of an advice."""
+    _, _, commands = advice.partition("load again: ")
+    for command in commands.split("; "):
+        program, *words = shlex.split(command)
+        assert Path(program).name == "airflow"
+        done = loads.taxi.airflow.run(*words, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def spoil(loads: Watched, month: Month) -> None:
     loads.mirror.put(f"/{GREEN.file_path(month)}", BROKEN)
 
@@ -118,7 +129,7 @@ def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tu
     assert (mail["From"], mail["X-Envelope-To"]) == ("taxiway@example.com", "ann@example.com, bob@example.com")
     assert f"green {month}: green_tripdata_{month}.csv: the header doesn&#39;t fit" in page
     assert "unknown &lt;b&gt;, {{ 7 * 7 }}. Found VendorID" in page
-    assert f"dags backfill -s {month}-01 -e {month}-31 --reprocess-behavior failed taxi_green" in page.replace(
+    assert f"dags backfill -s {month}-01 -e {month}-31 --reprocess-behavior completed taxi_green" in page.replace(
         "-28 ", "-31 "
     )
     base = loads.taxi.airflow.base_url
@@ -150,20 +161,21 @@ def test_the_command_names_the_months_of_a_cause_together(failed: tuple[Receiver
     assert "    log: " not in output
 
 
-@pytest.mark.usefixtures("failed")
-def test_months_that_load_again(loads: Watched, told: Receivers) -> None:
+def test_months_that_load_again_as_their_alerts_advise(
+    loads: Watched, told: Receivers, failed: tuple[Receivers, str]
+) -> None:
     told.clear()
     for month in (JANUARY, FEBRUARY, MARCH):
         loads.publish(GREEN, month)
 
-    code, output = backfill(loads, JANUARY, APRIL, "--reprocess-behavior", "failed")
+    for alert in failed[0].posted("/hook"):
+        follow(loads, alert["advice"])
 
-    assert code == 0, output
-    first, counted = told.subjects
-    assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: recovered", first)
-    assert counted == "Taxiway: green 2 months, Postgres: recovered"
+    recovered = [month for body in told.posted("/hook") for month in body["months"]]
+    assert sorted(recovered) == ["2019-01", "2019-02", "2019-03"]
+    assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: recovered", told.subjects[0])
     assert "It is loaded. It failed since " in text_of(told.mails[0])
-    assert [body["kind"] for body in told.posted("/hook")] == ["recovered"] * 2
+    assert {body["kind"] for body in told.posted("/hook")} == {"recovered"}
 
 
 def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
@@ -335,6 +347,24 @@ def test_a_month_fails_and_recovers_in_a_scheduler(scheduled: Watched, told: Rec
     assert run_of(scheduled, "mended", MAY) == "success"
 
     assert arrived(told, 2)[1:] == ["Taxiway: green 2019-05, Postgres: recovered"]
+
+
+def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled: Watched, told: Receivers) -> None:
+    """The month's own run has succeeded, and a run of taxi fails after it."""
+    told.clear()
+    tell(scheduled, *TO_ALL)
+    path = scheduled.publish(GREEN, APRIL, revision=1)
+    few = gzip.decompress(path.read_bytes()).splitlines(keepends=True)[:8]
+    scheduled.mirror.put(f"/{GREEN.file_path(APRIL)}", gzip.compress(b"".join(few)))
+    assert run_of(scheduled, "held_back", APRIL) == "failed"
+    wait_until(lambda: told.posted("/hook"), timeout=60, what="an alert")
+    (alert,) = told.posted("/hook")
+    assert "would delete" in alert["reason"]
+
+    follow(scheduled, alert["advice"])
+
+    count = "SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2019-04.csv'"
+    assert scheduled.taxi.query(count) == [(len(few) - 1,)]
 
 
 @pytest.mark.parametrize("connection", ["smtp_down", "smtp_silent"])

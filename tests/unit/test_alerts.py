@@ -16,6 +16,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from taxiway.errors import SettingError
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.messages import LONGEST_MESSAGE
 from taxiway.orchestration.alerts import senders
 from taxiway.orchestration.alerts.alert import KINDS, LONGEST_REASON, MOST_MONTHS, Alert
@@ -317,9 +318,14 @@ def test_a_message_says_what_when_where_why_and_what_to_do(kind: str) -> None:
 
 def test_a_failed_month_is_advised_with_its_command() -> None:
     assert failed("2019-03").advice.endswith(
-        "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior failed taxi_green"
+        "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior completed taxi_green"
     )
-    assert failed("").advice.endswith("airflow dags trigger taxi_green")
+    assert failed("").advice.endswith("clear the run in Airflow's web UI")
+    held_back = replace(failed("2019-03"), reason=f"3 of 4 rows: load the month again with the conf {ACCEPTING_CONF}")
+    assert held_back.advice == (
+        "If the file is right, load again: airflow dags backfill -s 2019-03-01 -e 2019-03-31 "
+        f"--reprocess-behavior completed -c '{ACCEPTING_CONF}' taxi_green"
+    )
     zones = replace(failed("whole"), source="zones", warehouse="bigquery")
     assert zones.advice.endswith("airflow dags test taxi_zones_gcp")
     assert zones.title == "Taxiway: zones, BigQuery: failed"

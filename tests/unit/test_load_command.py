@@ -7,7 +7,8 @@ from datetime import date, datetime
 
 import pytest
 
-from taxiway.orchestration.load_command import how_to_load, load_command
+from taxiway.loads.deletions import ACCEPTING_CONF
+from taxiway.orchestration.load_command import how_to_load, how_to_load_again, load_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
@@ -37,6 +38,25 @@ def test_months_that_are_due_are_one_backfill(green: Source) -> None:
     assert command == BACKFILL.format(
         "2019-03-01", "2019-03-31", "completed", "-c '{\"accept_deletions\": true}' taxi_green_gcp"
     )
+
+
+def test_months_with_others_between_them_are_a_backfill_each(green: Source) -> None:
+    months = [Month(2019, 1), Month(2019, 2), Month(2019, 12)]
+
+    ranges = [("2019-01-01", "2019-02-28"), ("2019-12-01", "2019-12-31")]
+    assert load_command(green, months, "postgres") == "; ".join(
+        BACKFILL.format(*ends, "failed", "taxi_green") for ends in ranges
+    )
+    many = [Month(2019, number) for number in range(1, 13, 2)]
+    assert how_to_load_again(green, many, "postgres", "x") == (
+        "To load it again: airflow taxi status --warehouse postgres --source green has the command for each month"
+    )
+
+
+def test_what_was_held_back_is_loaded_with_its_conf_whichever_run_it_was(green: Source) -> None:
+    for error, options in (("x", ""), (f"3 of 4 rows: with the conf {ACCEPTING_CONF}", f"-c '{ACCEPTING_CONF}' ")):
+        command = BACKFILL.format("2019-01-01", "2019-01-31", "completed", f"{options}taxi_green")
+        assert how_to_load_again(green, [Month(2019, 1)], "postgres", error) == f"To load it again: {command}"
 
 
 def test_a_month_that_is_not_due_is_loaded_by_taxi(patient: Source) -> None:

@@ -14,7 +14,6 @@ from taxiway.cli.lines import Asked
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, in_truth, say, show, silence
 from taxiway.cli.warehouses import published_months
 from taxiway.errors import TaxiwayError
-from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
 from taxiway.loads.month_state import (
     CHANGED,
     FAILED,
@@ -32,7 +31,7 @@ from taxiway.loads.month_state import (
 )
 from taxiway.loads.published_months import LastLoad
 from taxiway.messages import printable
-from taxiway.orchestration.load_command import how_to_load
+from taxiway.orchestration.load_command import how_to_load_again
 from taxiway.orchestration.standing import (
     UNKNOWN_CHANGES,
     Loads,
@@ -138,10 +137,7 @@ def _record(
     note, where = "", f"{source.name} {month}"
     if found is not None and state == FAILED:
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
-        # The conf that the error advises, for the same load would fail again.
-        conf: dict[str, Any] = {ACCEPT_DELETIONS: True} if ACCEPTING_CONF in (found.error or "") else {}
-        # Its DAG's own run may have succeeded before: the last load may be a run of taxi.
-        again = how_to_load(source, [month], warehouse, "completed", **conf)
+        again = how_to_load_again(source, [month], warehouse, found.error or "")
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:
         note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"

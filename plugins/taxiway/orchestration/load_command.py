@@ -7,11 +7,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.orchestration.warehouses import dag_id_of
 from taxiway.program import airflow_command
-from taxiway.sources.months import Month
+from taxiway.sources.months import Month, ranges
 from taxiway.sources.source import Source
+
+MOST_RANGES = 3
+"""Ranges of months whose commands one sentence gives."""
 
 
 def load_command(
@@ -39,12 +43,12 @@ def load_command(
     # The schedule starts their runs later: a backfill leaves them out, and taxi asks for no schedule.
     early = [month for month in months if dag_id == TAXI_DAG_ID or not source.is_due(month)]
     commands = [taxi_command("trigger", source, month, warehouse, **conf) for month in early]
-    if due := [month for month in months if month not in early]:
-        last = max(due)
+    backfills = []
+    for first, last in ranges(month for month in months if month not in early):
         end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
-        days = ("-s", str(min(due).first_day), "-e", str(end), "--reprocess-behavior", reprocess)
-        commands.insert(0, airflow_command("dags", "backfill", *days, *options, own))
-    return "; ".join(commands)
+        days = ("-s", str(first.first_day), "-e", str(end), "--reprocess-behavior", reprocess)
+        backfills.append(airflow_command("dags", "backfill", *days, *options, own))
+    return "; ".join([*backfills, *commands])
 
 
 def how_to_load(
@@ -67,3 +71,20 @@ def how_to_load(
     if not source.stands_alone and not source.is_due(last):
         say += f", if the file is there already (expected by {source.due(last)})"
     return f"{say}: {load_command(source, there, warehouse, reprocess, **conf)}"
+
+
+def how_to_load_again(
+    source: Source, months: Sequence[Month], warehouse: str, error: str, *, say: str = "To load it again"
+) -> str:
+    """Return a sentence with the command that loads months again that aren't loaded.
+
+    It runs them in any case: their own runs may have succeeded, and runs of ``taxi`` have failed after them.
+
+    :param error: why they aren't loaded; if a file was held back, only the conf that it names has it loaded
+    :param say: what the sentence begins with
+    """
+    if len(ranges(months)) > MOST_RANGES:
+        options = "--warehouse", warehouse, "--source", source.name
+        return f"{say}: {airflow_command('taxi', 'status', *options)} has the command for each month"
+    conf: dict[str, Any] = {ACCEPT_DELETIONS: True} if ACCEPTING_CONF in error else {}
+    return how_to_load(source, months, warehouse, "completed", say=say, **conf)

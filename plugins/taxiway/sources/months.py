@@ -95,12 +95,17 @@ WHOLE = Month(1970, 1)
 """The period of a file that stands alone; the months of every monthly source are later."""
 
 
+def ranges(months: Iterable[Month]) -> list[tuple[Month, Month]]:
+    """Return the first and the last month of each range of months that follow one another."""
+    found = list[tuple[Month, Month]]()
+    for month in sorted(months):
+        if found and found[-1][1].next() == month:
+            found[-1] = found[-1][0], month
+        else:
+            found.append((month, month))
+    return found
+
+
 def in_words(months: Iterable[Month]) -> str:
     """Name months, those that follow one another as a range: ``2019-01 to 2019-03, 2019-07``."""
-    ranges = list[list[Month]]()
-    for month in sorted(months):
-        if ranges and ranges[-1][-1].next() == month:
-            ranges[-1][1:] = [month]
-        else:
-            ranges.append([month])
-    return ", ".join(" to ".join(map(str, ends)) for ends in ranges)
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges(months))

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 import jinja2
 
 from taxiway.errors import InvalidMonthError, SourceConfigError
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.messages import printable, without_digits
-from taxiway.orchestration.load_command import how_to_load
+from taxiway.orchestration.load_command import how_to_load_again
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import ALERT_TEMPLATES, SOURCES_FOLDER
@@ -128,16 +129,18 @@ class Alert:
             )
         if self.kind == "approval":
             return "Approve or reject it in Airflow's web UI: the run waits for that, at the link of the log."
+        if ACCEPTING_CONF in self.reason:
+            return self._load("If the file is right, load again")
         return f"Put right what the reason names. {self._load('Then load again')}"
 
     def _load(self, say: str) -> str:
         try:
             months = [Month.parse(month) for month in self.months]
             source = find_source(SOURCES_FOLDER, self.source)
-            # A run of taxi may fail after the one of the month's own DAG has succeeded.
-            reprocess = "completed" if self.dag_id == TAXI_DAG_ID else "failed"
-            return how_to_load(source, months, self.warehouse, reprocess, say=say)
+            return how_to_load_again(source, months, self.warehouse, self.reason, say=say)
         except (InvalidMonthError, SourceConfigError):
+            if self.source or self.dag_id == TAXI_DAG_ID:
+                return f"{say}: clear the run in Airflow's web UI"
             return f"{say}: {airflow_command('dags', 'trigger', self.dag_id)}"
 
     @property
