@@ -1,4 +1,4 @@
-"""What a warehouse answers about its published months: the protocol behind which each warehouse's SQL stays."""
+"""What a warehouse answers about its published months, and how its ledger is asked."""
 
 from __future__ import annotations
 
@@ -348,45 +348,121 @@ class ComparedMonths(Protocol):
         """Say whether a load is under way that may have published rows of which :meth:`months` doesn't know yet."""
 
 
-class PublishedMonths(ComparedMonths, Protocol):
-    """A warehouse, as the commands and the watch ask it."""
+class PublishedMonths(ComparedMonths, ABC):
+    """A warehouse, as the commands, the board and the watch ask it: its ledger by queries that have the same names,
+    bound values and columns in each warehouse.
+    """
 
-    def months_of_table(self, source: Source) -> Sequence[Month]:
-        """Return the months that the main table has room for, whether the ledger knows them or not."""
+    def months(self, source: Source) -> Mapping[Month, Recorded]:
+        """Return the published months of a source, each as the ledger has it.
 
-    def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
-        """Count the rows that the main table holds of months, by the file that they come from; only of what is there.
-
-        :param months: which ones
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
         """
-
-    def verify(self, source: Source, month: Month) -> Verified:
-        """Compare the rows of a month with what the ledger says of them."""
+        return {
+            Month.of(row["month"]): Recorded(
+                row["sha256"],
+                row["row_count"],
+                row["filename"],
+                row["rows_rejected"] or 0,
+                row["unpacked_bytes"],
+                row["layout"],
+            )
+            for row in self._of_source(source, "find_published_months")
+        }
 
     def states(self, source: Source) -> Mapping[Month, MonthState]:
-        """Return what the ledger says of each month of a source that was ever to be loaded."""
+        """Return what the ledger says of each month of a source that was ever to be loaded.
+
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return MonthState.of(self._of_source(source, "find_month_states"))
 
     def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
-        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out."""
+        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.
+
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        names = [source.name for source in sources]
+        return LastLoad.of(self._ask(", ".join(names), "list_last_loads", {"sources": names}))
 
     def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
-        """Return the last attempts to load a month, the latest one first."""
+        """Return the last attempts to load a month, the latest one first.
+
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return [LoggedAttempt.of(row) for row in self._of_month(source, month, "list_attempts", {"most": most})]
 
     def rejected_lines(
         self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
     ) -> Sequence[RejectedLine]:
         """Return lines that an attempt could not read.
 
-        :param load_id: of the attempt
+        :param load_id: of the attempt; of one that isn't of this month, there is no line
         :param most: how many lines
         :param by_reason: whether they are sorted by reason, and not by line
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
         """
+        values = {"load_id": load_id, "most": most}
+        rows = self._of_month(source, month, "list_rejected_rows", values, by_reason=by_reason)
+        return [RejectedLine(**row) for row in rows]
 
     def past_loads(self, source: Source) -> Sequence[PastLoad]:
-        """Return what the last loads have taken that published rows: those of the source first."""
+        """Return what the last loads have taken that published rows: those of the source first.
+
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return PastLoad.of(self._of_source(source, "list_past_loads"))
 
     def rejected(self, source: Source, month: Month) -> Rejected | None:
-        """Return what the last attempt of a month that has read its file has rejected; None if there is none."""
+        """Return what the last attempt of a month that has read its file has rejected; None if there is none.
 
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return Rejected.of(self._of_month(source, month, "list_rejects", {}))
+
+    @abstractmethod
+    def months_of_table(self, source: Source) -> Sequence[Month]:
+        """Return the months that the main table has room for, whether the ledger knows them or not."""
+
+    @abstractmethod
+    def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
+        """Count the rows that the main table holds of months, by the file that they come from; only of what is there.
+
+        :param months: which ones
+        """
+
+    @abstractmethod
+    def verify(self, source: Source, month: Month) -> Verified:
+        """Compare the rows of a month with what the ledger says of them."""
+
+    @abstractmethod
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up."""
+
+    def _of_source(self, source: Source, name: str) -> Sequence[Mapping[str, Any]]:
+        return self._ask(source.name, name, {"source": source.name})
+
+    def _of_month(
+        self, source: Source, month: Month, name: str, values: Mapping[str, Any], **names: Any
+    ) -> Sequence[Mapping[str, Any]]:
+        asked = {"source": source.name, "month": month.first_day, **values}
+        return self._ask(f"{source.name} {month}", name, asked, **names)
+
+    @abstractmethod
+    def _ask(self, what: str, name: str, values: Mapping[str, Any], **names: Any) -> Sequence[Mapping[str, Any]]:
+        """Ask the ledger, and return rows by the names of their columns; it has none if there is no ledger.
+
+        :param what: what is asked for, for messages
+        :param name: the query's file, without its ending
+        :param values: what is bound besides the destination
+        :param names: parameters of the file
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """

@@ -9,18 +9,7 @@ from typing import Any
 
 from taxiway.errors import WarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import (
-    LastLoad,
-    LoggedAttempt,
-    MonthState,
-    PastLoad,
-    PublishedMonth,
-    Recorded,
-    Rejected,
-    RejectedLine,
-    TableSize,
-    Verified,
-)
+from taxiway.loads.published_months import PublishedMonth, PublishedMonths, TableSize, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -29,7 +18,7 @@ from taxiway.warehouses.bigquery.statements import statement
 
 
 @dataclass(frozen=True)
-class BigQueryMonths:
+class BigQueryMonths(PublishedMonths):
     """The published months of BigQuery.
 
     :param warehouse: BigQuery
@@ -39,84 +28,6 @@ class BigQueryMonths:
     warehouse: Jobs
     name: str = "BigQuery"
     purpose: str = "compare"
-
-    def months(self, source: Source) -> Mapping[Month, Recorded]:
-        """Return the published months of a source, each as the ledger has it.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        rows = self._of_ledger(source, "find_published_months")
-        return {
-            Month.of(row["month"]): Recorded(
-                row["sha256"],
-                row["row_count"],
-                row["filename"],
-                row["rows_rejected"] or 0,
-                row["unpacked_bytes"],
-                row["layout"],
-            )
-            for row in rows
-        }
-
-    def states(self, source: Source) -> Mapping[Month, MonthState]:
-        """Return what the ledger says of each month of a source that was ever to be loaded.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        return MonthState.of(self._of_ledger(source, "find_month_states"))
-
-    def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
-        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        names = [source.name for source in sources]
-        return LastLoad.of(self._ask(", ".join(names), "list_last_loads", {"sources": names}))
-
-    def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
-        """Return the last attempts to load a month, the latest one first.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        values = {"source": source.name, "month": month.first_day, "most": most}
-        rows = self._ask(f"{source.name} {month}", "list_attempts", values)
-        return [LoggedAttempt.of(row) for row in rows]
-
-    def rejected_lines(
-        self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
-    ) -> Sequence[RejectedLine]:
-        """Return lines that an attempt could not read.
-
-        :param load_id: of the attempt; of one that isn't of this month, there is no line
-        :param most: how many lines
-        :param by_reason: whether they are sorted by reason, and not by line
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
-        rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
-        return [RejectedLine(**row) for row in rows]
-
-    def past_loads(self, source: Source) -> Sequence[PastLoad]:
-        """Return what the last loads have taken that published rows: those of the source first.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        return PastLoad.of(self._of_ledger(source, "list_past_loads"))
-
-    def rejected(self, source: Source, month: Month) -> Rejected | None:
-        """Return what the last attempt of a month that has read its file has rejected; None if there is none.
-
-        :raises TransientWarehouseError: BigQuery can't answer now
-        :raises WarehouseError: it refuses
-        """
-        values = {"source": source.name, "month": month.first_day}
-        return Rejected.of(self._ask(f"{source.name} {month}", "list_rejects", values))
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up: no query, and so without a charge.
@@ -129,15 +40,7 @@ class BigQueryMonths:
             table = warehouse.find_table(f"{warehouse.settings.dataset_name}.{source.main_table}")
         return TableSize(table.num_bytes if table else None)
 
-    def _of_ledger(self, source: Source, name: str) -> Sequence[Mapping[str, Any]]:
-        """Ask the ledger for the months of a source; none without a ledger."""
-        return self._ask(source.name, name, {"source": source.name})
-
     def _ask(self, what: str, name: str, values: Mapping[str, Any], **names: Any) -> Sequence[Mapping[str, Any]]:
-        """Ask the ledger; it has no rows if there is none.
-
-        :param what: what is asked for, for messages
-        """
         warehouse = replace(self.warehouse, where=f"{what}: {self.purpose}, the ledger")
         with _as_reader(warehouse):
             months = ledger.find_months(warehouse)

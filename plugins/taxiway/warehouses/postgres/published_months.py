@@ -12,31 +12,20 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import (
-    LastLoad,
-    LoggedAttempt,
-    MonthState,
-    PastLoad,
-    PublishedMonth,
-    Recorded,
-    Rejected,
-    RejectedLine,
-    TableSize,
-    Verified,
-)
+from taxiway.loads.published_months import PublishedMonth, PublishedMonths, RejectedLine, TableSize, Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
 from taxiway.warehouses.postgres.main_table import has_current_ledger, is_earlier
 from taxiway.warehouses.postgres.partition import find_partition, sum_up
 from taxiway.warehouses.postgres.published import difference_to, find_published
-from taxiway.warehouses.postgres.session import STATEMENT_TIMEOUT, transaction
-from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.session import STATEMENT_TIMEOUT, rows_by_name, transaction
+from taxiway.warehouses.postgres.tables import DESTINATION, LoadTables
 from taxiway.warehouses.sql import render
 
 
 @dataclass(frozen=True)
-class PostgresMonths:
+class PostgresMonths(PublishedMonths):
     """The published months of Postgres.
 
     :param connection: the warehouse, with no transaction open
@@ -51,84 +40,13 @@ class PostgresMonths:
     purpose: str = "compare"
     statement_timeout: str = STATEMENT_TIMEOUT
 
-    def months(self, source: Source) -> Mapping[Month, Recorded]:
-        """Return the published months of a source, each as the ledger has it.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        return {
-            Month.of(row["month"]): Recorded(
-                row["sha256"],
-                row["row_count"],
-                row["filename"],
-                row["rows_rejected"] or 0,
-                row["unpacked_bytes"],
-                row["layout"],
-            )
-            for row in self._of_ledger(source, "find_published_months")
-        }
-
-    def states(self, source: Source) -> Mapping[Month, MonthState]:
-        """Return what the ledger says of each month of a source that was ever to be loaded.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        return MonthState.of(self._of_ledger(source, "find_month_states"))
-
-    def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
-        """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        names = [source.name for source in sources]
-        return LastLoad.of(self._ask(", ".join(names), "list_last_loads", {"sources": names}))
-
-    def attempts(self, source: Source, month: Month, most: int) -> Sequence[LoggedAttempt]:
-        """Return the last attempts to load a month, the latest one first.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        values = {"source": source.name, "month": month.first_day, "most": most}
-        rows = self._ask(f"{source.name} {month}", "list_attempts", values)
-        return [LoggedAttempt.of(row) for row in rows]
-
     def rejected_lines(
         self, source: Source, month: Month, load_id: str, most: int, *, by_reason: bool = False
     ) -> Sequence[RejectedLine]:
-        """Return lines that an attempt could not read.
-
-        :param load_id: of the attempt; of one that isn't of this month, there is no line
-        :param most: how many lines
-        :param by_reason: whether they are sorted by reason, and not by line
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
+        """Return lines that an attempt could not read; none of an id that a load of Postgres can't have."""
         if not re.fullmatch("[0-9]{1,18}", load_id):
             return []
-        values = {"source": source.name, "month": month.first_day, "load_id": load_id, "most": most}
-        rows = self._ask(f"{source.name} {month}", "list_rejected_rows", values, by_reason=by_reason)
-        return [RejectedLine(**row) for row in rows]
-
-    def past_loads(self, source: Source) -> Sequence[PastLoad]:
-        """Return what the last loads have taken that published rows: those of the source first.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        return PastLoad.of(self._of_ledger(source, "list_past_loads"))
-
-    def rejected(self, source: Source, month: Month) -> Rejected | None:
-        """Return what the last attempt of a month that has read its file has rejected; None if there is none.
-
-        :raises TransientWarehouseError: Postgres can't answer now
-        :raises WarehouseError: it refuses
-        """
-        values = {"source": source.name, "month": month.first_day}
-        return Rejected.of(self._ask(f"{source.name} {month}", "list_rejects", values))
+        return super().rejected_lines(source, month, load_id, most, by_reason=by_reason)
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up, and the server's folder, if it is on this machine.
@@ -143,15 +61,7 @@ class PostgresMonths:
         is_here = self.connection.info.host.startswith("/") or self.connection.info.hostaddr in ("127.0.0.1", "::1")
         return TableSize(size, Path(folder) if folder and is_here else None)
 
-    def _of_ledger(self, source: Source, statement: str) -> list[dict[str, Any]]:
-        """Ask the ledger for the months of a source; none without a ledger."""
-        return self._ask(source.name, statement, {"source": source.name})
-
-    def _ask(self, what: str, statement: str, values: Mapping[str, Any], **names: Any) -> list[dict[str, Any]]:
-        """Ask the ledger; it has no rows if there is none.
-
-        :param what: what is asked for, for messages
-        """
+    def _ask(self, what: str, name: str, values: Mapping[str, Any], **names: Any) -> list[dict[str, Any]]:
         with (
             in_our_words(f"{what}: {self.purpose}, the ledger", self.connection_id),
             transaction(self.connection, self.statement_timeout) as cursor,
@@ -159,9 +69,8 @@ class PostgresMonths:
             if cursor.execute("SELECT to_regclass('taxiway.months') IS NULL").fetchone() == (True,):
                 return []
             names = {**names, "is_earlier": not has_current_ledger(cursor)}
-            found = cursor.execute(render(f"postgres/{statement}.sql", **names), {**values, "destination": "postgres"})
-            titles = [column.name for column in found.description or ()]
-            return [dict(zip(titles, row, strict=True)) for row in found]
+            statement = render(f"postgres/{name}.sql", **names)
+            return rows_by_name(cursor.execute(statement, {**values, "destination": DESTINATION}))
 
     def months_of_table(self, source: Source) -> Sequence[Month]:
         """Return the months that the main table has partitions of.
@@ -288,12 +197,8 @@ class PostgresMonth(PublishedMonth):
     month: Month
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None, **names: Any) -> list[dict[str, Any]]:
-        found = self.cursor.execute(
-            render(f"postgres/{name}.sql", main_table=self.source.main_table, **names),
-            {"month": self.month.first_day, **(values or {})},
-        )
-        titles = [column.name for column in found.description or ()]
-        return [dict(zip(titles, row, strict=True)) for row in found.fetchall()]
+        statement = render(f"postgres/{name}.sql", main_table=self.source.main_table, **names)
+        return rows_by_name(self.cursor.execute(statement, {"month": self.month.first_day, **(values or {})}))
 
 
 @contextmanager

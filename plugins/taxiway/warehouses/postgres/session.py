@@ -82,6 +82,12 @@ def transaction(
         yield cursor
 
 
+def rows_by_name(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
+    """Return the rows that a statement has found, each by the names of its columns."""
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
 def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Connection[Any]]:
     """Note how a connection was made, which one that is lost doesn't say any more.
 

@@ -7,7 +7,7 @@ is committed. A second run replaces the month's rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -19,7 +19,7 @@ from taxiway.sources.report import Report
 from taxiway.sources.source import Source
 from taxiway.sources.source_file import SUMMARY_TABLE
 from taxiway.warehouses.postgres.main_table import is_earlier, let_reader_read
-from taxiway.warehouses.postgres.session import lock, transaction
+from taxiway.warehouses.postgres.session import lock, rows_by_name, transaction
 from taxiway.warehouses.sql import render
 
 COLUMNS = (
@@ -96,7 +96,7 @@ def summarize_month(connection: psycopg.Connection[Any], source: Source, month: 
 
 def sum_up(
     connection: psycopg.Connection[Any], source: Source, first: Month, last: Month, groups: Sequence[str] = ()
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """Sum up the summaries of months.
 
     :param connection: the warehouse, with no transaction open
@@ -109,9 +109,7 @@ def sum_up(
     """
     values = {"source": source.name, "first": first.first_day, "last": last.first_day}
     with transaction(connection) as cursor:
-        found = cursor.execute(render("postgres/sum_up_summary.sql", groups=groups), values)
-        names = [column.name for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found]
+        return rows_by_name(cursor.execute(render("postgres/sum_up_summary.sql", groups=groups), values))
 
 
 def summarized_months(

@@ -15,7 +15,7 @@ from taxiway.loads.maintenance import LedgerEntry
 from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.errors import said_by
 from taxiway.warehouses.postgres.published_months import in_our_words
-from taxiway.warehouses.postgres.session import transaction
+from taxiway.warehouses.postgres.session import rows_by_name, transaction
 from taxiway.warehouses.postgres.tables import DESTINATION, STAGING_SCHEMA
 from taxiway.warehouses.sql import render
 
@@ -47,10 +47,8 @@ class PostgresUpkeep:
         with self._transaction() as cursor:
             if cursor.execute("SELECT to_regclass('taxiway.loads') IS NULL").fetchone() == (True,):
                 return []
-            rows = cursor.execute(render("postgres/list_loads.sql"), {"destination": DESTINATION})
-            titles = [column.name for column in rows.description or ()]
-            found = [dict(zip(titles, row, strict=True)) for row in rows]
-        return [LedgerEntry(**{**row, "month": Month.of(row["month"])}) for row in found]
+            rows = rows_by_name(cursor.execute(render("postgres/list_loads.sql"), {"destination": DESTINATION}))
+        return [LedgerEntry(**{**row, "month": Month.of(row["month"])}) for row in rows]
 
     def staging(self) -> Collection[str]:
         """Return the runs that have tables in the staging schema."""
