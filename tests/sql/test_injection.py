@@ -61,13 +61,14 @@ BIGQUERY_NAMES = {
 MACROS = {
     *("as_type", "row_id", "row_text", "field", "is_readable"),
     *("type_of", "typed_text", "unreadable", "value_text", "whole_seconds"),
-    "extended_statistics",
+    *("extended_statistics", "held_locks"),
 }
-MACROS_OF_EXPRESSIONS = {"grant", "role_name"}
+MACROS_OF_EXPRESSIONS = {"grant", "is_abandoned", "role_name"}
 """Macros that write what they are given: their arguments have to be constants."""
 
 NAMES_OF_CODE = {
     "postgres/_grants.sql": {"oid", "owner", "relation", "rights"},
+    "postgres/_held_locks.sql": {"attempts"},
     "postgres/record_step.sql": {"column"},
     "postgres/check_month.sql": {"is_broken", "loop.index"},
     "postgres/evaluate.sql": {"expression"},

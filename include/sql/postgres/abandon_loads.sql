@@ -1,12 +1,10 @@
+{%- from "postgres/_held_locks.sql" import is_abandoned -%}
 -- Marks abandoned what other runs of a month have left open, and nobody works on.
 -- Grain: one row of the ledger per such attempt.
 -- Parameters: bound: source, month, destination, run_id (the run that asks), longest_run (age at
 -- which an attempt is over, an interval).
 -- Twice: safe.
--- A step at work holds a lock as long as its session lives (begin_step.sql). If the lock is free, the worker is gone.
--- Between two steps no session holds the lock; then only the age of the attempt counts. A row that somebody has locked
--- is being worked on.
--- pg_locks shows a lock's bigint key in two halves.
+-- A row that somebody has locked is being worked on.
 UPDATE taxiway.loads
 SET
     state = 'abandoned',
@@ -23,24 +21,6 @@ WHERE
             AND others.destination = %(destination)s
             AND others.run_id <> %(run_id)s
             AND others.state = 'running'
-            AND (
-                GREATEST(others.started_at, others.at_work_since)
-                < CLOCK_TIMESTAMP() - %(longest_run)s::interval
-                OR (
-                    others.at_work_since IS NOT NULL
-                    AND HASHTEXTEXTENDED('taxiway/load/' || others.load_id, 0) NOT IN (
-                        SELECT held.classid::bigint << 32 | held.objid::bigint
-                        FROM pg_catalog.pg_locks AS held
-                        WHERE
-                            held.locktype = 'advisory'
-                            AND held.granted
-                            AND held.database = (
-                                SELECT oid FROM pg_catalog.pg_database
-                                WHERE datname = CURRENT_DATABASE()
-                            )
-                            AND held.objsubid = 1
-                    )
-                )
-            )
+            AND {{ is_abandoned("others") }}
         FOR UPDATE SKIP LOCKED
     )
