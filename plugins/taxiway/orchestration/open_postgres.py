@@ -55,14 +55,12 @@ def postgres_months(conn_id: str, task: str) -> Iterator[PostgresMonths]:
     """Open Postgres to read which months are published.
 
     :param conn_id: Airflow's connection
-    :param task: the task that asks, for messages
+    :param task: what asks, for messages
     :raises SettingError: the connection is missing, can't be read, or is of another type
     :raises WarehouseError: Postgres refuses
     :raises TransientWarehouseError: another try may help
     """
-    with in_our_words(task, conn_id, connecting=True):
-        connection = _connect(task, conn_id)
-    with closing(connection):
+    with connected(task, conn_id) as connection:
         yield PostgresMonths(connection, conn_id, purpose=task)
 
 
@@ -80,9 +78,10 @@ def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) ->
     :raises WarehouseError: Postgres refuses
     :raises TransientWarehouseError: it doesn't answer
     """
-    with in_our_words(purpose, conn_id, connecting=True):
-        connection = QuickWarehouseHook(postgres_conn_id=conn_id).get_conn()
-    with closing(connection), _cut_off_after(connection, QUICK_SECONDS):
+    with (
+        connected(purpose, conn_id, QuickWarehouseHook) as connection,
+        _cut_off_after(connection, QUICK_SECONDS),
+    ):
         yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=statement_timeout)
 
 
@@ -106,18 +105,26 @@ def _cut_off_after(connection: psycopg.Connection[Any], seconds: float) -> Itera
 
 @contextmanager
 def postgres_upkeep(conn_id: str, task: str) -> Iterator[PostgresUpkeep]:
-    """Open Postgres for maintenance.
+    """Open Postgres for maintenance; parameters and errors are those of :func:`postgres_months`."""
+    with connected(task, conn_id) as connection:
+        yield PostgresUpkeep(connection, conn_id, task)
 
+
+@contextmanager
+def connected(where: str, conn_id: str, hook: type[WarehouseHook] = WarehouseHook) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection, and say in Taxiway's words why it can't be opened.
+
+    :param where: what asks, with source and month if there are any, for messages
     :param conn_id: Airflow's connection
-    :param task: the task that asks, for messages
+    :param hook: connects
     :raises SettingError: the connection is missing, can't be read, or is of another type
     :raises WarehouseError: Postgres refuses
     :raises TransientWarehouseError: another try may help
     """
-    with in_our_words(task, conn_id, connecting=True):
-        connection = _connect(task, conn_id)
+    with in_our_words(where, conn_id, connecting=True):
+        connection = _connect(where, conn_id, hook)
     with closing(connection):
-        yield PostgresUpkeep(connection, conn_id, task)
+        yield connection
 
 
 def _copy_sessions(where: str) -> int:
@@ -132,8 +139,8 @@ def _copy_sessions(where: str) -> int:
         raise SettingError(f"{where}: {error}") from error
 
 
-def _connect(where: str, conn_id: str) -> psycopg.Connection[Any]:
+def _connect(where: str, conn_id: str, hook: type[WarehouseHook] = WarehouseHook) -> psycopg.Connection[Any]:
     try:
-        return WarehouseHook(postgres_conn_id=conn_id).get_conn()
+        return hook(postgres_conn_id=conn_id).get_conn()
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from airflow.sdk import Variable
 
-from taxiway.errors import ReportError, SettingError
+from taxiway.errors import ReportError
 from taxiway.loads.published_months import Recorded
-from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.open_postgres import connected
 from taxiway.orchestration.taxi_conf import taxi_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.reports.charts import draw_charts
@@ -52,12 +52,7 @@ def opened(where: str, conn_id: str) -> Iterator[psycopg.Connection[Any]]:
     :raises TransientWarehouseError: Postgres can't answer now
     :raises WarehouseError: it refuses
     """
-    try:
-        with in_our_words(where, conn_id, connecting=True):
-            connection = WarehouseHook(postgres_conn_id=conn_id).get_conn()
-    except SettingError as error:
-        raise SettingError(f"{where}: {error}") from error
-    with closing(connection), in_our_words(where, conn_id):
+    with connected(where, conn_id) as connection, in_our_words(where, conn_id):
         yield connection
 
 

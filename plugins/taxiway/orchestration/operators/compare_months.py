@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -14,17 +13,16 @@ from taxiway.errors import InvalidArgumentError
 from taxiway.orchestration.assets import announced
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
-from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
+from taxiway.orchestration.open_postgres import connected
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import find_source
 from taxiway.sources.strict_yaml import shown
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
-from taxiway.warehouses.postgres.published_months import PostgresMonths, in_our_words
+from taxiway.warehouses.postgres.published_months import PostgresMonths
 
 if TYPE_CHECKING:
-    import psycopg
     from airflow.sdk import Context
 
 
@@ -93,7 +91,8 @@ class CompareMonthsOperator(BaseOperator):
         client = bigquery_client(settings, self.gcp_conn_id)
         cloud = BigQueryMonths(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         found = []
-        with closing(self._connect(names)) as connection:
+        where = f"{', '.join(names)} {self.month or '(every month)'}: compare"
+        with connected(where, self.postgres_conn_id) as connection:
             ours = PostgresMonths(connection, self.postgres_conn_id)
             for source in sources:
                 wanted = months or _sorted(changed.get(source.name))
@@ -105,11 +104,6 @@ class CompareMonthsOperator(BaseOperator):
                 self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
         require_agreement(found, asked_for=bool(self.month and self.source_name))
         return {title: rows for compared in found for title, rows in compared.same.items()}
-
-    def _connect(self, names: Sequence[str]) -> psycopg.Connection[Any]:
-        where = f"{', '.join(names)} {self.month or '(every month)'}: compare"
-        with in_our_words(where, self.postgres_conn_id, connecting=True):
-            return WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
 
 
 def _sorted(months: set[str] | None) -> list[Month] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,8 @@ from taxiway.download.mirror_client import MAX_RETRY_AFTER
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
 from taxiway.orchestration.failures import retry_or_fail
-from taxiway.orchestration.hooks.postgres_hook import WarehouseHook
 from taxiway.orchestration.mirrors import Mirrors
+from taxiway.orchestration.open_postgres import connected
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
@@ -189,9 +188,8 @@ class WatchFilesOperator(BaseOperator):
         self.log.info("%s: %s", self._where, said)
 
     def _record(self, decisions: Sequence[Decision], now: datetime) -> None:
-        with in_our_words(f"{self._where}, taxiway.watched_files", self.postgres_conn_id, connecting=True):
-            connection = WarehouseHook(postgres_conn_id=self.postgres_conn_id).get_conn()
-        with closing(connection), in_our_words(f"{self._where}, taxiway.watched_files", self.postgres_conn_id):
+        where, conn_id = f"{self._where}, taxiway.watched_files", self.postgres_conn_id
+        with connected(where, conn_id) as connection, in_our_words(where, conn_id):
             record_decisions(connection, self.warehouse, decisions, now)
 
     def _require_answers(self, looks: Sequence[Look], wait: float | None) -> None:
