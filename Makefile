@@ -51,7 +51,7 @@ doctor: ## Find what is wrong, and say what mends it
 psql: ready ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway_local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))
 
-test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=2: two files at once)
+test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=3: three files at once)
 	@$(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
 
 test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/bigquery.md says what they need and cost)
