@@ -15,7 +15,7 @@ from dags_backfill.outcome import FailureReason, RunState, RunStatus, failure_re
 from dags_backfill.plan import Action, Plan, named
 from dags_backfill.progress import describe
 from dags_backfill.request import BackfillRequest
-from taxiway.messages import listed, without_digits
+from taxiway.messages import listed
 
 FAILED = (RunState.FAILED, RunState.FAILED_EARLIER)
 
@@ -102,13 +102,14 @@ def report(
 def _causes(dag_id: str, runs: Sequence[RunStatus], session: Session) -> dict[str, tuple[FailureReason, list[str]]]:
     """Return why runs have failed, with the runs that failed for it, by the label of the first one.
 
-    Reasons that differ only in words with digits, such as a month or a file's name, are one cause.
+    Reasons that differ only in the label, which a file's name has, too, are one cause. Those that count or advise
+    something else for each run are several.
     """
     found: dict[tuple[str, str | None, str], tuple[FailureReason, list[str]]] = {}
     for run in runs:
         if run.state in FAILED and run.run_id is not None:
             reason = failure_reason(dag_id, run.run_id, session)
-            cause = run.state.value, reason.task, without_digits(reason.message)
+            cause = run.state.value, reason.task, reason.message.replace(run.label, "")
             found.setdefault(cause, (reason, []))[1].append(run.label)
     return {labels[0]: (reason, labels) for reason, labels in found.values()}
 
