@@ -354,6 +354,8 @@ def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled
     told.clear()
     tell(scheduled, *TO_ALL)
     path = scheduled.publish(GREEN, APRIL, revision=1)
+    assert run_of(scheduled, "before_it", APRIL) == "success"
+    told.clear()
     few = gzip.decompress(path.read_bytes()).splitlines(keepends=True)[:8]
     scheduled.mirror.put(f"/{GREEN.file_path(APRIL)}", gzip.compress(b"".join(few)))
     assert run_of(scheduled, "held_back", APRIL) == "failed"

@@ -265,8 +265,8 @@ def test_runs_of_the_form_in_a_scheduler(form: Form) -> None:
             for line in form.log("again").replace("\\'", "'").splitlines()
             if "postgres.stage_month: found nothing that postgres.download_month left in the run taxi again" in line
         }
-        command = shlex.split(said.partition("}' taxi")[0] + "}' taxi")
-        assert command[:3] == ["airflow", "dags", "trigger"]
+        command = shlex.split(said.partition("}'")[0] + "}'")
+        assert command[:5] == ["airflow", "dags", "trigger", "taxi", "-c"]
         done = airflow.run(*command[1:], "--run-id", "once_more")
         assert done.returncode == 0, done.stdout + done.stderr
         assert form.ended("once_more") == "success"
