@@ -63,6 +63,7 @@ def rejects(arguments: Namespace) -> int:
     if arguments.csv is None:
         say(f"To mend them: give the command again with --csv FOLDER, which writes {source.filename(month)} there")
     else:
+        again = load_command(source, [month], arguments.warehouse, "completed")
         say(_advice(source, month, found, _write(source, month, found, Path(arguments.csv), again), arguments))
     return FINDINGS
 
