@@ -13,7 +13,6 @@ from taxiway.errors import InvalidArgumentError
 from taxiway.orchestration.assets import announced
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
-from taxiway.orchestration.open_postgres import connected
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import find_source
@@ -88,6 +87,8 @@ class CompareMonthsOperator(BaseOperator):
             )
         sources = [find_source(SOURCES_FOLDER, name) for name in names if not changed or name in changed]
         settings = gcp_settings()
+        from taxiway.orchestration.open_postgres import connected  # each load's task imports this module
+
         client = bigquery_client(settings, self.gcp_conn_id)
         cloud = BigQueryMonths(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
         found = []

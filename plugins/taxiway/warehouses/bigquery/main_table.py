@@ -107,7 +107,7 @@ def add_new_columns(jobs: Jobs, tables: CloudTables, found: bigquery.Table) -> b
     gained = [column for column in source.columns if column.name not in held]
     if not gained or not _has_earlier_columns(found):
         return found
-    rows = jobs.run(statement("find_published_months", _key(tables), dataset=tables.dataset))
+    rows = jobs.run(statement("find_published_months", _key(tables), dataset=tables.dataset, is_earlier=False))
     published = ((Month.of(row["month"]), row["layout"]) for row in rows)
     if not are_new(source, {column.name for column in gained}, published):
         return found

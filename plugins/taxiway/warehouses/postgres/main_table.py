@@ -156,7 +156,7 @@ def _ensure_main_table(cursor: psycopg.Cursor[Any], source: Source) -> None:
 def _are_new(cursor: psycopg.Cursor[Any], source: Source, columns: Sequence[Column]) -> bool:
     """Say whether the source has gained columns since its months were published."""
     values = {"source": source.name, "destination": DESTINATION}
-    rows = cursor.execute(render("postgres/find_published_months.sql"), values).fetchall()
+    rows = cursor.execute(render("postgres/find_published_months.sql", is_earlier=False), values).fetchall()
     published = ((Month.of(month), layout) for month, _, _, layout, *_ in rows)
     return are_new(source, {column.name for column in columns}, published)
 
