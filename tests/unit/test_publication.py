@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from taxiway.errors import BalanceError, CheckFailedError, RejectLimitError, SupersededError
+from taxiway.errors import BalanceError, CheckFailedError, EmptyMonthError, RejectLimitError, SupersededError
 from taxiway.files.rejects import Reject
 from taxiway.loads.load import Load
 from taxiway.loads.publication import (
@@ -21,6 +21,7 @@ from taxiway.loads.publication import (
     require_checks,
     require_few_rejects,
     require_latest,
+    require_rows,
     warnings_of,
     with_left_out,
 )
@@ -115,6 +116,19 @@ def test_a_month_is_compared_with_its_neighbours_and_its_columns_with_their_boun
         ("rows: rows to neighbours is 0.3333, expected at least 0.5 and at most 2: look",),
         ("nulls: share null of total is 0.2, expected at most 0.1: look",),
         (),
+    )
+
+
+def test_a_month_without_rows_is_an_error_unless_the_source_allows_it() -> None:
+    require_rows(LOAD, 1)
+    require_rows(replace(LOAD, source=replace(LOAD.source, allow_empty=True)), 0)
+    with pytest.raises(EmptyMonthError) as caught:
+        require_rows(LOAD, 0)
+
+    assert str(caught.value) == (
+        f"green 2019-01: {LOAD.filename}: found a header and no rows, expected at least one. If an empty month is "
+        f"right for this source, set 'allow_empty: true' in include/sources/green.yaml and clear the task upload_month "
+        f"with its downstream tasks"
     )
 
 

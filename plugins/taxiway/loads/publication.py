@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from taxiway.errors import BalanceError, CheckFailedError, SupersededError
+from taxiway.errors import BalanceError, CheckFailedError, EmptyMonthError, SupersededError
 from taxiway.files.rejects import Reject, check_limit
 from taxiway.loads.load import Load
 from taxiway.messages import listed
@@ -197,6 +197,20 @@ def require_checks(load: Load, verdict: Verdict) -> None:
             f"{load.where}: {load.filename}: {'; '.join(verdict.failures)}. Nothing was published: if the file is "
             f"right, change the check in include/sources/{load.source.name}.yaml and clear the task stage_month with "
             f"its downstream tasks"
+        )
+
+
+def require_rows(load: Load, read: int) -> None:
+    """Make sure that a file has rows, unless its source allows a month without any.
+
+    :param read: rows of the file
+    :raises EmptyMonthError: it has none
+    """
+    if read == 0 and not load.source.allow_empty:
+        raise EmptyMonthError(
+            f"{load.where}: {load.filename}: found a header and no rows, expected at least one. If an empty month is "
+            f"right for this source, set 'allow_empty: true' in include/sources/{load.source.name}.yaml and clear the "
+            f"task {load.first_step} with its downstream tasks"
         )
 
 

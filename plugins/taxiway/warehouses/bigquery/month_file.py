@@ -13,7 +13,6 @@ from pathlib import Path
 
 from taxiway.download.download import Download
 from taxiway.download.month_file import month_rows
-from taxiway.errors import EmptyMonthError
 from taxiway.files.csv_fields import fields_of, line_of
 from taxiway.files.csv_lines import MAX_LINE, numbered_lines, row_of, whole_lines
 from taxiway.files.formats import format_of
@@ -59,18 +58,10 @@ def examine(file: Download, source: Source, month: Month, clean_copy: Path) -> M
     :raises InvalidFileError: not of its format, cut off, or no CSV
     :raises FileTooLargeError: it unpacks to more than the source allows
     :raises HeaderError: a column is missing, repeated or unknown
-    :raises EmptyMonthError: no rows, for a source that doesn't allow it
     """
     is_csv = format_of(source, month).is_csv
     quickly = _examine_quickly(file, source, month) if is_csv else None
-    found = quickly or _examine_lines(file, source, month, clean_copy, always=not is_csv)
-    if found.rows_read == 0 and not source.allow_empty:
-        raise EmptyMonthError(
-            f"{source.name} {month}: {source.filename(month)}: found a header and no rows, expected at least one. If "
-            f"an empty month is right for this source, set 'allow_empty: true' in include/sources/{source.name}.yaml "
-            f"and clear the task upload_month with its downstream tasks"
-        )
-    return found
+    return quickly or _examine_lines(file, source, month, clean_copy, always=not is_csv)
 
 
 def _examine_quickly(file: Download, source: Source, month: Month) -> MonthFile | None:

@@ -13,7 +13,7 @@ from taxiway.errors import MissingInputError
 from taxiway.files.formats import FORMATS, format_of
 from taxiway.files.new_columns import ignored_column
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import require_few_rejects, with_left_out
+from taxiway.loads.publication import require_few_rejects, require_rows, with_left_out
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery import ledger, rejects
 from taxiway.warehouses.bigquery.bucket import Bucket, Stored
@@ -81,6 +81,7 @@ def upload_month(
     :param file: the downloaded file
     :param record: records in the ledger how many rows the file has
     :return: the object that is loaded, and the file's own
+    :raises EmptyMonthError: no rows, for a source that doesn't allow it
     :raises RejectLimitError: more lines aren't rows than the source allows
     :raises SupersededError: a later file of the month is published, or in the bucket
     :raises TaxiwayError: what :func:`~taxiway.warehouses.bigquery.month_file.examine` and the upload raise
@@ -88,6 +89,7 @@ def upload_month(
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
         clean_copy = Path(folder) / tables.clean_name
         found = examine(file, tables.source, tables.month, clean_copy)
+        require_rows(tables, found.rows_read)
         layout = tables.source.layout_of(tables.month, {column.name for column in found.columns})
         record(
             rows_read=found.rows_read,

@@ -12,7 +12,7 @@ import psycopg
 
 from taxiway.download.download import Download
 from taxiway.download.month_file import month_rows, typed_rows
-from taxiway.errors import EmptyMonthError, MissingInputError
+from taxiway.errors import MissingInputError
 from taxiway.files.arrow_memory import take_little_memory
 from taxiway.files.canonical_csv import CanonicalRows
 from taxiway.files.csv_header import RowShape
@@ -21,7 +21,7 @@ from taxiway.files.file_format import NotOfTypeError
 from taxiway.files.new_columns import is_ignored
 from taxiway.files.rejects import RejectedLines
 from taxiway.loads.attempts import Attempt
-from taxiway.loads.publication import require_few_rejects, with_left_out
+from taxiway.loads.publication import require_few_rejects, require_rows, with_left_out
 from taxiway.loads.row_identity import with_ids
 from taxiway.sources.source import Column, Layout
 from taxiway.warehouses.postgres import ledger, rejects
@@ -126,17 +126,8 @@ def _stage(
         or _stage_text(connection, tables, file, attempt)
         or _stage_lines(connection, tables, file, attempt)
     )
-    if staged.rows_read == 0 and not tables.source.allow_empty:
-        raise EmptyMonthError(
-            f"{_where(tables)}: found a header and no rows, expected at least one. If an empty month is right for "
-            f"this source, set 'allow_empty: true' in include/sources/{tables.source.name}.yaml and "
-            f"clear the task stage_month with its downstream tasks"
-        )
+    require_rows(tables, staged.rows_read)
     return staged
-
-
-def _where(tables: LoadTables) -> str:
-    return f"{tables.where}: {tables.filename}"
 
 
 def _copy_with_ids(
