@@ -138,13 +138,18 @@ def decide(
     :param state_of: says how a run of ``taxi`` stands, by its id; None if there is none
     :param backfill: gives the command that loads the months from one to another
     """
-    decided = [
-        _of_published(source, month, states[month], looks[month], now, warehouse, state_of) for month in asked.published
-    ]
-    following = [
-        _of_following(source, month, states.get(month), looks[month], now, warehouse, state_of)
-        for month in asked.following
-    ]
+
+    def decision(month: Month, verdict: Verdict, reason: str) -> Decision:
+        look = looks[month]
+        if look.presence is Presence.UNKNOWN:
+            verdict, reason = Verdict.UNKNOWN, f"{look.said}. The next look asks again"
+        found = Decision(source, month, verdict, reason, look.url, look.version)
+        if look.version is None or not found.loads:
+            return found
+        return _with_run(found, look.version, states.get(month), now, warehouse, state_of)
+
+    decided = [decision(month, *_of_published(looks[month], states[month])) for month in asked.published]
+    following = [decision(month, *_of_following(source, month, looks[month], now)) for month in asked.following]
     there = [each for each in following if looks[each.month].presence is Presence.THERE]
     if len(there) > catch_up:
         command = backfill(there[0].month, _last_over(source, now))
@@ -209,50 +214,19 @@ def verdict_of(version: FileVersion, url: str, state: MonthState) -> tuple[Verdi
     return Verdict.CHANGED, f"there is another version than the published one: {version}; before: {versions[-1]}"
 
 
-def _of_published(
-    source: Source,
-    month: Month,
-    state: MonthState,
-    look: Look,
-    now: datetime,
-    warehouse: str,
-    state_of: Callable[[str], str | None],
-) -> Decision:
-    decision = Decision(source, month, Verdict.UNKNOWN, look.said, look.url, look.version)
-    if look.presence is Presence.UNKNOWN:
-        return replace(decision, reason=f"{look.said}. The next look asks again")
+def _of_published(look: Look, state: MonthState) -> tuple[Verdict, str]:
     if look.version is None:
-        reason = f"it was loaded, and {look.said} now ({look.presence.value}); its rows stay"
-        return replace(decision, verdict=Verdict.VANISHED, reason=reason)
-    verdict, reason = verdict_of(look.version, look.url, state)
-    if verdict is not Verdict.CHANGED:
-        return replace(decision, verdict=verdict, reason=reason)
-    decision = replace(decision, verdict=verdict, reason=reason)
-    return _with_run(decision, look.version, state, now, warehouse, state_of)
+        return Verdict.VANISHED, f"it was loaded, and {look.said} now ({look.presence.value}); its rows stay"
+    return verdict_of(look.version, look.url, state)
 
 
-def _of_following(
-    source: Source,
-    month: Month,
-    state: MonthState | None,
-    look: Look,
-    now: datetime,
-    warehouse: str,
-    state_of: Callable[[str], str | None],
-) -> Decision:
-    decision = Decision(source, month, Verdict.UNKNOWN, look.said, look.url, look.version)
-    if look.presence is Presence.UNKNOWN:
-        return replace(decision, reason=f"{look.said}. The next look asks again")
+def _of_following(source: Source, month: Month, look: Look, now: datetime) -> tuple[Verdict, str]:
+    if look.version is not None:
+        return Verdict.NEW, f"it is there: {look.version}"
     due = source.due(month)
-    if look.version is None:
-        if source.today(now) < due:
-            return replace(
-                decision, verdict=Verdict.WAITING, reason=f"not published yet, expected by {due}: {look.said}"
-            )
-        reason = f"it should be there since {due}, and {look.said} ({look.presence.value})"
-        return replace(decision, verdict=Verdict.OVERDUE, reason=reason)
-    decision = replace(decision, verdict=Verdict.NEW, reason=f"it is there: {look.version}")
-    return _with_run(decision, look.version, state, now, warehouse, state_of)
+    if source.today(now) < due:
+        return Verdict.WAITING, f"not published yet, expected by {due}: {look.said}"
+    return Verdict.OVERDUE, f"it should be there since {due}, and {look.said} ({look.presence.value})"
 
 
 def _with_run(
