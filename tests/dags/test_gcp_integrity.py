@@ -16,6 +16,7 @@ import pytest
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_sources
+from tests.dags import as_stored
 
 SOURCES = load_sources(SOURCES_FOLDER)
 STEPS = [
@@ -30,29 +31,9 @@ STEPS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def bag() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    return DagBag(dag_folder=str(ROOT / "dags"), collect_dags=True)
-
-
-@pytest.fixture(params=SOURCES, ids=lambda source: source.name)
-def source(request: pytest.FixtureRequest) -> Source:
-    found: Source = request.param
-    return found
-
-
 @pytest.fixture
 def dag(bag: Any, source: Source) -> Any:
     return bag.dags[f"taxi_{source.name}_gcp"]
-
-
-def as_stored(dag: Any) -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
 
 
 def test_the_tasks_follow_each_other(dag: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import Source, load_sources
-from tests.dags import LEARNING, REPORTS
+from tests.dags import LEARNING, REPORTS, as_stored
 
 SOURCES = load_sources(SOURCES_FOLDER)
 MONTHLY = tuple(source for source in SOURCES if not source.stands_alone)
@@ -27,19 +27,6 @@ GRAPH = {
     "merge_month": {"drop_staging"},
     "drop_staging": set(),
 }
-
-
-@pytest.fixture(scope="module")
-def bag() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    return DagBag(dag_folder=str(ROOT / "dags"), collect_dags=True)
-
-
-@pytest.fixture(params=SOURCES, ids=lambda source: source.name)
-def source(request: pytest.FixtureRequest) -> Source:
-    found: Source = request.param
-    return found
 
 
 @pytest.fixture
@@ -56,13 +43,6 @@ def monthly(request: pytest.FixtureRequest) -> Source:
 @pytest.fixture
 def monthly_dag(bag: Any, monthly: Source) -> Any:
     return bag.dags[f"taxi_{monthly.name}"]
-
-
-def as_stored(dag: Any) -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
 
 
 def test_every_dag_imports(bag: Any) -> None:

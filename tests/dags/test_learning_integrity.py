@@ -14,7 +14,7 @@ import pytest
 from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.source import load_sources
-from tests.dags import LEARNING
+from tests.dags import LEARNING, as_stored
 
 FOLDER = ROOT / "dags" / "learn"
 STANDS_FOR = {
@@ -31,13 +31,6 @@ def bag() -> Any:
     from airflow.dag_processing.dagbag import DagBag
 
     return DagBag(dag_folder=str(FOLDER), collect_dags=True)
-
-
-def as_stored(dag: Any) -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
 
 
 def test_the_folder_has_these_dags(bag: Any) -> None:

@@ -13,15 +13,13 @@ from taxiway.orchestration.maintenance_dag import maintenance_dag
 from taxiway.orchestration.operators.clean_metadata import CleanMetadataOperator
 from taxiway.orchestration.retention import Retention, retention
 from taxiway.orchestration.warehouses import WAREHOUSES
+from tests.dags import as_stored
 from tests.integration.airflow_environment import free_port
 
 
 @pytest.fixture(scope="module")
 def stored() -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(maintenance_dag()))
+    return as_stored(maintenance_dag())
 
 
 def test_it_runs_once_a_month_and_never_into_the_past(stored: Any) -> None:

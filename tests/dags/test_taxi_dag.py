@@ -13,6 +13,7 @@ from taxiway.orchestration.dags import load_dags
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_sources
+from tests.dags import as_stored
 
 SOURCES = load_sources(SOURCES_FOLDER)
 ALIKE = ("step", "steps", "warehouse", "conn_id", "deferrable", "poll_interval", "http_conn_id")
@@ -33,10 +34,7 @@ def dag(dags: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def stored(dag: Any) -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    return as_stored(dag)
 
 
 def test_nothing_starts_it_but_a_person_or_another_dag(dag: Any, stored: Any) -> None:

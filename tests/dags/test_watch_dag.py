@@ -15,6 +15,7 @@ from taxiway.orchestration.operators.watch_files import WatchFilesOperator, stat
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.orchestration.watch_dag import watch_dag
+from tests.dags import as_stored
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,7 @@ def dag() -> Any:
 
 @pytest.fixture(scope="module")
 def stored(dag: Any) -> Any:
-    """The DAG as the scheduler and the API server see it."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    return as_stored(dag)
 
 
 def test_it_looks_once_a_day_and_never_into_the_past(dag: Any, stored: Any) -> None:
