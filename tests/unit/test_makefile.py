@@ -21,6 +21,18 @@ def environment() -> dict[str, str]:
     }
 
 
+def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``make`` in a folder, with the project's Makefile."""
+    return subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), *arguments],
+        cwd=folder,
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "called"),
     [
@@ -31,11 +43,10 @@ def environment() -> dict[str, str]:
 )
 def test_psql_is_opened_as_the_loader_unless_somebody_is_named(given: tuple[str, ...], called: str) -> None:
     """GNU make has a variable AS of its own: the assembler."""
-    printed = subprocess.run(
-        ["make", "--dry-run", "psql", *given], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
-    ).stdout
+    done = make(ROOT, "--dry-run", "psql", *given)
 
-    assert printed.strip().splitlines()[-1].rstrip().endswith(called)
+    assert done.returncode == 0
+    assert done.stdout.strip().splitlines()[-1].rstrip().endswith(called)
 
 
 @pytest.mark.parametrize("left", [None, "postgres/postmaster.pid", "services.json"])
@@ -45,14 +56,7 @@ def test_down_says_what_it_cannot_stop_without_a_python(left: str | None, tmp_pa
     if left is not None:
         (tmp_path / ".taxiway" / left).touch()
 
-    done = subprocess.run(
-        ["make", "--file", str(ROOT / "Makefile"), "down"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make(tmp_path, "down")
 
     assert done.stdout == ""
     # GNU make ends with 2 when a command of its ends with 1.
@@ -61,14 +65,7 @@ def test_down_says_what_it_cannot_stop_without_a_python(left: str | None, tmp_pa
 
 
 def test_doctor_says_what_is_wrong_without_a_python(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["make", "--file", str(ROOT / "Makefile"), "doctor"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make(tmp_path, "doctor")
 
     assert done.returncode == 2
     assert done.stdout.splitlines() == [
@@ -82,13 +79,7 @@ def test_what_needs_no_python_leaves_a_moved_environment_alone(target: str, stay
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / ".path").write_text("/elsewhere\n")
 
-    subprocess.run(
-        ["make", "--dry-run", "--file", str(ROOT / "Makefile"), target],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
+    make(tmp_path, "--dry-run", target)
 
     assert (tmp_path / ".venv").exists() == stays
 
@@ -102,14 +93,7 @@ def test_another_python_than_that_of_the_environment_is_refused(given: str, fits
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     shim.chmod(0o755)
 
-    done = subprocess.run(
-        ["make", "--file", str(ROOT / "Makefile"), "asked-python", f"PYTHON={given}"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make(tmp_path, "asked-python", f"PYTHON={given}")
 
     assert (done.returncode == 0) == fits
     assert (f"PYTHON={given} isn't what .venv was made with" in done.stderr) != fits
@@ -120,26 +104,14 @@ def test_a_python_that_is_exported_is_meant_for_other_programs(tmp_path: Path) -
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
 
-    done = subprocess.run(
-        ["make", "--file", str(ROOT / "Makefile"), "asked-python"],
-        cwd=tmp_path,
-        env={**environment(), "PYTHON": "/no/python"},
-        check=False,
-    )
+    done = make(tmp_path, "asked-python", PYTHON="/no/python")
 
     assert done.returncode == 0
 
 
 def test_the_cloud_is_not_tested_without_one() -> None:
     """A run that skips everything would look like one that has passed."""
-    done = subprocess.run(
-        ["make", "--assume-old=.venv/.development", "test-gcp"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make(ROOT, "--assume-old=.venv/.development", "test-gcp")
 
     assert done.returncode == 2
     assert "TAXIWAY_TEST_GCP_PROJECT is not set" in done.stderr
@@ -147,16 +119,8 @@ def test_the_cloud_is_not_tested_without_one() -> None:
 
 @pytest.mark.parametrize("variable", ["ROWS", "MONTHS", "ROUNDS"])
 def test_a_size_of_the_benchmark_that_is_no_number_is_refused(variable: str) -> None:
-    done = subprocess.run(
-        ["make", "--assume-old=.venv/.bench", "bench", f"{variable}=abc"],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = make(ROOT, "--assume-old=.venv/.bench", "bench", f"{variable}=abc")
 
     assert done.returncode == 2
-    assert f"make bench: {variable.lower()}: found 'abc', expected a whole number\n" in done.stdout
-    assert "usage" not in done.stdout
+    assert f"make bench: {variable.lower()}: found 'abc', expected a whole number\n" in done.stdout + done.stderr
+    assert "usage" not in done.stdout + done.stderr
