@@ -31,10 +31,10 @@ from taxiway_local.exits import end
 from taxiway_local.sample_draws import Row, random_numbers, spread
 from taxiway_local.sample_parquet import parquet_writer
 from taxiway_local.sample_trips import taxi_rows, taxi_system
-from taxiway_local.sample_values import generic_rows
+from taxiway_local.sample_values import filled_columns, generic_rows
 from taxiway_local.sample_zones import ZONES, is_zones, zone_rows
 
-GENERATOR = 1
+GENERATOR = 2
 """Version of the content, wherever it is made: raise it with every change of the rows, so that files are made anew."""
 
 _COMPRESS_LEVEL = 4
@@ -137,6 +137,7 @@ def write_sample_month(
         **{"source": source.name, "month": str(month), "rows": rows, "seed": seed, "revision": revision},
         # Said only if it is so: samples that were made before it could be asked for stay valid.
         **({} if duplicates else {"duplicates": False}),
+        **({"filled": filled} if (filled := filled_columns(source)) else {}),
     }
     memory = path.with_name(f".{path.name}.json")
     if sample := _remembered(memory, path, made_from):

@@ -391,6 +391,20 @@ def in_format(source: Source, name: str) -> Source:
     return replace(source, releases=(replace(release, path=path, format=name),))
 
 
+@pytest.mark.parametrize("name", ["fhv", "fhvhv"])
+def test_no_value_is_empty_if_a_check_counts_empty_ones(name: str, tmp_path: Path) -> None:
+    """Otherwise each sample month would be published with a warning."""
+    source = in_format(load_source(SOURCES_FOLDER / f"{name}.yaml"), "csv")
+    path = write_sample_month(source, source.first_month, tmp_path / "month.csv", rows=500).path
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+    counted = {check.column for check in source.checks if check.measure == "share_null"}
+    assert len(counted) == 2
+    empty = {column.name for column in source.columns if any(row.get(column.header) == "" for row in rows)}
+    assert empty
+    assert not empty & counted
+
+
 def test_samples_are_written_in_every_format() -> None:
     assert set(WRITERS) == set(FORMATS)
 
