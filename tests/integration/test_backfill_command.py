@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.airflow_environment import AIRFLOW, AirflowEnvironment, shared_metadata_server
+from tests.integration.terminal import run_in_terminal
 
 DAGS = Path(__file__).with_name("backfill_dags")
 
@@ -286,23 +284,10 @@ def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: Airf
 
 
 def test_live_progress_on_a_terminal(airflow: AirflowEnvironment) -> None:
-    ours, theirs = pty.openpty()
-    process = airflow.popen(
-        "dags", "backfill", "-s", "2020-01-01", "-e", "2020-02-28", "trivial",
-        stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**airflow.variables, "TERM": "xterm-256color", "COLUMNS": "100"} | {"NO_COLOR": ""},
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-    os.close(ours)
+    dates = ("-s", "2020-01-01", "-e", "2020-02-28")
+    code, text = run_in_terminal(airflow, "dags", "backfill", *dates, "trivial", columns=100)
 
-    assert process.wait(30) == 0
-    text = shown.decode()
+    assert code == 0
     assert "\x1b[?25l" in text, "the cursor is hidden while the display moves"
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "and shown again in the end"
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import shlex
-import struct
-import termios
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,6 +26,7 @@ from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import free_port
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import run_in_terminal
 from tests.loading import load
 from tests.mirror_faults import FaultyMirror, good, status
 
@@ -170,20 +166,9 @@ def free_disk_left_out(text: str) -> str:
 
 
 def test_a_narrow_terminal_has_a_line_for_each_value(taxi: TaxiAirflow) -> None:
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-    process = taxi.airflow.popen("taxi", "plan", "-s", "2019-01-01", "green", stdout=follower, stderr=follower)
-    os.close(follower)
-    shown = b""
-    try:
-        while block := os.read(leader, 65536):
-            shown += block
-    except OSError:
-        pass  # the end, on Linux
-    finally:
-        os.close(leader)
-    assert process.wait(60) == 0
-    lines = shown.decode().replace("\r\n", "\n").splitlines()
+    code, shown = run_in_terminal(taxi.airflow, "taxi", "plan", "-s", "2019-01-01", "green", columns=60)
+    assert code == 0
+    lines = shown.splitlines()
     assert lines[:2] == ["month: 2019-01", "plan: unchanged"]
     assert "month: total" in lines
 
