@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +28,7 @@ from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import run_in_terminal
 from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
 
 PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
@@ -98,6 +100,25 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
     )
     assert "\x1b" not in text + said
     assert max(map(len, lines)) <= 80
+
+
+def test_a_terminal_shows_the_signs_in_colour(taxi: TaxiAirflow) -> None:
+    code, shown = run_in_terminal(taxi.airflow, "taxi", "status", "--source", "green", "--to", "2019-05", columns=40)
+    strip, _, *legend, failed = shown.splitlines()[:5]
+
+    assert code == 1
+    assert without_colours(strip) == "green    2019 #!x~."
+    colours = dict(zip("#!x~.", re.findall(r"\x1b\[([0-9;]+)m.\x1b\[0m", strip), strict=True))
+    assert len(set(colours.values())) == 5
+    for sign, colour in colours.items():
+        assert f"\x1b[{colour}m{sign}\x1b[0m " in "".join(legend)
+    # Lines are left whole: the terminal wraps what is too long, and a command can be copied.
+    assert without_colours(legend[0]) == "# published  ! with warnings  * changed at the source"
+    assert failed.endswith("taxi_green")
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.lines import Asked
@@ -56,6 +58,17 @@ SIGNS = {
 }
 """What stands for a month in a strip."""
 
+STYLES = {
+    "#": "green",
+    "!": "bold yellow",
+    "*": "bold blue",
+    "~": "bold cyan",
+    "x": "bold red",
+    "-": "magenta",
+    ".": "dim",
+}
+"""How a terminal that has colours shows a sign."""
+
 PURPOSE = "status"
 """What the months are read for, for messages and for the labels of BigQuery's jobs."""
 
@@ -70,7 +83,7 @@ def status(arguments: Namespace) -> int:
     :return: the exit code
     """
     asked = Asked.of(arguments)
-    strips, records = list[str](), list[dict[str, Any]]()
+    strips, records = list[Text](), list[dict[str, Any]]()
     now = datetime.now(timezone.utc)
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         loads = warehouse.last_loads(tuple(asked.sources.values()))
@@ -93,8 +106,9 @@ def status(arguments: Namespace) -> int:
     elif arguments.failed:
         show(failed, arguments.output)
     else:
-        signs = [f"{sign} {state}" for state, sign in SIGNS.items() if sign.strip()]
-        print("\n".join([*strips, "", "  ".join(signs[:3]), "  ".join(signs[3:])]), flush=True)
+        signs = [Text.assemble((sign, STYLES[sign]), f" {state}") for state, sign in SIGNS.items() if sign.strip()]
+        lines = [*strips, Text(), *(Text("  ").join(part) for part in (signs[:3], signs[3:]))]
+        Console(highlight=False).print(Text("\n").join(lines), soft_wrap=True)
         for record in (*failed, *asking):
             say(record[SENTENCE])
     return FINDINGS if failed or asking else FINE
@@ -117,18 +131,24 @@ def _watched(warehouse: str) -> Mapping[str, Mapping[Month, Watched]]:
         return {}
 
 
-def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[str]:
+def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[Text]:
     """Return a line for each year, a sign for each of its months."""
     if not any_tried:
-        return [f"{source.name:8} nothing loaded"]
+        return [Text(f"{source.name:8} nothing loaded")]
     if source.stands_alone:
-        return [f"{source.name:8} {SIGNS[state]}" for state in states.values()]
-    lines = list[str]()
+        return [_strip(source.name, [SIGNS[state]]) for state in states.values()]
+    lines = list[Text]()
     for year, months in itertools.groupby(states, key=lambda month: month.year):
         signs = {month.number: SIGNS[states[month]] for month in months}
-        strip = "".join(signs.get(number, " ") for number in range(1, 13)).rstrip()
-        lines.append(f"{'' if lines else source.name:8} {year} {strip}")
+        strip = [signs.get(number, " ") for number in range(1, 13)]
+        lines.append(_strip(f"{'' if lines else source.name:8} {year}", strip))
     return lines
+
+
+def _strip(head: str, signs: Sequence[str]) -> Text:
+    text = Text.assemble(f"{head:8} ", *((sign, STYLES.get(sign, "")) for sign in signs))
+    text.rstrip()
+    return text
 
 
 def _record(
