@@ -22,9 +22,10 @@ from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
-from tests.cloud_loading import Cloud
+from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import free_port
+from tests.integration.gcp_airflow import gcp_variables, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import run_in_terminal
 from tests.loading import load
@@ -273,3 +274,38 @@ def test_bigquery_says_what_its_loads_have_taken(
     assert found.url.endswith(".csv.gz")
     assert found.seconds > 0
     assert (warehouse.table_size(GREEN).size or 0) > 0
+
+
+def test_the_plan_of_a_load_into_bigquery(
+    taxi: TaxiAirflow,
+    bigquery: StandIn,
+    cloud_storage: CloudStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {**gcp_variables(SETTINGS), **stand_ins(bigquery, cloud_storage)}.items():
+        monkeypatch.setitem(taxi.airflow.variables, name, value)
+    cloud = Cloud.connect().set_up()
+    for month in (SAME, CHANGED):
+        cloud.load(GREEN, str(month), sample(tmp_path, GREEN, month))
+    ledger = cloud.query("SELECT month, run_id, state FROM `$taxi.loads` ORDER BY month")
+
+    found = records(taxi, "-s", "2019-01-01", "-e", "2019-04-30", "--warehouse", "bigquery", "green")
+
+    assert {month: (record["plan"], record["last_load"]) for month, record in found.items()} == {
+        "2019-01": ("unchanged", "published"),
+        "2019-02": ("changed", "published"),
+        "2019-03": ("new", None),
+        "2019-04": ("absent", None),
+        "total": ("2 of 4", None),
+    }
+    new, total = found["2019-03"], found["total"]
+    assert new["disk"] > new["size"] > 0
+    assert new["seconds"] > 0
+    assert "the main table gains " in total["note"]
+    assert "and its disk can't be seen from here" in total["note"]
+    assert total["note"].endswith(
+        "To load: airflow dags backfill -s 2019-02-01 -e 2019-03-31 --reprocess-behavior completed taxi_green_gcp"
+    )
+    assert cloud.query("SELECT month, run_id, state FROM `$taxi.loads` ORDER BY month") == ledger
+    assert len(ledger) == 2
