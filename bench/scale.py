@@ -158,10 +158,10 @@ def write_kinds(folder: Path, source: Source, scale: Scale) -> None:
         write_sample_month(kind, FIRST_MONTH, path, rows=scale.rows, duplicates=False)
         if path.suffix == ".parquet":
             parquet.write_table(parquet.read_table(path), path, row_group_size=scale.rows, compression="zstd")
-    saved = folder / SAVED_AGAIN / FHV.file_path(FIRST_MONTH)
+    fhv, saved = (folder / name / FHV.file_path(FIRST_MONTH) for name in (REAL, SAVED_AGAIN))
     saved.parent.mkdir(parents=True)
     form = ",".join(_SAVED.get(column.type, "{}") for column in columns_of(FHV)) + "\n"
-    with gzip.open(path, "rt") as lines, gzip.open(saved, "wt", 4) as file:
+    with gzip.open(fhv, "rt") as lines, gzip.open(saved, "wt", 4) as file:
         file.write(next(lines))
         file.writelines(form.format(*line.rstrip("\n").split(",")) for line in lines)
 

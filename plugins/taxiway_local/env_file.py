@@ -43,7 +43,7 @@ def read_env_text(path: Path) -> str | None:
         raise EnvFileError(
             f"{path} can't be read ({error.strerror}): expected a text file that you may read. Correct or remove it"
         ) from error
-    found = next((name for mark, name in _OTHER_MARKS.items() if content.startswith(mark)), None)
+    text, found = "", next((name for mark, name in _OTHER_MARKS.items() if content.startswith(mark)), None)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -60,17 +60,16 @@ def _ask_again(refused: psycopg.pq.abc.PGconn) -> str | None:
             return None
         try:
             # In memory: the protocol may hold the password.
-            trace = os.memfd_create("taxiway", os.MFD_CLOEXEC)
+            trace = os.fdopen(os.memfd_create("taxiway", os.MFD_CLOEXEC), "rb")
         except AttributeError:
             return _state_of_text(refused.error_message.decode(errors="replace"))
-        try:
-            attempt.trace(trace)
+        with trace:
+            attempt.trace(trace.fileno())
             attempt.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
             _finish(attempt)
             attempt.untrace()
-            found = _STATE_IN_TRACE.search(os.pread(trace, os.fstat(trace).st_size, 0))
-        finally:
-            os.close(trace)
+            trace.seek(0)
+            found = _STATE_IN_TRACE.search(trace.read())
         if found is None and attempt.status != ConnStatus.OK:
             # A pooler says nothing for a while before it asks its server again.
             return _state_of_text(refused.error_message.decode(errors="replace"))
