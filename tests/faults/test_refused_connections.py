@@ -15,15 +15,18 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException
 
-from taxiway.errors import TransientWarehouseError, WarehouseError
+from stand_ins.bigquery import service_account_key
+from taxiway.errors import TransientWarehouseError
 from taxiway.orchestration.hooks import postgres_hook as warehouse_hook
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.orchestration.operators.drop_staging import DropStagingOperator
+from tests.cloud_loading import SETTINGS
 from tests.conftest import PostgresServer
 from tests.faults.disguised_server import DisguisedServer, PoolerThatWaits, SpoiledEncryption, UntrustedServer
 from tests.faults.killable_server import KillableServer
 from tests.faults.task_runner import execute_task
 from tests.integration.airflow_environment import free_port
+from tests.integration.gcp_airflow import gcp_variables, google_connection
 
 PASSWORD = "a password of this server"
 HBA = """
@@ -316,8 +319,13 @@ def test_the_last_try_says_what_comes_next(step: Step, monkeypatch: pytest.Monke
         assert f"; {said}. If that goes on failing, " in str(failed.value)
 
 
-def test_a_comparison_says_the_same(step: Step, server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    operator = CompareMonthsOperator(task_id="compare", source_names=["green"])
-    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({**step.right, "password": "wrong"}))
-    with pytest.raises(WarehouseError, match=f"^green .*: compare, connection taxi_postgres: .*28P01.*{CORRECT}"):
-        operator._connect(["green"])
+def test_a_comparison_says_the_same(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = service_account_key("http://127.0.0.1", SETTINGS.project)
+    google = {"AIRFLOW_CONN_TAXI_GCP": google_connection(keyfile_dict=json.dumps(key))}
+    refusing = {"AIRFLOW_CONN_TAXI_POSTGRES": json.dumps({**step.right, "password": "wrong"})}
+    for name, value in {**gcp_variables(SETTINGS), **google, **refusing}.items():
+        monkeypatch.setenv(name, value)
+    operator = CompareMonthsOperator(task_id="compare", source_names=["green"], month="2019-01")
+    said = f"^green 2019-01: compare, connection taxi_postgres: .*28P01.*{CORRECT}"
+    with pytest.raises(AirflowFailException, match=said):
+        operator.execute({})
