@@ -70,7 +70,7 @@ STYLES = {
 """How a terminal that has colours shows a sign."""
 
 PURPOSE = "status"
-"""What the months are read for, for messages and for the labels of BigQuery's jobs."""
+"""What the months are read for, for messages."""
 
 LONGEST_ERROR = 500
 """Characters of an error that a sentence quotes; what is cut out is its middle, for an error ends with advice."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from airflow.sdk import DAG, AssetAny, Param
 
 from taxiway.orchestration.assets import asset_of
-from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, default_args, month_param
+from taxiway.orchestration.dag_template import month_param, service_dag
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.source import Source
 
@@ -36,16 +35,12 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
     # Any of them: a run consumes the events of all Assets, so a run that waits for two of them loses months.
     # Assets partitioned by month would lose months, too: docs/decisions/0014-the-comparison-follows-every-load.md
     assets = [asset_of(warehouse, source) for source in sources for warehouse in ("postgres", "bigquery")]
-    with DAG(
-        dag_id=COMPARE_DAG_ID,
-        description="Compares the published months of Postgres and of BigQuery",
-        doc_md=_COMPARE_DOC,
+    with service_dag(
+        COMPARE_DAG_ID,
+        "Compares the published months of Postgres and of BigQuery",
+        _COMPARE_DOC,
         schedule=AssetAny(*assets),
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        max_active_runs=1,
-        dagrun_timeout=DAGRUN_TIMEOUT,
-        tags=["taxi", "postgres", "bigquery"],
+        tags=["postgres", "bigquery"],
         params={
             "source": Param(
                 None,
@@ -56,7 +51,6 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
             ),
             "month": month_param("The month to compare, as YYYY-MM. Empty: every month that both have."),
         },
-        default_args=default_args("taxiway"),
     ) as dag:
         CompareMonthsOperator(
             task_id="compare",

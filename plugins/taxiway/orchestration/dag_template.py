@@ -5,8 +5,8 @@ Every task imports the file of its DAG: nothing here needs more than Airflow its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow.sdk import DAG, Param
@@ -93,6 +93,30 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         tags=[*source.tags, warehouse],
         params=params,
         default_args=default_args(source.owner),
+    )
+
+
+def service_dag(
+    dag_id: str, description: str, doc: str, *, tags: Sequence[str], alerts: bool = False, **more: Any
+) -> DAG:
+    """Make a DAG that loads no month itself, without its tasks: one run at a time, and none for days gone by.
+
+    :param tags: besides ``taxi``
+    :param alerts: whether people are told of a run that fails
+    :param more: other arguments of the DAG
+    """
+    told = {"on_failure_callback": TaxiAlert("failed")} if alerts else {}
+    return DAG(
+        dag_id=dag_id,
+        description=description,
+        doc_md=doc,
+        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        max_active_runs=1,
+        on_failure_callback=TIMED_OUT if alerts else None,
+        tags=["taxi", *tags],
+        default_args={**default_args("taxiway"), **told},
+        **{"dagrun_timeout": DAGRUN_TIMEOUT, **more},
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG, get_parsing_context
 
 from taxiway.orchestration.compare_dag import COMPARE_DAG_ID, compare_dag
-from taxiway.orchestration.dag_template import default_args
+from taxiway.orchestration.dag_template import service_dag
 from taxiway.orchestration.operators.gcp_create import GcpCreateOperator
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import read_sources
@@ -36,17 +36,13 @@ def gcp_dags() -> tuple[DAG, ...]:
 
 def setup_dag() -> DAG:
     """Build the DAG that creates the bucket, the dataset and the ledger."""
-    with DAG(
-        dag_id=SETUP_DAG_ID,
-        description="Creates the bucket, the dataset and the ledger that the taxi months go to, if they are absent",
-        doc_md=_SETUP_DOC,
+    with service_dag(
+        SETUP_DAG_ID,
+        "Creates the bucket, the dataset and the ledger that the taxi months go to, if they are absent",
+        _SETUP_DOC,
         schedule=None,
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        max_active_runs=1,
+        tags=["bigquery"],
         dagrun_timeout=timedelta(hours=1),
-        tags=["taxi", "bigquery"],
-        default_args=default_args("taxiway"),
     ) as dag:
         GcpCreateOperator(task_id="create_bucket", what="bucket")
         dataset = GcpCreateOperator(task_id="create_dataset", what="dataset")

@@ -5,12 +5,11 @@ While it is parsed, no connection is opened.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG, Param, TaskGroup
 
-from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
-from taxiway.orchestration.dag_template import TIMED_OUT, default_args
+from taxiway.orchestration.dag_template import service_dag
 from taxiway.orchestration.operators.clean_metadata import CleanMetadataOperator
 from taxiway.orchestration.operators.trim_cache import TrimCacheOperator
 from taxiway.orchestration.operators.trim_warehouse import TrimWarehouseOperator
@@ -39,17 +38,14 @@ DRY_RUN = "{{ params.dry_run }}"
 
 def maintenance_dag() -> DAG:
     """Build the DAG."""
-    with DAG(
-        dag_id="taxi_maintenance",
-        description="Deletes what cut-off runs have left, and what is older than anybody needs",
-        doc_md=_DOC,
+    with service_dag(
+        "taxi_maintenance",
+        "Deletes what cut-off runs have left, and what is older than anybody needs",
+        _DOC,
         schedule="0 6 1 * *",
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        max_active_runs=1,
+        tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
-        on_failure_callback=TIMED_OUT,
-        tags=["taxi", *WAREHOUSES],
+        alerts=True,
         params={
             "dry_run": Param(
                 False,
@@ -58,7 +54,6 @@ def maintenance_dag() -> DAG:
                 description="Say what would be deleted, and delete nothing.",
             ),
         },
-        default_args={**default_args("taxiway"), "on_failure_callback": TaxiAlert("failed")},
     ) as dag:
         for warehouse in WAREHOUSES:
             with TaskGroup(group_id=warehouse):

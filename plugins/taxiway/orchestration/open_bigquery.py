@@ -57,32 +57,26 @@ def bigquery_months(conn_id: str, task: str) -> Iterator[BigQueryMonths | None]:
     :param task: the task that asks, for messages
     :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
     """
-    if _is_unset():
-        yield None
-        return
-    settings = gcp_settings()
-    client = bigquery_client(settings, conn_id)
-    yield BigQueryMonths(Jobs(client, settings, task, {"taxiway_step": "look"}), purpose=task)
+    jobs = _jobs(conn_id, task, "look")
+    yield BigQueryMonths(jobs, purpose=task) if jobs else None
 
 
 @contextmanager
 def bigquery_upkeep(conn_id: str, task: str) -> Iterator[BigQueryUpkeep | None]:
-    """Open BigQuery for maintenance; None if no Variable of Google Cloud is set.
-
-    :param conn_id: Airflow's connection
-    :param task: the task that asks, for messages
-    :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
-    """
-    if _is_unset():
+    """Open BigQuery for maintenance; parameters and errors are those of :func:`bigquery_months`."""
+    jobs = _jobs(conn_id, task, "maintenance")
+    if jobs is None:
         yield None
-        return
+    else:
+        settings = jobs.settings
+        yield BigQueryUpkeep(jobs, lambda: Bucket(storage_client(settings, conn_id), settings, task))
+
+
+def _jobs(conn_id: str, task: str, step: str) -> Jobs | None:
+    if all(Variable.get(name, default=None) is None for name in VARIABLES):
+        return None
     settings = gcp_settings()
-    jobs = Jobs(bigquery_client(settings, conn_id), settings, task, {"taxiway_step": "maintenance"})
-    yield BigQueryUpkeep(jobs, lambda: Bucket(storage_client(settings, conn_id), settings, task))
-
-
-def _is_unset() -> bool:
-    return all(Variable.get(name, default=None) is None for name in VARIABLES)
+    return Jobs(bigquery_client(settings, conn_id), settings, task, {"taxiway_step": step})
 
 
 def trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from airflow.sdk import (
     DAG,
@@ -20,7 +19,7 @@ from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.partition_mappers.base import PartitionMapper
 
 from taxiway.orchestration.assets import SUMMARY, asset_of
-from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, default_args, month_param
+from taxiway.orchestration.dag_template import month_param, service_dag
 from taxiway.orchestration.operators.summarize_months import SummarizeMonthsOperator
 from taxiway.orchestration.operators.write_month_reports import WriteMonthReportsOperator
 from taxiway.orchestration.operators.write_year_reports import WriteYearReportsOperator
@@ -86,22 +85,17 @@ def monthly_report_dag(sources: Sequence[Source]) -> DAG:
         )
         for source in sources
     }
-    with DAG(
-        dag_id=MONTHLY_DAG_ID,
-        description="A summary and a report of each month that is published in Postgres",
-        doc_md=_MONTHLY_DOC,
+    # Two runs of one month would write one file: the second one waits.
+    with service_dag(
+        MONTHLY_DAG_ID,
+        "A summary and a report of each month that is published in Postgres",
+        _MONTHLY_DOC,
         schedule=PartitionedAssetTimetable(assets=AssetAny(*assets.values()), partition_mapper_config=keys),
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        # Two runs of one month would write one file: the second one waits.
-        max_active_runs=1,
-        dagrun_timeout=DAGRUN_TIMEOUT,
-        tags=["taxi", "postgres", "report"],
+        tags=["postgres", "report"],
         params={
             "source": _source_param(sources),
             "month": month_param("The month to report, as YYYY-MM. Empty: every month of the source."),
         },
-        default_args=default_args("taxiway"),
     ) as dag:
         summary = SummarizeMonthsOperator(
             task_id="write_summary", source_name=_SOURCE, month=_MONTH, inlets=[*assets.values()], outlets=[SUMMARY]
@@ -115,21 +109,17 @@ def year_report_dag(sources: Sequence[Source]) -> DAG:
 
     :param sources: the sources that have a report
     """
-    with DAG(
-        dag_id=YEAR_DAG_ID,
-        description="A report of each year whose twelve months are published in Postgres",
-        doc_md=_YEAR_DOC,
+    with service_dag(
+        YEAR_DAG_ID,
+        "A report of each year whose twelve months are published in Postgres",
+        _YEAR_DOC,
         # Airflow could wait for all twelve months by itself, but would not look at a month that changes later:
         # docs/decisions/0024-reports.md
         schedule=PartitionedAssetTimetable(
             assets=SUMMARY,
             default_partition_mapper=ProductMapper(IdentityMapper(), StartOfYearMapper(input_format=MONTH_FORMAT)),
         ),
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        max_active_runs=1,
-        dagrun_timeout=DAGRUN_TIMEOUT,
-        tags=["taxi", "postgres", "report"],
+        tags=["postgres", "report"],
         params={
             "source": _source_param(sources),
             "year": Param(
@@ -140,7 +130,6 @@ def year_report_dag(sources: Sequence[Source]) -> DAG:
                 description="The year to report. Empty: every year of the source that has all its months.",
             ),
         },
-        default_args=default_args("taxiway"),
     ) as dag:
         WriteYearReportsOperator(task_id="write_report", source_name=_SOURCE, year=_YEAR, inlets=[SUMMARY])
     return dag

@@ -5,13 +5,13 @@ While it is parsed, no connection is opened.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, TaskGroup
 
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
-from taxiway.orchestration.dag_template import TIMED_OUT, default_args
+from taxiway.orchestration.dag_template import service_dag
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -46,17 +46,14 @@ watch each day.
 
 def watch_dag() -> DAG:
     """Build the DAG."""
-    with DAG(
-        dag_id=WATCH_DAG_ID,
-        description="Asks each day which files there are, and has new and changed months loaded",
-        doc_md=_DOC,
+    with service_dag(
+        WATCH_DAG_ID,
+        "Asks each day which files there are, and has new and changed months loaded",
+        _DOC,
         schedule="0 12 * * *",
-        start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
-        catchup=False,
-        max_active_runs=1,
+        tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
-        on_failure_callback=TIMED_OUT,
-        tags=["taxi", *WAREHOUSES],
+        alerts=True,
         params={
             "only_look": Param(
                 False,
@@ -82,7 +79,6 @@ def watch_dag() -> DAG:
                 "them. 0: only changed files are loaded.",
             ),
         },
-        default_args={**default_args("taxiway"), "on_failure_callback": TaxiAlert("failed")},
     ) as dag:
         for warehouse in WAREHOUSES:
             with TaskGroup(group_id=warehouse):
