@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from taxiway.cli import alerts as command
 from taxiway.errors import SettingError
 from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.messages import LONGEST_MESSAGE
@@ -413,3 +416,17 @@ def test_all_messages_of_a_task_have_one_deadline(monkeypatch: pytest.MonkeyPatc
                 silent.accept()[0].close()
                 asked += 1
     assert asked == 1
+
+
+def test_a_test_message_without_a_source_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "SOURCES_FOLDER", tmp_path)
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_ALERTS", '[{"by": "webhook", "connection": "nowhere"}]')
+
+    with pytest.raises(SystemExit) as ended:
+        command.alerts(Namespace(test=True, warehouse="postgres", output="json", verbose=False))
+
+    assert ended.value.code == 1
+    expected = f"error: {tmp_path}: no source here: expected at least one *.yaml file\n"
+    assert capsys.readouterr().err == expected

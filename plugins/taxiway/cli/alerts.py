@@ -21,6 +21,7 @@ def alerts(arguments: Namespace) -> int:
 
     :return: the exit code
     :raises SettingError: the Variable can't be used
+    :raises SourceConfigError: a test message has no source to be about
     """
     told = recipients()
     if not told:
@@ -57,8 +58,14 @@ def _whom(recipient: AnyRecipient) -> str | None:
 
 
 def _test_message(warehouse: str) -> Alert:
-    """Return a message as others are: about a month, with links that work."""
-    source = read_sources(SOURCES_FOLDER)[0][0]
+    """Return a message as others are: about a month, with links that work.
+
+    :raises SourceConfigError: no source can be used
+    """
+    sources, errors = read_sources(SOURCES_FOLDER)
+    if not sources:
+        raise errors[0]
+    source = sources[0]
     return Alert(
         TEST,
         warehouse,
