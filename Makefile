@@ -51,8 +51,9 @@ doctor: ## Find what is wrong, and say what mends it
 psql: ready ## Open psql on the warehouse (AS=postgres as its superuser)
 	@$(BIN)/python -m taxiway_local.psql $(if $(filter-out default undefined,$(origin AS)),$(if $(AS),--as "$(AS)"))
 
+# Thousands of processes import the same modules: Python compiles them once, even if the shell forbids it to keep that.
 test: $(VENV)/.development $(VENV)/.bench ## Run all tests, on servers that they start themselves (JOBS=3: three files at once)
-	@$(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest $(if $(JOBS),--numprocesses "$(JOBS)" --dist loadfile --no-loadscope-reorder)
 
 test-gcp: $(VENV)/.development ## Run the tests on the real Google Cloud (docs/bigquery.md says what they need and cost)
 	@[ -n "$$TAXIWAY_TEST_GCP_PROJECT" ] || { \

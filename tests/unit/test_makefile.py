@@ -124,3 +124,18 @@ def test_a_size_of_the_benchmark_that_is_no_number_is_refused(variable: str) -> 
     assert done.returncode == 2
     assert f"make bench: {variable.lower()}: found 'abc', expected a whole number\n" in done.stdout + done.stderr
     assert "usage" not in done.stdout + done.stderr
+
+
+def test_the_tests_keep_what_python_compiles(tmp_path: Path) -> None:
+    """A process of the tests compiles no module that another one has compiled, whatever the shell has exported."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "pytest").write_text('#!/bin/sh\necho "kept: ${PYTHONDONTWRITEBYTECODE-always}"\n')
+    (programs / "pytest").chmod(0o755)
+    stamps = [f".venv/{name}" for name in (".development", ".bench")]
+    for stamp in stamps:
+        (tmp_path / stamp).touch()
+
+    done = make(tmp_path, *(f"--assume-old={stamp}" for stamp in stamps), "test", PYTHONDONTWRITEBYTECODE="1")
+
+    assert (done.returncode, done.stdout) == (0, "kept: always\n"), done.stderr
