@@ -11,10 +11,8 @@ import socket
 import socketserver
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +22,7 @@ import pytest
 import socks
 
 from taxiway.paths import ROOT
+from tests.socks_proxy import SocksProxy, served
 
 
 def wheel(folder: Path, name: str = "tiny-trip", version: str = "1.0", *, requires: str = "") -> str:
@@ -205,19 +204,13 @@ def test_a_python_without_venv_is_named_with_its_package(checkout: Path) -> None
     )
 
 
-class Tunnel(socketserver.StreamRequestHandler):
-    """A SOCKS 5 proxy (RFC 1928), for a client that is in the network of one server."""
+class Tunnel(SocksProxy):
+    """One for a client that is in the network of one server."""
 
     beyond: tuple[str, int]
-    asked: list[bytes]
 
     def handle(self) -> None:
-        _, methods = self.rfile.read(2)
-        self.rfile.read(methods)
-        self.wfile.write(b"\x05\x00")
-        *_, length = self.rfile.read(5)
-        self.asked.append(self.rfile.read(length + 2)[:-2])
-        self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+        super().handle()
         with socket.create_connection(self.beyond, timeout=30) as server:
             pairs = {self.connection: server, server: self.connection}
             while True:
@@ -225,18 +218,6 @@ class Tunnel(socketserver.StreamRequestHandler):
                     if not (data := source.recv(65536) if source else b""):
                         return
                     pairs[source].sendall(data)
-
-
-@contextmanager
-def served(server: socketserver.BaseServer) -> Iterator[tuple[str, int]]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server.server_address
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_socks_proxy_is_used_with_the_pysocks_of_the_python_here(checkout: Path) -> None:

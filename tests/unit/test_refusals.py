@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import socket
 import socketserver
-import threading
 import traceback
 from dataclasses import replace
 
@@ -25,6 +24,7 @@ from taxiway.sources.months import Month
 from tests.mirror_faults import Answer, FaultyMirror, html_page, raw_server, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, month_file
 from tests.releases import ending
+from tests.socks_proxy import SocksProxy, served
 
 BODY = month_file()
 S3 = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>Said by storage</Message></Error>'
@@ -146,18 +146,11 @@ def test_a_download_goes_through_the_proxy(mirror: FaultyMirror, cache: Cache, p
     assert [seen.path for seen in mirror.seen] == [NAMED + PATH] * 2
 
 
-class SocksProxy(socketserver.StreamRequestHandler):
-    """A SOCKS 5 proxy (RFC 1928) that answers each request itself, with the month's file."""
-
-    asked: list[bytes]
+class AnsweringProxy(SocksProxy):
+    """One that answers each request itself, with the month's file."""
 
     def handle(self) -> None:
-        _, methods = self.rfile.read(2)
-        self.rfile.read(methods)
-        self.wfile.write(b"\x05\x00")
-        *_, length = self.rfile.read(5)
-        self.asked.append(self.rfile.read(length + 2)[:-2])
-        self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+        super().handle()
         while self.rfile.readline().strip():
             pass
         self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
@@ -165,16 +158,10 @@ class SocksProxy(socketserver.StreamRequestHandler):
 
 def test_a_download_goes_through_a_socks_proxy(cache: Cache, proxied: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
-    handler = type("Noting", (SocksProxy,), {"asked": asked})
-    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            proxied.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{server.server_address[1]}")
-            assert fetched(NAMED, cache).size == len(BODY)
-        finally:
-            server.shutdown()
-            thread.join()
+    handler = type("Noting", (AnsweringProxy,), {"asked": asked})
+    with served(socketserver.TCPServer(("127.0.0.1", 0), handler)) as (_, port):
+        proxied.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{port}")
+        assert fetched(NAMED, cache).size == len(BODY)
     assert asked == [b"mirror.test"]
 
 
