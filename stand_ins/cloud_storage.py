@@ -10,10 +10,8 @@ import io
 import json
 import logging
 import re
-import socket
 import threading
 import urllib.parse
-from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -44,14 +42,6 @@ class StorageRequest:
     authorized: bool
 
 
-@dataclass
-class _Fault:
-    kind: str
-    method: str
-    path_containing: str
-    times: int
-
-
 class CloudStorage:
     """The emulator on a free port of the loopback interface. Use it as a context manager.
 
@@ -68,8 +58,6 @@ class CloudStorage:
         self.foreign_buckets: set[str] = set()
         self.denied: set[str] = set()
         self._requests: list[StorageRequest] = []
-        self._faults: deque[_Fault] = deque()
-        self._faults_lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -88,35 +76,15 @@ class CloudStorage:
         """Let a bucket's name belong to someone else: it can't be looked at (403), nor created (409)."""
         self.foreign_buckets.add(bucket)
 
-    def fail_next(self, kind: str, *, method: str = "GET", path_containing: str = "/o/", times: int = 1) -> None:
-        """Let requests go wrong, before anything is done.
-
-        :param kind: an HTTP code such as ``503`` or ``403``, or ``drop``: the connection is closed with no answer
-        """
-        with self._faults_lock:
-            self._faults.append(_Fault(kind, method, path_containing, times))
-
-    def take_fault(self, method: str, path: str) -> str | None:
-        with self._faults_lock:
-            for fault in self._faults:
-                if fault.method == method and fault.path_containing in path:
-                    fault.times -= 1
-                    if fault.times == 0:
-                        self._faults.remove(fault)
-                    return fault.kind
-        return None
-
     def record(self, request: StorageRequest) -> None:
         self._requests.append(request)
 
     def reset(self) -> None:
-        """Forget every bucket, object, fault and request."""
+        """Forget every bucket, object and request."""
         with self._server.lock:
             self.storage.wipe()
         self.foreign_buckets.clear()
         self.denied.clear()
-        with self._faults_lock:
-            self._faults.clear()
         self._requests.clear()
 
     def __enter__(self) -> CloudStorage:
@@ -148,21 +116,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         super().__init__(server.owner.storage, request, address, server)
 
     def _serve(self) -> None:
-        owner = self.server.owner
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         split = urllib.parse.urlsplit(self.path)
         query = {key: values[-1] for key, values in urllib.parse.parse_qs(split.query).items()}
-        owner.record(StorageRequest(self.command, split.path, query, "Authorization" in self.headers))
-        fault = owner.take_fault(self.command, split.path)
-        if fault == "drop":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        if fault is not None:
-            self._refuse(
-                int(fault), "backendError" if fault.startswith("5") else "forbidden", "Made to fail by the test"
-            )
-            return
+        self.server.owner.record(StorageRequest(self.command, split.path, query, "Authorization" in self.headers))
         # The emulator reads the body itself; it is looked at here first.
         self.rfile = io.BytesIO(content)
         with self.server.lock:

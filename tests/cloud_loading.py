@@ -65,8 +65,8 @@ class Cloud:
         provisioner.ensure_dataset(self.bigquery)
         return self
 
-    def jobs(self, where: str = "test") -> Jobs:
-        return Jobs(self.bigquery, self.settings, where, {"taxiway_step": "test"})
+    def jobs(self) -> Jobs:
+        return Jobs(self.bigquery, self.settings, "test", {"taxiway_step": "test"})
 
     def bucket(self) -> Bucket:
         return Bucket(self.storage, self.settings, "test")

@@ -107,12 +107,11 @@ class TlcFile:
     schema: pa.Schema
 
 
-def write_tlc_file(kind: str, month: Month, folder: Path, *, rows: int = 40, row_group: int | None = None) -> TlcFile:
+def write_tlc_file(kind: str, month: Month, folder: Path, *, row_group: int | None = None) -> TlcFile:
     """Write a month as the TLC has it.
 
     :param kind: green, yellow, fhv or fhvhv
     :param month: decides the columns, their spelling, their types and the compression
-    :param rows: how many
     :param row_group: rows of a row group; all of them unless given
     """
     columns = dict(_COLUMNS[kind])
@@ -129,7 +128,7 @@ def write_tlc_file(kind: str, month: Month, folder: Path, *, rows: int = 40, row
             name: "" if name in empty else _text(of, month, row, place)
             for place, (name, of) in enumerate(columns.items())
         }
-        for row in range(rows)
+        for row in range(40)
     ]
     schema = pa.schema([(name, pa.null() if name in empty else _type(of, new=is_new)) for name, of in columns.items()])
     table = pa.table(

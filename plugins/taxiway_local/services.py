@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,17 +72,16 @@ class Service:
         return process
 
 
-def up(home: Home, say: Callable[[str], object] = print) -> str:
+def up(home: Home) -> str:
     """Start what isn't running, and wait until all of it is healthy.
 
-    :param say: called with a line before anything is started
     :return: the web UI's address
     :raises ServiceError: a service ends, or doesn't become healthy in time
     """
     running, address = _read(home)
     if len(running) == len(COMMANDS) and _healthy(address):
         return address
-    say("Starting Airflow: API server, scheduler, DAG processor, triggerer")
+    print("Starting Airflow: API server, scheduler, DAG processor, triggerer")
     _stop(running)
     setup(home)
     port = _free_port(int(os.environ.get("AIRFLOW__API__PORT", FIRST_PORT)))
@@ -210,12 +208,12 @@ def _write(home: Home, services: list[Service], address: str) -> None:
     home.services.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _log_ends(home: Home, commands: list[str], lines: int = 15) -> list[str]:
+def _log_ends(home: Home, commands: list[str]) -> list[str]:
     said = []
     for command in commands:
         path: Path = home.service_logs / f"{command}.log"
         log = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        said += [f"--- the end of {path}", *log[-lines:]]
+        said += [f"--- the end of {path}", *log[-15:]]
     return said
 
 

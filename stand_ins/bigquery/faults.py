@@ -56,9 +56,9 @@ class HeldJob:
     def __init__(self, hold: _Hold) -> None:
         self._hold = hold
 
-    def wait_until_running(self, timeout: float = 120) -> None:
-        if not self._hold.reached.wait(timeout):
-            raise TimeoutError(f"no job with {self._hold.containing!r} in its configuration came within {timeout} s")
+    def wait_until_running(self) -> None:
+        if not self._hold.reached.wait(120):
+            raise TimeoutError(f"no job with {self._hold.containing!r} in its configuration came within 120 s")
 
     def release(self) -> None:
         self._hold.released.set()
@@ -104,13 +104,9 @@ class Faults:
         with self._lock:
             self._answers.append(_Answer(kind, method, path_containing, times))
 
-    def fail_polls(self, kind: str = "503", times: int = 1) -> None:
-        """Let the next looks at a job's state go wrong."""
-        self.answer(kind, path_containing="/jobs/", times=times)
-
-    def lose_insert_answer(self, times: int = 1) -> None:
+    def lose_insert_answer(self) -> None:
         """The next job runs, and its insert's answer is lost: a client that tries again meets 409 duplicate."""
-        self.answer("drop", method="POST", path_containing="/jobs", times=times)
+        self.answer("drop", method="POST", path_containing="/jobs")
 
     def hold_next_job(self, containing: str = "", *, after: int = 0) -> HeldJob:
         """Keep a job RUNNING until it is released. A MERGE works then on the table that it saw when it was held.

@@ -60,8 +60,8 @@ def months(connect: Connect, green: Source, files: dict[Month, Path]) -> psycopg
     return connection
 
 
-def verified(connection: psycopg.Connection[Any], source: Source, month: Month = FIRST) -> Verified:
-    return PostgresMonths(connection, purpose="verify").verify(source, month)
+def verified(connection: psycopg.Connection[Any], source: Source) -> Verified:
+    return PostgresMonths(connection, purpose="verify").verify(source, FIRST)
 
 
 def test_a_month_is_as_it_was_published(

@@ -33,8 +33,8 @@ MINUTE = timedelta(minutes=1)
 ADAPTER = TypeAdapter(Memory)
 
 
-def failed(month: str, reason: str = "{}: the mirror answered 503", dag_id: str = "taxi_green") -> Alert:
-    return Alert("failed", "postgres", "green", (month,), reason.format(month), f"manual__{month}", dag_id)
+def failed(month: str, reason: str = "{}: the mirror answered 503") -> Alert:
+    return Alert("failed", "postgres", "green", (month,), reason.format(month), f"manual__{month}", "taxi_green")
 
 
 def recovered(month: str) -> Alert:

@@ -192,11 +192,11 @@ def test_a_job_fails_on_demand(
 @pytest.mark.parametrize("kind", ["503", "drop"])
 def test_a_lost_poll(client: real.Client, bigquery: StandIn, kind: str) -> None:
     client.query("SELECT 1", job_id="one", job_retry=None).result()
-    bigquery.faults.fail_polls(kind)
+    bigquery.faults.answer(kind)
     with pytest.raises((ServiceUnavailable, requests.ConnectionError)):
         client.get_job("one", retry=None)
     assert client.get_job("one").state == "DONE"
-    bigquery.faults.fail_polls(kind)
+    bigquery.faults.answer(kind)
     assert client.get_job("one").state == "DONE"
 
 

@@ -67,12 +67,12 @@ def month_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Source], Row
 def other_source(tmp_path: Path) -> Callable[..., Source]:
     """Builds a source with columns of its own, by way of a YAML file."""
 
-    def build(*columns: tuple[str, str], name: str = "other") -> Source:
+    def build(*columns: tuple[str, str]) -> Source:
         document = yaml.safe_load((SOURCES_FOLDER / "green.yaml").read_text(encoding="utf-8"))
         document["columns"] = [{"name": header, "type": kind, "description": "a test's"} for header, kind in columns]
         for key in ("checks", "report"):  # they name columns of green
             del document[key]
-        path = tmp_path / f"{name}.yaml"
+        path = tmp_path / "other.yaml"
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         return load_source(path)
 

@@ -108,11 +108,11 @@ def test_what_is_cut_off_goes_on_at_the_next_try(
     assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
 
 
-def rename_job(cloud: Cloud, month: str, number: int = 1) -> str:
+def rename_job(cloud: Cloud, month: str) -> str:
     """Return the id of the job that renames a month's file."""
     created = cloud.bigquery.get_table(f"{cloud.settings.dataset_name}.green_tripdata").created
     milliseconds = int(created.timestamp() * 1000)
-    return f"taxiway_rename_{cloud.settings.dataset}_green_{month.replace('-', '_')}_{milliseconds}_{number}"
+    return f"taxiway_rename_{cloud.settings.dataset}_green_{month.replace('-', '_')}_{milliseconds}_1"
 
 
 def renames(bigquery: StandIn, month: str) -> list[str]:
