@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from taxiway.loads.month_state import MEANINGS
 from taxiway.orchestration.taxi_conf import taxi_conf
@@ -20,6 +18,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
+from tests.browser import WAIT, start_browser
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.board_airflow import (
@@ -38,7 +37,7 @@ from tests.integration.board_airflow import (
     board_airflow,
 )
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.integration.test_web_ui import QUIET, WAIT, find_browser
+from tests.integration.web_client import Client, open_page
 from tests.loading import begin_load, load, source_file
 
 BOARD = "/taxiway/board"
@@ -65,47 +64,6 @@ def taxi(
 ) -> Iterator[TaxiAirflow]:
     with board_airflow(tmp_path_factory.mktemp("board") / "b", postgres_server, green) as taxi:
         yield taxi
-
-
-class Client:
-    """Asks the API server as users."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.tokens: dict[str, str] = {}
-
-    def token(self, user: str) -> str:
-        if user not in self.tokens:
-            body = json.dumps({"username": user, "password": PASSWORD}).encode()
-            headers = {"Content-Type": "application/json"}
-            request = urllib.request.Request(f"{self.address}/auth/token", data=body, headers=headers)
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                self.tokens[user] = json.load(answer)["access_token"]
-        return self.tokens[user]
-
-    def get(self, path: str, user: str | None = READER, **headers: str) -> tuple[int, str, dict[str, str]]:
-        return self.send("GET", path, None, user, **headers)
-
-    def send(
-        self, method: str, path: str, body: object, user: str | None, **headers: str
-    ) -> tuple[int, str, dict[str, str]]:
-        if user:
-            headers["Authorization"] = f"Bearer {self.token(user)}"
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, answer.read().decode(), dict(answer.headers)
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(), dict(error.headers)
-
-    def json(self, path: str, user: str = READER) -> Any:
-        status, text, _ = self.get(path, user)
-        assert status == 200, text
-        return json.loads(text)
 
 
 @pytest.fixture(scope="module")
@@ -276,28 +234,8 @@ def test_a_browser_that_has_a_file_gets_no_second_one(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def chromium(taxi: TaxiAirflow) -> Iterator[Browser]:
-    browser = find_browser()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, headless=True, args=list(QUIET))
-        try:
-            expect.set_options(timeout=WAIT)
-            yield chromium
-        finally:
-            chromium.close()
-
-
-def open_page(chromium: Browser, client: Client, path: str, user: str = "admin", **options: Any) -> Page:
-    """Open a page as a user."""
-    options = {"viewport": {"width": 1280, "height": 900}, **options}
-    context = chromium.new_context(base_url=client.address, **options)
-    context.add_cookies([{"name": "_token", "value": client.token(user), "url": client.address}])
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    page.said = []  # type: ignore[attr-defined]
-    page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.said.append(str(error)))  # type: ignore[attr-defined]
-    page.goto(path)
-    return page
+    with start_browser() as chromium:
+        yield chromium
 
 
 def ready(page: Page | FrameLocator) -> Locator:

@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from taxiway.orchestration.assets import SUMMARY
 from taxiway.orchestration.operators.summarize_months import SummarizeMonthsOperator
@@ -30,9 +30,9 @@ from taxiway.sources.source import Source, load_sources
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.summary import sum_up, summarize_month
 from taxiway_local.samples import write_sample_month
+from tests.browser import WAIT, start_browser
 from tests.conftest import Connect
 from tests.integration.airflow_environment import wait_until
-from tests.integration.test_web_ui import QUIET, WAIT, find_browser
 from tests.loading import lines_of, load, query, write_gzip
 
 ROWS = 300
@@ -249,10 +249,7 @@ def test_a_browser_shows_a_page_without_asking_for_anything(
     summarize("green", "2019-03")
     (path,) = report("green", "2019-03")
 
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=find_browser(), args=[*QUIET]) as chromium,
-    ):
+    with start_browser() as chromium:
         page = chromium.new_page(viewport={"width": width, "height": 800})
         page.set_default_timeout(WAIT)
         asked: list[str] = []

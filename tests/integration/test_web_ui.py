@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
 from taxiway.paths import ROOT
@@ -19,24 +17,13 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
+from tests.browser import WAIT, start_browser
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.dag_rights import ONLY
 from tests.integration.taxi_airflow import TaxiAirflow
 
 ROWS = 120
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WAIT = 120_000
-"""Milliseconds that a page may take on a busy machine."""
 
 USERS = {
     "admin": "admin",
@@ -50,18 +37,9 @@ USERS = {
 
 
 @pytest.fixture(scope="module")
-def browser() -> str:
-    return find_browser()
-
-
-def find_browser() -> str:
-    """Return the Chromium of this machine; without one, skip the test, or fail it if all tests must run."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium: .ci/run installs it, and this test must run there")
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    return found
+def chromium() -> Iterator[Browser]:
+    with start_browser() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +76,11 @@ def reports_of(taxi: TaxiAirflow) -> Path:
 
 
 @pytest.fixture
-def page(browser: str, taxi: TaxiAirflow) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, headless=True, args=list(QUIET))
-        try:
-            page = chromium.new_page(viewport={"width": 1600, "height": 1800}, base_url=taxi.airflow.base_url)
-            page.set_default_timeout(WAIT)
-            expect.set_options(timeout=WAIT)
-            yield page
-        finally:
-            chromium.close()
+def page(chromium: Browser, taxi: TaxiAirflow) -> Iterator[Page]:
+    with chromium.new_context(viewport={"width": 1600, "height": 1800}, base_url=taxi.airflow.base_url) as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        yield page
 
 
 def sign_in(page: Page, user: str = "admin") -> None:
