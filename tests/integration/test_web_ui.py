@@ -10,18 +10,24 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from stand_ins.bigquery import StandIn
+from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import HeaderError
 from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
 from taxiway.paths import ROOT
 from taxiway.reports.folder import FOLDER_VARIABLE
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
-from taxiway_local.samples import write_sample_months
+from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.browser import WAIT, start_browser
+from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.dag_rights import ONLY
+from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.loading import write_gzip
 
 ROWS = 120
 
@@ -43,14 +49,30 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def cloud(_bigquery_server: StandIn, _cloud_storage_server: CloudStorage) -> Iterator[Cloud]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
+        patch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage_server.url)
+        yield Cloud.connect().set_up()
+    _bigquery_server.reset()
+    _cloud_storage_server.reset()
+
+
+@pytest.fixture(scope="module")
 def taxi(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    _bigquery_server: StandIn,
+    _cloud_storage_server: CloudStorage,
+    cloud: Cloud,
+    green: Source,
 ) -> Iterator[TaxiAirflow]:
     folder = tmp_path_factory.mktemp("ui")
     # The form unpauses the DAG, which then catches up from 2019 on: it takes a while to get there.
     write_sample_months([green], [Month(2019, 1), Month(2021, 6), Month(2021, 7)], folder / "mirror", rows=ROWS)
     with serve(folder / "mirror") as mirror:
-        taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
+        in_cloud = stand_ins(_bigquery_server, _cloud_storage_server)
+        taxi = gcp_airflow(postgres_server, folder / "home", mirror.address, in_cloud)
         taxi.airflow.variables |= {
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.integration.dag_rights.DagRights",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in USERS.items()),
@@ -281,6 +303,48 @@ def test_a_person_finds_runs_by_file_taxi_and_backfill(page: Page, taxi: TaxiAir
         "backfill__2020-05",
     ]
     assert found(page, "Run ID", "backfill__2020-05", 1) == ["backfill__2020-05-01T20:00:00+00:00"]
+
+
+def test_months_of_bigquery_beside_those_of_postgres(
+    page: Page, taxi: TaxiAirflow, cloud: Cloud, green: Source, tmp_path: Path
+) -> None:
+    published, failed, asked_for = Month(2019, 2), Month(2019, 3), Month(2019, 1)
+    path = tmp_path / green.download_name(published)
+    write_sample_month(green, published, path, rows=ROWS)
+    cloud.load(green, str(published), path)
+    with pytest.raises(HeaderError):
+        cloud.load(green, str(failed), write_gzip(tmp_path / "other.csv.gz", ["a,b", "1,2"]))
+    sign_in(page)
+    page.goto("/plugin/taxi-months")
+    frame = page.frame_locator("iframe")
+    frame.locator("body[data-ready]").wait_for()
+
+    def cell(warehouse: str, month: Month) -> Locator:
+        return frame.locator(f"[data-warehouse={warehouse}] [data-dag-id^=taxi_green] [data-month='{month}']")
+
+    # Each warehouse has its own grids, and the same month stands in each as it does there.
+    expect(frame.get_by_role("heading", level=2)).to_have_text(["Postgres", "BigQuery"])
+    states = {published: "published", failed: "failed", asked_for: "missing", Month(2021, 6): "missing"}
+    for month, state in states.items():
+        expect(cell("bigquery", month)).to_have_attribute("data-state", state)
+    expect(cell("postgres", published)).not_to_have_attribute("data-state", "published")
+    cell("bigquery", published).hover()
+    expect(frame.get_by_role("tooltip")).to_contain_text(f"Rows{ROWS}")
+    cell("bigquery", failed).click()
+    dialog = frame.get_by_role("dialog")
+    expect(dialog).to_contain_text("the header doesn't fit")
+    expect(dialog.get_by_role("row", name=re.compile("taxi_green_gcp manual__1.*upload_month"))).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+
+    # A month that is selected in BigQuery is loaded there.
+    taxi.airflow.rest("/dags/taxi", "PATCH", {"is_paused": False})
+    page.reload()
+    cell("bigquery", asked_for).click(modifiers=["Control"])
+    frame.get_by_role("button", name="Load 1 month").click()
+    expect(cell("bigquery", asked_for)).to_have_attribute("data-state", re.compile("queued|running"))
+    expect(frame.locator(".press")).to_contain_text("1 ended well")
+    expect(cell("bigquery", asked_for)).to_have_attribute("data-state", "published")
+    assert [each.state for each in cloud.loads(green, str(asked_for))] == ["published"]
 
 
 def found(page: Page, name: str, value: str, count: int) -> list[str]:

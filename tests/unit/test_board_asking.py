@@ -57,6 +57,16 @@ def test_requests_that_come_together_share_an_answer(times: list[float]) -> None
     assert number(asyncio.run(ledger.months())) == 1
 
 
+def test_an_answer_of_before_a_load_has_ended_is_not_given(times: list[float]) -> None:
+    ledger = Slow("bigquery")
+    for _ in range(2):
+        ledger.may_answer.release()
+
+    for hours, asked in ((23, 1), (25, 2), (47, 2)):
+        assert number(asyncio.run(ledger.months(BEGAN + timedelta(hours=hours)))) == asked
+    assert number(asyncio.run(ledger.months())) == 2
+
+
 def test_an_answer_is_given_again_while_the_ledger_is_asked_but_not_for_long(times: list[float]) -> None:
     ledger = Slow()
     ledger.may_answer.release()

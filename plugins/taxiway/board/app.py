@@ -30,7 +30,7 @@ from taxiway.board.asking import Answer, Ledger
 from taxiway.board.charts import Artist
 from taxiway.board.months import attempt_of, board_of
 from taxiway.board.rights import month_dags, readable, runs_there
-from taxiway.board.runs import runs_and_rights
+from taxiway.board.runs import last_end, runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.messages import one_line, said_by_driver
 from taxiway.orchestration.login import lead_to_login
@@ -123,7 +123,7 @@ async def months(request: Request, shown: ShownDags, warehouse: WarehouseName, d
 
     :param dag_id: the DAG whose months are returned; all if there is none
     """
-    answer = await _ledger(request, warehouse).months()
+    answer = await _ledger(request, warehouse).months(await run_in_threadpool(last_end, warehouse))
     return await run_in_threadpool(_months, answer, warehouse, shown & {dag_id} if dag_id else shown)
 
 

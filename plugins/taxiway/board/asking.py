@@ -134,26 +134,36 @@ class Ledger:
         self._before: Answer | None = None
         self._before_at = 0.0
 
-    async def months(self) -> Answer:
-        """Return what the ledger says of all months; a sentence if it can't say it."""
+    async def months(self, since: datetime | None = None) -> Answer:
+        """Return what the ledger says of all months; a sentence if it can't say it.
+
+        :param since: when months have changed: the ledger is asked again if its answer is of before
+        """
         now = monotonic()
-        if self._asked is None or (self._asked.done() and now > self._asked_at + self._kept(self._asked)):
+        if self._asked is None or (self._asked.done() and self._is_over(self._asked, now, since)):
             if self._asked is not None and self._asked.exception() is None:
                 self._before, self._before_at = self._asked.result(), self._asked_at
             self._asked, self._asked_at = self._thread.submit(self._read), now
-        is_young = now <= self._before_at + STALE_SECONDS[self.warehouse]
-        if self._before is not None and not self._before.problem and is_young and not self._asked.done():
-            return self._before
+        before, is_young = self._before, now <= self._before_at + STALE_SECONDS[self.warehouse]
+        if before is not None and (before.problem or (since is not None and before.asked_at < since)):
+            before = None
+        if before is not None and is_young and not self._asked.done():
+            return before
         try:
             return await self._wait(self._asked)
         except NoAnswerError as error:
             return Answer(datetime.now(timezone.utc), problem=str(error))
 
-    def _kept(self, asked: Future[Answer]) -> float:
-        """Say how many seconds an answer is given to others: a problem may soon be over."""
-        if asked.exception() is None and (asked.result().is_absent or not asked.result().problem):
-            return KEPT_SECONDS[self.warehouse]
-        return PROBLEM_KEPT_SECONDS
+    def _is_over(self, asked: Future[Answer], now: float, since: datetime | None) -> bool:
+        """Say whether an answer is no longer given to others: a problem may soon be over."""
+        kept = PROBLEM_KEPT_SECONDS
+        if asked.exception() is None:
+            answer = asked.result()
+            if since is not None and answer.asked_at < since:
+                return True
+            if answer.is_absent or not answer.problem:
+                kept = KEPT_SECONDS[self.warehouse]
+        return now > self._asked_at + kept
 
     async def ask(self, question: Callable[[PublishedMonths], T]) -> T:
         """Ask something else.

@@ -16,7 +16,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun, DagRunNote
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from taxiway.messages import one_line
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -58,6 +58,18 @@ def runs_and_rights(user: BaseUser) -> dict[str, Any]:
         if _may("GET", user):
             told["runs"] = _runs(session, datetime.now(timezone.utc))
     return told
+
+
+def last_end(warehouse: str) -> datetime | None:
+    """Return when the last run ended that the page has started for a warehouse; None if there is none of late."""
+    ended = select(func.max(DagRun.end_date)).where(
+        DagRun.dag_id == TAXI_DAG_ID,
+        DagRun.run_id.startswith(PREFIX, autoescape=True),
+        DagRun.run_id.contains(f"__{warehouse}__", autoescape=True),
+        DagRun.run_after > datetime.now(timezone.utc) - LONGEST_PRESS,
+    )
+    with create_session() as session:
+        return session.scalar(ended)
 
 
 def press_of(run_id: str) -> str:
