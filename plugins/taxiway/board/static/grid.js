@@ -20,7 +20,7 @@ const short = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` 
 const expected = (next) => {
   if (!next) return null;
   const late = next.is_late
-    ? `${next.month} was expected by ${next.by}${next.missing > 1 ? `, ${next.missing} months are due` : ""}`
+    ? `${next.month} was expected by ${next.by}${next.missing > 1 ? `, ${next.missing} months due` : ""}`
     : `${next.month} expected by ${next.by}`;
   return element("p", { class: next.is_late ? "next late" : "next" }, late);
 };
@@ -84,7 +84,7 @@ export class Grid {
       button.addEventListener("click", () => this.selection.add(this, months));
       return months.length ? button : null;
     }).filter(Boolean);
-    return buttons.length ? element("p", { class: "next" }, "Select ", ...buttons.flatMap((button) => [button, " "])) : null;
+    return buttons.length ? element("p", { class: "next" }, "Select ", ...buttons.flatMap((button, place) => (place ? [", ", button] : [button]))) : null;
   }
 
   /** Show how a cell's month stands, and whether it is selected. */
