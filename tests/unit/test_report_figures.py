@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from taxiway.paths import SOURCES_FOLDER
+from taxiway.reports.charts import short_label
 from taxiway.reports.figures import Measure, Period, figures_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
@@ -112,6 +113,19 @@ def test_a_source_without_amounts_has_trips_alone() -> None:
 )
 def test_numbers_are_written_for_people(value: Any, unit: str, digits: int, text: str) -> None:
     assert Measure("x", "X", unit, "").text(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "short"),
+    [
+        ("Upper East Side North, Manhattan", "Upper East Side North, Manhattan"),
+        ("Times Sq/Theatre District, Manhattan", "Times Sq/Theatre District"),
+        ("a zone, whose name is very long in itself, Queens", "a zone, whose name is very long i…"),
+        ("a type of payment with a very long name", "a type of payment with a very lon…"),
+    ],
+)
+def test_a_zone_with_a_long_name_is_shown_without_its_borough(label: str, short: str) -> None:
+    assert short_label(label) == short
 
 
 def test_periods_name_files_and_titles() -> None:

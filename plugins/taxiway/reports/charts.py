@@ -121,7 +121,7 @@ def _bars(figures: Figures, name: str, title: str, rows: Sequence[Row]) -> Chart
     def plot(axes: Axes) -> None:
         places = range(len(rows))
         axes.barh(places, [row.trips for row in rows], color=BLUE, height=0.72)
-        axes.set_yticks(places, [_cut(row.label) for row in rows])
+        axes.set_yticks(places, [short_label(row.label) for row in rows])
         axes.invert_yaxis()
         axes.set_xticks([])
         longest = max((row.trips for row in rows), default=0) or 1
@@ -163,7 +163,13 @@ def _short(row: Row, by: str) -> str:
     return row.label.partition(" ")[0] if by == "day" else row.label[:3]
 
 
-def _cut(label: str, most: int = 28) -> str:
+def short_label(label: str, most: int = 34) -> str:
+    """Shorten a bar's label: a zone without its borough, or what fits of it.
+
+    :param most: how many characters there may be
+    """
+    if len(label) > most:
+        label = label.rpartition(", ")[0] or label
     return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
