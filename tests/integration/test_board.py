@@ -38,7 +38,7 @@ from tests.integration.board_airflow import (
 )
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client, open_page
-from tests.loading import begin_load, load, source_file
+from tests.loading import begin_load, lines_of, load, source_file, write_gzip
 
 BOARD = "/taxiway/board"
 MONTHS = "/taxiway/api/months?warehouse=postgres"
@@ -608,6 +608,42 @@ def test_the_command_says_the_same_as_the_board(
     wait_until(lambda: taxi.query(last) == [("unchanged",)], timeout=240, what="the load")
     wait_until(lambda: said_by_board(client)[str(CHANGED)] == "published", timeout=60, what="the board to ask again")
     assert said_by_command(taxi)[str(CHANGED)]["state"] == "published"
+
+
+def test_a_person_approves_a_correction_on_airflows_own_page(
+    chromium: Browser, client: Client, taxi: TaxiAirflow, green: Source, scheduler: None
+) -> None:
+    """From the board to the question, whose answer the board shows."""
+    dags = taxi.airflow.home / "dags"
+    dags.unlink()
+    dags.symlink_to(Path(__file__).with_name("asking_dags"))
+    path = taxi.airflow.home.parent / "mirror" / green.file_path(REJECTED)
+    half = lines_of(path)[: 1 + ROWS // 2]
+    write_gzip(path, [half[0], *half[2:]])  # without the line that was rejected
+    left = ROWS // 2 - 1
+    page = open_page(chromium, client, "/plugin/taxi-months")
+    frame = page.frame_locator("iframe")
+    grid = ready(frame)
+    cell(grid, REJECTED).click(modifiers=["Control"])
+    frame.get_by_role("button", name="Load 1 month").click()
+    waits = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi' AND state = 'awaiting_input'"
+    wait_until(lambda: taxi.airflow.query(waits), timeout=WAIT / 1000, what="the question")
+
+    cell(grid, REJECTED).click()
+    dialog = frame.get_by_role("dialog")
+    expect(dialog).to_contain_text("waits for a person to approve")
+    dialog.get_by_role("link", name=re.compile("taxi board__")).first.click()
+    page.wait_for_url(re.compile("/dags/taxi/runs/board__"))
+    page.goto(f"{page.url.partition('?')[0]}/tasks/postgres.merge_month/required_actions")
+    expect(page.get_by_text(f"would delete {ROWS - 1 - left} of the {ROWS - 1} published rows").first).to_be_visible()
+    page.get_by_role("button", name="Approve").first.click()
+
+    wait_until(lambda: board_runs(taxi).get(str(REJECTED)) == "success", timeout=WAIT / 1000, what="the publication")
+    page.goto("/plugin/taxi-months")
+    grid = ready(page.frame_locator("iframe"))
+    cell(grid, REJECTED).hover()
+    expect(page.frame_locator("iframe").get_by_role("tooltip")).to_contain_text(f"Rows{left}")
+    assert taxi.query(f"SELECT count(*) FROM green_tripdata WHERE filename = '{green.filename(REJECTED)}'") == [(left,)]
 
 
 # --- A warehouse that is empty, slow or down; the last tests, for they spoil it
