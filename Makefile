@@ -1,7 +1,7 @@
 # The commands of Taxiway; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup ready asked-python demo demo-gcp demo-learn up down doctor psql test test-gcp test-install test-docker mutants bench lint format lock schema clean
+.PHONY: help setup ready asked-python demo demo-gcp demo-learn up down doctor psql test test-gcp test-install test-docker mutants bench bench-board pictures lint format lock schema clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -76,6 +76,9 @@ bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas
 
 bench-board: $(VENV)/.development ## Measure the board with 1,200 months and 50,000 attempts (needs Chromium)
 	@$(BIN)/python -m bench.board
+
+pictures: $(VENV)/.development ## Make the pictures of README.md and docs/ anew (needs Chromium)
+	@PYTHONPATH=plugins $(BIN)/python -m tests.pictures
 
 lint: $(VENV)/.development ## Check style, types and SQL
 	@$(BIN)/ruff check .

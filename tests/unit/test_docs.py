@@ -41,6 +41,40 @@ def test_links_lead_to_files_of_the_repository(page: Path) -> None:
     assert [str(path) for path in linked if str(path) not in {*tracked, *folders}] == []
 
 
+def pictures() -> dict[Path, str]:
+    """The pictures that the pages show, and what is said of each to those who don't see it."""
+    found = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown = [(path, alt) for alt, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text)]
+        for element in re.findall(r"<picture>.*?</picture>", text, re.DOTALL):
+            (alt,) = re.findall(r'<img [^>]*alt="([^"]*)"', element)
+            shown += [(path, alt) for path in re.findall(r'\bsrc(?:set)?="([^"]+)"', element)]
+        found.update({(page.parent / path).resolve(): alt for path, alt in shown})
+    return found
+
+
+def test_pictures_are_there_small_and_complete() -> None:
+    """None needs another file: a reader's browser asks for nothing else."""
+    shown = pictures()
+
+    assert {ROOT / "docs" / "pictures" / f"{name}.png" for name in ("board", "board-dark", "grid", "report")} <= set(
+        shown
+    )
+    assert set((ROOT / "docs" / "pictures").iterdir()) <= set(shown)
+    assert [path.name for path, alt in shown.items() if len(alt.split()) < 5] == []
+    sizes = {path.name: path.stat().st_size for path in shown}
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}
+    assert sum(sizes.values()) < 600_000
+    for path in shown:
+        if path.suffix == ".png":
+            assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+            continue
+        drawn = path.read_text(encoding="utf-8")
+        assert drawn.startswith("<svg ")
+        assert re.findall(r"(?:href|src)\s*=\s*['\"](?!#)|url\(['\"]?(?!#)|@import|@font-face|<script", drawn) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_make_exist(page: Path) -> None:
     named = re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
