@@ -22,11 +22,8 @@ from tests.mirror_faults import FaultyMirror
 @pytest.fixture(scope="session")
 def killable_server(postgres_server: PostgresServer) -> Iterator[KillableServer]:
     """A server that a test may kill; it has to run again when the test ends."""
-    server = KillableServer()
-    try:
+    with KillableServer() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")

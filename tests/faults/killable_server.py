@@ -88,6 +88,12 @@ class KillableServer(PostgresServer):
         postmaster.wait(10)
         wait_until(lambda: not any(map(_is_alive, children)), timeout=10, what="Postgres to be gone", interval=0.005)
 
+    def __enter__(self) -> KillableServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Stop, and remove the data."""
         if self.is_running:

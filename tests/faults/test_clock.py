@@ -43,15 +43,12 @@ class Faked:
 @pytest.fixture(scope="module")
 def faked() -> Iterator[Faked]:
     find_library()
-    server = KillableServer()
-    try:
+    with KillableServer() as server:
         server.kill()
         clock = FakedClock(server.socket_folder / "clock")
         server.start(clock.environment)
         with LoadingWorker(clock.environment) as worker:
             yield Faked(clock, server, worker)
-    finally:
-        server.close()
 
 
 @pytest.fixture

@@ -242,25 +242,21 @@ def loading(
     files = make_files(green, folder)
     clean = clean_ids(postgres_server, green, [(str(month), folder / green.download_name(month)) for month in files])
     assert len(set(clean.values())) == len(CASES)
-    with FaultyMirror() as mirror:
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
-        try:
-            make_checkout(home)
-            taxi.airflow.variables["PYTHONPATH"] = str(home / "plugins")
-            taxi.airflow.variables["AIRFLOW_CONN_TLC_MIRROR"] = json.dumps(
-                {"conn_type": "http", "host": mirror.url, "extra": {"timeout": READ_TIMEOUT}}
-            )
-            for case, month in MONTHS.items():
-                path = f"/{green.file_path(month)}"
-                mirror.put(path, files[month].body)
-                mirror.script(path, *case.answers(files[month]))
-            # The one file that is always full, for whoever asks; giving the transfer up removes the link to it.
-            part = Cache(home / "cache", 0).slot(mirror.url, green.file_path(MONTHS[CASES_BY_NAME[DISK_FULL]])).part
-            part.parent.mkdir(parents=True)
-            part.symlink_to("/dev/full")
-            yield Loading(taxi, mirror, green, clean)
-        finally:
-            taxi.close()
+    with FaultyMirror() as mirror, TaxiAirflow.create(postgres_server, home, mirror.url) as taxi:
+        make_checkout(home)
+        taxi.airflow.variables["PYTHONPATH"] = str(home / "plugins")
+        taxi.airflow.variables["AIRFLOW_CONN_TLC_MIRROR"] = json.dumps(
+            {"conn_type": "http", "host": mirror.url, "extra": {"timeout": READ_TIMEOUT}}
+        )
+        for case, month in MONTHS.items():
+            path = f"/{green.file_path(month)}"
+            mirror.put(path, files[month].body)
+            mirror.script(path, *case.answers(files[month]))
+        # The one file that is always full, for whoever asks; giving the transfer up removes the link to it.
+        part = Cache(home / "cache", 0).slot(mirror.url, green.file_path(MONTHS[CASES_BY_NAME[DISK_FULL]])).part
+        part.parent.mkdir(parents=True)
+        part.symlink_to("/dev/full")
+        yield Loading(taxi, mirror, green, clean)
 
 
 @pytest.fixture(scope="module")

@@ -80,12 +80,11 @@ def test_the_dags_set_up_load_three_months_and_agree_with_postgres(
     months = sample_months(tmp_path / "mirror", [green], [Month(2019, number) for number in (1, 2, 3)], ROWS)
     with made_and_deleted() as cloud, serve(tmp_path / "mirror") as mirror:
         credentials = {"AIRFLOW_CONN_TAXI_GCP": google_connection()}
-        taxi = gcp_airflow(postgres_server, tmp_path / "home", mirror.address, credentials, settings=cloud.settings)
-        try:
+        with gcp_airflow(
+            postgres_server, tmp_path / "home", mirror.address, credentials, settings=cloud.settings
+        ) as taxi:
             scenario = Scenario(taxi, months, into_postgres=months)
             scenario.finish(scenario.start(), cloud, timeout=TIMEOUT)
-        finally:
-            taxi.close()
 
 
 def sample(folder: Path, source: Source, month: str, revision: int = 0) -> Path:

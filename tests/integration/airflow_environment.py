@@ -415,6 +415,12 @@ class AirflowEnvironment:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
+    def __enter__(self) -> AirflowEnvironment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End every process started here, and drop the database."""
         for process in self.processes:

@@ -51,8 +51,9 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
         write_sample_month(green, month, paths[month], rows=ROWS)
     head, first, *lines = lines_of(paths[REJECTED])
     write_gzip(paths[REJECTED], [head, first.replace(first.split(",")[1], HOSTILE, 1), *lines])
-    with serve(folder / "mirror") as mirror:
-        taxi = TaxiAirflow.create(
+    with (
+        serve(folder / "mirror") as mirror,
+        TaxiAirflow.create(
             server,
             folder / "home",
             mirror.address,
@@ -62,19 +63,17 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in users.items()),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
-        )
-        try:
-            (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(users, PASSWORD)))
-            done = taxi.airflow.run("dags", "test", "taxi_green", "2019-01-01", timeout=300)
-            assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-            # The other DAGs, too: the test of one knows only its own.
-            done = taxi.airflow.run("dags", "reserialize", timeout=300)
-            assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-            _fill(taxi, green, folder, paths)
-            with taxi.airflow.services("api-server"):
-                yield taxi
-        finally:
-            taxi.close()
+        ) as taxi,
+    ):
+        (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(users, PASSWORD)))
+        done = taxi.airflow.run("dags", "test", "taxi_green", "2019-01-01", timeout=300)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        # The other DAGs, too: the test of one knows only its own.
+        done = taxi.airflow.run("dags", "reserialize", timeout=300)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        _fill(taxi, green, folder, paths)
+        with taxi.airflow.services("api-server"):
+            yield taxi
 
 
 def _fill(taxi: TaxiAirflow, green: Source, folder: Path, paths: dict[Month, Path]) -> None:

@@ -81,6 +81,12 @@ class TaxiAirflow:
         done = self.airflow.run("dags", "backfill", "-s", start, "-e", end, dag_id, *options, timeout=timeout)
         return done.returncode, done.stdout + done.stderr
 
+    def __enter__(self) -> TaxiAirflow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End Airflow's processes, and drop the databases."""
         self.airflow.close()

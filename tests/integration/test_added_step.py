@@ -36,13 +36,12 @@ def taxi(
     file: Path, tmp_path: Path, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
 ) -> Iterator[TaxiAirflow]:
     """An Airflow that has the DAGs with one step more."""
-    with serve(tmp_path / "mirror") as mirror:
-        taxi = gcp_airflow(postgres_server, tmp_path / "home", mirror.address, stand_ins(bigquery, cloud_storage))
+    with (
+        serve(tmp_path / "mirror") as mirror,
+        gcp_airflow(postgres_server, tmp_path / "home", mirror.address, stand_ins(bigquery, cloud_storage)) as taxi,
+    ):
         taxi.airflow.variables["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
-        try:
-            yield taxi
-        finally:
-            taxi.close()
+        yield taxi
 
 
 @pytest.fixture

@@ -54,22 +54,16 @@ def mirror(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[
 
 @pytest.fixture
 def taxi(mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(postgres_server, one_home(), mirror)
-    try:
+    with TaxiAirflow.create(postgres_server, one_home(), mirror) as taxi:
         yield taxi
-    finally:
-        taxi.close()
 
 
 @pytest.fixture
 def cloud_taxi(
     tmp_path: Path, mirror: str, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
 ) -> Iterator[TaxiAirflow]:
-    taxi = gcp_airflow(postgres_server, tmp_path / "home", mirror, stand_ins(bigquery, cloud_storage))
-    try:
+    with gcp_airflow(postgres_server, tmp_path / "home", mirror, stand_ins(bigquery, cloud_storage)) as taxi:
         yield taxi
-    finally:
-        taxi.close()
 
 
 def in_turn(taxi: TaxiAirflow, *commands: Sequence[str]) -> list[str]:

@@ -49,8 +49,7 @@ def loads(
 ) -> Iterator[Watched]:
     """An Airflow with nothing loaded, which knows the receivers."""
     folder = tmp_path_factory.mktemp("alerts")
-    with FaultyMirror() as mirror:
-        taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
+    with FaultyMirror() as mirror, TaxiAirflow.create(postgres_server, folder / "home", mirror.url) as taxi:
 
         def smtp(port: int) -> str:
             plain = {"from_email": "taxiway@example.com", "disable_ssl": True, "disable_tls": True}
@@ -71,10 +70,7 @@ def loads(
                 {"conn_type": "http", "host": f"http://127.0.0.1:{free_port()}/services/s3cr3t-host"}
             ),
         }
-        try:
-            yield Watched(taxi, mirror, folder / "mirror")
-        finally:
-            taxi.close()
+        yield Watched(taxi, mirror, folder / "mirror")
 
 
 def backfill(loads: Watched, first: Month, last: Month, *options: str) -> tuple[int, str]:

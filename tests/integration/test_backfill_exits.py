@@ -18,13 +18,10 @@ BACKFILL = ("dags", "backfill", "-s", "2019-01-01", "-e", "2019-01-31", "trivial
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
-    environment = AirflowEnvironment.create(
+    with AirflowEnvironment.create(
         shared_metadata_server(), tmp_path_factory.mktemp("exits") / "home", dags=DAGS, own_api=True
-    )
-    try:
+    ) as environment:
         yield environment
-    finally:
-        environment.close()
 
 
 @pytest.fixture(scope="module")

@@ -139,8 +139,7 @@ def test_a_killed_command_takes_its_processes_along_and_the_next_call_takes_over
 
 
 def test_a_database_that_stops_is_said_with_the_call_that_goes_on(airflow: AirflowEnvironment) -> None:
-    server = KillableServer()
-    try:
+    with KillableServer() as server:
         connection = f"postgresql+psycopg2://postgres@/postgres?host={server.socket_folder}"
         airflow.variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = connection
         assert airflow.run("db", "migrate").returncode == 0
@@ -170,8 +169,6 @@ def test_a_database_that_stops_is_said_with_the_call_that_goes_on(airflow: Airfl
         assert done.returncode == 0, done.stdout + done.stderr
         assert "An earlier call was killed: its unfinished runs are put in order first." in done.stdout
         assert "3 of 3 months succeeded" in done.stdout
-    finally:
-        server.close()
 
 
 def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:

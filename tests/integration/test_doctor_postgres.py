@@ -163,8 +163,7 @@ def test_a_server_that_is_too_old_or_of_another_encoding(postgres_server: Postgr
 
 def test_sessions_that_are_taken() -> None:
     """The advice is followed to its end: the server starts anew, and takes more."""
-    server = KillableServer()
-    try:
+    with KillableServer() as server:
         with server.connect(autocommit=True) as admin:
             admin.execute("ALTER SYSTEM SET max_connections = 20")
         server.stop()
@@ -183,8 +182,6 @@ def test_sessions_that_are_taken() -> None:
             for _ in range(14):
                 taken.enter_context(server.connect())
             assert asked(server.connect, "sessions") == Finding(OK, "15 of 31 sessions")
-    finally:
-        server.close()
 
 
 def test_tables_that_a_run_has_left(connect: Connect, green: Source, file: Path) -> None:

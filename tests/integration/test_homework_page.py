@@ -44,17 +44,16 @@ def taxi(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServ
     """An Airflow with a mirror of sample months; those of 2020 are loaded."""
     folder = tmp_path_factory.mktemp("homework")
     write_sample_months(TAXIS, [*OF_2020, *OF_2021], folder / "mirror", rows=ROWS)
-    with serve(folder / "mirror") as mirror:
-        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
-        try:
-            with made.connect() as connection:
-                for source in TAXIS:
-                    for month in [*OF_2020, OF_2021[2]]:
-                        load(connection, source, str(month), folder / "mirror" / source.file_path(month), f"m{month}")
-            made.airflow.variables["TAXIWAY_TEST_MIRROR"] = str(folder / "mirror")
-            yield made
-        finally:
-            made.close()
+    with (
+        serve(folder / "mirror") as mirror,
+        TaxiAirflow.create(postgres_server, folder / "home", mirror.address) as made,
+    ):
+        with made.connect() as connection:
+            for source in TAXIS:
+                for month in [*OF_2020, OF_2021[2]]:
+                    load(connection, source, str(month), folder / "mirror" / source.file_path(month), f"m{month}")
+        made.airflow.variables["TAXIWAY_TEST_MIRROR"] = str(folder / "mirror")
+        yield made
 
 
 def shell(taxi: TaxiAirflow, line: str) -> str:

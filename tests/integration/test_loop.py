@@ -98,17 +98,13 @@ def loop(
     folder = tmp_path_factory.mktemp("loop")
     mirror = folder / "mirror"
     write_sample_months([green, yellow], MONTHS, mirror, rows=ROWS)
-    with serve(mirror) as server:
-        taxi = TaxiAirflow.create(postgres_server, folder / "home", server.address)
-        try:
-            done = taxi.airflow.run("dags", "reserialize")
-            assert done.returncode == 0, done.stdout + done.stderr
-            loop = Loop(taxi, mirror, (green, yellow))
-            with taxi.airflow.services("scheduler", "triggerer"):
-                loop.pause("loop", False)
-                yield loop
-        finally:
-            taxi.close()
+    with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
+        done = taxi.airflow.run("dags", "reserialize")
+        assert done.returncode == 0, done.stdout + done.stderr
+        loop = Loop(taxi, mirror, (green, yellow))
+        with taxi.airflow.services("scheduler", "triggerer"):
+            loop.pause("loop", False)
+            yield loop
 
 
 def test_a_bad_month_is_named_and_loaded_when_its_file_is_mended(loop: Loop) -> None:

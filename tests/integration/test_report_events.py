@@ -115,23 +115,19 @@ def reporting(
     folder = tmp_path_factory.mktemp("reporting")
     mirror = folder / "mirror"
     mirror.mkdir()
-    with serve(mirror) as server:
-        taxi = TaxiAirflow.create(postgres_server, folder / "home", server.address)
+    with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
         reporting = Reporting(taxi, green, mirror, folder / "reports")
         taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_REPORTS_FOLDER"] = str(reporting.reports)
-        try:
-            done = taxi.airflow.run("dags", "reserialize")
-            assert done.returncode == 0, done.stdout + done.stderr
-            with taxi.connect() as connection:
-                for month in FIRST:
-                    load(connection, green, str(month), reporting.write(month), run_id=str(month))
-                    summarize_month(connection, green, month)
-            with taxi.airflow.services("scheduler"):
-                for dag_id in REPORTS:
-                    reporting.pause(dag_id, False)
-                yield reporting
-        finally:
-            taxi.close()
+        done = taxi.airflow.run("dags", "reserialize")
+        assert done.returncode == 0, done.stdout + done.stderr
+        with taxi.connect() as connection:
+            for month in FIRST:
+                load(connection, green, str(month), reporting.write(month), run_id=str(month))
+                summarize_month(connection, green, month)
+        with taxi.airflow.services("scheduler"):
+            for dag_id in REPORTS:
+                reporting.pause(dag_id, False)
+            yield reporting
 
 
 def trips(rows: int) -> str:

@@ -54,22 +54,21 @@ def taxi(
         paths[month] = folder / "mirror" / green.file_path(month)
         paths[month].parent.mkdir(parents=True, exist_ok=True)
         write_sample_month(green, month, paths[month], rows=ROWS)
-    with serve(folder / "mirror") as mirror:
-        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True)
-        try:
-            with made.connect() as connection:
-                for month in (PUBLISHED, WARNED):
-                    load(connection, green, str(month), paths[month], run_id=f"manual__{month}")
-                by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
-                with pytest.raises(HeaderError):
-                    load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]))
-                with pytest.raises(DamagedFileError):
-                    load(connection, YELLOW, str(EARLY), write_gzip(folder / "early.csv.gz", ["a,b", "1,2"]))
-                running = LoadTables(green, RUNNING, "manual__running")
-                begin_load(connection, running, lambda: source_file(paths[RUNNING]))
-            yield made
-        finally:
-            made.close()
+    with (
+        serve(folder / "mirror") as mirror,
+        TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True) as made,
+    ):
+        with made.connect() as connection:
+            for month in (PUBLISHED, WARNED):
+                load(connection, green, str(month), paths[month], run_id=f"manual__{month}")
+            by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
+            with pytest.raises(HeaderError):
+                load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]))
+            with pytest.raises(DamagedFileError):
+                load(connection, YELLOW, str(EARLY), write_gzip(folder / "early.csv.gz", ["a,b", "1,2"]))
+            running = LoadTables(green, RUNNING, "manual__running")
+            begin_load(connection, running, lambda: source_file(paths[RUNNING]))
+        yield made
 
 
 def status(taxi: TaxiAirflow, *options: str) -> tuple[int, str, str]:

@@ -62,12 +62,8 @@ def sample_year(tmp_path: Path, green: Source) -> Path:
 
 @pytest.fixture
 def taxi(home: Path, sample_year: Path, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
-    with serve(sample_year) as mirror:
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
-        try:
-            yield taxi
-        finally:
-            taxi.close()
+    with serve(sample_year) as mirror, TaxiAirflow.create(postgres_server, home, mirror.address) as taxi:
+        yield taxi
 
 
 def test_a_year_from_one_command_again_and_corrected(taxi: TaxiAirflow, sample_year: Path, green: Source) -> None:
@@ -322,26 +318,22 @@ def test_real_heads_side_by_side(
 ) -> None:
     """The first months at once: ``test_load_steps.py`` and ``test_gcp_compare.py`` load every head of 2019."""
     source: Source = request.getfixturevalue(name)
-    with serve(tlc / "heads") as mirror:
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
-        try:
-            last = f"2019-{months:02d}-28"
-            code, said = taxi.backfill("2019-01-01", last, f"taxi_{name}", "--max-active-runs", str(months))
+    with serve(tlc / "heads") as mirror, TaxiAirflow.create(postgres_server, home, mirror.address) as taxi:
+        last = f"2019-{months:02d}-28"
+        code, said = taxi.backfill("2019-01-01", last, f"taxi_{name}", "--max-active-runs", str(months))
 
-            assert code == 0, said
-            files = [tlc / "heads" / source.file_path(month) for month in YEAR[:months]]
-            assert taxi.query(f"SELECT filename, count(*) FROM {source.main_table} GROUP BY 1 ORDER BY 1") == [
-                (path.name.removesuffix(".gz"), 100) for path in files
-            ]
-            found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
-            assert digest(found) == digest(specified_ids(source, *files))
-            # They were loaded side by side, not one after another.
-            assert taxi.airflow.query(
-                "SELECT count(*) > 0 FROM dag_run a JOIN dag_run b ON a.id < b.id "
-                "AND a.start_date < b.end_date AND b.start_date < a.end_date"
-            ) == [(True,)]
-        finally:
-            taxi.close()
+        assert code == 0, said
+        files = [tlc / "heads" / source.file_path(month) for month in YEAR[:months]]
+        assert taxi.query(f"SELECT filename, count(*) FROM {source.main_table} GROUP BY 1 ORDER BY 1") == [
+            (path.name.removesuffix(".gz"), 100) for path in files
+        ]
+        found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
+        assert digest(found) == digest(specified_ids(source, *files))
+        # They were loaded side by side, not one after another.
+        assert taxi.airflow.query(
+            "SELECT count(*) > 0 FROM dag_run a JOIN dag_run b ON a.id < b.id "
+            "AND a.start_date < b.end_date AND b.start_date < a.end_date"
+        ) == [(True,)]
 
 
 @pytest.mark.parametrize(("name", "month", "rows"), [("green", "2020-04", 35_612), ("yellow", "2021-01", 22_792)])
@@ -357,16 +349,12 @@ def test_a_real_month_has_the_golden_ids(
     source: Source = request.getfixturevalue(name)
     file = f"months/{name}/{name}_tripdata_{month}.csv.gz"
     golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}[file]
-    with serve(tlc / "months") as mirror:
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.address)
-        try:
-            code, said = taxi.backfill(f"{month}-01", f"{month}-28", f"taxi_{name}")
+    with serve(tlc / "months") as mirror, TaxiAirflow.create(postgres_server, home, mirror.address) as taxi:
+        code, said = taxi.backfill(f"{month}-01", f"{month}-28", f"taxi_{name}")
 
-            assert code == 0, said
-            found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
-            assert (len(found), digest(found)) == (rows, golden["digest"])
-        finally:
-            taxi.close()
+        assert code == 0, said
+        found = [row[0] for row in taxi.query(IDS.format(table=source.main_table))]
+        assert (len(found), digest(found)) == (rows, golden["digest"])
 
 
 def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
@@ -383,39 +371,35 @@ def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
         7: (gzip.compress(header + b"\r\n"), "no rows"),
         8: (gzip.compress(gzip.decompress(whole[7]).replace(b"VendorID,", b"Vendor,", 1)), "unknown Vendor"),
     }
-    with FaultyMirror() as mirror:
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
-        try:
-            for number, body in enumerate(whole, start=1):
-                mirror.put(f"/{green.file_path(Month(2019, number))}", bad.get(number, (body, ""))[0])
-            # A connection that breaks is tried again, and the month loads.
-            mirror.script(f"/{green.file_path(Month(2019, 9))}", cut_off(whole[8], after=len(whole[8]) // 2))
+    with FaultyMirror() as mirror, TaxiAirflow.create(postgres_server, home, mirror.url) as taxi:
+        for number, body in enumerate(whole, start=1):
+            mirror.put(f"/{green.file_path(Month(2019, number))}", bad.get(number, (body, ""))[0])
+        # A connection that breaks is tried again, and the month loads.
+        mirror.script(f"/{green.file_path(Month(2019, 9))}", cut_off(whole[8], after=len(whole[8]) // 2))
 
-            code, said = taxi.backfill("2019-01-01", "2019-09-30", "taxi_green", "--max-active-runs", "8")
+        code, said = taxi.backfill("2019-01-01", "2019-09-30", "taxi_green", "--max-active-runs", "8")
 
-            assert code == 1
-            assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
-                ("green_tripdata_2019-01.csv",),
-                ("green_tripdata_2019-09.csv",),
-            ]
-            assert taxi.query("SELECT count(*) FROM green_tripdata") == [(2 * ROWS,)]
-            for number, (_, reason) in bad.items():
-                failed = [line for line in said.splitlines() if f"green 2019-{number:02d}" in line]
-                assert failed, f"{number}: {said}"
-                assert reason in " ".join(failed), f"{number}: {failed}"
-            # What a retry can't fix was tried once.
-            tries = dict(
-                taxi.airflow.query(
-                    "SELECT to_char(r.logical_date, 'MM')::int, max(t.try_number) FROM task_instance t "
-                    "JOIN dag_run r ON r.run_id = t.run_id WHERE t.task_id IN ('download_month', 'stage_month') "
-                    "GROUP BY 1"
-                )
+        assert code == 1
+        assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
+            ("green_tripdata_2019-01.csv",),
+            ("green_tripdata_2019-09.csv",),
+        ]
+        assert taxi.query("SELECT count(*) FROM green_tripdata") == [(2 * ROWS,)]
+        for number, (_, reason) in bad.items():
+            failed = [line for line in said.splitlines() if f"green 2019-{number:02d}" in line]
+            assert failed, f"{number}: {said}"
+            assert reason in " ".join(failed), f"{number}: {failed}"
+        # What a retry can't fix was tried once.
+        tries = dict(
+            taxi.airflow.query(
+                "SELECT to_char(r.logical_date, 'MM')::int, max(t.try_number) FROM task_instance t "
+                "JOIN dag_run r ON r.run_id = t.run_id WHERE t.task_id IN ('download_month', 'stage_month') "
+                "GROUP BY 1"
             )
-            assert {tries[number] for number in bad} == {1}
-            assert tries[9] == 2
-            assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
-        finally:
-            taxi.close()
+        )
+        assert {tries[number] for number in bad} == {1}
+        assert tries[9] == 2
+        assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
 
 
 def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> None:
@@ -459,8 +443,7 @@ def test_a_file_in_the_cache_is_not_fetched_again(
     body = (sample_year / green.file_path(YEAR[0])).read_bytes()
     with FaultyMirror() as mirror:
         mirror.put(path, body)
-        taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
-        try:
+        with TaxiAirflow.create(postgres_server, home, mirror.url) as taxi:
             for options in ([], ["--reprocess-behavior", "completed"]):
                 assert taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", *options)[0] == 0
             assert [seen.status for seen in mirror.seen] == [200, 304]
@@ -471,8 +454,6 @@ def test_a_file_in_the_cache_is_not_fetched_again(
             assert again[0] == 0, again[1]
             assert [seen.status for seen in mirror.seen] == [200, 304, 200]
             assert taxi.query("SELECT count(*) FROM green_tripdata") == [(ROWS,)]
-        finally:
-            taxi.close()
 
 
 def test_a_task_that_is_cleared_as_its_error_advises_leads_on(taxi: TaxiAirflow) -> None:

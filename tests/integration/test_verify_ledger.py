@@ -231,16 +231,15 @@ def both(
 ) -> Iterator[Both]:
     cloud = Cloud.connect().set_up()
     cloud.load(green, str(FIRST), files[FIRST])
-    with FaultyMirror() as mirror:
-        made = gcp_airflow(postgres_server, tmp_path / "home", mirror.url, stand_ins(bigquery, cloud_storage))
-        try:
-            with made.connect() as connection:
-                for month, path in files.items():
-                    load(connection, green, str(month), path, run_id=f"manual__{month}")
-                    mirror.put(f"/{green.file_path(month)}", path.read_bytes())
-            yield Both(made, cloud, mirror)
-        finally:
-            made.close()
+    with (
+        FaultyMirror() as mirror,
+        gcp_airflow(postgres_server, tmp_path / "home", mirror.url, stand_ins(bigquery, cloud_storage)) as made,
+    ):
+        with made.connect() as connection:
+            for month, path in files.items():
+                load(connection, green, str(month), path, run_id=f"manual__{month}")
+                mirror.put(f"/{green.file_path(month)}", path.read_bytes())
+        yield Both(made, cloud, mirror)
 
 
 def line(month: Month, result: str = "right", **more: Any) -> dict[str, Any]:

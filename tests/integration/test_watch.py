@@ -38,8 +38,7 @@ BEFORE_LAST = YELLOW.month_of(datetime.now(timezone.utc)).previous().previous()
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watch")
-    with FaultyMirror() as mirror:
-        taxi = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
+    with FaultyMirror() as mirror, TaxiAirflow.create(postgres_server, folder / "home", mirror.url) as taxi:
         # Only the runs of these tests: no look of the schedule.
         taxi.airflow.variables["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
         taxi.airflow.variables["AIRFLOW_CONN_AIRFLOW_DB"] = json.dumps(
@@ -52,15 +51,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresS
                 },
             }
         )
-        try:
-            done = taxi.airflow.run("dags", "reserialize")
-            assert done.returncode == 0, done.stdout + done.stderr
-            with taxi.airflow.services("scheduler"):
-                found = Watched(taxi, mirror, folder / "files")
-                found.pause("taxi_watch", False)
-                yield found
-        finally:
-            taxi.close()
+        done = taxi.airflow.run("dags", "reserialize")
+        assert done.returncode == 0, done.stdout + done.stderr
+        with taxi.airflow.services("scheduler"):
+            found = Watched(taxi, mirror, folder / "files")
+            found.pause("taxi_watch", False)
+            yield found
 
 
 def test_a_warehouse_without_a_published_month_is_not_watched(watched: Watched) -> None:

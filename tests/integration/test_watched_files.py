@@ -43,10 +43,9 @@ def test_bigquery_is_watched_by_its_own_ledger(
     """By ``dags test``: the run that a look makes is queued, and no scheduler starts it."""
     with FaultyMirror() as mirror:
         cloud = stand_ins(bigquery, cloud_storage)
-        taxi = gcp_airflow(postgres_server, tmp_path / "home", mirror.url, cloud)
-        Cloud.connect().set_up()
-        watched = Watched(taxi, mirror, tmp_path / "files")
-        try:
+        with gcp_airflow(postgres_server, tmp_path / "home", mirror.url, cloud) as taxi:
+            Cloud.connect().set_up()
+            watched = Watched(taxi, mirror, tmp_path / "files")
             watched.publish(GREEN, JANUARY)
             watched.publish(GREEN, FEBRUARY)
             runs = [["taxi", json.loads(taxi_conf(GREEN, JANUARY, "bigquery"))], ["taxi_watch", {}], ["taxi_watch", {}]]
@@ -74,8 +73,6 @@ def test_bigquery_is_watched_by_its_own_ledger(
                 "SELECT conf FROM dag_run WHERE run_id LIKE 'watch__bigquery__green__2019-02__%%'"
             )
             assert confs == [(json.loads(taxi_conf(GREEN, FEBRUARY, "bigquery")),)]
-        finally:
-            taxi.close()
 
 
 # --- What the ledger says, and the table of the decisions

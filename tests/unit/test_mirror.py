@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -247,23 +248,19 @@ def test_no_path_leads_out_of_the_folder(path: str, mirror: Mirror, folder: Path
     outside = folder.parent / "secret.txt"
     assert outside.read_text(encoding="utf-8") == SECRET
     # Not through requests, which tidies such paths before it sends them.
-    connection = http.client.HTTPConnection(str(urlsplit(mirror.address).netloc), timeout=10)
-    try:
+    with closing(http.client.HTTPConnection(str(urlsplit(mirror.address).netloc), timeout=10)) as connection:
         connection.putrequest("GET", path.format(outside=outside), skip_accept_encoding=True)
         connection.endheaders()
         response = connection.getresponse()
         assert response.status == 404
         assert SECRET.encode() not in response.read()
-    finally:
-        connection.close()
 
 
 # --- connections ---
 
 
 def test_a_connection_is_kept_for_the_next_request(mirror: Mirror, content: bytes) -> None:
-    connection = http.client.HTTPConnection(str(urlsplit(mirror.address).netloc), timeout=10)
-    try:
+    with closing(http.client.HTTPConnection(str(urlsplit(mirror.address).netloc), timeout=10)) as connection:
         sockets = set()
         for _ in range(3):
             connection.request("GET", PATH)
@@ -273,8 +270,6 @@ def test_a_connection_is_kept_for_the_next_request(mirror: Mirror, content: byte
             assert connection.sock is not None
             sockets.add(connection.sock.getsockname())
         assert len(sockets) == 1
-    finally:
-        connection.close()
 
 
 @pytest.fixture
@@ -282,12 +277,8 @@ def stalled(tmp_path: Path) -> Iterator[tuple[Mirror, requests.Response]]:
     """A mirror with a download under way that nobody reads on, of a file too long for any buffer."""
     with (tmp_path / "long.csv.gz").open("wb") as file:
         file.truncate(64 << 20)
-    with serve(tmp_path) as mirror:
-        response = requests.get(f"{mirror.address}/long.csv.gz", stream=True, timeout=10)
-        try:
-            yield mirror, response
-        finally:
-            response.close()
+    with serve(tmp_path) as mirror, requests.get(f"{mirror.address}/long.csv.gz", stream=True, timeout=10) as response:
+        yield mirror, response
 
 
 def test_a_download_under_way_holds_up_nobody(stalled: tuple[Mirror, requests.Response]) -> None:
