@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.scheduled import Scheduled
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import ids, specified_ids
 
@@ -27,14 +26,13 @@ BAD = MONTHS[1]
 
 
 @dataclass
-class Loop:
+class Loop(Scheduled):
     """Airflow with its scheduler and triggerer.
 
     :param mirror: the folder that the mirror serves
     :param taxis: the sources of the runs
     """
 
-    taxi: TaxiAirflow
     mirror: Path
     taxis: tuple[Source, ...]
 
@@ -46,25 +44,13 @@ class Loop:
     def path(self, source: Source, month: Month) -> Path:
         return self.mirror / source.file_path(month)
 
-    def trigger(self, run_id: str, **conf: object) -> None:
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self.taxi.airflow.rest("/dags/loop/dagRuns", "POST", body)
-
-    def pause(self, dag_id: str, paused: bool) -> None:
-        self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
+    def start(self, run_id: str, **conf: object) -> None:
+        self.trigger("loop", run_id, conf)
 
     def clear_failed(self, run_id: str) -> None:
         """Do what the button of the web UI does: let the failed tasks of a run begin again, and what follows them."""
         body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "include_downstream": True}
         self.taxi.airflow.rest("/dags/loop/clearTaskInstances", "POST", body)
-
-    def ended(self, run_id: str) -> str:
-        """Wait until a run has ended; return its state."""
-        statement = "SELECT state FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
-        ((state,),) = wait_until(
-            lambda: self.taxi.airflow.query(statement, run_id), timeout=400, what=f"{run_id} to end", interval=0.5
-        )
-        return str(state)
 
     def grid(self, run_id: str) -> dict[str, str]:
         """Return the states of a run's copies of ``load_month``, by what the grid calls them."""
@@ -78,13 +64,6 @@ class Loop:
         """Return the runs of ``taxi`` by their ids: state, conf and note."""
         runs = self.taxi.airflow.rest("/dags/taxi/dagRuns?limit=100")["dag_runs"]
         return {run["dag_run_id"]: (run["state"], run["conf"], run["note"]) for run in runs}
-
-    def said(self, run_id: str, task_id: str) -> str:
-        """Return the last error that a task of a run of loop has logged."""
-        folder = self.taxi.airflow.home / "logs" / "dag_id=loop" / f"run_id={run_id}" / f"task_id={task_id}"
-        log = max(folder.glob("attempt=*.log"), key=lambda path: int(path.stem.partition("=")[2]))
-        entries = [json.loads(line) for line in log.read_text().splitlines()]
-        return str([entry["error_detail"][0]["exc_value"] for entry in entries if entry.get("error_detail")][-1])
 
     def ids(self, source: Source, month: Month) -> list[str]:
         with self.taxi.connect() as connection:
@@ -113,12 +92,12 @@ def test_a_bad_month_is_named_and_loaded_when_its_file_is_mended(loop: Loop) -> 
     good = path.read_bytes()
     path.write_bytes(gzip.compress(b"not,the,header\n1,2,3\n"))
 
-    loop.trigger("four", taxis=["green", "yellow"], first=str(MONTHS[0]), last=str(MONTHS[-1]))
+    loop.start("four", taxis=["green", "yellow"], first=str(MONTHS[0]), last=str(MONTHS[-1]))
     assert loop.ended("four") == "failed"
     bad = f"yellow {BAD}"
     assert loop.grid("four") == {name: "failed" if name == bad else "success" for name in loop.names}
     advice = "The logs of their runs of taxi say why: mend it, then clear this run's failed tasks"
-    assert loop.said("four", "name_failures") == f"1 of 4 failed: {bad}. {advice}"
+    assert loop.error("loop", "four", "name_failures") == f"1 of 4 failed: {bad}. {advice}"
     # The other three are loaded; each run of taxi has a telling id, its conf and its note.
     for source in loop.taxis:
         for month in MONTHS:
@@ -146,7 +125,7 @@ def test_a_bad_month_is_named_and_loaded_when_its_file_is_mended(loop: Loop) -> 
     # Only the bad month was tried again; and a new run finds all of them loaded.
     loads = "SELECT state, count(*)::int FROM taxiway.loads GROUP BY 1 ORDER BY 1"
     assert loop.taxi.query(loads) == [("failed", 1), ("published", 4)]
-    loop.trigger("again", first=str(MONTHS[0]), last=str(MONTHS[-1]))
+    loop.start("again", first=str(MONTHS[0]), last=str(MONTHS[-1]))
     assert loop.ended("again") == "success"
     assert loop.taxi.query(loads) == [("failed", 1), ("published", 4), ("unchanged", 4)]
 
@@ -156,11 +135,11 @@ def test_while_taxi_is_paused_it_says_so(loop: Loop) -> None:
     name, run_id = f"green {MONTHS[0]}", "paused"
     loop.pause("taxi", True)
     try:
-        loop.trigger(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
+        loop.start(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
         assert loop.ended(run_id) == "failed"
         assert loop.grid(run_id) == {name: "failed"}
         said = f"1 of 1 failed: {name}. The DAG taxi is paused: unpause it, then clear this run's failed tasks"
-        assert loop.said(run_id, "name_failures") == said
+        assert loop.error("loop", run_id, "name_failures") == said
     finally:
         loop.pause("taxi", False)
     loop.clear_failed(run_id)
@@ -168,10 +147,12 @@ def test_while_taxi_is_paused_it_says_so(loop: Loop) -> None:
 
 
 def test_a_range_that_ends_before_it_begins_is_refused(loop: Loop) -> None:
-    loop.trigger("backwards", first="2019-03", last="2019-01")
+    loop.start("backwards", first="2019-03", last="2019-01")
     assert loop.ended("backwards") == "failed"
-    assert loop.said("backwards", "list_months").startswith("first is 2019-03, last is 2019-01: expected the earlier")
-    assert loop.said("backwards", "name_failures") == "list_months failed: its log says why"
+    assert loop.error("loop", "backwards", "list_months").startswith(
+        "first is 2019-03, last is 2019-01: expected the earlier"
+    )
+    assert loop.error("loop", "backwards", "name_failures") == "list_months failed: its log says why"
     assert not [run_id for run_id in loop.runs_of_taxi() if "backwards" in run_id]
 
 
@@ -179,7 +160,7 @@ def test_a_long_run_id_leaves_the_runs_of_taxi_ids_that_fit(loop: Loop) -> None:
     """Airflow takes 250 characters; the folder of a run's logs, ``run_id=`` included, 255."""
     run_ids = [f"{'long' * 57}{number}" for number in (1, 2)]
     for run_id in run_ids:
-        loop.trigger(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
+        loop.start(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
     assert [loop.ended(run_id) for run_id in run_ids] == ["success"] * 2
 
     ids = [run_id for run_id in loop.runs_of_taxi() if run_id.startswith(f"loop__green_{MONTHS[0]}__longlong")]

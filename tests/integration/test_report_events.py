@@ -20,6 +20,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import wait_until
+from tests.integration.scheduled import Scheduled
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import load
 
@@ -32,24 +33,21 @@ Run = tuple[str, str, str]
 
 
 @dataclass
-class Reporting:
+class Reporting(Scheduled):
     """Airflow with a scheduler, in whose warehouse ten months of a year are summed up.
 
     :param mirror: the folder that the mirror serves
     :param reports: the folder of the reports
     """
 
-    taxi: TaxiAirflow
     source: Source
     mirror: Path
     reports: Path
 
     def state(self, dag_id: str, run_id: str, **conf: str) -> str:
         """Start a run by hand, and wait for its end; return its state."""
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
-        self.settle(run_id)
-        return str(self.taxi.airflow.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)[0][0])
+        self.trigger(dag_id, run_id, conf)
+        return self.settle(run_id)
 
     def write(self, month: Month, revision: int = 0) -> Path:
         """Give the mirror a file of a month."""
@@ -60,16 +58,14 @@ class Reporting:
 
     def load(self, month: Month, run_id: str) -> None:
         """Load a month by a run of ``taxi``, and wait until nothing is left to do."""
-        conf = json.loads(taxi_conf(self.source, month, "postgres"))
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self.taxi.airflow.rest("/dags/taxi/dagRuns", "POST", body)
+        self.trigger("taxi", run_id, json.loads(taxi_conf(self.source, month, "postgres")))
         self.settle(run_id)
 
-    def settle(self, run_id: str) -> None:
-        """Wait until a run has ended, and every run that it has set off."""
-        ended = "SELECT 1 FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
-        wait_until(lambda: self.taxi.airflow.query(ended, run_id), timeout=240, what=f"{run_id} to end")
+    def settle(self, run_id: str) -> str:
+        """Wait until a run has ended, and every run that it has set off; return its state."""
+        state = self.ended(run_id)
         self.wait()
+        return state
 
     def wait(self) -> None:
         """Wait until every run has ended."""
@@ -94,15 +90,6 @@ class Reporting:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/write_report/links"
         links: dict[str, str | None] = self.taxi.airflow.rest(path)["extra_links"]
         return links["Report"]
-
-    def pause(self, dag_id: str, paused: bool) -> None:
-        self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
-
-    def said(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Return the error that the first try of a task has logged."""
-        folder = self.taxi.airflow.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
-        entries = [json.loads(line) for line in (folder / "attempt=1.log").read_text().splitlines()]
-        return str([entry["error_detail"][0]["exc_value"] for entry in entries if entry.get("error_detail")][-1])
 
     def page(self, name: str) -> str:
         return (self.reports / self.source.name / f"{name}.html").read_text()
@@ -200,7 +187,7 @@ def test_the_command_that_the_error_of_a_year_advises_leads_to_its_report(
     try:
         asked = {"source": "yellow", "year": "2019"}
         assert reporting.state("taxi_year_report", f"refused_{paused}", **asked) == "failed"
-        said = reporting.said("taxi_year_report", f"refused_{paused}", "write_report")
+        said = reporting.error("taxi_year_report", f"refused_{paused}", "write_report")
         assert said.startswith("yellow 2019: found no current summary of 2019-01, 2019-02, ")
         program, *command = shlex.split(said.partition("are summed up by ")[2])
         assert program == "airflow"

@@ -29,7 +29,7 @@ from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.scheduled import Scheduled
 from tests.loading import ids, specified_ids
 
 ROWS = 40
@@ -41,13 +41,12 @@ MORE = {"green": [Month(2019, number) for number in range(2, 8)], "yellow": [Mon
 
 
 @dataclass
-class Form:
+class Form(Scheduled):
     """Airflow whose DAGs load into Postgres and into the stand-in for BigQuery.
 
     :param mirror: the folder that the mirror serves
     """
 
-    taxi: TaxiAirflow
     cloud: Cloud
     mirror: Path
 
@@ -64,21 +63,6 @@ class Form:
         said, _ = process.communicate(timeout=900)
         assert process.returncode == 0, said[-5000:]
         return said
-
-    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any], logical_date: str | None = None) -> None:
-        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": conf}
-        self.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
-
-    def pause(self, dag_id: str, paused: bool) -> None:
-        self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
-
-    def ended(self, run_id: str) -> str:
-        """Wait until a run has ended; return its state."""
-        statement = "SELECT state FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
-        ((state,),) = wait_until(
-            lambda: self.taxi.airflow.query(statement, run_id), timeout=240, what=f"{run_id} to end", interval=0.5
-        )
-        return str(state)
 
     def tasks(self, run_id: str) -> dict[str, str]:
         """Return the states of a run's tasks."""

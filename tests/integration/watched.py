@@ -14,8 +14,7 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
 from taxiway_local.samples import write_sample_month
-from tests.integration.airflow_environment import wait_until
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.scheduled import Scheduled
 from tests.loading import ids
 from tests.mirror_faults import FaultyMirror
 
@@ -23,13 +22,12 @@ TABLE = "SELECT source || ' ' || to_char(month, 'YYYY-MM'), decision FROM taxiwa
 
 
 @dataclass
-class Watched:
+class Watched(Scheduled):
     """Airflow, and a mirror that notes each request.
 
     :param folder: of the files that the mirror has
     """
 
-    taxi: TaxiAirflow
     mirror: FaultyMirror
     folder: Path
 
@@ -47,20 +45,6 @@ class Watched:
         self.trigger("taxi", run_id, json.loads(taxi_conf(source, month, "postgres")))
         assert self.ended(run_id) == "success"
         return path
-
-    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self.taxi.airflow.rest(f"/dags/{dag_id}/dagRuns", "POST", body)
-
-    def pause(self, dag_id: str, paused: bool) -> None:
-        self.taxi.airflow.rest(f"/dags/{dag_id}", "PATCH", {"is_paused": paused})
-
-    def ended(self, run_id: str) -> str:
-        statement = "SELECT state FROM dag_run WHERE run_id = %s AND state IN ('success', 'failed')"
-        found = wait_until(
-            lambda: self.taxi.airflow.query(statement, run_id), timeout=240, what=f"{run_id} to end", interval=0.5
-        )
-        return str(found[0][0])
 
     def look(self, run_id: str, state: str = "success", **conf: Any) -> dict[str, str]:
         """Let taxi_watch look; return what it decided, by source and month. It asks by HEAD alone."""
