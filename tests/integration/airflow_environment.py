@@ -316,6 +316,12 @@ class AirflowEnvironment:
         environment = {**self.variables, **variables}
         return command_server().run(arguments, environment, self.home, timeout, has_airflow=not variables)
 
+    def succeed(self, *arguments: str, timeout: float = 120, **variables: str) -> str:
+        """Run an ``airflow`` command as :meth:`run`, which must succeed; return what it printed to standard output."""
+        done = self.run(*arguments, timeout=timeout, **variables)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+        return done.stdout
+
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start an ``airflow`` command in a process group of its own; :meth:`close` ends what is left of it.
 

@@ -198,8 +198,7 @@ def test_a_task_is_cleared_whose_month_was_unchanged(taxi: TaxiAirflow) -> None:
     assert done.stdout.count("This does what clearing the tasks does, too: fix what the errors name, ") == 1
     # What it advises loads the month once more.
     again = said.partition("once more, run ")[2]
-    done = taxi.airflow.run(*shlex.split(again)[1:])
-    assert done.returncode == 0, done.stdout + done.stderr
+    taxi.airflow.succeed(*shlex.split(again)[1:])
     assert taxi.query("SELECT state FROM taxiway.loads ORDER BY load_id DESC LIMIT 1") == [("published",)]
 
 

@@ -291,8 +291,7 @@ def test_a_cache_that_is_broken_is_told(loads: Watched, told: Receivers) -> None
 @pytest.fixture(scope="module")
 def scheduled(loads: Watched) -> Iterator[Watched]:
     del loads.taxi.airflow.variables[VARIABLE]
-    done = loads.taxi.airflow.run("dags", "reserialize")
-    assert done.returncode == 0, done.stdout + done.stderr
+    loads.taxi.airflow.succeed("dags", "reserialize")
     forget(loads)
     with loads.taxi.airflow.services("scheduler", "dag-processor"):
         yield loads

@@ -28,8 +28,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnviron
 def sqlite(airflow: AirflowEnvironment, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database that Airflow can work with otherwise."""
     address = f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/airflow.db"
-    done = airflow.run("db", "migrate", **{CONNECTION: address})
-    assert done.returncode == 0, done.stderr
+    airflow.succeed("db", "migrate", **{CONNECTION: address})
     return address
 
 
@@ -49,8 +48,7 @@ def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: Air
         if not options:
             # What it advises leads on.
             assert airflow.run("db", "migrate", **{CONNECTION: address}).returncode == 0
-            done = airflow.run(*BACKFILL, **{CONNECTION: address})
-            assert done.returncode == 0, done.stdout + done.stderr
+            airflow.succeed(*BACKFILL, **{CONNECTION: address})
     finally:
         airflow.metadata.drop_database("airflow_empty")
 
@@ -84,9 +82,7 @@ def test_another_airflows_configuration_is_not_taken(airflow: AirflowEnvironment
     other = tmp_path / "airflow.cfg"
     other.write_text("[core]\nexecutor = NoSuchExecutor\n")
 
-    done = airflow.run(*BACKFILL, AIRFLOW_CONFIG=str(other))
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    airflow.succeed(*BACKFILL, AIRFLOW_CONFIG=str(other))
 
 
 def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_path: Path) -> None:

@@ -67,12 +67,11 @@ def january_done_february_running(
 
 def the_next_call_finishes(airflow: AirflowEnvironment, command: str, *, march_ran_before: bool = False) -> None:
     (airflow.home / "release").touch()
-    done = airflow.run(*shlex.split(command)[1:])
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = airflow.succeed(*shlex.split(command)[1:])
     rest = "2 to finish" if march_ran_before else "1 to run, 1 to finish"
-    assert f"3 months, 2019-01 to 2019-03: {rest}, 1 already succeeded" in done.stdout
+    assert f"3 months, 2019-01 to 2019-03: {rest}, 1 already succeeded" in done
     tries = 2 if march_ran_before else 1
-    assert "3 of 3 months succeeded, 1 of them earlier" in done.stdout
+    assert "3 of 3 months succeeded, 1 of them earlier" in done
     assert states(airflow) == {
         "2019-01": ("success", {"prepare": ("success", 1), "hold": ("success", 1)}),
         # What had succeeded is not done again, what was cut off is.
@@ -165,10 +164,9 @@ def test_a_database_that_stops_is_said_with_the_call_that_goes_on(airflow: Airfl
 
         server.start()
         (airflow.home / "release").touch()
-        done = airflow.run(*shlex.split(again)[1:])
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "An earlier call was killed: its unfinished runs are put in order first." in done.stdout
-        assert "3 of 3 months succeeded" in done.stdout
+        done = airflow.succeed(*shlex.split(again)[1:])
+        assert "An earlier call was killed: its unfinished runs are put in order first." in done
+        assert "3 of 3 months succeeded" in done
 
 
 def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:

@@ -78,8 +78,7 @@ def loop(
     mirror = folder / "mirror"
     write_sample_months([green, yellow], MONTHS, mirror, rows=ROWS)
     with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
-        done = taxi.airflow.run("dags", "reserialize")
-        assert done.returncode == 0, done.stdout + done.stderr
+        taxi.airflow.succeed("dags", "reserialize")
         loop = Loop(taxi, mirror, (green, yellow))
         with taxi.airflow.services("scheduler", "triggerer"):
             loop.pause("loop", False)

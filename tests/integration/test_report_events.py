@@ -105,8 +105,7 @@ def reporting(
     with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
         reporting = Reporting(taxi, green, mirror, folder / "reports")
         taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_REPORTS_FOLDER"] = str(reporting.reports)
-        done = taxi.airflow.run("dags", "reserialize")
-        assert done.returncode == 0, done.stdout + done.stderr
+        taxi.airflow.succeed("dags", "reserialize")
         with taxi.connect() as connection:
             for month in FIRST:
                 load(connection, green, str(month), reporting.write(month), run_id=str(month))
@@ -191,8 +190,7 @@ def test_the_command_that_the_error_of_a_year_advises_leads_to_its_report(
         assert said.startswith("yellow 2019: found no current summary of 2019-01, 2019-02, ")
         program, *command = shlex.split(said.partition("are summed up by ")[2])
         assert program == "airflow"
-        done = reporting.taxi.airflow.run(*command, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
+        reporting.taxi.airflow.succeed(*command, timeout=300)
         reporting.wait()
         ((run_id,),) = reporting.taxi.airflow.query(
             "SELECT run_id FROM dag_run WHERE dag_id = 'taxi_monthly_report' ORDER BY id DESC LIMIT 1"

@@ -299,8 +299,7 @@ def test_months_that_are_not_published_yet(taxi: TaxiAirflow, green: Source) -> 
     assert code == 2, said
     assert later in said
 
-    tested = taxi.airflow.run("dags", "test", "taxi_green", "-c", json.dumps({"month": str(waiting)}))
-    assert tested.returncode == 0, tested.stdout + tested.stderr
+    taxi.airflow.succeed("dags", "test", "taxi_green", "-c", json.dumps({"month": str(waiting)}))
     ((month, state, error),) = taxi.query("SELECT to_char(month, 'YYYY-MM'), state, error FROM taxiway.loads")
     assert (month, state) == (str(waiting), "skipped")
     assert "the answer is 404 " in error
@@ -427,9 +426,8 @@ def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> Non
         " WHERE r.conf::text LIKE '%forse%' AND t.state = 'failed'"
     ) == [("failed", "download_month", 1)]
 
-    done = taxi.airflow.run("dags", "test", "taxi_green", "-c", '{"month": "2019-07"}', timeout=200)
+    taxi.airflow.succeed("dags", "test", "taxi_green", "-c", '{"month": "2019-07"}', timeout=200)
 
-    assert done.returncode == 0, done.stdout + done.stderr
     assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
         ("green_tripdata_2019-05.csv",),
         ("green_tripdata_2019-07.csv",),
@@ -467,10 +465,9 @@ def test_a_task_that_is_cleared_as_its_error_advises_leads_on(taxi: TaxiAirflow)
     with taxi.connect() as connection:
         connection.read_only = False
         connection.execute(f"ALTER DATABASE {taxi.database} RESET default_transaction_read_only")
-    cleared = taxi.airflow.run(
+    taxi.airflow.succeed(
         "tasks", "clear", "taxi_green", "-t", advice[1], "-d", "-s", "2019-01-01", "-e", "2019-01-31", "-y"
     )
-    assert cleared.returncode == 0, cleared.stdout + cleared.stderr
     code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
 
     assert code == 0, said

@@ -111,8 +111,7 @@ def form(
         try:
             patch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
             patch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage_server.url)
-            done = taxi.airflow.run("dags", "reserialize")
-            assert done.returncode == 0, done.stdout + done.stderr
+            taxi.airflow.succeed("dags", "reserialize")
             yield Form(taxi, Cloud.connect().set_up(), mirror)
         finally:
             taxi.close()
@@ -251,8 +250,7 @@ def test_runs_of_the_form_in_a_scheduler(form: Form) -> None:
         }
         command = shlex.split(said.partition("}'")[0] + "}'")
         assert command[:5] == ["airflow", "dags", "trigger", "taxi", "-c"]
-        done = airflow.run(*command[1:], "--run-id", "once_more")
-        assert done.returncode == 0, done.stdout + done.stderr
+        airflow.succeed(*command[1:], "--run-id", "once_more")
         assert form.ended("once_more") == "success"
         assert form.ledger("green")[-1] == ("2019-03-01", "taxi once_more", "published")
 
@@ -265,8 +263,7 @@ def test_a_task_of_the_form_is_tested_alone(form: Form) -> None:
 
     assert f"run all steps with airflow dags test taxi -c '{conf}'; or make a run with airflow dags trigger" in said
 
-    done = form.taxi.airflow.run("dags", "test", "taxi", "-c", conf)
-    assert done.returncode == 0, done.stdout + done.stderr
+    form.taxi.airflow.succeed("dags", "test", "taxi", "-c", conf)
     assert form.ledger("green")[-1][::2] == ("2019-04-01", "published")
 
 

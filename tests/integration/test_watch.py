@@ -51,8 +51,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresS
                 },
             }
         )
-        done = taxi.airflow.run("dags", "reserialize")
-        assert done.returncode == 0, done.stdout + done.stderr
+        taxi.airflow.succeed("dags", "reserialize")
         with taxi.airflow.services("scheduler"):
             found = Watched(taxi, mirror, folder / "files")
             found.pause("taxi_watch", False)
@@ -138,8 +137,7 @@ def test_a_paused_dag_is_named_with_the_way_out(watched: Watched) -> None:
     commands = [["dags", "unpause", "taxi"], ["dags", "trigger", "taxi_watch"]]
     for command in commands:
         assert " ".join(command) in said
-    done = watched.taxi.airflow.run(*commands[0], "-y")
-    assert done.returncode == 0, done.stdout + done.stderr
+    watched.taxi.airflow.succeed(*commands[0], "-y")
     assert watched.look("of_an_unpaused_dag")[f"fhv {month}"] == "changed"
     assert len(watched.started("of_an_unpaused_dag")) == 1
 
