@@ -1,13 +1,16 @@
 """The execution API without its earlier versions, which Airflow builds for workers that are older than the server.
 
 Building them takes four fifths of the API's start. A process whose tasks are its own children, or itself, never needs
-them: they are of the same installation. Airflow's API server keeps them: workers elsewhere may be older than it.
+them: they are of the same installation. So are LocalExecutor's workers, if the API server listens on loopback alone.
+Any other API server keeps them: workers elsewhere may be older than it.
 """
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 from argparse import Namespace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 ALONE = ("dag-processor", "triggerer")
 """Commands that have an execution API inside, for their own children alone."""
+
+SERVER = "api-server"
+"""The command of Airflow's API server, with the execution API inside."""
 
 GROUPS = ("dags", "tasks")
 """Groups of commands whose ``test`` runs tasks in its own process, with an execution API inside."""
@@ -44,14 +50,29 @@ def shorten_commands() -> None:
             core_commands[position] = command._replace(subcommands=tuple(subcommands))
         elif command.name in ALONE:
             core_commands[position] = _shortened(command)
+        elif command.name == SERVER:
+            core_commands[position] = _shortened(command, _has_local_workers_only)
 
 
-def _shortened(command: Any) -> ActionCommand:
+def _has_local_workers_only(arguments: Namespace) -> bool:
+    """Say whether the API server that these arguments start serves workers of its own machine alone."""
+    from airflow.configuration import conf
+
+    host = str(arguments.host)
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    return loopback and bool(conf.get("core", "executor") == "LocalExecutor")
+
+
+def _shortened(command: Any, applies: Callable[[Namespace], bool] = lambda _: True) -> ActionCommand:
     run = command.func
 
     @functools.wraps(run)
     def shortened(arguments: Namespace) -> Any:
-        keep_newest_version()
+        if applies(arguments):
+            keep_newest_version()
         return run(arguments)
 
     return command._replace(func=shortened)  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from taxiway.paths import ROOT
 
 ROUTES = """
@@ -49,14 +51,19 @@ for words in json.loads(sys.argv[1]):
 """
 
 
-def run(folder: Path, code: str, *arguments: str) -> str:
+def run(folder: Path, code: str, *arguments: str, executor: str = "LocalExecutor") -> str:
     """Run a program with an Airflow that has no metadata."""
     for name in ("config", "plugins"):
         (folder / name).symlink_to(ROOT / name)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        env={**kept, "AIRFLOW_HOME": str(folder), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        env={
+            **kept,
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__CORE__EXECUTOR": executor,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        },
         cwd=folder,
         capture_output=True,
         text=True,
@@ -76,13 +83,34 @@ def test_it_has_the_newest_versions_routes_and_no_others(tmp_path: Path) -> None
     assert len(kept[newest]) > 50
 
 
+def versions_built(folder: Path, commands: list[list[str]], executor: str = "LocalExecutor") -> list[int]:
+    """Return how many versions of the API each command would build."""
+    said = run(folder, COMMANDS, json.dumps(commands), executor=executor)
+    lines = [line.rpartition(" ") for line in said.splitlines() if line.startswith("VERSIONS ")]
+    assert [words for words, _, _ in lines] == [f"VERSIONS {' '.join(words)}" for words in commands], said
+    return [int(count) for _, _, count in lines]
+
+
 def test_commands_that_run_it_for_themselves_build_one_version(tmp_path: Path) -> None:
-    """None of them comes far: there are no metadata, and no certificate. Airflow's API server keeps all versions."""
-    short = [["dags", "test", "a"], ["tasks", "test", "a", "b"], ["dag-processor"], ["triggerer"]]
-    whole = ["api-server", "--ssl-cert", "/nowhere/a", "--ssl-key", "/nowhere/b"]
+    """None of them comes far: there are no metadata."""
+    alone = [["dags", "test", "a"], ["tasks", "test", "a", "b"], ["dag-processor"], ["triggerer"]]
 
-    said = run(tmp_path, COMMANDS, json.dumps([*short, whole]))
+    assert versions_built(tmp_path, alone) == [1] * len(alone)
 
-    *built, kept = [line for line in said.splitlines() if line.startswith("VERSIONS ")]
-    assert built == [f"VERSIONS {' '.join(words)} 1" for words in short], said
-    assert int(kept.removeprefix(f"VERSIONS {' '.join(whole)} ")) > 1
+
+@pytest.mark.parametrize(
+    ("hosts", "executor", "whole"),
+    [
+        (("127.0.0.1", "::1", "localhost"), "LocalExecutor", False),
+        (("0.0.0.0", "::", "airflow.example"), "LocalExecutor", True),
+        (("127.0.0.1",), "CeleryExecutor", True),
+    ],
+)
+def test_an_api_server_keeps_all_versions_for_workers_elsewhere(
+    hosts: tuple[str, ...], executor: str, whole: bool, tmp_path: Path
+) -> None:
+    """It doesn't come far: there is no certificate."""
+    certificate = ("--ssl-cert", "/nowhere/a", "--ssl-key", "/nowhere/b")
+
+    for count in versions_built(tmp_path, [["api-server", *certificate, "--host", host] for host in hosts], executor):
+        assert (count > 1) == whole
