@@ -225,7 +225,8 @@ def _cache_settings() -> Path:
     folder = cache_folder()
     settings = folder / "cache.toml"
     own = folder / f"cache.toml.{os.getpid()}"
-    own.write_text(f'[cache]\ndirectory = "{folder}"\n')
+    # A folder of its own: the cache's clean-up deletes what it doesn't know.
+    own.write_text(f'[cache]\ndirectory = "{folder / "compiled"}"\n')
     own.replace(settings)
     return settings
 
