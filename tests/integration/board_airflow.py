@@ -22,7 +22,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD
-from tests.integration.dag_rights import ONLY
+from tests.integration.dag_rights import ONLY, RIGHTS
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
 
@@ -44,6 +44,7 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
     :param folder: an empty folder
     """
     users = {"admin": "admin", READER: "viewer", ONLY_ZONES: "viewer", ONLY_GREEN: "user"}
+    users |= dict.fromkeys(RIGHTS, "admin")
     paths = {}
     for month in (PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, REJECTED, *MISSING):
         paths[month] = folder / "mirror" / green.file_path(month)

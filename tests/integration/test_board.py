@@ -36,6 +36,7 @@ from tests.integration.board_airflow import (
     WARNED,
     board_airflow,
 )
+from tests.integration.dag_rights import CANCELS, DELETES, EDITS, NO_LOGS, STARTS, UNPAUSES
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client, open_page
 from tests.loading import begin_load, lines_of, load, source_file, write_gzip
@@ -127,6 +128,42 @@ def test_rights_on_another_dag_show_nothing_of_this_one(client: Client) -> None:
     of_bigquery = CHART.replace("postgres", "bigquery")
     assert "isn't set up" in client.get(of_bigquery)[1]
     assert client.get(of_bigquery, ONLY_ZONES)[0] == 403
+
+
+def test_who_may_read_runs_and_no_logs_sees_no_rejected_lines(client: Client) -> None:
+    assert client.get(GREEN_MONTH, NO_LOGS)[0] == 200
+    assert client.get(REJECTED_LINES, NO_LOGS)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("user", "rights"),
+    [
+        (NO_LOGS, ()),
+        (EDITS, ()),
+        (DELETES, ()),
+        (CANCELS, ("may_cancel",)),
+        (STARTS, ("may_load",)),
+        (UNPAUSES, ("may_unpause",)),
+    ],
+)
+def test_a_user_is_offered_what_airflow_allows(client: Client, user: str, rights: tuple[str, ...]) -> None:
+    """The page cancels by both actions of one request; each right is asked for by the route that needs it."""
+    told = client.json(RUNS, user)
+    assert tuple(right for right in RIGHTS if told[right]) == rights
+
+    run = {"logical_date": None, "conf": {"taxi": "nothing"}, "dag_run_id": "manual__nothing"}
+    entities = {"delete": ["none"], "update": [{"dag_run_id": "none", "state": "failed"}]}
+    both = {
+        "actions": [
+            {"action": action, "action_on_non_existence": "skip", "entities": entities[action]} for action in entities
+        ]
+    }
+    allowed = {
+        "may_load": client.send("POST", f"{TAXI}/dagRuns", run, user)[0] != 403,
+        "may_cancel": client.send("PATCH", f"{TAXI}/dagRuns", both, user)[0] != 403,
+        "may_unpause": client.send("PATCH", TAXI, {"is_paused": False}, user)[0] != 403,
+    }
+    assert tuple(right for right in RIGHTS if allowed[right]) == rights
 
 
 # --- What the routes take, and say
