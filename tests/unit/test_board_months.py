@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from dataclasses import replace
@@ -10,7 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 import pytest
 
 from taxiway.board.asking import Answer
-from taxiway.board.charts import DRAW, THEMES
+from taxiway.board.charts import DRAW, THEMES, Artist
 from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month
 from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.published_months import LastLoad, LoggedAttempt
@@ -40,6 +41,7 @@ def test_a_grid_begins_in_january_and_ends_with_the_present_month_or_the_sources
     assert months_of_grid(ended, (), now) == months_from(Month(2019, 1), 12)
     assert months_of_grid(ended, [Month(2020, 2)], now) == months_from(Month(2019, 1), 14)
     assert months_of_grid(zones, (), now) == [WHOLE]
+    assert months_of_grid(green, (), datetime(2018, 3, 15, tzinfo=timezone.utc)) == [Month(2019, 1)]
     slips = [Month(2008, 2), Month(2109, 1)]
     assert months_of_grid(green, slips, now) == [
         *months_from(Month(2008, 1), 12),
@@ -140,3 +142,32 @@ def test_a_chart_shows_each_source_and_stays_a_chart_without_months(name: str, t
         due = green.due(months[-1].next())
         assert f"2021-07 {'was ' if date.today() >= due else ''}expected by {due}" in svg
     assert "nothing is published yet" in DRAW[name]([], {}, THEMES[theme])
+
+
+def test_a_month_is_late_by_the_clock_of_its_source(green: Source) -> None:
+    """At any moment, it is another day than in Greenwich on one side of the date line, or on the other."""
+    hour = datetime.now(timezone.utc).hour
+    away = replace(green, schedule="0 0 1 * *", timezone="Etc/GMT-14" if hour >= 12 else "Etc/GMT+12")
+    month, today = Month(2019, 2), away.today()
+    due = replace(away, publication_lag_days=(today - month.next().first_day).days)
+    tomorrow = replace(due, publication_lag_days=due.publication_lag_days + 1)
+    loads = {"green": {Month(2019, 1): LOADED}}
+
+    assert f"2019-02 was expected by {today}" in DRAW["freshness"]([due], loads, THEMES["light"])
+    assert f"2019-02 expected by {today + timedelta(days=1)}" in DRAW["freshness"]([tomorrow], loads, THEMES["light"])
+    for source, is_late in ((due, True), (tomorrow, False)):
+        answer = Answer(AT, (source,), loads)
+        (told,) = board_of(answer, "postgres", "Postgres", ["taxi_green"])["sources"]
+        assert told["next"]["is_late"] is is_late
+
+
+def test_a_chart_is_drawn_again_for_a_source_that_has_changed(green: Source) -> None:
+    artist, loads = Artist(), {"green": {Month(2019, 1): LOADED}}
+
+    def draw(source: Source) -> str:
+        return asyncio.run(artist.draw("freshness", "light", [source], loads))
+
+    first = draw(green)
+    later = replace(green, publication_lag_days=green.publication_lag_days + 1)
+    assert draw(green) is first
+    assert f"expected by {later.due(Month(2019, 2))}" in draw(later)

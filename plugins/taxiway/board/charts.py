@@ -1,7 +1,7 @@
 """Draws what a ledger says over time: one chart with a strip for each source, as SVG.
 
 matplotlib is imported when the first chart is drawn. Its settings are the process's, so one thread draws.
-A chart is drawn again when a month has been published.
+A chart is drawn again when a month has been published, on another day, and for a source whose file has changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from taxiway.board.months import next_month
@@ -79,7 +79,7 @@ def draw_freshness(sources: Sequence[Source], loads: Loads, theme: Theme) -> str
         import matplotlib.dates as mdates
 
         for place, (source, month) in enumerate(expected):
-            due, late = source.due(month), today >= source.due(month)
+            due, late = source.due(month), source.is_due(month)
             color = theme.warn if late else theme.bar
             begin, end = mdates.date2num(start), mdates.date2num(month.first_day)  # type: ignore[no-untyped-call]
             axes.barh(place, max(end - begin, 0), left=begin, height=0.34, color=theme.bar)
@@ -133,7 +133,9 @@ class Artist:
             for source in sources
             for month, load in loads.get(source.name, {}).items()
         )
-        key = (name, theme, date.today(), tuple(source.name for source in sources), published)
+        now = datetime.now(timezone.utc)
+        days = tuple(source.today(now) for source in sources)
+        key = (name, theme, tuple(sources), days, published)
         if key not in self._kept:
             while len(self._kept) >= MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))

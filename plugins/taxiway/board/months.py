@@ -52,15 +52,16 @@ def board_of(
 def months_of_grid(source: Source, tried: Iterable[Month], now: datetime) -> list[Month]:
     """Return the months that a grid shows: from the first year's January on, up to the present one.
 
-    A source that has ended goes on to the end of its last year. Of years outside, only those are shown in which
-    somebody has tried to load a month: it may have been a slip, such as 2109 for 2019.
+    A source that begins later shows its first month; one that has ended goes on to the end of its last year. Of years
+    outside, only those are shown in which somebody has tried to load a month: it may have been a slip, such as 2109 for
+    2019.
 
     :param tried: months that somebody has tried to load
     :param now: the moment
     """
     if source.stands_alone:
         return [WHOLE]
-    last = source.month_of(now)
+    last = max(source.month_of(now), source.first_month)
     if source.last_month is not None:
         last = min(last, Month(source.last_month.year, 12))
     years = {*range(source.first_month.year, last.year + 1), *(month.year for month in tried)}

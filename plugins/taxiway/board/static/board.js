@@ -70,7 +70,7 @@ class Board {
     for (const note of answer.notes ?? []) parts.push(element("p", { class: "sentence" }, note));
     const sources = answer.sources ?? [];
     const isEmpty = !sources.some(({ months }) => months.some(({ last, rows }) => last || rows !== undefined));
-    if (sources.length) this.charts.know(section.dataset.warehouse, title);
+    if (sources.length) this.charts.know(section.dataset.warehouse, title, sources);
     if (sources.length && isEmpty) {
       parts.push(element("p", { class: "sentence" }, `${title} holds no month yet. To load some, ${
         this.selection.isOn ? "select them, and choose Load" : "open the DAG taxi and choose Trigger"}.`));
