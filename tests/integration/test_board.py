@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
-from taxiway.loads.month_state import MEANINGS
+from taxiway.loads.month_state import STATES
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -39,7 +39,7 @@ from tests.integration.board_airflow import (
 from tests.integration.dag_rights import CANCELS, DELETES, EDITS, NO_LOGS, STARTS, UNPAUSES
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client, open_page
-from tests.loading import begin_load, lines_of, load, source_file, write_gzip
+from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
 
 BOARD = "/taxiway/board"
 MONTHS = "/taxiway/api/months?warehouse=postgres"
@@ -52,6 +52,8 @@ EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, RUNS, CHART, STATIC)
 TAXI = "/api/v2/dags/taxi"
 CUT_OFF_MONTH = Month(2020, 3)
 RIGHTS = ("may_load", "may_cancel", "may_unpause")
+MOST_RUNS = 2_000
+"""As the module runs has it, which takes long to import."""
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +202,7 @@ def test_each_state_has_what_is_known_of_it(client: Client, green: Source) -> No
     (source,) = [each for each in client.json(MONTHS)["sources"] if each["name"] == "green"]
     months = {month["month"]: month for month in source["months"]}
 
-    assert {month["state"] for month in months.values()} <= set(MEANINGS)
+    assert {month["state"] for month in months.values()} <= set(STATES)
     states = {PUBLISHED: "published", WARNED: "with warnings", CHANGED: "changed at the source", FAILED: "failed",
               RUNNING: "running", REJECTED: "published", Month(2019, 7): "missing"}  # fmt: skip
     assert {month: months[str(month)]["state"] for month in states} == states
@@ -349,8 +351,19 @@ def test_the_keyboard_reaches_everything(chromium: Browser, client: Client) -> N
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("green 2019-06: published")
     # Lines of files are text, whatever stands in them.
-    dialog.get_by_role("button", name="Show 1 rejected line").press("Enter")
+    # Somebody asks twice, and the first answer comes last.
+    asked = list[Route]()
+    page.route("**/rejected?*", lambda route: asked.append(route))
+    for _ in range(2):
+        with page.expect_request("**/rejected?*"):
+            dialog.get_by_role("button", name="Show 1 rejected line").press("Enter")
+    first, second = asked
+    second.continue_()
     expect(dialog.get_by_text(HOSTILE)).to_be_visible()
+    with page.expect_request_finished(lambda request: request == first.request):
+        first.continue_()
+    page.unroute("**/rejected?*")
+    expect(dialog.get_by_text(HOSTILE)).to_have_count(1)
     dialog.get_by_role("button", name="Reason").press("Enter")
     expect(dialog.locator("th[aria-sort=ascending]")).to_have_text("Reason")
     assert page.title() == "Taxi months"
@@ -360,7 +373,7 @@ def test_the_keyboard_reaches_everything(chromium: Browser, client: Client) -> N
     assert page.said == []  # type: ignore[attr-defined]
 
 
-def test_a_phone_and_dark_colours(chromium: Browser, client: Client) -> None:
+def test_a_phone_and_dark_colours(chromium: Browser, client: Client, taxi: TaxiAirflow) -> None:
     page = open_page(chromium, client, BOARD, viewport={"width": 390, "height": 844}, color_scheme="dark")
     grid = ready(page)
     background = "getComputedStyle(document.body).backgroundColor"
@@ -370,11 +383,19 @@ def test_a_phone_and_dark_colours(chromium: Browser, client: Client) -> None:
     page.emulate_media(color_scheme="light")
     expect(page.locator("html[data-theme=light]")).to_have_count(1)
     assert page.evaluate(background) != dark
+    # A chart that can't be drawn is tried again, and each is drawn again when what it shows has changed.
+    page.route("**/charts/seconds.svg*", lambda route: route.abort(), times=1)
     page.get_by_text("Charts", exact=True).click()
-    for image in page.locator(".charts img").all():
-        image.scroll_into_view_if_needed()
-        expect(image).to_have_js_property("complete", True)
+    images = page.locator(".charts img")
+    expect(page.get_by_text("This chart can't be drawn now: Postgres: load seconds")).to_be_visible()
+    expect(images).to_have_count(4)
+    before = [image.get_attribute("src") for image in images.all()]
+    with taxi.connect() as connection:
+        by_hand(connection, "UPDATE taxiway.loads SET finished_at = finished_at + '1 s' WHERE month = '2019-02-01'")
+        expect(images.first).not_to_have_attribute("src", str(before[0]))
+    for image in images.all():
         assert image.evaluate("image => image.naturalWidth") > 0
+    page.said.clear()  # type: ignore[attr-defined]
     cell(grid, FAILED).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("tbody")).to_contain_text("the header doesn't fit")
@@ -542,6 +563,100 @@ def test_a_pause_and_an_absent_scheduler_are_said(board: Page, client: Client) -
     assert board.said == []  # type: ignore[attr-defined]
 
 
+def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: Client, taxi: TaxiAirflow) -> None:
+    """Without a scheduler, runs stay as they are until the test changes them."""
+    grid, press, runs = ready(board), board.locator(".press").first, f"{TAXI}/dagRuns"
+    first, second, third, fourth = MISSING[:4]
+
+    def select(*months: Month) -> None:
+        for month in months:
+            cell(grid, month).click(modifiers=["Control"])
+
+    def change(statement: str, month: Month) -> None:
+        """Change a run in the metadata database."""
+        taxi.airflow.query(f"{statement} WHERE run_id LIKE 'board\\_\\_%__green__{month}'")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    # Airflow has made the first run, and its answer is lost.
+    board.route(f"**{runs}", lose, times=1)
+    select(first, second)
+    load = board.locator(".tools .main")
+    load.click()
+    expect(press).to_contain_text("2 months: 2 waiting")
+    expect(board.get_by_text("started")).to_have_count(0)
+    select(first, second)
+    load.click()
+    expect(board.get_by_text("All selected months load already.")).to_be_visible()
+
+    # It refuses a run, or nobody knows.
+    select(third, fourth)
+    board.route(f"**{runs}", lambda route: route.continue_(post_data="{}"), times=1)
+    load.click()
+    refused = "Not started: green 2019-09 and 1 month after it. Airflow's API server says 422"
+    expect(board.get_by_text(refused)).to_be_visible()
+    board.route(f"**{runs}", lambda route: route.abort(), times=1)
+    load.click()
+    unknown = "Whether green 2019-09 was started isn't known. Not started: 1 month after it. Airflow's"
+    expect(board.get_by_text(unknown)).to_be_visible()
+    assert board_runs(taxi) == {str(first): "queued", str(second): "queued"}
+
+    # A run that Airflow can't end goes on, and is named: the version of its DAG is gone.
+    for month in (first, second):
+        change("UPDATE dag_run SET state = 'running'", month)
+    taxi.airflow.query(
+        "INSERT INTO dag_version (id, version_number, dag_id, bundle_name, created_at, last_updated)"
+        " SELECT gen_random_uuid(), 0, dag_id, bundle_name, '2020-01-01', '2020-01-01' FROM dag_version"
+        " WHERE dag_id = 'taxi' LIMIT 1"
+    )
+    gone = "(SELECT id FROM dag_version WHERE version_number = 0)"
+    change(f"UPDATE dag_run SET bundle_version = 'gone', created_dag_version_id = {gone}", first)
+    expect(press).to_contain_text("2 running")
+    cancel = press.get_by_role("button", name="Cancel the load")
+    cancel.click()
+    expect(board.get_by_text("Not cancelled: green 2019-07. The Dag with ID: `taxi` was not found")).to_be_visible()
+    change("UPDATE dag_run SET state = 'failed', end_date = now()", second)
+    expect(press).to_contain_text("1 cancelled, 1 running")
+
+    # Its month is published while somebody cancels it.
+    change("UPDATE dag_run SET bundle_version = NULL, created_dag_version_id = NULL", first)
+
+    def publish(route: Route) -> None:
+        change("UPDATE task_instance SET state = 'success'", first)
+        change("UPDATE dag_run SET state = 'success', end_date = now()", first)
+        route.continue_()
+
+    board.route(f"**{runs}", publish, times=1)
+    cancel.click()
+    expect(press).to_contain_text("2 months: 1 ended well, 1 cancelled")
+    assert board_runs(taxi) == {str(first): "failed", str(second): "failed"}
+
+    # Somebody clears the other one later.
+    ((run_id,),) = taxi.airflow.query(f"SELECT run_id FROM dag_run WHERE run_id LIKE '%__green__{second}'")
+    assert client.send("POST", f"{runs}/{run_id}/clear", {"dry_run": False}, "admin")[0] == 200
+    change("UPDATE dag_run SET state = 'success', end_date = now()", second)
+    expect(press).to_contain_text("2 months: 2 ended well")
+
+    taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
+    taxi.airflow.query("DELETE FROM dag_version WHERE version_number = 0")
+
+
+def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow) -> None:
+    taxi.airflow.query(
+        "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf)"
+        " SELECT 'taxi', 'board__press__postgres__green__' || number, 'manual', 'success', now(), now(), '{}'"
+        f" FROM generate_series(1, {MOST_RUNS} + 1) AS number"
+    )
+    try:
+        shown = [run["run_id"].rpartition("__")[2] for run in client.json(RUNS, "admin")["runs"]]
+    finally:
+        taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
+
+    assert shown == [str(number) for number in range(2, MOST_RUNS + 2)]
+
+
 def test_missing_months_of_a_paused_dag_are_loaded(board: Page, taxi: TaxiAirflow, scheduler: None) -> None:
     assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
     grid = ready(board)
@@ -595,7 +710,7 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
     assert taxi.airflow.query(f"SELECT task_id FROM task_instance WHERE dag_id = 'taxi' AND {active}") == []
     for month in months:
         expect(cell(grid, month)).to_have_attribute("data-state", re.compile("missing|failed"))
-    notes = "SELECT count(*) FROM dag_run_note WHERE content = 'Cancelled on the board'"
+    notes = "SELECT count(*) FROM dag_run_note WHERE content LIKE 'Cancelled on the board, 2%'"
     assert taxi.airflow.query(notes) == [(4,)]
     assert board.said == []  # type: ignore[attr-defined]
 

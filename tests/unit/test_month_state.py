@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
@@ -10,13 +11,13 @@ import pytest
 from taxiway.loads.month_state import (
     CHANGED,
     FAILED,
-    MEANINGS,
     MISSING,
     NO_FILE,
     NOT_DUE,
     PUBLISHED,
     RUNNING,
     SKIPPED,
+    STATES,
     WARNED,
     Watched,
     months_up_to_now,
@@ -24,6 +25,7 @@ from taxiway.loads.month_state import (
 )
 from taxiway.loads.published_months import LastLoad
 from taxiway.orchestration.standing import cut_off, running_runs
+from taxiway.paths import ROOT
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source
 
@@ -65,7 +67,7 @@ def test_what_the_ledger_and_the_watch_say_is_a_state(
     green: Source, found: LastLoad | None, seen: Watched | None, state: str
 ) -> None:
     assert state_of(green, MONTH, found, seen) == state
-    assert state in MEANINGS
+    assert state in STATES
 
 
 def test_a_load_whose_run_has_ended_is_cut_off(green: Source) -> None:
@@ -112,3 +114,12 @@ def test_months_go_on_to_the_last_that_is_due_or_that_somebody_has_tried(green: 
     zones = replace(green, period="none", releases=(replace(green.releases[0], first=WHOLE, last=WHOLE),))
     assert months_up_to_now(zones, ()) == [WHOLE]
     assert state_of(zones, WHOLE, None) == MISSING
+
+
+def test_the_page_and_its_description_have_each_state() -> None:
+    page = (ROOT / "plugins/taxiway/board/static/states.js").read_text()
+    found = re.findall(r'^  \["([a-z ]+)", \{ sign: "(.?)", look: "[a-z-]+", says: "([^"]+)" \}\],$', page, re.M)
+    described = re.findall(r"^\| (.|hatched) \| ([^|]+) \| [^|]+ \|$", (ROOT / "docs/board.md").read_text(), re.M)
+
+    assert {state for state, _, _ in found} == {*STATES, "queued"}
+    assert [(sign or "hatched", says) for _, sign, says in found] == described

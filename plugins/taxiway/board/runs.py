@@ -14,18 +14,21 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun, DagRunNote
+from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
-from sqlalchemy import func, select
+from airflow.utils.state import DagRunState, TaskInstanceState
+from sqlalchemy import and_, case, exists, func, select
 
+from taxiway.loads.step_names import PUBLISH
 from taxiway.messages import one_line
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
+from taxiway.orchestration.warehouses import WAREHOUSES
 
 PREFIX = "board__"
 """What the ids of the runs begin with that the page starts: ``board__<press>__<warehouse>__<source>__<month>``."""
 
 CANCELLED = "Cancelled on the board"
-"""The note that the page gives to a run that it ends."""
+"""How the note begins that the page gives to a run that it ends; the moment follows."""
 
 SHOWN_FOR = timedelta(minutes=10)
 """How long the page shows a press of *Load* after its last run has ended."""
@@ -34,6 +37,10 @@ LONGEST_PRESS = timedelta(days=2)
 """Age at which a press is no longer looked for, unless a run of it goes on."""
 
 MOST_RUNS = 2_000
+"""How many runs are shown that go on, and that have ended: the newest ones."""
+
+PUBLISHING = [f"{warehouse}.{PUBLISH}" for warehouse in WAREHOUSES]
+"""The tasks of ``taxi`` that publish a month."""
 
 ACTIVE = (DagRunState.QUEUED, DagRunState.RUNNING)
 
@@ -78,19 +85,30 @@ def press_of(run_id: str) -> str:
 
 
 def _runs(session: Any, now: datetime) -> list[dict[str, Any]]:
+    has_published = exists().where(
+        TaskInstance.dag_id == DagRun.dag_id,
+        TaskInstance.run_id == DagRun.run_id,
+        TaskInstance.task_id.in_(PUBLISHING),
+        TaskInstance.state == TaskInstanceState.SUCCESS,
+    )
+    is_cancelled = and_(
+        DagRunNote.content.startswith(CANCELLED, autoescape=True),
+        DagRunNote.updated_at >= DagRun.queued_at,  # otherwise somebody has cleared it since, and the note has stayed
+    )
     runs = (
         select(
+            DagRun.id,
             DagRun.run_id,
             DagRun.state,
             DagRun.conf,
             DagRun.run_after,
             DagRun.end_date,
             DagRun.triggering_user_name,
-            DagRunNote.content.label("note"),
+            case((is_cancelled, case((has_published, "success"), else_="cancelled"))).label("cancelled"),
         )
         .outerjoin(DagRunNote, DagRunNote.dag_run_id == DagRun.id)
         .where(DagRun.dag_id == TAXI_DAG_ID)
-        .order_by(DagRun.id)
+        .order_by(DagRun.id.desc())
         .limit(MOST_RUNS)
     )
     active = session.execute(runs.where(DagRun.state.in_(ACTIVE))).all()
@@ -102,7 +120,8 @@ def _runs(session: Any, now: datetime) -> list[dict[str, Any]]:
     ended = session.execute(recent).all()
     going = {press_of(run.run_id) for run in active}
     going |= {press_of(run.run_id) for run in ended if run.end_date is None or run.end_date > now - SHOWN_FOR}
-    return [_run(run) for run in (*active, *(run for run in ended if press_of(run.run_id) in going))]
+    shown = [*active, *(run for run in ended if press_of(run.run_id) in going)]
+    return [_run(run) for run in sorted(shown, key=lambda run: run.id)]
 
 
 def _run(run: Any) -> dict[str, Any]:
@@ -112,8 +131,8 @@ def _run(run: Any) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "press": press_of(run.run_id),
-        # One that was cancelled between two tasks ends as a success, with nothing done.
-        "state": "cancelled" if run.note == CANCELLED and state not in ACTIVE else state,
+        # Airflow calls one that was cancelled between two tasks a success, and one that had published before a failure.
+        "state": state if state in ACTIVE else run.cancelled or state,
         "warehouse": said["warehouse"] or "postgres",
         "source": said["taxi"],
         "month": f"{said['year']}-{said['month']}" if said["year"] else "",

@@ -15,7 +15,7 @@ from taxiway.loads.watch import Verdict
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source
 
-PUBLISHED, WARNED, CHANGED, RUNNING, FAILED, SKIPPED, MISSING, NOT_DUE, NO_FILE = (
+STATES = (PUBLISHED, WARNED, CHANGED, RUNNING, FAILED, SKIPPED, MISSING, NOT_DUE, NO_FILE) = (
     "published",
     "with warnings",
     "changed at the source",
@@ -26,19 +26,7 @@ PUBLISHED, WARNED, CHANGED, RUNNING, FAILED, SKIPPED, MISSING, NOT_DUE, NO_FILE 
     "not due",
     "no such month",
 )
-
-MEANINGS = {
-    PUBLISHED: "its rows are in the main table",
-    WARNED: "published, and a check warned",
-    CHANGED: "published, and the source has another version of the file by now",
-    RUNNING: "a load is under way, and nothing is published yet; or it waits for a person",
-    FAILED: "its last load failed",
-    SKIPPED: "its last load found no file yet",
-    MISSING: "its file should be there, and nobody has tried to load it",
-    NOT_DUE: "the source may not have published it yet",
-    NO_FILE: "the source has no file of this month",
-}
-"""What each state says, in words."""
+"""All of them; docs/board.md says what each means."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ def state_of(
     :param found: what the ledger says of it; None if nobody has tried to load it
     :param seen: what the watch has seen of its file; None if it hasn't looked
     :param today: in the source's time zone; today unless given
-    :return: a key of :data:`MEANINGS`
+    :return: one of :data:`STATES`
     """
     if found is None:
         if source.why_unavailable(month):

@@ -36,7 +36,7 @@ export const ask = (path, values = {}) => {
   return call(url, {}, "see");
 };
 
-/** Have Airflow's REST API do something, with the rights of who is logged in. */
+/** Have Airflow's REST API do something, with the rights of who is logged in; isRefused: nothing was done. */
 export const send = (method, path, body) =>
   call(new URL(path, BASE), { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }, "do");
 
@@ -45,10 +45,11 @@ const call = async (url, { headers, ...options }, what) => {
     const signal = AbortSignal.timeout(30_000);
     const answer = await fetch(url, { ...options, headers: { Accept: "application/json", ...headers }, signal });
     if (answer.ok) return await answer.json();
-    if (answer.status === 401) return { problem: "You are no longer logged in.", login: loginUrl() };
-    if (answer.status === 403) return { problem: `You may not ${what} this: ask who administers Airflow for the right.` };
+    if (answer.status === 401) return { problem: "You are no longer logged in.", login: loginUrl(), isRefused: true };
+    if (answer.status === 403) return { problem: `You may not ${what} this: ask who administers Airflow for the right.`, isRefused: true };
     const said = await answer.json().catch(() => ({}));
-    return { problem: `Airflow's API server says ${answer.status}: ${JSON.stringify(said.detail ?? answer.statusText)}` };
+    const problem = `Airflow's API server says ${answer.status}: ${JSON.stringify(said.detail ?? answer.statusText)}`;
+    return { problem, isRefused: answer.status < 500 };
   } catch (error) {
     return { problem: `Airflow's API server doesn't answer: ${error.message}. ${what === "see" ? "The page asks again by itself" : "Look at what is under way, and try again"}.` };
   }

@@ -74,9 +74,11 @@ export class Details {
   }
 
   async #lines(attempt, path, section, sort) {
+    const asked = this.asked = {};
     section.hidden = false;
     section.replaceChildren(element("h3", {}, "Rejected lines"));
     const answer = await ask(`${path}/rejected`, { load_id: attempt.load_id, sort });
+    if (this.asked !== asked) return; // somebody has clicked again meanwhile
     if (answer.problem) {
       section.append(sentence(...said(answer)));
       return;

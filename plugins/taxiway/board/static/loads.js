@@ -8,7 +8,7 @@ const RUNS = `api/v2/dags/${DAG_ID}/dagRuns`;
 const BUSY = 2_000; // milliseconds between two questions while a load goes on
 const QUIET = 30_000;
 const MANY = 24; // months that are loaded without another question
-const CANCELLED = "Cancelled on the board"; // as the module runs knows it
+const CANCELLED = "Cancelled on the board"; // begins the note, as the module runs knows it
 
 const isActive = ({ state }) => state === "queued" || state === "running";
 
@@ -162,24 +162,35 @@ export class Loads extends EventTarget {
   }
 
   async #start() {
-    const wanted = [...this.selection.months].filter(([, { source, month }]) => !this.stateOf(source, month));
-    this.selection.clear();
-    this.selection.months = new Map(wanted);
+    const chosen = [...this.selection.months];
+    const wanted = chosen.filter(([, { source, month }]) => !this.stateOf(source, month));
+    this.failure = "";
+    if (!wanted.length) {
+      this.failure = chosen.length === 1 ? "The selected month loads already." : "All selected months load already.";
+      this.selection.clear();
+      return;
+    }
     const made = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
     const press = `${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}-${made}`;
-    this.failure = "";
     this.starting = { press, done: 0, total: wanted.length };
+    this.selection.replace(wanted);
     for (const [key, { source, month }] of wanted) {
       if (this.stopped.has(press)) break;
       const date = month === "whole" ? {} : { year: month.slice(0, 4), month: month.slice(5) };
-      const { problem } = await send("POST", RUNS, {
-        dag_run_id: `board__${press}__${source.warehouse}__${source.name}__${month}`,
+      const id = `board__${press}__${source.warehouse}__${source.name}__${month}`;
+      const { problem, isRefused } = await send("POST", RUNS, {
+        dag_run_id: id,
         logical_date: null,
         conf: { taxi: source.name, ...date, warehouse: source.warehouse },
         note: `One of ${count(wanted.length, "month")} that were loaded together on the board`,
       });
-      if (problem) {
-        this.failure = `${source.name} ${month} and the months after it weren't started: ${problem}`;
+      if (problem && (isRefused || !(await this.#hasRun(id)))) {
+        const name = `${source.name} ${month}`;
+        const rest = wanted.length - this.starting.done - 1;
+        const after = rest ? `${count(rest, "month")} after it` : "";
+        this.failure = isRefused
+          ? `Not started: ${[name, after].filter(Boolean).join(" and ")}. ${problem}`
+          : `Whether ${name} was started isn't known.${after && ` Not started: ${after}.`} ${problem}`;
         break;
       }
       this.starting.done += 1;
@@ -190,36 +201,42 @@ export class Loads extends EventTarget {
     await this.refresh();
   }
 
+  /** Say whether Airflow has a run: it may have made one whose answer was lost. */
+  async #hasRun(id) {
+    await this.refresh();
+    return !this.problem && this.told.runs.some(({ run_id: known }) => known === id);
+  }
+
   /** End what a press has started: what waits is deleted; what runs fails, and its teardown clears up. */
   async #cancel(press) {
-    const asked = new Set();
+    const ended = new Set(); // runs that Airflow has marked as failed: their tasks are being ended
+    const left = () => this.told.runs.filter((run) => run.press === press && isActive(run) && !ended.has(run.run_id));
+    let reason = "Cancel again.";
     this.stopped.add(press);
     this.failure = "";
     this.#draw();
     for (let tries = 0; tries < 10; tries += 1) {
       while (this.starting?.press === press) await new Promise((resolve) => setTimeout(resolve, 100));
       await this.refresh();
-      const runs = this.told.runs.filter((run) => run.press === press && isActive(run));
-      const waiting = runs.filter(({ state }) => state === "queued");
-      const running = runs.filter(({ state, run_id: id }) => state === "running" && !asked.has(id));
-      if (!waiting.length && !running.length) break;
-      running.forEach(({ run_id: id }) => asked.add(id));
-      const entity = ({ run_id: id }) => ({ dag_run_id: id, state: "failed", note: CANCELLED });
-      const { problem } = await send("PATCH", RUNS, { actions: [
-        { action: "delete", action_on_non_existence: "skip", entities: waiting.map(({ run_id: id }) => id) },
-        { action: "update", action_on_non_existence: "skip", entities: running.map(entity) },
-      ].filter(({ entities }) => entities.length) });
-      if (problem) {
-        this.failure = `The load can't be cancelled: ${problem}`;
-        break;
-      }
+      if (this.problem || !left().length) break;
+      const note = `${CANCELLED}, ${new Date().toISOString()}`;
+      // One action for each run: Airflow leaves out those behind one that it can't change.
+      const answer = await send("PATCH", RUNS, { actions: left().map(({ run_id: id, state }) => (state === "queued"
+        ? { action: "delete", action_on_non_existence: "skip", entities: [id] }
+        : { action: "update", action_on_non_existence: "skip", entities: [{ dag_run_id: id, state: "failed", note }] })) });
+      const [error] = [answer, ...[answer.update, answer.delete].flatMap((done) => done?.errors ?? [])]
+        .map(({ problem, error }) => problem ?? error).filter(Boolean);
+      for (const key of answer.update?.success ?? []) ended.add(key.slice(DAG_ID.length + 1));
+      if (error) reason = error;
+      if (answer.problem) break;
     }
     await this.refresh();
-    if (this.told.runs.some((run) => run.press === press && run.state === "queued")) {
-      this.stopped.delete(press);
-      this.failure ||= "Some runs still wait: cancel again.";
-      this.#draw();
-    }
+    const names = left().map(({ source, month }) => `${source} ${month}`);
+    if (!this.problem && !names.length) return;
+    this.stopped.delete(press);
+    const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+    this.failure = this.problem ? "" : `Not cancelled: ${names.slice(0, 5).join(", ")}${more}. ${reason}`;
+    this.#draw();
   }
 
   async #unpause() {

@@ -34,7 +34,12 @@ export class Selection extends EventTarget {
   }
 
   clear() {
-    this.months.clear();
+    this.replace([]);
+  }
+
+  /** Select only some months, each with its key. */
+  replace(months) {
+    this.months = new Map(months);
     this.#anchor = null;
     this.#tell();
   }
