@@ -1,8 +1,9 @@
 """The command `make bench-board`: measures the page of months in Airflow's web UI, and prints it against its budget.
 
-The ledger has 50,000 attempts of 1,200 months, as five sources of twenty years have. BigQuery can't be measured
-offline, and its answers are kept for a minute: the browser is given Postgres's in their place, so that the page has
-two warehouses.
+The ledger has 50,000 attempts of 1,200 months, as five sources of twenty years have. Requests one after another mostly
+get an answer that is kept; somebody who opens the page waits until the ledger has been asked, so that is measured, too.
+BigQuery can't be measured offline, and its answers are kept for a minute: the browser is given Postgres's in their
+place, so that the page has two warehouses.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ from taxiway_local.exits import end
 from taxiway_local.own_home import Say, clear_leftovers, forget_settings, own_home, stop_in_order
 from taxiway_local.setup import airflow_command, airflow_environment
 
-REQUESTS = 200
+REQUESTS, ALONE, VISITS = 200, 30, 5
+"""Requests one after another; requests that come alone; times that the browser opens the page, alone as well."""
+
+PAUSE = 6.0
+"""Seconds before a request that comes alone: the board gives no answer that is older than five seconds."""
+
 SOURCES = ("fhv", "fhvhv", "green", "yellow")
 MONTHS, ATTEMPTS = 300, 42
 """Months of each source, and attempts of each month; the months go on beyond today, for no source has twenty years."""
@@ -77,13 +83,23 @@ def main() -> int:
     clear_leftovers(folder, say)
     found = measure(folder, say)
     table = Table("", "found", "budget")
-    table.add_row(f"months as JSON, 95th percentile of {REQUESTS} requests (median {found['median_ms']:.0f} ms)",
-                  f"{found['p95_ms']:.0f} ms", f"{MOST_MILLISECONDS:.0f} ms")  # fmt: skip
+    for kind, count, how in (
+        ("kept", REQUESTS, "one after another"),
+        ("asked", ALONE, "each of which asks the ledger"),
+    ):
+        took = found[kind]
+        table.add_row(
+            f"months as JSON, 95th percentile of {count} requests {how} (median {took['median_ms']:.0f} ms)",
+            f"{took['p95_ms']:.0f} ms",
+            f"{MOST_MILLISECONDS:.0f} ms",
+        )
     table.add_row(
         "the page and the data of two warehouses, over the wire", f"{found['kb']:.0f} KB", f"{MOST_KB:.0f} KB"
     )
     table.add_row(
-        f"until {found['cells']} cells are there (the best of three)", f"{found['seconds']:.2f} s", f"{MOST_SECONDS} s"
+        f"until {found['cells']} cells are there, median of {VISITS} (the longest {found['longest_seconds']:.2f} s)",
+        f"{found['seconds']:.2f} s",
+        f"{MOST_SECONDS} s",
     )
     console.print(table)
     (folder / "benchmark-board.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -139,32 +155,43 @@ def _api_server(home: Any) -> Iterator[str]:
         server.wait()
 
 
-def _ask(address: str, token: str) -> dict[str, float]:
-    took = list[float]()
+def _ask(address: str, token: str) -> dict[str, dict[str, float]]:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
-        for number in range(REQUESTS + 3):
+
+        def ask(pause: float = 0.0) -> float:
+            time.sleep(pause)
             began = time.perf_counter()
             answer = session.get(f"{address}/taxiway/api/months?warehouse=postgres", timeout=60)
             months = sum(len(source["months"]) for source in answer.json()["sources"])
             if months < MONTHS * len(SOURCES):
                 raise RuntimeError(f"found {months} months, expected {MONTHS * len(SOURCES)}: {answer.text[:300]}")
-            if number >= 3:
-                took.append((time.perf_counter() - began) * 1000)
-    return {"median_ms": median(took), "p95_ms": quantiles(took, n=20)[-1]}
+            return (time.perf_counter() - began) * 1000
+
+        took = {"kept": [ask() for _ in range(REQUESTS + 3)][3:], "asked": [ask(PAUSE) for _ in range(ALONE)]}
+    return {
+        kind: {"median_ms": median(each), "p95_ms": quantiles(each, n=20, method="inclusive")[-1]}
+        for kind, each in took.items()
+    }
 
 
 def _browse(address: str, token: str) -> dict[str, float]:
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        visits = [_visit(chromium, address, token) for _ in range(3)]
+        visits = [_visit(chromium, address, token) for _ in range(VISITS)]
         chromium.close()
-    return {"seconds": min(visit[0] for visit in visits), "kb": visits[-1][1] / 1000, "cells": visits[-1][2]}
+    seconds = [visit[0] for visit in visits]
+    return {
+        "seconds": median(seconds),
+        "longest_seconds": max(seconds),
+        "kb": visits[-1][1] / 1000,
+        "cells": visits[-1][2],
+    }
 
 
 def _visit(chromium: Browser, address: str, token: str) -> tuple[float, int, int]:
-    """Open the page with an empty cache.
+    """Open the page with an empty cache, when the ledger has to be asked.
 
     :return: seconds until all cells are there, bytes over the wire, cells
     """
@@ -177,6 +204,7 @@ def _visit(chromium: Browser, address: str, token: str) -> tuple[float, int, int
 
     page.on("requestfinished", note)
     page.route("**/api/months?warehouse=bigquery*", _as_bigquery)
+    time.sleep(PAUSE)
     began = time.perf_counter()
     page.goto(f"{address}/taxiway/board")
     page.locator(".warehouse[data-warehouse=postgres]:not([aria-busy])").wait_for()
