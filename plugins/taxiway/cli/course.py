@@ -49,7 +49,7 @@ def nothing_compared(checked: Checked, source: Source, warehouse: str) -> str:
     """
     return (
         f"Nothing was compared: {WAREHOUSES[warehouse].title} holds no real month with a known figure. To load some: "
-        f"{load_command(source, checked.months, warehouse)}"
+        f"{load_command(source, checked.months, warehouse, 'completed')}"
     )
 
 

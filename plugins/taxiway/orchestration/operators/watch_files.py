@@ -17,10 +17,11 @@ from taxiway.download.mirror_client import MAX_RETRY_AFTER
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
 from taxiway.orchestration.failures import retry_or_fail
+from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.open_postgres import connected
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
-from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
+from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
@@ -135,11 +136,13 @@ class WatchFilesOperator(BaseOperator):
         catch_up = int(self.catch_up)
         found = []
         for source, states in months.items():
-            dag_id = dag_id_of(self.warehouse, source.name)
 
-            def backfill(first: Month, last: Month, dag_id: str = dag_id) -> str:
-                days = ("-s", str(first.first_day), "-e", str(last.first_day))
-                return f"load them with {airflow_command('dags', 'backfill', *days, dag_id)}"
+            def backfill(first: Month, last: Month, source: Source = source) -> str:
+                months = [first]
+                while months[-1] < last:
+                    months.append(months[-1].next())
+                # Their own runs may have failed, or have succeeded before there were files.
+                return f"load them with {load_command(source, months, self.warehouse, 'completed')}"
 
             found += decide(
                 source,
