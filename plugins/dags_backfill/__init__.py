@@ -1,6 +1,7 @@
 """The command ``airflow dags backfill``.
 
 - api_server: the execution API that tasks report to
+- callbacks: runs what Airflow leaves to its DAG processor
 - cli: adds the command to Airflow's command line
 - command: from the options to the exit code
 - configuration: which setting of Airflow may be the cause of an error

@@ -27,6 +27,7 @@ from airflow.utils.state import DagRunState, JobState, TaskInstanceState
 from sqlalchemy import func, select
 
 from dags_backfill.api_server import ExecutionApi
+from dags_backfill.callbacks import Callbacks
 from dags_backfill.interrupted_runs import JOB_TYPE, open_runs, reset_orphans, reset_queued
 from dags_backfill.processes import GRACE_SECONDS
 from dags_backfill.queueing import queue_tasks
@@ -75,7 +76,8 @@ class BackfillRunner(SchedulerJobRunner):
         self.force: Callable[[], bool] = lambda: False
         self.say: Callable[[str], None] = lambda _text: None
         self.note = ""
-        self.workers = Workers(self.executors)
+        self.callbacks = Callbacks()
+        self.workers = Workers(self.executors, self.callbacks)
         self._try_again_soon = False
         self._next_orphan_search = time.monotonic() + ORPHAN_SECONDS
 
@@ -96,11 +98,15 @@ class BackfillRunner(SchedulerJobRunner):
                     "Ask again to kill them at once."
                 )
             self._end_workers(wait=ended)
+            if ended:
+                self.callbacks.run()
+            self.callbacks.stop(wait=ended)
             state = JobState.SUCCESS
             return ended
         finally:
             try:
                 self._end_workers(wait=False)
+                self.callbacks.stop(wait=False)
                 self.triggerer.stop()
                 self.api.stop()
             finally:
@@ -266,10 +272,11 @@ class BackfillRunner(SchedulerJobRunner):
         return events
 
     def _look_after_tasks(self, driving: bool) -> None:
-        """See to tasks that wait for a trigger or a person, and to those whose supervisor has vanished."""
+        """See to callbacks, tasks that wait for a trigger or a person, and those whose supervisor has vanished."""
         if not driving:
             return
         self.triggerer.start_if_needed(self.backfill_id)
+        self.callbacks.run()
         if time.monotonic() < self._next_orphan_search:
             return
         self._next_orphan_search = time.monotonic() + ORPHAN_SECONDS
@@ -281,7 +288,7 @@ class BackfillRunner(SchedulerJobRunner):
             reset_orphans(self.backfill_id, self.job.id, self._task_instance_heartbeat_timeout_secs, session)
 
     def _end_workers(self, *, wait: bool) -> None:
-        self.workers.end(wait=wait, keep={self.api.pid, self.triggerer.pid}, force=self.force)
+        self.workers.end(wait=wait, keep={self.api.pid, self.callbacks.pid, self.triggerer.pid}, force=self.force)
 
 
 def drop_reports_of_pauses(executor: BaseExecutor, session: Session) -> None:

@@ -15,6 +15,7 @@ from dags_backfill.cli import worker_preparations
 from dags_backfill.processes import GRACE_SECONDS, bind_children, end_processes
 
 if TYPE_CHECKING:
+    from airflow.callbacks.base_callback_sink import BaseCallbackSink
     from airflow.executors.base_executor import BaseExecutor
 
 POLL_SECONDS = 0.02
@@ -24,12 +25,14 @@ POLL_SECONDS = 0.02
 class Workers:
     """Executors that end with this process, and leave no process behind."""
 
-    def __init__(self, executors: Sequence[BaseExecutor]) -> None:
+    def __init__(self, executors: Sequence[BaseExecutor], callbacks: BaseCallbackSink) -> None:
         """Take executors that are not started yet.
 
         :param executors: Airflow's configured executors
+        :param callbacks: where they send requests for callbacks
         """
         self.executors = executors
+        self.callbacks = callbacks
         self.started = False
 
     def start(self, dag_id: str, job_id: int | str | None, most_tasks: int) -> None:
@@ -39,14 +42,13 @@ class Workers:
         :param job_id: the job that they work for
         :param most_tasks: how many tasks can go on at once; as many processes are started
         """
-        from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
         from airflow.executors.local_executor import LocalExecutor
 
         bind_children()
         _prepare(dag_id)
         for executor in self.executors:
             executor.job_id = job_id
-            executor.callback_sink = DatabaseCallbackSink()
+            executor.callback_sink = self.callbacks
             if isinstance(executor, LocalExecutor):
                 # It starts as many processes as it may ever need.
                 executor.parallelism = min(executor.parallelism, most_tasks)

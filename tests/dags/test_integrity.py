@@ -111,7 +111,7 @@ def test_loads_tell_how_they_end(bag: Any, source: Source) -> None:
             for kind in ("on_success_callback", "on_skipped_callback")
         }, dag_id
         assert told["drop_staging", "on_failure_callback"] == [], dag_id
-        assert dag.on_failure_callback.event == "timed_out"
+        assert dag.on_failure_callback.event == "run_failed"
 
 
 def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:

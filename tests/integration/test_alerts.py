@@ -6,11 +6,13 @@ import gzip
 import json
 import re
 import shlex
+import signal
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from taxiway.orchestration.taxi_conf import taxi_conf
@@ -25,8 +27,9 @@ from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, _, _, OCTOBER = (Month(2019, number) for number in range(1, 11))
-DECEMBER = Month(2019, 12)
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, _, SEPTEMBER, OCTOBER, NOVEMBER, DECEMBER = (
+    Month(2019, number) for number in range(1, 13)
+)
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
 
 VARIABLE, CACHE_LIMIT = "AIRFLOW_VAR_TAXIWAY_ALERTS", "AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT"
@@ -190,6 +193,60 @@ def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
     assert [body["text"].splitlines()[0] for body in told.posted("/T0/B0/s3cr3t")] == told.subjects
     # It didn't ask for these.
     assert told.posted("/hook") == []
+
+
+@pytest.fixture
+def one_try(loads: Watched) -> Iterator[None]:
+    """Airflow tries no task again."""
+    query = loads.taxi.airflow.query
+    query(
+        "CREATE FUNCTION one_try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.max_tries := 0; RETURN NEW; END $$"
+    )
+    query("CREATE TRIGGER one_try BEFORE INSERT ON task_instance FOR EACH ROW EXECUTE FUNCTION one_try()")
+    try:
+        yield
+    finally:
+        query("DROP FUNCTION one_try CASCADE")
+
+
+@pytest.mark.usefixtures("one_try")
+@pytest.mark.parametrize(("killed", "month"), [("task", SEPTEMBER), ("worker", NOVEMBER)])
+def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Watched, told: Receivers) -> None:
+    """The task's own process tells nobody any more: Airflow has others run its callback, or none at all."""
+    told.clear()
+    forget(loads)
+    loads.publish(GREEN, month)
+    answer = held(status(200))
+    assert answer.hold is not None
+    assert answer.started is not None
+    loads.mirror.script(f"/{GREEN.file_path(month)}", answer)
+    settings = {
+        "AIRFLOW_VAR_TAXIWAY_ALERTS": json.dumps(TO_ALL),
+        # What Airflow notices in five minutes is to be noticed sooner here.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    }
+    command = loads.taxi.airflow.popen(
+        *("dags", "backfill", "-s", str(month.first_day), "taxi_green"),
+        env={**loads.taxi.airflow.variables, **settings},
+    )
+    try:
+        wait_until(answer.started.is_set, timeout=120, what="the download")
+        ((pid,),) = loads.taxi.airflow.query("SELECT pid FROM task_instance WHERE state = 'running'")
+        process = psutil.Process(pid) if killed == "task" else psutil.Process(psutil.Process(pid).ppid())
+        assert process.pid != command.pid
+        process.send_signal(signal.SIGKILL)
+        output, _ = command.communicate(timeout=240)
+    finally:
+        answer.hold.set()
+
+    assert command.returncode == 1, output
+    assert told.subjects == [f"Taxiway: green {month}, Postgres: failed"]
+    said = "Airflow ended download_month and gives no reason here: its process or its worker was killed, "
+    assert said in text_of(told.mails[0])
+    assert [body["months"] for body in told.posted("/hook")] == [[str(month)]]
+    # And a DAG processor that runs later finds nothing to tell.
+    assert loads.taxi.airflow.query("SELECT data FROM callback") == []
 
 
 # --- On request

@@ -153,6 +153,22 @@ def test_another_cause_another_source_and_another_warehouse_are_told_at_once() -
     assert told(memory.learn([alert, *others], NOW)) == [("failed", each.months) for each in (alert, *others)]
 
 
+def test_whether_a_run_has_told_of_its_failure() -> None:
+    """A task that is killed tells nothing; then the callback of its run does, and else it doesn't."""
+    memory = Memory()
+    alert = failed("2019-01")
+    assert not memory.has_failed(alert, NOW)
+    memory.learn([alert], NOW)
+    assert memory.has_failed(alert, NOW)
+
+    # The next run, whatever an earlier one has told.
+    assert not stored(memory).has_failed(alert, NOW + MINUTE)
+    assert memory.learn([alert], NOW + 2 * MINUTE) == []
+    assert memory.has_failed(alert, NOW + MINUTE)
+    memory.learn([replace(failed("2019-02"), kind="approval")], NOW)
+    assert not memory.has_failed(failed("2019-02"), NOW)
+
+
 def test_a_month_that_is_loaded_has_recovered_once() -> None:
     memory = Memory()
     assert memory.loaded(recovered("2019-01")) is None
@@ -275,7 +291,7 @@ def test_a_run_that_took_too_long_is_of_the_warehouse_that_it_was_asked_for(dags
         context: Any = {"dag": dag, "run_id": "r", "reason": "timed_out", "task": dag.get_task(last), "ti": ti}
         context |= {"params": params, "dag_run": SimpleNamespace(run_id="r", conf=params)}
 
-        (alert,) = TaxiAlert("timed_out").alerts(context)
+        (alert,) = TaxiAlert("run_failed").alerts(context)
 
         assert (alert.source, alert.months, alert.warehouse) == ("yellow", (f"2019-{month}",), warehouse)
         assert alert.title == f"Taxiway: yellow 2019-{month}, {into}: failed"
@@ -287,7 +303,7 @@ def test_a_run_that_took_too_long_is_of_the_warehouse_that_it_was_asked_for(dags
 def test_of_a_run_without_a_task_only_the_dag_is_known(dag_id: str, title: str, dags: dict[str, Any]) -> None:
     context: Any = {"dag": dags[dag_id], "run_id": "r", "reason": "timed_out"}
 
-    (alert,) = TaxiAlert("timed_out").alerts(context)
+    (alert,) = TaxiAlert("run_failed").alerts(context)
 
     assert alert.title == f"Taxiway: {title}: failed"
     assert f"Run: {dag_id} r" in alert.text

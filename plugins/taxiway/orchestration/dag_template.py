@@ -40,8 +40,8 @@ MAX_ACTIVE_RUNS = 4
 DAGRUN_TIMEOUT = timedelta(hours=12)
 """Longest run of a DAG."""
 
-TIMED_OUT = TaxiAlert("timed_out")
-"""Tells people of a run that took longer; of any other failure, its task tells."""
+RUN_FAILED = TaxiAlert("run_failed")
+"""Tells people of a run that took longer, or whose task was killed; of any other failure, its task tells."""
 
 
 def require_sound_sources() -> None:
@@ -89,7 +89,7 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
         catchup=not source.stands_alone,
         max_active_runs=1 if source.stands_alone else MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
-        on_failure_callback=TIMED_OUT,
+        on_failure_callback=RUN_FAILED,
         tags=[*source.tags, warehouse],
         params=params,
         default_args=default_args(source.owner),
@@ -113,7 +113,7 @@ def service_dag(
         start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=1,
-        on_failure_callback=TIMED_OUT if alerts else None,
+        on_failure_callback=RUN_FAILED if alerts else None,
         tags=["taxi", *tags],
         default_args={**default_args("taxiway"), **told},
         **{"dagrun_timeout": DAGRUN_TIMEOUT, **more},

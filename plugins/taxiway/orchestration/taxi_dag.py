@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from airflow.sdk import DAG, Param, TaskGroup
 
 from taxiway.loads.steps import STEPS
-from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, TIMED_OUT, default_args, load_params
+from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, RUN_FAILED, default_args, load_params
 from taxiway.orchestration.load_tasks import FAILED, add_tasks
 from taxiway.orchestration.operators.choose_warehouse import ChooseWarehouseOperator
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -59,7 +59,7 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
         is_paused_upon_creation=False,
         max_active_runs=MAX_ACTIVE_RUNS,
         dagrun_timeout=DAGRUN_TIMEOUT,
-        on_failure_callback=TIMED_OUT,
+        on_failure_callback=RUN_FAILED,
         tags=["taxi", *WAREHOUSES],
         params={
             "taxi": Param(

@@ -107,6 +107,11 @@ class Memory:
             self.causes.setdefault(alert.cause, Cause()).untold.append(alert)
         return self._say(causes, now)
 
+    def has_failed(self, alert: Alert, since: datetime) -> bool:
+        """Say whether the failure of a month has been heard of since a moment."""
+        known = self.open.get(alert.places[0])
+        return known is not None and known.kind == "failed" and known.heard_at >= since
+
     def loaded(self, alert: Alert) -> Alert | None:
         """Take in that a month is loaded, and return the news of that, if it was wrong before.
 

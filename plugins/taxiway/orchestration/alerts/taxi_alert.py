@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from taxiway.orchestration.alerts.alert import Alert
 
-Event = Literal["failed", "loaded", "late", "approval", "timed_out"]
+Event = Literal["failed", "loaded", "late", "approval", "run_failed"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ class TaxiAlert(BaseNotifier):
 
     :param event: what has happened to the task. ``failed``: for good. ``loaded``: it may have ended its load, as its
         attribute ``ended`` says. ``late``: it may have found months that are late, its attribute ``late``; one that has
-        failed may, too. ``approval``: a person has to approve. ``timed_out``: of a DAG, whose run took too long
+        failed may, too. ``approval``: a person has to approve. ``run_failed``: of a DAG, whose run took too long, or
+        has a task that was killed and could tell nothing
     :param reason: of ``approval``: what is to be approved
     """
 
@@ -44,7 +45,7 @@ class TaxiAlert(BaseNotifier):
 
         :param context: Airflow's context of the task, or of the DAG's run
         """
-        if self.event == "timed_out" and context.get("reason") != "timed_out":
+        if self.event == "run_failed" and not (context.get("reason") == "timed_out" or _may_be_untold(context)):
             return
         try:
             self._notify(context)
@@ -68,11 +69,14 @@ class TaxiAlert(BaseNotifier):
         with memory() as known:
             known.forget(now)
             alerts = self.alerts(context)
+            if context.get("reason") == "task_failure":
+                since = getattr(context["dag_run"], "start_date", None) or datetime.min.replace(tzinfo=timezone.utc)
+                alerts = [alert for alert in alerts if not known.has_failed(alert, since)]
             if ended is not None and ended.is_loaded:
                 recovered = known.loaded(_alert("recovered", context, task, ""))
                 alerts = [*([recovered] if recovered else []), *alerts]
             messages = known.learn(alerts, now)
-            if self.event != "timed_out":
+            if self.event != "run_failed":
                 messages += known.end(*_run(context), _counter(context), now)
         if alerts and not messages:
             log.info("%s: known already, or counted with others of its cause and told later", alerts[0].title)
@@ -101,21 +105,32 @@ class TaxiAlert(BaseNotifier):
 
     def _task(self, context: Context) -> Any:
         """Return the task that knows what is loaded; None if the context and the DAG have none."""
-        if self.event != "timed_out":
+        if self.event != "run_failed" or context.get("reason") == "task_failure":
             return context.get("task")
         # Not the last one, which may be of a warehouse that a run of taxi didn't choose.
         return next((task for task in context["dag"].tasks if hasattr(task, "source_name")), context.get("task"))
 
     def _why(self, context: Context, task: Any) -> str:
-        if self.event == "timed_out":
+        if context.get("reason") == "timed_out":
             return "its run took longer than the DAG's dagrun_timeout, and was ended. The log says how far it came"
         error = context.get("exception")
         if error is not None:
             return str(error) or type(error).__name__
         return (
-            f"Airflow ended {task.task_id} and gives no reason here: its worker was lost, it never left the queue, or "
-            f"somebody marked it as failed. The log of the scheduler, or of the backfill, says which"
+            f"Airflow ended {task.task_id} and gives no reason here: its process or its worker was killed, it never "
+            f"left the queue, or somebody marked it as failed. The log of the scheduler, or of the backfill, says which"
         )
+
+
+def _may_be_untold(context: Context) -> bool:
+    """Say whether a task of a run that has failed may have told nothing: its process was killed.
+
+    In ``airflow dags test`` that process is the command's own. It runs this callback, too, and there has been told.
+    """
+    from airflow.sdk.execution_time import task_runner
+
+    has_failed = context.get("reason") == "task_failure" and context.get("task") is not None
+    return has_failed and getattr(task_runner, "SUPERVISOR_COMMS", None) is not None
 
 
 def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Alert:
