@@ -114,6 +114,20 @@ def test_loads_tell_how_they_end(bag: Any, source: Source) -> None:
         assert dag.on_failure_callback.event == "run_failed"
 
 
+def test_every_dag_tells_people_when_it_fails(bag: Any) -> None:
+    """But for those of ``dags/learn``: people run them by hand to learn, and look at them."""
+    for dag in bag.dags.values():
+        if dag.dag_id in LEARNING:
+            continue
+        assert getattr(dag.on_failure_callback, "event", None) == "run_failed", dag.dag_id
+        for task in dag.tasks:
+            # A month is published by then, and what is left of its tables is dropped by taxi_maintenance.
+            if not task.is_teardown:
+                callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
+                given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+                assert [getattr(each, "event", None) for each in given] == ["failed"], (dag.dag_id, task.task_id)
+
+
 def test_clearing_a_step_runs_again_what_it_needs(dag: Any) -> None:
     """A person who clears the last step gets the staging tables back that the teardown has dropped."""
     for cleared in ("hash_rows", "check_month", "merge_month"):

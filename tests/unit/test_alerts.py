@@ -27,6 +27,8 @@ from taxiway.orchestration.alerts.memory import AGAIN, PAUSE, Memory
 from taxiway.orchestration.alerts.recipients import parse
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.dags import load_dags
+from taxiway.orchestration.gcp_dags import gcp_dags
+from taxiway.orchestration.report_dags import report_dags
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -219,7 +221,7 @@ def test_a_dag_that_loads_no_month_is_told_once_for_each_run_that_fails() -> Non
     assert memory.learn([replace(trim, run="scheduled__2")], NOW + PAUSE) == [replace(trim, run="scheduled__2")]
     assert trim.title == "Taxiway: taxi_maintenance, trim_cache: failed"
     assert set(trim.lines) == {"Task", "Reason", "What to do", "Run"}
-    assert trim.advice.endswith("airflow dags trigger taxi_maintenance")
+    assert trim.advice.endswith("Then run it again: clear the run in Airflow's web UI")
     assert trim.json["months"] == []
 
 
@@ -279,7 +281,7 @@ def test_the_memory_stays_small() -> None:
 
 @pytest.fixture(scope="module")
 def dags() -> dict[str, Any]:
-    return {dag.dag_id: dag for dag in load_dags()}
+    return {dag.dag_id: dag for dag in (*load_dags(), *gcp_dags(), *report_dags())}
 
 
 def test_a_run_that_took_too_long_is_of_the_warehouse_that_it_was_asked_for(dags: dict[str, Any]) -> None:
@@ -295,6 +297,24 @@ def test_a_run_that_took_too_long_is_of_the_warehouse_that_it_was_asked_for(dags
 
         assert (alert.source, alert.months, alert.warehouse) == ("yellow", (f"2019-{month}",), warehouse)
         assert alert.title == f"Taxiway: yellow 2019-{month}, {into}: failed"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id"),
+    [("gcp_setup", "create_bucket"), ("taxi_compare", "compare"), ("taxi_monthly_report", "write_report"),
+     ("taxi_year_report", "write_report")],
+)  # fmt: skip
+def test_a_task_that_loads_nothing_is_of_its_dag_alone(dag_id: str, task_id: str, dags: dict[str, Any]) -> None:
+    """A report or a comparison may be of a month, which is loaded all the same."""
+    task = dags[dag_id].get_task(task_id)
+    ti = SimpleNamespace(task_id=task_id, log_url="http://x/log")
+    context: Any = {"dag": dags[dag_id], "run_id": "r", "task": task, "ti": ti, "exception": ValueError("why")}
+
+    (alert,) = TaxiAlert("failed").alerts(context)
+
+    assert (alert.source, alert.months, alert.warehouse) == ("", ("",), "")
+    assert alert.title == f"Taxiway: {dag_id}, {task_id}: failed"
+    assert alert.advice == "Put right what the reason names. Then run it again: clear the run in Airflow's web UI"
 
 
 @pytest.mark.parametrize(

@@ -96,16 +96,14 @@ def month_dag(source: Source, dag_id: str, *, warehouse: str, description: str, 
     )
 
 
-def service_dag(
-    dag_id: str, description: str, doc: str, *, tags: Sequence[str], alerts: bool = False, **more: Any
-) -> DAG:
+def service_dag(dag_id: str, description: str, doc: str, *, tags: Sequence[str], **more: Any) -> DAG:
     """Make a DAG that loads no month itself, without its tasks: one run at a time, and none for days gone by.
 
+    People are told of a run that fails.
+
     :param tags: besides ``taxi``
-    :param alerts: whether people are told of a run that fails
     :param more: other arguments of the DAG
     """
-    told = {"on_failure_callback": TaxiAlert("failed")} if alerts else {}
     return DAG(
         dag_id=dag_id,
         description=description,
@@ -113,9 +111,9 @@ def service_dag(
         start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=1,
-        on_failure_callback=RUN_FAILED if alerts else None,
+        on_failure_callback=RUN_FAILED,
         tags=["taxi", *tags],
-        default_args={**default_args("taxiway"), **told},
+        default_args={**default_args("taxiway"), "on_failure_callback": TaxiAlert("failed")},
         **{"dagrun_timeout": DAGRUN_TIMEOUT, **more},
     )
 

@@ -45,7 +45,6 @@ def maintenance_dag() -> DAG:
         schedule="0 6 1 * *",
         tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
-        alerts=True,
         params={
             "dry_run": Param(
                 False,

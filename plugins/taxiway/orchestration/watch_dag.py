@@ -53,7 +53,6 @@ def watch_dag() -> DAG:
         schedule="0 12 * * *",
         tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
-        alerts=True,
         params={
             "only_look": Param(
                 False,

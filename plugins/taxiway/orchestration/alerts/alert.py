@@ -131,7 +131,8 @@ class Alert:
             return "Approve or reject it in Airflow's web UI: the run waits for that, at the link of the log."
         if ACCEPTING_CONF in self.reason:
             return self._load("If the file is right, load again")
-        return f"Put right what the reason names. {self._load('Then load again')}"
+        is_load = self.source or self.dag_id == TAXI_DAG_ID
+        return f"Put right what the reason names. {self._load('Then load again' if is_load else 'Then run it again')}"
 
     def _load(self, say: str) -> str:
         try:
@@ -139,9 +140,8 @@ class Alert:
             source = find_source(SOURCES_FOLDER, self.source)
             return how_to_load_again(source, months, self.warehouse, self.reason, say=say)
         except (InvalidMonthError, SourceConfigError):
-            if self.source or self.dag_id == TAXI_DAG_ID:
-                return f"{say}: clear the run in Airflow's web UI"
-            return f"{say}: {airflow_command('dags', 'trigger', self.dag_id)}"
+            # Another run would lack what this one has from its conf, or from the Asset that has started it.
+            return f"{say}: clear the run in Airflow's web UI"
 
     @property
     def lines(self) -> Mapping[str, str]:

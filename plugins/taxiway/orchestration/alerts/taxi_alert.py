@@ -154,10 +154,13 @@ def _alert(kind: Any, context: Context, task: Any, reason: str, *of: str) -> Ale
 
 
 def _loaded_by(task: Any, context: Context) -> tuple[str, str, str]:
-    """Return source, month and warehouse of a task, each empty if it isn't known.
+    """Return source, month and warehouse that a task loads, each empty if it isn't known.
 
     Its templates are rendered here if no worker has run it, and Airflow has said of which run it is.
     """
+    if not hasattr(task, "warehouse"):
+        # It loads nothing: a report, or a comparison, which may be of a month.
+        return "", "", ""
     names = ("source_name", "month", "warehouse")
     found = [str(getattr(task, name, "")) for name in names]
     if any("{{" in text for text in found) and "dag_run" in context:
