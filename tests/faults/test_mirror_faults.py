@@ -252,7 +252,7 @@ def loading(
             path = f"/{green.file_path(month)}"
             mirror.put(path, files[month].body)
             mirror.script(path, *case.answers(files[month]))
-        # The one file that is always full, for whoever asks; giving the transfer up removes the link to it.
+        # A file that is always full. When the transfer is given up, the link to it is removed.
         part = Cache(home / "cache", 0).slot(mirror.url, green.file_path(MONTHS[CASES_BY_NAME[DISK_FULL]])).part
         part.parent.mkdir(parents=True)
         part.symlink_to("/dev/full")

@@ -109,7 +109,7 @@ def test_commands_that_run_it_for_themselves_build_one_version(tmp_path: Path) -
 def test_an_api_server_keeps_all_versions_for_workers_elsewhere(
     hosts: tuple[str, ...], executor: str, whole: bool, tmp_path: Path
 ) -> None:
-    """It doesn't come far: there is no certificate."""
+    """It ends before it serves: its certificate is missing."""
     certificate = ("--ssl-cert", "/nowhere/a", "--ssl-key", "/nowhere/b")
 
     for count in versions_built(tmp_path, [["api-server", *certificate, "--host", host] for host in hosts], executor):
