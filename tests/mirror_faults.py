@@ -27,6 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Literal
 
 LAST_MODIFIED = "Tue, 05 Mar 2019 08:00:00 GMT"
@@ -134,10 +135,12 @@ class FaultyMirror:
     """The server; use it in a ``with`` statement, which also ends it where the test fails.
 
     :param tls: speak https, with this context's certificate
+    :ivar folder: its files are served, too, laid out as the mirror; they may come and change
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._scheme = "http" if tls is None else "https"
+        self.folder: Path | None = None
         self.seen: list[Seen] = []
         self._files: dict[str, Answer] = {}
         self._scripts: dict[str, list[Answer]] = defaultdict(list)
@@ -175,10 +178,21 @@ class FaultyMirror:
         """Answer the next requests of a path so, one after the other."""
         self._scripts[path].extend(answers)
 
+    def reset(self, folder: Path | None = None) -> None:
+        """Forget all files, scripts and requests; serve a folder from now on, or nothing."""
+        self.seen.clear()
+        self._files.clear()
+        self._scripts.clear()
+        self.folder = folder
+
     def next_answer(self, path: str) -> Answer:
         with self._lock:
             script = self._scripts[path]
-            return script.pop(0) if script else self._files.get(path, status(404))
+            return script.pop(0) if script else self._files.get(path) or self._in_folder(path)
+
+    def _in_folder(self, path: str) -> Answer:
+        file = self.folder and self.folder / path.lstrip("/")
+        return good(file.read_bytes()) if file and file.is_file() else status(404)
 
     def pause(self, seconds: float) -> None:
         """Let some time pass, or wait for the server's end."""

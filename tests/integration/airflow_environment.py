@@ -123,10 +123,16 @@ def shared_metadata_server() -> MetadataServer:
 def one_home() -> Path:
     """Return the home of tests that have one after another: in equal environments, Airflow is imported once.
 
-    Its settings, its port and its database's name are the same each time; its files and its metadata are new.
+    Its settings, its port and its database's name are the same each time; its files and its metadata are new. The file
+    of settings that Airflow has made stays: in a home without one, it would be imported again.
     """
     home = shared_metadata_server().folder / "home"
-    shutil.rmtree(home, ignore_errors=True)
+    settings = home / "airflow.cfg"
+    for path in home.iterdir() if home.exists() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != settings:
+            path.unlink()
     return home
 
 
@@ -246,12 +252,12 @@ class AirflowEnvironment:
     ) -> AirflowEnvironment:
         """Lay out a home, and copy the migrated database.
 
-        :param home: a new folder
+        :param home: a new folder, or that of :func:`one_home`
         :param dags: the folder of DAG files; linked, not copied
         :param extra: more environment variables, for every process
         :param own_api: whether there is no API server: a backfill starts an execution API of its own
         """
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         for name in ("config", "plugins", "include"):
             (home / name).symlink_to(REPOSITORY / name)
         (home / "dags").symlink_to(dags)
