@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -69,66 +69,62 @@ def test_a_warehouse_without_a_published_month_is_not_watched(watched: Watched) 
     assert "BigQuery isn't set up, so nothing is watched for it" in said
 
 
-def test_a_month_that_is_not_published_yet_is_waited_for(watched: Watched) -> None:
-    watched.load(YELLOW, BEFORE_LAST)
-    last = BEFORE_LAST.next()
-
-    decided = watched.look("not_yet")
-
-    assert decided[f"yellow {BEFORE_LAST}"] == "unchanged"
-    assert decided[f"yellow {last}"] == "waiting"
-    assert watched.tasks("not_yet")["postgres.trigger"] == "skipped"
-    assert f"yellow {last}: waiting: not published yet, expected by {YELLOW.due(last)}" in watched.log("not_yet")
+def of_three(decided: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(decided[name] for name in ("green 2019-01", "green 2019-02", "zones 1970-01"))
 
 
-def test_a_new_month_and_a_corrected_one_are_loaded_by_runs_of_their_own(watched: Watched) -> None:
+def test_new_and_changed_files_are_loaded_by_runs_of_their_own(watched: Watched) -> None:
+    """A new month, a corrected one, and the same bytes with another tag, of a file of no month."""
     for number in range(2, 9):
         watched.mirror.put(f"/{GREEN.file_path(Month(2019, number))}", status(403))  # as the TLC answers
     watched.load(GREEN, JANUARY)
+    watched.load(YELLOW, BEFORE_LAST)
+    zones = watched.load(ZONES, WHOLE).read_bytes()
     decided = watched.look("nothing_new")
-    assert decided["green 2019-01"] == "unchanged"
+    assert (decided["green 2019-01"], decided["zones 1970-01"]) == ("unchanged", "unchanged")
     assert {decided[f"green 2019-{number:02d}"] for number in range(2, 9)} == {"overdue"}
     assert watched.started("nothing_new") == []
+    # A month that isn't published yet is waited for.
+    last = BEFORE_LAST.next()
+    assert (decided[f"yellow {BEFORE_LAST}"], decided[f"yellow {last}"]) == ("unchanged", "waiting")
+    assert watched.tasks("nothing_new")["postgres.trigger"] == "skipped"
+    assert f"yellow {last}: waiting: not published yet, expected by {YELLOW.due(last)}" in watched.log("nothing_new")
 
-    # One appears, and one is corrected. Only looking starts nothing.
+    # One appears, and two change. Only looking starts nothing.
     february, january = watched.publish(GREEN, FEBRUARY), watched.publish(GREEN, JANUARY, revision=1)
+    watched.mirror.put(f"/{ZONES.file_path(WHOLE)}", good(zones, etag='"stored again"'))
     decided = watched.look("only_look", only_look=True)
-    assert (decided["green 2019-01"], decided["green 2019-02"]) == ("changed", "new")
+    assert of_three(decided) == ("changed", "new", "changed")
     assert watched.started("only_look") == []
 
     # New before changed, and as many as the form says.
     decided = watched.look("one_run", most_runs=1)
-    assert (decided["green 2019-01"], decided["green 2019-02"]) == ("later", "new")
+    assert of_three(decided) == ("later", "new", "later")
     assert watched.started("one_run") == [json.loads(taxi_conf(GREEN, FEBRUARY, "postgres"))]
     assert watched.ids(GREEN, february) == digest(specified_ids(GREEN, february))
 
-    decided = watched.look("the_other_run")
-    assert (decided["green 2019-01"], decided["green 2019-02"]) == ("changed", "unchanged")
-    assert watched.started("the_other_run") == [json.loads(taxi_conf(GREEN, JANUARY, "postgres"))]
+    decided = watched.look("other_runs")
+    assert of_three(decided) == ("changed", "unchanged", "changed")
+    expected = [json.loads(taxi_conf(*each, "postgres")) for each in ((GREEN, JANUARY), (ZONES, WHOLE))]
+    assert sorted(watched.started("other_runs"), key=str) == sorted(expected, key=str)
     assert watched.ids(GREEN, january) == digest(specified_ids(GREEN, january))
+    of_zones = "SELECT state, etag FROM taxiway.loads WHERE source = 'zones' ORDER BY load_id DESC LIMIT 1"
+    assert watched.taxi.query(of_zones) == [("unchanged", '"stored again"')]
 
     decided = watched.look("nothing_left")
-    assert (decided["green 2019-01"], decided["green 2019-02"]) == ("unchanged", "unchanged")
+    assert of_three(decided) == ("unchanged", "unchanged", "unchanged")
     assert watched.started("nothing_left") == []
 
 
-def test_the_same_bytes_with_another_tag_are_looked_at_once(watched: Watched) -> None:
-    """Of a file of no month, which is watched as any other."""
-    body = watched.load(ZONES, WHOLE).read_bytes()
-    watched.mirror.put(f"/{ZONES.file_path(WHOLE)}", good(body, etag='"stored again"'))
-
-    assert watched.look("another_tag")["zones 1970-01"] == "changed"
-    assert watched.started("another_tag") == [json.loads(taxi_conf(ZONES, WHOLE, "postgres"))]
-    last = "SELECT state, etag FROM taxiway.loads WHERE source = 'zones' ORDER BY load_id DESC LIMIT 1"
-    assert watched.taxi.query(last) == [("unchanged", '"stored again"')]
-    assert watched.look("known_tag")["zones 1970-01"] == "unchanged"
-    assert watched.started("known_tag") == []
-
-
 def test_a_paused_dag_is_named_with_the_way_out(watched: Watched) -> None:
-    month = Month(2019, 11)
+    """Meanwhile, a file that is gone stays loaded, and a mirror that doesn't answer is asked again."""
+    month, gone, silent = Month(2019, 11), Month(2020, 1), Month(2020, 2)
     watched.load(FHV, month)
     watched.publish(FHV, month, revision=1)
+    path = watched.load(GREEN, gone)
+    watched.load(GREEN, silent)
+    watched.mirror.put(f"/{GREEN.file_path(gone)}", status(404))
+    watched.mirror.put(f"/{GREEN.file_path(silent)}", status(500))
     watched.pause("taxi", True)
 
     assert watched.look("of_a_paused_dag", "failed")[f"fhv {month}"] == "changed"
@@ -138,22 +134,11 @@ def test_a_paused_dag_is_named_with_the_way_out(watched: Watched) -> None:
     for command in commands:
         assert " ".join(command) in said
     watched.taxi.airflow.succeed(*commands[0], "-y")
-    assert watched.look("of_an_unpaused_dag")[f"fhv {month}"] == "changed"
-    assert len(watched.started("of_an_unpaused_dag")) == 1
-
-
-def test_a_file_that_is_gone_stays_loaded_and_a_mirror_without_an_answer_is_asked_again(watched: Watched) -> None:
-    gone, silent = Month(2020, 1), Month(2020, 2)
-    path = watched.load(GREEN, gone)
-    watched.load(GREEN, silent)
-    watched.mirror.put(f"/{GREEN.file_path(gone)}", status(404))
-    watched.mirror.put(f"/{GREEN.file_path(silent)}", status(500))
-
-    decided = watched.look("gone")
-
+    decided = watched.look("of_an_unpaused_dag")
+    assert decided[f"fhv {month}"] == "changed"
     assert (decided["green 2020-01"], decided["green 2020-02"]) == ("vanished", "unknown")
+    assert watched.started("of_an_unpaused_dag") == [json.loads(taxi_conf(FHV, month, "postgres"))]
     assert watched.ids(GREEN, path) == digest(specified_ids(GREEN, path))
-    assert watched.started("gone") == []
 
 
 # --- taxi_maintenance

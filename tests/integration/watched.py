@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from taxiway.loads.row_identity import digest
-from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
+from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.integration.scheduled import Scheduled
-from tests.loading import ids
-from tests.mirror_faults import FaultyMirror
+from tests.loading import begin_load, check_month, hash_rows, ids, merge_month, source_file, stage_month
+from tests.mirror_faults import FaultyMirror, good
 
 TABLE = "SELECT source || ' ' || to_char(month, 'YYYY-MM'), decision FROM taxiway.watched_files"
 
@@ -39,11 +40,18 @@ class Watched(Scheduled):
         return path
 
     def load(self, source: Source, month: Month) -> Path:
-        """Put a sample month on the mirror, and load it by the DAG taxi."""
+        """Put a sample month on the mirror, and load it from there by the steps of the DAG taxi, without a run."""
         path = self.publish(source, month)
-        run_id = f"first__{source.name}__{month}"
-        self.trigger("taxi", run_id, json.loads(taxi_conf(source, month, "postgres")))
-        assert self.ended(run_id) == "success"
+        answer = good(path.read_bytes())
+        url = f"{self.mirror.url}/{source.file_path(month)}"
+        file = replace(source_file(path), url=url, etag=answer.etag, last_modified=answer.last_modified)
+        tables = LoadTables(source, month, f"taxi first__{source.name}__{month}")
+        with self.taxi.connect() as connection:
+            begin_load(connection, tables, lambda: file)
+            hash_rows(connection, tables, stage_month(connection, tables, file))
+            check_month(connection, tables)
+            merge_month(connection, tables)
+            drop_staging(connection, tables)
         return path
 
     def look(self, run_id: str, state: str = "success", **conf: Any) -> dict[str, str]:
