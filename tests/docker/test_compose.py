@@ -34,6 +34,13 @@ ADVICE = "chmod -R go+rX dags plugins include config docker"
 BACKFILL = ("airflow", "dags", "backfill", "-s")
 INTERFACE = "/sys/class/net/eth0/iflink"
 RUN = ("run", "--rm", "--no-deps", "-T", "airflow-scheduler")
+LOCK_RUNS = """
+import os, time, sqlalchemy
+with sqlalchemy.create_engine(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).begin() as connection:
+    connection.execute(sqlalchemy.text("SELECT FROM dag_run FOR UPDATE"))
+    print("locked", flush=True)
+    time.sleep(3600)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +175,10 @@ def test_a_backfill_in_a_container_of_its_own_outlives_the_scheduler(first: Chec
 
 
 def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine, first: Checkout) -> None:
-    """``kill -9`` of the container in which the step runs, whose network goes first: Postgres hears nothing of it."""
+    """``kill -9`` of the container in which the step runs, whose network goes first: Postgres hears nothing of it.
+
+    It is killed amid a transaction of Airflow's own, which has the runs' rows.
+    """
     april = (*BACKFILL, "2019-04-01", "-e", "2019-04-30", "taxi_green")
     with held_steps(first) as (connection, steps):
         steps.hold("stage_month", "2019-04")
@@ -178,6 +188,9 @@ def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine,
             assert killed.poll() is None, killed.communicate()[0]
             scheduler = first.container("airflow-scheduler")
             this_end = other_end(first.compose("exec", "-T", "airflow-scheduler", "cat", INTERFACE).stdout.strip())
+            locking = first.start("exec", "-T", "airflow-scheduler", "python", "-c", LOCK_RUNS)
+            assert locking.stdout is not None
+            assert locking.stdout.readline() == "locked\n"
             # Stopped before its statement ends: the step never goes on to the next.
             engine.docker("pause", scheduler)
             steps.release("stage_month", "2019-04")
@@ -196,6 +209,7 @@ def test_the_same_backfill_loads_a_month_whose_worker_was_killed(engine: Engine,
             engine.docker("unpause", scheduler, check=False)
         finally:
             killed.communicate(timeout=60)
+    locking.communicate(timeout=60)
     assert killed.returncode != 0
 
     # Until the server has noticed that nobody is there, the killed command has the DAG's lock.
