@@ -43,7 +43,7 @@ class Catalog:
         self.lock = threading.RLock()
         self._is_kept = path != ":memory:"
         self.connection = duckdb.connect(path)
-        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 2; SET enable_progress_bar = false")
+        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; SET enable_progress_bar = false")
         self.connection.execute(MACROS)
         self.connection.create_function(
             "bq_bignumeric_text", bignumeric_text, ["VARCHAR"], "VARCHAR", null_handling="special"
