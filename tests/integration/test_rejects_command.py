@@ -96,17 +96,15 @@ def taxi(
     path, lines = write_damaged(folder)
     sound_lines[:] = lines
     mirror.put(f"/{GREEN.file_path(MONTH)}", path.read_bytes())
-    made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url, own_api=True)
-    try:
+    # As a terminal has it, with colours: the command's own output has none.
+    with TaxiAirflow.create(postgres_server, folder / "home", mirror.url, extra={"NO_COLOR": ""}) as made:
         with made.connect() as connection:
             load(connection, GREEN, str(MONTH), path)
         yield made
-    finally:
-        made.close()
 
 
 def rejects(taxi: TaxiAirflow, *options: str) -> tuple[int, str, str]:
-    done = taxi.airflow.run("taxi", "rejects", *options, NO_COLOR="")
+    done = taxi.airflow.run("taxi", "rejects", *options)
     assert "\x1b" not in done.stdout + done.stderr
     return done.returncode, done.stdout, done.stderr
 
