@@ -16,23 +16,22 @@ from taxiway_local.samples import write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 
-NAME = "AIRFLOW_CONN_TAXI_POSTGRES"
-
 
 @pytest.fixture
 def taxi(tmp_path: Path, postgres_server: PostgresServer, green: Source) -> Iterator[TaxiAirflow]:
     write_sample_months([green], [Month(2019, 1)], tmp_path / "mirror", rows=50)
-    with serve(tmp_path / "mirror") as mirror:
-        airflow = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.address)
-        try:
-            yield airflow
-        finally:
-            airflow.close()
+    with (
+        serve(tmp_path / "mirror") as mirror,
+        TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.address) as taxi,
+    ):
+        yield taxi
 
 
-def test_an_absent_database_fails_the_month_at_the_first_try(taxi: TaxiAirflow) -> None:
-    right = taxi.airflow.variables[NAME]
-    taxi.airflow.variables[NAME] = json.dumps({**json.loads(right), "schema": "absent"})
+def test_a_stored_connection_is_corrected_as_the_error_advises(taxi: TaxiAirflow) -> None:
+    """It names a database that is absent, and then it is of another type."""
+    right = json.loads(taxi.airflow.variables.pop("AIRFLOW_CONN_TAXI_POSTGRES"))
+    stored = {**right, "connection_id": "taxi_postgres", "schema": "absent"}
+    taxi.airflow.rest("/connections", "POST", stored)
     code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
     assert code == 1, said
     summary = " ".join(said.split())
@@ -43,17 +42,9 @@ def test_an_absent_database_fails_the_month_at_the_first_try(taxi: TaxiAirflow) 
     assert ("download_month", 1) in taxi.airflow.query(tries)
     assert {number for _, number in taxi.airflow.query(tries)} == {1}
 
-    taxi.airflow.variables[NAME] = right
+    another = {"connection_id": "taxi_postgres", "conn_type": "http", "host": "db.example"}
+    taxi.airflow.rest("/connections/taxi_postgres", "PATCH", another)
     code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "failed")
-    assert code == 0, said
-    assert taxi.query("SELECT count(*) FROM green_tripdata") == [(50,)]
-
-
-def test_a_stored_connection_of_another_type_is_corrected_by_the_command_that_is_named(taxi: TaxiAirflow) -> None:
-    fields = json.loads(taxi.airflow.variables.pop(NAME))
-    added = taxi.airflow.run("connections", "add", "taxi_postgres", "--conn-type", "http", "--conn-host", "db.example")
-    assert added.returncode == 0, added.stderr
-    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green")
     assert code == 1, said
     summary = " ".join(said.split())
     assert "the connection taxi_postgres can't be used: found the type http, expected postgres: correct it" in summary
@@ -62,11 +53,10 @@ def test_a_stored_connection_of_another_type_is_corrected_by_the_command_that_is
     assert found is not None, said
     for command in found.groups():
         given = [
-            {"HOST": fields["host"], "LOGIN": fields["login"], "DATABASE": fields["schema"]}.get(word, word)
+            {"HOST": right["host"], "LOGIN": right["login"], "DATABASE": right["schema"]}.get(word, word)
             for word in command.split()
         ]
-        done = taxi.airflow.run(*given)
-        assert done.returncode == 0, done.stderr
+        taxi.airflow.succeed(*given)
     code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green", "--reprocess-behavior", "failed")
     assert code == 0, said
     assert taxi.query("SELECT count(*) FROM green_tripdata") == [(50,)]
