@@ -49,7 +49,8 @@ def taxi(
 ) -> Iterator[TaxiAirflow]:
     """An Airflow with two published months, one of which is corrected at the mirror by now."""
     folder = tmp_path_factory.mktemp("plan")
-    made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url, own_api=True)
+    made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
+    made.airflow.variables["NO_COLOR"] = ""
     try:
         with made.connect() as connection:
             for month in (SAME, CHANGED):
@@ -73,7 +74,7 @@ def sample(folder: Path, source: Source, month: Month, rows: int = ROWS) -> Path
 
 
 def plan(taxi: TaxiAirflow, *options: str) -> tuple[int, str, str]:
-    done = taxi.airflow.run("taxi", "plan", *options, NO_COLOR="")
+    done = taxi.airflow.run("taxi", "plan", *options)
     assert "\x1b" not in done.stdout + done.stderr
     return done.returncode, done.stdout, done.stderr
 
