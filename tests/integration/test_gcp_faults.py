@@ -43,8 +43,9 @@ ROWS = 40
 TIMEOUT = timedelta(hours=2)
 RETRIES = 3
 """As the DAG has it."""
-YEARS = itertools.count(2018, -1)
-"""Years before the first month: their files would come from the first release, the mirror."""
+MONTH = Month(2019, 1)
+"""All tests load it, one after another: each another one of its two files than the one that is published."""
+TESTS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,9 @@ def green() -> Source:
 class Loading:
     """A project on the stand-ins, a mirror, and a month that is loaded and has a corrected file.
 
+    :param test: number of the test, which its runs have in their ids
     :param published: ids that the table held before
+    :param attempts: how many the ledger had before
     :param tried_again: steps that were, and why
     :param timeouts: of the waits in the triggerer
     """
@@ -67,22 +70,36 @@ class Loading:
     storage: CloudStorage
     mirror: FaultyMirror
     source: Source
-    month: Month
     folder: Path
+    test: int
     published: list[str] = field(default_factory=list)
+    attempts: int = 0
     tried_again: list[tuple[str, str]] = field(default_factory=list)
     timeouts: set[timedelta | None] = field(default_factory=set)
 
-    def serve(self, revision: int) -> list[str]:
-        """Put the month on the mirror; return the ids that it must come to."""
-        path = self.folder / str(revision) / self.source.download_name(self.month)
-        write_sample_month(self.source, self.month, path, rows=ROWS, revision=revision)
-        self.mirror.put(f"/{self.source.file_path(self.month)}", path.read_bytes())
+    def file(self, revision: int) -> Path:
+        """Return one of the month's two files."""
+        path = self.folder / str(revision) / self.source.download_name(MONTH)
+        write_sample_month(self.source, MONTH, path, rows=ROWS, revision=revision)
+        return path
+
+    def correct(self) -> Path:
+        """Put the other one of the month's two files on the mirror than the one that is published; return it."""
+        path = next(path for path in map(self.file, (0, 1)) if self.ids_of(path) != self.published)
+        self.mirror.put(f"/{self.source.file_path(MONTH)}", path.read_bytes())
+        return path
+
+    def ids_of(self, path: Path) -> list[str]:
+        """Return the ids that a file must come to."""
         return sorted(specified_ids(self.source, path))
 
-    def load(self, run_id: str, *, deferrable: bool = False) -> None:
+    def run_id(self, name: str) -> str:
+        """Return the id of a run of this test."""
+        return f"manual__{self.test}_{name}"
+
+    def load(self, name: str, *, deferrable: bool = False) -> None:
         """Run the DAG's tasks one after another; the teardown runs whatever happened."""
-        outputs: dict[str, Any] = {}
+        run_id, outputs = self.run_id(name), dict[str, Any]()
         try:
             for task_id in STEP_NAMES:
                 outputs[task_id] = self._run(self.operator(task_id, deferrable=deferrable), run_id, outputs)
@@ -92,7 +109,7 @@ class Loading:
     def operator(self, task_id: str, **options: Any) -> StepOperator:
         """Return the operator of a step."""
         waits = {"poll_interval": 0.01, "execution_timeout": TIMEOUT}
-        of_month = {"source_name": self.source.name, "month": str(self.month), "warehouse": "bigquery"}
+        of_month = {"source_name": self.source.name, "month": str(MONTH), "warehouse": "bigquery"}
         return OPERATORS[task_id](task_id=task_id, **of_month, **waits, **options)
 
     def _run(self, operator: Any, run_id: str, outputs: dict[str, Any]) -> Any:
@@ -115,17 +132,14 @@ class Loading:
         raise AssertionError(f"{operator.task_id} failed {RETRIES + 1} times: {self.tried_again}")
 
     def ids(self) -> list[str]:
-        return sorted(self.cloud.ids(self.source, str(self.month)))
+        return sorted(self.cloud.ids(self.source, str(MONTH)))
 
     def states(self) -> list[str]:
-        return [entry.state for entry in self.cloud.loads(self.source, str(self.month))]
+        """Return the states of this test's attempts."""
+        return [entry.state for entry in self.cloud.loads(self.source, str(MONTH))][self.attempts :]
 
     def errors(self) -> list[str | None]:
-        month = f"DATE '{self.month.first_day}'"
-        return [
-            row[0]
-            for row in self.cloud.query(f"SELECT error FROM `$taxi.loads` WHERE month = {month} ORDER BY load_number")
-        ]
+        return [row[0] for row in self.cloud.query("SELECT error FROM `$taxi.loads` ORDER BY load_number")]
 
 
 async def events(trigger: Any) -> list[Any]:
@@ -133,8 +147,10 @@ async def events(trigger: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]]:
-    """The stand-ins and the settings, for all tests: each has a month of its own."""
+def services(
+    green: Source, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[StandIn, CloudStorage, FaultyMirror, Path]]:
+    """The stand-ins and the settings, for all tests, and a folder for the month's files; the month is loaded once."""
     with (
         CloudStorage() as storage,
         StandIn() as bigquery,
@@ -155,28 +171,26 @@ def services() -> Iterator[tuple[StandIn, CloudStorage, FaultyMirror, pytest.Mon
             "AIRFLOW_CONN_TAXI_GCP", json.dumps({"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": key}})
         )
         patch.setenv("AIRFLOW_CONN_TLC_MIRROR", json.dumps({"conn_type": "http", "host": mirror.url}))
-        Cloud.connect().set_up()
-        yield bigquery, storage, mirror, patch
+        folder = tmp_path_factory.mktemp("months")
+        patch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(folder / "cache"))
+        loading = Loading(Cloud.connect().set_up(), bigquery, storage, mirror, green, folder, 0)
+        expected = loading.ids_of(loading.correct())
+        loading.load("before")
+        assert loading.ids() == expected
+        yield bigquery, storage, mirror, folder
 
 
 @pytest.fixture
 def loading(
-    services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch],
+    services: tuple[StandIn, CloudStorage, FaultyMirror, Path],
     green: Source,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Loading]:
     """A month that is loaded, and a corrected file of it on the mirror. Whatever a test does, no key is in a log."""
-    bigquery, storage, mirror, _ = services
-    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path / "cache"))
-    monkeypatch.setattr("taxiway.sources.source.Source.why_unavailable", lambda source, month: None)
-    loading = Loading(Cloud.connect(), bigquery, storage, mirror, green, Month(next(YEARS), 1), tmp_path)
-    expected = loading.serve(revision=0)
-    loading.load("manual__before")
-    loading.published = loading.ids()
-    assert loading.published == expected
+    bigquery, storage, mirror, folder = services
+    loading = Loading(Cloud.connect(), bigquery, storage, mirror, green, folder, next(TESTS))
+    loading.published, loading.attempts = loading.ids(), len(loading.states())
     bigquery.forget_requests()
     try:
         yield loading
@@ -205,23 +219,23 @@ PASSING = [
 def test_a_job_that_fails_or_has_no_quota_is_tried_again(
     loading: Loading, task_id: str, containing: str, reason: str, deferrable: bool
 ) -> None:
-    corrected = loading.serve(revision=1)
+    corrected = loading.ids_of(loading.correct())
     loading.bigquery.faults.polls_until_done = int(deferrable)
     loading.bigquery.faults.fail_next_job(reason, containing=containing)
 
-    loading.load("manual__corrected", deferrable=deferrable)
+    loading.load("corrected", deferrable=deferrable)
 
     ((step, said),) = loading.tried_again
     assert step == task_id
     assert f"({reason})" in said
     assert "Nothing was published" in said
     assert loading.ids() == corrected != loading.published
-    assert loading.states() == ["published", "failed", "published"]
+    assert loading.states() == ["failed", "published"]
 
 
 @pytest.mark.parametrize(("task_id", "deferrable"), [("stage_month", True), ("merge_month", False)])
 def test_a_403_fails_at_once_and_names_the_roles(loading: Loading, task_id: str, deferrable: bool) -> None:
-    loading.serve(revision=1)
+    loading.correct()
     loading.bigquery.faults.polls_until_done = int(deferrable)
     containing = {"stage_month": '"load"', "merge_month": "MERGE"}[task_id]
     loading.bigquery.faults.fail_next_job("accessDenied", containing=containing, at_insert=not deferrable)
@@ -229,38 +243,38 @@ def test_a_403_fails_at_once_and_names_the_roles(loading: Loading, task_id: str,
     with pytest.raises(
         AirflowFailException, match="needs BigQuery Job User on the project, BigQuery Data Editor"
     ) as told:
-        loading.load("manual__corrected", deferrable=deferrable)
+        loading.load("corrected", deferrable=deferrable)
 
-    assert re.match(rf"green {loading.month}: {task_id}", str(told.value))
+    assert re.match(rf"green {MONTH}: {task_id}", str(told.value))
     assert loading.tried_again == []
     assert loading.ids() == loading.published
-    assert loading.states() == ["published", "failed"]
+    assert loading.states() == ["failed"]
 
 
 def test_a_bucket_that_is_gone_is_told(loading: Loading, monkeypatch: pytest.MonkeyPatch) -> None:
-    loading.serve(revision=1)
+    loading.correct()
     monkeypatch.setenv("AIRFLOW_VAR_GCP_BUCKET_NAME", "a-bucket-that-is-gone")
 
     with pytest.raises(AirflowFailException, match="run the DAG gcp_setup"):
-        loading.load("manual__corrected")
+        loading.load("corrected")
 
     assert loading.ids() == loading.published
-    assert loading.states() == ["published", "failed"]
+    assert loading.states() == ["failed"]
 
 
 @pytest.mark.parametrize(("kind", "deferrable"), [("drop", False), ("503", True)])
 def test_a_lost_poll_is_asked_again(loading: Loading, kind: str, deferrable: bool) -> None:
     """Whoever looks at the job of the MERGE gets no answer, once: worker or triggerer."""
-    corrected = loading.serve(revision=1)
+    corrected = loading.ids_of(loading.correct())
     held = loading.bigquery.faults
     held.polls_until_done = 1
     held.answer(kind, path_containing="/jobs/taxiway_publish_")
 
-    loading.load("manual__corrected", deferrable=deferrable)
+    loading.load("corrected", deferrable=deferrable)
 
     assert loading.tried_again == [], "the job is found again, and none is started twice"
     assert loading.ids() == corrected
-    assert loading.states() == ["published", "published"]
+    assert loading.states() == ["published"]
     assert len(merge_jobs(loading)) == 1
 
 
@@ -273,11 +287,11 @@ def merge_jobs(loading: Loading) -> list[str]:
 
 
 def test_once_the_month_is_published_whatever_goes_wrong_is_tried_again_and_says_so(loading: Loading) -> None:
-    corrected = loading.serve(revision=1)
+    corrected = loading.ids_of(loading.correct())
     loading.bigquery.faults.fail_next_job("accessDenied", containing='"published"')
     loading.bigquery.faults.fail_next_job("accessDenied", containing="Counts the published rows")
 
-    loading.load("manual__corrected")
+    loading.load("corrected")
 
     (first, said), (second, then) = loading.tried_again
     assert first == second == "merge_month"
@@ -285,7 +299,7 @@ def test_once_the_month_is_published_whatever_goes_wrong_is_tried_again_and_says
     assert "The month is published, and recorded in the ledger: the account" in then
     assert "Nothing was published" not in said + then
     assert loading.ids() == corrected
-    assert loading.states() == ["published", "failed", "published"]
+    assert loading.states() == ["failed", "published"]
     assert len(merge_jobs(loading)) == 1, "the second try has looked for the job of the first, and found it"
 
 
@@ -294,12 +308,12 @@ def merging(loading: Loading, *, deferrable: bool = True) -> StepOperator:
 
 
 @contextmanager
-def ready(loading: Loading, run_id: str) -> Iterator[CloudTables]:
+def ready(loading: Loading, name: str) -> Iterator[CloudTables]:
     """The month's corrected file, ready to be published."""
-    loading.serve(revision=1)
-    tables = loading.cloud.tables(loading.source, str(loading.month), run_id)
+    path = loading.correct()
+    tables = loading.cloud.tables(loading.source, str(MONTH), loading.run_id(name))
     try:
-        loading.cloud.ready(tables, loading.folder / "1" / tables.download_name)
+        loading.cloud.ready(tables, path)
         yield tables
     finally:
         loading.cloud.discard(tables)
@@ -329,8 +343,8 @@ def end_of_wait(loading: Loading, waits: TaskDeferred, held: HeldJob) -> dict[st
 
 def test_other_runs_publications_are_waited_for_in_the_triggerer_and_then_the_own_one(loading: Loading) -> None:
     """No worker is held by any of them, however often the task is deferred."""
-    with ready(loading, "manual__1") as first, ready(loading, "manual__2") as other, ready(loading, "manual__own"):
-        operator, context = merging(loading), context_of("manual__own")
+    with ready(loading, "1") as first, ready(loading, "2") as other, ready(loading, "own"):
+        operator, context = merging(loading), context_of(loading.run_id("own"))
         step = partial(operator.execute, context)
         for tables in (first, other):
             held = loading.bigquery.faults.hold_next_job(containing="MERGE")
@@ -348,30 +362,31 @@ def test_other_runs_publications_are_waited_for_in_the_triggerer_and_then_the_ow
         assert (counts["inserted"], counts["deleted"]) == (0, 0), "the first one has published the same file"
         loading.cloud.publish(first)
         loading.cloud.publish(other)
-    assert loading.states() == ["published"] * 4
+    assert loading.states() == ["published"] * 3
 
 
 def test_a_task_that_is_lost_after_its_entry_says_again_what_it_published(loading: Loading) -> None:
     """Whatever another run has published meanwhile."""
-    with ready(loading, "manual__lost"), ready(loading, "manual__second") as second:
+    with ready(loading, "lost"), ready(loading, "second") as second:
         operator = merging(loading, deferrable=False)
-        counts = operator.execute(context_of("manual__lost"))
+        counts = operator.execute(context_of(loading.run_id("lost")))
         loading.cloud.publish(second)
         loading.bigquery.forget_requests()
 
-        assert operator.execute(context_of("manual__lost", try_number=2)) == counts
+        assert operator.execute(context_of(loading.run_id("lost"), try_number=2)) == counts
     assert counts["inserted"] > 0
     assert merge_jobs(loading) == []
-    assert loading.states() == ["published"] * 3
+    assert loading.states() == ["published"] * 2
 
 
 def test_a_try_that_was_lost_is_told_from_a_task_that_was_cleared(loading: Loading) -> None:
     """Airflow counts the tries of a cleared task on: the first one after that is no retry, and lost no worker."""
-    tables = loading.cloud.tables(loading.source, str(loading.month), "manual__cleared")
-    loading.cloud.begin(tables, loading.folder / "0" / tables.download_name, force=True)
+    run_id = loading.run_id("cleared")
+    tables = loading.cloud.tables(loading.source, str(MONTH), run_id)
+    loading.cloud.begin(tables, loading.correct(), force=True)
     begun = loading.cloud.attempt(tables)
     operator = loading.operator("create_main_table", retries=RETRIES)
-    context = context_of("manual__cleared", 5, {"upload_month": {}})
+    context = context_of(run_id, 5, {"upload_month": {}})
     context["ti"].max_tries = 4 + RETRIES
 
     operator.execute(context)
@@ -380,19 +395,19 @@ def test_a_try_that_was_lost_is_told_from_a_task_that_was_cleared(loading: Loadi
     operator.execute(context)
     assert loading.cloud.attempt(tables).number == 2
 
-    assert loading.states() == ["published", "abandoned", "running"]
+    assert loading.states() == ["abandoned", "running"]
 
 
 def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_job(loading: Loading) -> None:
     """Airflow calls none of the task's methods then but the one that resumes it."""
-    loading.serve(revision=1)
-    cloud, tables = loading.cloud, loading.cloud.tables(loading.source, str(loading.month), "manual__late")
-    outputs = cloud.upload(tables, cloud.begin(tables, loading.folder / "1" / tables.download_name, force=True))
+    run_id = loading.run_id("late")
+    cloud, tables = loading.cloud, loading.cloud.tables(loading.source, str(MONTH), run_id)
+    outputs = cloud.upload(tables, cloud.begin(tables, loading.correct(), force=True))
     create_main_table(cloud.opened(tables), outputs)
     steps = [("stage_month", '"load"'), ("hash_rows", "Gives every staged row"), ("merge_month", "MERGE")]
     try:
         for number, (task_id, containing) in enumerate(steps):
-            context = context_of("manual__late", outputs=outputs)
+            context = context_of(run_id, outputs=outputs)
             operator: Any = loading.operator(task_id, deferrable=True)
             held = loading.bigquery.faults.hold_next_job(containing=containing)
             with pytest.raises(TaskDeferred) as waits:
@@ -400,14 +415,12 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
             held.wait_until_running()
             job_id = waits.value.trigger.job_id
 
-            with pytest.raises(
-                TransientWarehouseError, match=rf"{loading.month}: {task_id}: .*{job_id} was RUNNING"
-            ) as told:
+            with pytest.raises(TransientWarehouseError, match=rf"{MONTH}: {task_id}: .*{job_id} was RUNNING") as told:
                 operator.resume_execution("__fail__", {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, context)
 
             jobs = cloud.jobs()
             assert jobs.wait(jobs.find_job(job_id)).error_result["reason"] == "stopped"
-            assert loading.states() == ["published", *["failed"] * (number + 1)]
+            assert loading.states() == ["failed"] * (number + 1)
             assert loading.errors()[-1] == f"{task_id}: {told.value}"
             if task_id == "stage_month":
                 outputs = cloud.stage(tables, outputs)
@@ -420,10 +433,10 @@ def test_a_task_that_waits_in_the_triggerer_for_too_long_says_so_and_ends_its_jo
 
 def test_whoever_waits_again_after_the_triggerer_can_be_stopped(loading: Loading) -> None:
     """The triggerer gave up while the job went on; then the task is killed."""
-    with ready(loading, "manual__killed"):
+    with ready(loading, "killed"):
         held = loading.bigquery.faults.hold_next_job(containing="MERGE")
         operator: Any = merging(loading)
-        context = context_of("manual__killed")
+        context = context_of(loading.run_id("killed"))
         with pytest.raises(TaskDeferred) as waits:
             operator.execute(context)
         held.wait_until_running()
@@ -452,7 +465,7 @@ MONTHS_THAT_ARE_NONE = ["../2019-01", "2019-01'; DROP TABLE x; --", "{{ 7*7 }}",
 
 @pytest.mark.parametrize("month", MONTHS_THAT_ARE_NONE)
 def test_what_is_no_month_is_refused_before_anything_is_asked(
-    month: str, services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]
+    month: str, services: tuple[StandIn, CloudStorage, FaultyMirror, Path]
 ) -> None:
     bigquery, *_ = services
     bigquery.forget_requests()
@@ -472,7 +485,7 @@ def test_what_is_no_month_is_refused_before_anything_is_asked(
 
 @pytest.mark.parametrize("name", ["../green", "green'; --", "{{ 7*7 }}", "", "green\n", "lime"])
 def test_what_is_no_source_is_refused_before_anything_is_asked(
-    name: str, services: tuple[StandIn, CloudStorage, FaultyMirror, pytest.MonkeyPatch]
+    name: str, services: tuple[StandIn, CloudStorage, FaultyMirror, Path]
 ) -> None:
     bigquery, *_ = services
     bigquery.forget_requests()
