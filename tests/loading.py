@@ -24,10 +24,10 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 
 
-def source_file(path: Path) -> Download:
+def source_file(path: Path, url: str = "") -> Download:
     return Download(
         path=str(path),
-        url=f"http://mirror.test/{path.name}",
+        url=url or f"http://mirror.test/{path.name}",
         etag=None,
         last_modified=None,
         size=path.stat().st_size,
@@ -103,11 +103,15 @@ def load(
     run_id: str = "manual__1",
     *,
     accept_deletions: bool = False,
+    url: str = "",
 ) -> Counts:
-    """Run all steps of a load, and drop the staging tables whatever happened."""
+    """Run all steps of a load, and drop the staging tables whatever happened.
+
+    :param url: where the file comes from; a mirror that nobody serves by default
+    """
     tables = LoadTables(source, Month.parse(month), run_id)
     try:
-        hash_rows(connection, tables, stage_month(connection, tables, source_file(path)))
+        hash_rows(connection, tables, stage_month(connection, tables, source_file(path, url)))
         check_month(connection, tables)
         return merge_month(connection, tables, accept_deletions=accept_deletions)
     finally:
