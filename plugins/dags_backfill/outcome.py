@@ -57,7 +57,7 @@ class RunStatus:
 
     :param label: its name in messages
     :param state: how it stands
-    :param day: its logical date, as ``YYYY-MM-DD``
+    :param date: its logical date, as a call asks for it
     :param worker: who works on it elsewhere, as it was planned; None for any other run
     :param run_id: Airflow's id; None if there is no run
     :param tasks_done: how many of its tasks have ended
@@ -71,7 +71,7 @@ class RunStatus:
 
     label: str
     state: RunState
-    day: str = ""
+    date: str = ""
     worker: str | None = None
     run_id: str | None = None
     tasks_done: int = 0
@@ -120,16 +120,12 @@ def statuses(dag_id: str, planned: Sequence[PlannedRun], session: Session) -> li
         dag_run = found.get(run.info.logical_date)
         if dag_run is None:
             state = RunState.WAITING if run.action is Action.CREATE else RunState.MISSING
-            result.append(RunStatus(run.label, state, day=_day(run)))
+            result.append(RunStatus(run.label, state, run.date))
         else:
             of_run = tasks.get(dag_run.run_id, [])
             state = _seen_from(run.action, dag_run, of_run, marked, session)
             result.append(_status(run, state, dag_run, of_run))
     return result
-
-
-def _day(run: PlannedRun) -> str:
-    return f"{run.info.logical_date:%Y-%m-%d}"
 
 
 def _seen_from(
@@ -162,7 +158,7 @@ def _status(planned: PlannedRun, state: RunState, run: DagRun, tasks: Sequence[T
     return RunStatus(
         label=planned.label,
         state=state,
-        day=_day(planned),
+        date=planned.date,
         worker=planned.worker,
         run_id=run.run_id,
         tasks_done=sum(number for task_state, number in counts.items() if task_state in State.finished),

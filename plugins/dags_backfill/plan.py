@@ -57,6 +57,7 @@ class PlannedRun:
 
     :param info: the run as the DAG's schedule has it
     :param label: its name in messages: the month, the day or the moment, in the DAG's time zone
+    :param date: its logical date, as a call asks for it: the day or the moment, in the DAG's time zone
     :param action: what is done with it
     :param run_id: the run that exists already; None if there is none
     :param worker: who works on a run that goes on elsewhere; None for any other run
@@ -64,6 +65,7 @@ class PlannedRun:
 
     info: DagRunInfo
     label: str
+    date: str
     action: Action
     run_id: str | None
     worker: str | None = None
@@ -102,7 +104,8 @@ def plan_runs(request: BackfillRequest, parsed: ParsedDag, session: Session) -> 
         for info, label, _ in dates:
             run = _latest_run(dag.dag_id, info, session)
             action, worker = _action(run, request.reprocess, session)
-            planned.append(PlannedRun(info, label, action, run.run_id if run else None, worker))
+            typed = _typed(dag, _logical_date(info), label)
+            planned.append(PlannedRun(info, label, typed, action, run.run_id if run else None, worker))
     if not planned:
         raise _no_run(request, dag, [*left_out, *outside])
     return Plan(list(reversed(planned)) if request.backwards else planned, [*left_out, *outside])
@@ -171,9 +174,9 @@ def _nearest(request: BackfillRequest, parsed: ParsedDag) -> str:
         dates = [date for date in dates if parsed.nothing_for(date) is None]
         near = [date for date in dates if date <= start][-1:] + [date for date in dates if date >= end][:1]
         if near:
-            labels = sorted(set(_labels(dag, near)))
-            days = [f"{date.astimezone(dag.timezone):%Y-%m-%d}" for date in near]
-            typed = [date.isoformat() for date in near] if "T" in labels[0] else days
+            labels = _labels(dag, near)
+            typed = [_typed(dag, date, label) for date, label in zip(near, labels, strict=True)]
+            labels = sorted(set(labels))
             which = f"runs are {' and '.join(labels)}: run them" if labels[1:] else f"run is {labels[0]}: run it"
             return f". The nearest {which} with {request.command(first=typed[0], last=typed[-1])}"
     return ""
@@ -226,6 +229,11 @@ def _logical_date(info: DagRunInfo) -> datetime:
     if info.logical_date is None:
         raise BackfillUsageError("the DAG's schedule has a run without a logical date: it can't be asked for by date")
     return info.logical_date.astimezone(timezone.utc)
+
+
+def _typed(dag: SerializedDAG, date: datetime, label: str) -> str:
+    """Return a logical date as a call asks for it: as a day, if its name is a day or a month."""
+    return label if "T" in label else f"{date.astimezone(dag.timezone):%Y-%m-%d}"
 
 
 def _labels(dag: SerializedDAG, dates: Sequence[datetime]) -> list[str]:

@@ -83,7 +83,9 @@ def report(
         elif run.state in FAILED and run.run_id is not None:
             continue  # named with the first run of its cause
         elif run.state is RunState.RECORDED:
-            say(console, f"{run.label} is {run.state.value}: run it with {request.command('completed', first=run.day)}")
+            say(
+                console, f"{run.label} is {run.state.value}: run it with {request.command('completed', first=run.date)}"
+            )
         elif run.state is RunState.RUNNING_ELSEWHERE:
             worker = f" ({run.worker})" if run.worker else ""
             say(console, f"{run.label} is {run.state.value}{worker}: call again when {run.run_id} has ended", "yellow")
