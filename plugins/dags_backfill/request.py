@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -88,7 +89,14 @@ class BackfillRequest:
         """
         return "none" if self.reprocess == "none" else "failed"
 
-    def command(self, reprocess: str | None = None, *, first: str | None = None, last: str | None = None) -> str:
+    def command(
+        self,
+        reprocess: str | None = None,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        conf: Mapping[str, Any] | None = None,
+    ) -> str:
         """Return the command line that asks for the same again, quoted for a shell.
 
         The demo names its own call instead: after its end, this command would load from another mirror.
@@ -96,6 +104,7 @@ class BackfillRequest:
         :param reprocess: another ``--reprocess-behavior`` than that of this call
         :param first: first date that is asked for, instead of the range
         :param last: last date; None for the first one alone
+        :param conf: added to that of this call
         """
         if call := os.environ.get(CALL_VARIABLE):
             return call
@@ -105,8 +114,8 @@ class BackfillRequest:
             words += ["--max-active-runs", str(self.max_active_runs)]
         if self.backwards:
             words += ["--run-backwards"]
-        if self.conf is not None:
-            words += ["--conf", json.dumps(self.conf)]
+        if self.conf is not None or conf:
+            words += ["--conf", json.dumps({**(self.conf or {}), **(conf or {})})]
         if reprocess != "none":
             words += ["--reprocess-behavior", reprocess]
         if self.verbose:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from dags_backfill.outcome import FailureReason, RunState, RunStatus, failure_re
 from dags_backfill.plan import Action, Plan, named
 from dags_backfill.progress import describe
 from dags_backfill.request import BackfillRequest
-from taxiway.messages import listed
+from taxiway.messages import conf_needed, listed
 
 FAILED = (RunState.FAILED, RunState.FAILED_EARLIER)
 
@@ -91,14 +92,42 @@ def report(
             say(console, f"{run.label} is {run.state.value}{worker}: call again when {run.run_id} has ended", "yellow")
         elif not run.state.succeeded:
             say(console, f"{run.label} did not run: its run is gone, or belongs to somebody else", "bold red")
-    if causes:
-        say(console, f"Rerun what failed: {request.command(reprocess='failed')}")
+    errors = {label: reason.message for reason, labels in causes.values() for label in labels}
+    for sentence in how_to_rerun(request, runs, errors):
+        say(console, sentence)
     if any("lear the task" in reason.message for reason, _ in causes.values()):
         say(
             console,
             "This does what clearing the tasks does, too: fix what the errors name, then give this call.",
         )
     return 0 if all(run.state.done for run in runs) else EXIT_FAILED
+
+
+def how_to_rerun(request: BackfillRequest, runs: Sequence[RunStatus], errors: Mapping[str, str]) -> list[str]:
+    """Return the calls that run again what has failed: with its conf what would fail again without it, and the rest.
+
+    A run with another conf is a decision, so each call takes only runs whose errors ask for the same one.
+
+    :param runs: of the range, in their order
+    :param errors: what the runs that failed say, by their labels
+    """
+    needed = {label: found for label, error in errors.items() if (found := conf_needed(error))}
+    said = []
+    # A call leaves out what is done.
+    left = [run for run in runs if not run.state.done]
+    for conf, group in itertools.groupby(left, key=lambda run: needed.get(run.label)):
+        if conf is not None:
+            alike = list(group)
+            dates = sorted(run.date for run in alike)
+            call = request.command("failed", first=dates[0], last=dates[-1], conf=conf)
+            said.append(
+                f"{listed([run.label for run in alike])}: look first at what the error says. If that is right, rerun "
+                f"with the conf that it names: {call}"
+            )
+    if len(needed) < len(errors):
+        what = "what else failed" if needed else "what failed"
+        said.append(f"Rerun {what}: {request.command('failed')}")
+    return said
 
 
 def _causes(dag_id: str, runs: Sequence[RunStatus], session: Session) -> dict[str, tuple[FailureReason, list[str]]]:

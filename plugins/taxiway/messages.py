@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 CALL_VARIABLE = "TAXIWAY_CALL"
 """Environment variable by which a demo tells its own call to the commands that it runs, for their advice."""
 
 OF_AIRFLOW = "airflow/"
 """How the keys begin that Airflow itself reads from a run's conf."""
+
+WITH_CONF = "with the conf "
+"""What stands in an error before the conf, as JSON, without which the same run would fail again."""
 
 LONGEST_MESSAGE = 2000
 """Characters of an error's message."""
@@ -92,6 +97,19 @@ def without_digits(text: str) -> str:
     :param text: of an error, which may name a month, a file or a count
     """
     return " ".join("#" if any(character.isdigit() for character in word) else word for word in text.split())
+
+
+def conf_needed(error: str) -> dict[str, Any]:
+    """Return the conf without which the run of an error would fail again; empty if the error names none.
+
+    :param error: what it says
+    """
+    _, _, conf = error.partition(WITH_CONF)
+    try:
+        found, _ = json.JSONDecoder().raw_decode(conf)
+    except json.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def fitting(texts: Iterable[str]) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dags_backfill.outcome import exception_in_log
+from dags_backfill.outcome import RunState, RunStatus, exception_in_log
 from dags_backfill.progress import describe
-from dags_backfill.summary import count
+from dags_backfill.request import BackfillRequest
+from dags_backfill.summary import count, how_to_rerun
 
 
 def write(log: Path, *entries: dict[str, Any] | str) -> Path:
@@ -59,3 +61,38 @@ def test_runs_are_counted_by_what_they_are_called() -> None:
     assert count(12, "2019-01") == "12 months"
     assert count(1, "2019-01-31") == "1 day"
     assert count(3, "2019-01-31T09:00:00") == "3 runs"
+
+
+def advised(**errors: str) -> list[str]:
+    """Return what is advised after months of 2019 with these errors; the others have succeeded."""
+    options = ("reprocess_behavior", "rerun_failed_tasks", "reset_dagruns", "run_backwards", "dry_run", "verbose")
+    asked = {"dag_id": "trips", "start_date": "2019-01-01", "end_date": "2019-04-30", "max_active_runs": 4}
+    request = BackfillRequest.of(Namespace(**asked, **dict.fromkeys(options), conf='{"use_cache": false}'))
+    named = {f"2019-{name[1:]}": error for name, error in errors.items()}
+    states = {label: RunState.FAILED if label in named else RunState.SUCCEEDED for label in MONTHS}
+    return how_to_rerun(request, [RunStatus(label, state, f"{label}-01") for label, state in states.items()], named)
+
+
+MONTHS = ("2019-01", "2019-02", "2019-03", "2019-04")
+REFUSED = '3 of 4 rows. If that is right, load again with the conf {"accept": true}: airflow dags …'
+CALL = "airflow dags backfill -s {} -e {} --conf '{}' --reprocess-behavior failed trips"
+OWN, ACCEPTING = ('{"use_cache": false}', '{"use_cache": false, "accept": true}')
+REST = CALL.format("2019-01-01", "2019-04-30", OWN)
+
+
+def test_what_failed_is_rerun_with_the_conf_that_its_error_names() -> None:
+    assert advised(_02="no trips") == [f"Rerun what failed: {REST}"]
+    # 2019-02 has succeeded: the call leaves it out.
+    assert advised(_01=REFUSED, _03=REFUSED) == [
+        "2019-01, 2019-03: look first at what the error says. If that is right, rerun with the conf that it names: "
+        + CALL.format("2019-01-01", "2019-03-01", ACCEPTING)
+    ]
+
+
+def test_a_run_that_failed_for_another_cause_is_rerun_without_that_conf() -> None:
+    look = "look first at what the error says. If that is right, rerun with the conf that it names:"
+    assert advised(_01=REFUSED, _02="no trips", _03=REFUSED) == [
+        f"2019-01: {look} {CALL.format('2019-01-01', '2019-01-01', ACCEPTING)}",
+        f"2019-03: {look} {CALL.format('2019-03-01', '2019-03-01', ACCEPTING)}",
+        f"Rerun what else failed: {REST}",
+    ]

@@ -15,6 +15,8 @@ import yaml
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
+from taxiway.errors import DestructiveCorrectionError
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.published_months import TableSize
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -28,13 +30,13 @@ from tests.integration.airflow_environment import free_port
 from tests.integration.gcp_airflow import gcp_variables, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import run_in_terminal
-from tests.loading import load
+from tests.loading import lines_of, load, write_gzip
 from tests.mirror_faults import FaultyMirror, good, status
 
-SAME, CHANGED, NEW, GONE, SILENT = (Month(2019, number) for number in range(1, 6))
+SAME, CHANGED, NEW, GONE, SILENT, CUT = (Month(2019, number) for number in range(1, 7))
 ROWS = 30
 GREEN, YELLOW = (load_source(SOURCES_FOLDER / f"{name}.yaml") for name in ("green", "yellow"))
-ALL = ("-s", "2018-11-01", "-e", "2019-05-31", "green")
+ALL = ("-s", "2018-11-01", "-e", "2019-06-30", "green")
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +49,22 @@ def mirror() -> Iterator[FaultyMirror]:
 def taxi(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, mirror: FaultyMirror
 ) -> Iterator[TaxiAirflow]:
-    """An Airflow with two published months, one of which is corrected at the mirror by now."""
+    """An Airflow with three published months: one is corrected at the mirror by now, and one has lost most rows there,
+    which a load has refused.
+    """
     folder = tmp_path_factory.mktemp("plan")
     made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
     made.airflow.variables["NO_COLOR"] = ""
     try:
         with made.connect() as connection:
-            for month in (SAME, CHANGED):
+            for month in (SAME, CHANGED, CUT):
                 path = sample(folder / "loaded", GREEN, month)
                 load(connection, GREEN, str(month), path, run_id=f"manual__{month}")
                 mirror.put(f"/{GREEN.file_path(month)}", path.read_bytes())
+            cut = write_gzip(folder / "cut.csv.gz", lines_of(path)[:11])
+            with pytest.raises(DestructiveCorrectionError):
+                load(connection, GREEN, str(CUT), cut, run_id="manual__cut")
+            mirror.put(f"/{GREEN.file_path(CUT)}", cut.read_bytes())
         corrected = sample(folder / "corrected", GREEN, CHANGED, rows=2 * ROWS)
         mirror.put(f"/{GREEN.file_path(CHANGED)}", corrected.read_bytes())
         mirror.put(f"/{GREEN.file_path(NEW)}", sample(folder / "new", GREEN, NEW).read_bytes())
@@ -105,25 +113,34 @@ def test_each_month_has_what_would_be_done_and_why(planned: dict[str, dict[str, 
         "2019-03": "new",
         "2019-04": "absent",
         "2019-05": "unknown",
-        "total": "2 of 7",
+        "2019-06": "changed",
+        "total": "3 of 8",
     }
-    changed, new, total = found["2019-02"], found["2019-03"], found["total"]
+    changed, new, cut, total = (found[month] for month in ("2019-02", "2019-03", "2019-06", "total"))
     assert changed["note"].startswith("green 2019-02: there is another version than the published one: ")
     assert "the answer is 404" in found["2019-04"]["note"]
     assert "the answer is 500" in found["2019-05"]["note"]
     assert found["2019-05"]["note"].count("http://") == 1
-    assert total["note"].startswith("green: 2 of 7 files to load as far as mirrors have answered, 1 unknown, ")
+    assert total["note"].startswith("green: 3 of 8 files to load as far as mirrors have answered, 1 unknown, ")
     assert {record["release"] for month, record in found.items() if " to " not in month and month != "total"} == {
         "csv.gz, tlc_mirror"
     }
-    assert (changed["last_load"], new["last_load"]) == ("published", None)
+    assert (changed["last_load"], new["last_load"], cut["last_load"]) == ("published", None, "failed")
     assert datetime.fromisoformat(changed["published"]) < datetime.now(timezone.utc)
     assert (changed["cached"], new["cached"], found["2018-11 to 2018-12"]["cached"]) == (False, False, None)
     assert (found["2019-01"]["seconds"], found["2019-01"]["disk"]) == (None, None)
-    assert total["size"] == changed["size"] + new["size"]
-    assert total["seconds"] == pytest.approx(changed["seconds"] + new["seconds"], abs=0.2)
-    assert total["disk"] == pytest.approx(changed["disk"] + new["disk"], abs=2)
+    loaded = (changed, new, cut)
+    assert total["size"] == sum(record["size"] for record in loaded)
+    assert total["seconds"] == pytest.approx(sum(record["seconds"] for record in loaded), abs=0.2)
+    assert total["disk"] == pytest.approx(sum(record["disk"] for record in loaded), abs=2)
     assert re.search(r"needed of [0-9.]+ [MGT]B free on the disk of ", total["note"])
+    # Without its conf, the command would be refused again for the file that has lost rows.
+    assert total["note"].endswith(
+        "To load: airflow dags backfill -s 2019-02-01 -e 2019-03-31 --reprocess-behavior completed taxi_green. "
+        "Look first at the file of 2019-06: the last load would delete too many published rows. If it is right, load "
+        "again: airflow dags backfill -s 2019-06-01 -e 2019-06-30 --reprocess-behavior completed "
+        f"-c '{ACCEPTING_CONF}' taxi_green"
+    )
 
 
 def test_the_disk_is_as_large_as_the_published_rows_take_up(
@@ -134,7 +151,9 @@ def test_the_disk_is_as_large_as_the_published_rows_take_up(
         "SELECT (SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits "
         "WHERE inhparent = 'green_tripdata'::regclass)::bigint, count(*) FROM green_tripdata"
     )
-    ((file_size, file_rows),) = taxi.query("SELECT avg(bytes)::float8, avg(rows_staged)::float8 FROM taxiway.loads")
+    ((file_size, file_rows),) = taxi.query(
+        "SELECT avg(bytes)::float8, avg(rows_staged)::float8 FROM taxiway.loads WHERE state = 'published'"
+    )
 
     expected = found["size"] + size / rows * file_rows / file_size * found["size"]
     assert found["disk"] == pytest.approx(expected, rel=0.05)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.row_identity import digest
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -134,6 +135,11 @@ def test_months_from_one_command_again_and_corrected(
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]
     assert digest(found) == digest([*specified_ids(green, *files[:3]), *held_back])
 
+    conf = f"--conf '{ACCEPTING_CONF}' --reprocess-behavior failed taxi_green"
+    assert said.rstrip().endswith(
+        "2019-04, 2019-05: look first at what the error says. If that is right, rerun with the conf that it names: "
+        f"airflow dags backfill -s 2019-04-01 -e 2019-05-01 {conf}"
+    )
     # What the error of one advises accepts that one only, and what the status of the other one advises, that.
     (advised,) = set(re.findall(r"conf \S+ true}: (airflow dags backfill -s 2019-04-01 .* taxi_green)$", said, re.M))
     taxi.airflow.succeed(*shlex.split(advised)[1:], timeout=300)
@@ -142,7 +148,7 @@ def test_months_from_one_command_again_and_corrected(
     told = taxi.airflow.run("taxi", "status", "--source", "green", "--failed", "--output", "json")
     (failed,) = json.loads(told.stdout)
     assert (failed["month"], failed["rows"]) == ("2019-05", rows["2019-05"])
-    again = shlex.split(failed["note"].rpartition("To load it again: ")[2])
+    again = shlex.split(failed["note"].rpartition("load again: ")[2])
     shutil.rmtree(taxi.airflow.home / "cache")
     taxi.airflow.succeed(*again[1:], timeout=300)
     found = [row[0] for row in taxi.query(IDS.format(table="green_tripdata"))]

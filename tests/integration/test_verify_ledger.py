@@ -14,7 +14,8 @@ import pytest
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.compare.comparison import Compared, compare_months
-from taxiway.errors import ComparisonError
+from taxiway.errors import ComparisonError, DestructiveCorrectionError
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.file_months import FileMonth, FileMonths
 from taxiway.loads.published_months import PublishedMonths, Verified
 from taxiway.paths import SOURCES_FOLDER
@@ -30,7 +31,7 @@ from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import by_hand, lines_of, load, source_file, write_gzip
 from tests.mirror_faults import FaultyMirror, status
 
-FIRST, SECOND = Month(2019, 1), Month(2019, 2)
+FIRST, SECOND, CUT = (Month(2019, number) for number in (1, 2, 3))
 ROWS = 1000
 """Enough for a few duplicate rows."""
 
@@ -246,7 +247,9 @@ def line(month: Month, result: str = "right", **more: Any) -> dict[str, Any]:
     return {"source": "green", "month": str(month), "rows": ROWS, "result": result, "note": "", **more}
 
 
-def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(both: Both) -> None:
+def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
+    both: Both, green: Source, files: dict[Month, Path], tmp_path: Path
+) -> None:
     assert both.verify() == (0, [line(FIRST, ledger=ROWS), line(SECOND, ledger=ROWS)], "")
     assert both.verify("--warehouse", "bigquery") == (0, [line(FIRST, ledger=ROWS)], "")
     assert both.verify("--against", "bigquery", "--to", "2019-01") == (0, [line(FIRST)], "")
@@ -270,8 +273,19 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(both:
     assert second["note"] == "green 2019-02: not published in BigQuery"
 
     both.mirror.put(f"/{load_source(SOURCES_FOLDER / 'green.yaml').file_path(SECOND)}", status(404))
-    code, (first, second), _ = both.verify("--against", "file")
-    assert (code, first["result"], second["result"]) == (1, "differs", "unreadable")
+    cut = write_gzip(tmp_path / "cut.csv.gz", lines_of(files[FIRST])[: ROWS // 2])
+    with both.taxi.connect() as connection:
+        load(connection, green, str(CUT), files[FIRST], run_id="manual__whole")
+        with pytest.raises(DestructiveCorrectionError):
+            load(connection, green, str(CUT), cut, run_id="manual__cut")
+    both.mirror.put(f"/{green.file_path(CUT)}", cut.read_bytes())
+    code, (first, second, third), _ = both.verify("--against", "file")
+    assert (code, first["result"], second["result"], third["result"]) == (1, "differs", "unreadable", "other file")
+    assert third["note"].endswith(
+        "Look first at the file of 2019-03: the last load would delete too many published rows. If it is right, load "
+        "again: airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior completed "
+        f"-c '{ACCEPTING_CONF}' taxi_green"
+    )
     assert first["note"].startswith("green 2019-01: sum of fare_amount: ")
     assert " in Postgres, " in first["note"]
     assert first["note"].endswith("--reprocess-behavior completed taxi_green")

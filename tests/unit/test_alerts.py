@@ -362,8 +362,13 @@ def test_a_failed_month_is_advised_with_its_command() -> None:
     assert failed("").advice.endswith("clear the run in Airflow's web UI")
     held_back = replace(failed("2019-03"), reason=f"3 of 4 rows: load the month again with the conf {ACCEPTING_CONF}")
     assert held_back.advice == (
-        "If the file is right, load again: airflow dags backfill -s 2019-03-01 -e 2019-03-31 "
+        "Look first at the file of 2019-03: the last load would delete too many published rows. If it is right, load "
+        "again: airflow dags backfill -s 2019-03-01 -e 2019-03-31 "
         f"--reprocess-behavior completed -c '{ACCEPTING_CONF}' taxi_green"
+    )
+    many = replace(failed("2019-01"), months=tuple(f"2019-{number:02d}" for number in range(1, 13, 2)))
+    assert many.advice.endswith(
+        "Then load again: airflow taxi status --warehouse postgres --source green has the command for each month"
     )
     zones = replace(failed("whole"), source="zones", warehouse="bigquery")
     assert zones.advice.endswith("airflow dags test taxi_zones_gcp")

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pytest
 
 from taxiway.loads.deletions import ACCEPTING_CONF
-from taxiway.orchestration.load_command import how_to_load, how_to_load_again, load_command
+from taxiway.orchestration.load_command import how_to_load, load_command
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
@@ -47,16 +47,22 @@ def test_months_with_others_between_them_are_a_backfill_each(green: Source) -> N
     assert load_command(green, months, "postgres") == "; ".join(
         BACKFILL.format(*ends, "failed", "taxi_green") for ends in ranges
     )
-    many = [Month(2019, number) for number in range(1, 13, 2)]
-    assert how_to_load_again(green, many, "postgres", "x") == (
-        "To load it again: airflow taxi status --warehouse postgres --source green has the command for each month"
+
+
+def test_only_months_that_were_held_back_are_loaded_with_the_conf_that_accepts_it(green: Source) -> None:
+    january, february, march = (Month(2019, number) for number in (1, 2, 3))
+    accepting = "completed", f"-c '{ACCEPTING_CONF}' taxi_green"
+
+    assert how_to_load(green, [january, february, march], "postgres", held_back=[february]) == (
+        f"To load it again: {BACKFILL.format('2019-01-01', '2019-01-31', 'completed', 'taxi_green')}; "
+        f"{BACKFILL.format('2019-03-01', '2019-03-31', 'completed', 'taxi_green')}. "
+        "Look first at the file of 2019-02: the last load would delete too many published rows. If it is right, load "
+        f"again: {BACKFILL.format('2019-02-01', '2019-02-28', *accepting)}"
     )
-
-
-def test_what_was_held_back_is_loaded_with_its_conf_whichever_run_it_was(green: Source) -> None:
-    for error, options in (("x", ""), (f"3 of 4 rows: with the conf {ACCEPTING_CONF}", f"-c '{ACCEPTING_CONF}' ")):
-        command = BACKFILL.format("2019-01-01", "2019-01-31", "completed", f"{options}taxi_green")
-        assert how_to_load_again(green, [Month(2019, 1)], "postgres", error) == f"To load it again: {command}"
+    assert how_to_load(green, [january, february], "postgres", held_back=[february, january, march]) == (
+        "Look first at the files of 2019-01 to 2019-02: the last load would delete too many published rows. If they "
+        f"are right, load again: {BACKFILL.format('2019-01-01', '2019-02-28', *accepting)}"
+    )
 
 
 def test_a_month_that_is_not_due_is_loaded_by_taxi(patient: Source) -> None:
@@ -73,6 +79,7 @@ def test_a_month_that_is_not_due_is_loaded_by_taxi(patient: Source) -> None:
     assert how_to_load(patient, [early], "postgres") == (
         f"To load it again, if the file is there already ({due}): {trigger}"
     )
+    assert how_to_load(patient, [early], "postgres", is_there=True) == f"To load it again: {trigger}"
 
 
 def test_a_run_of_taxi_is_followed_by_another_one(green: Source) -> None:

@@ -17,6 +17,7 @@ from taxiway.messages import (
     LONGEST_MESSAGE,
     LONGEST_QUOTE,
     MOST_LISTED,
+    conf_needed,
     fitting,
     listed,
     one_line,
@@ -106,3 +107,20 @@ def test_errors_of_one_cause_are_equal_without_words_with_digits() -> None:
 
     assert without_digits(first) == without_digits(second) == "green # # the header doesn't fit"
     assert without_digits("no answer") != without_digits("no host")
+
+
+@pytest.mark.parametrize(
+    ("error", "conf"),
+    [
+        (
+            'load again with the conf {"accept": true, "keys": ["a"]}: airflow dags trigger x',
+            {"accept": True, "keys": ["a"]},
+        ),
+        ('load again with the conf {"accept": true', {}),
+        ("load again with the conf [1]", {}),
+        ("run it with the conf that you like", {}),
+        ("no rows", {}),
+    ],
+)
+def test_an_error_names_the_conf_that_its_run_needs(error: str, conf: dict[str, object]) -> None:
+    assert conf_needed(error) == conf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from taxiway.compare.known_figures import (
@@ -14,17 +15,18 @@ from taxiway.compare.known_figures import (
     SAMPLES,
     Checked,
 )
-from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.load_command import how_to_load, load_command
 from taxiway.orchestration.warehouses import WAREHOUSES
-from taxiway.sources.months import in_words
+from taxiway.sources.months import Month, in_words
 from taxiway.sources.source import Source
 
 
-def record(checked: Checked, source: Source, warehouse: str) -> dict[str, Any]:
+def record(checked: Checked, source: Source, warehouse: str, held_back: Collection[Month]) -> dict[str, Any]:
     """Return the line of a figure, with its sentence.
 
     :param source: that it is about
     :param warehouse: that was looked at
+    :param held_back: months whose last load would delete too many published rows
     """
     figure = checked.figure
     return {
@@ -37,7 +39,7 @@ def record(checked: Checked, source: Source, warehouse: str) -> dict[str, Any]:
         "found": checked.found,
         "expected": figure.value,
         "result": checked.result,
-        "note": _sentence(checked, source, warehouse),
+        "note": _sentence(checked, source, warehouse, held_back),
     }
 
 
@@ -53,14 +55,14 @@ def nothing_compared(checked: Checked, source: Source, warehouse: str) -> str:
     )
 
 
-def _sentence(checked: Checked, source: Source, warehouse: str) -> str:
+def _sentence(checked: Checked, source: Source, warehouse: str, held_back: Collection[Month]) -> str:
     """Say what is to be known or done about a figure; nothing if it is right."""
     figure = checked.figure
     where = f"{figure.source} {in_words(checked.months)}"
     if checked.result == RIGHT or (checked.result == NOT_LOADED and figure.question is None):
         return ""
     if checked.result == DIFFERS:
-        return f"{where}: {_difference(checked, source, warehouse)}"
+        return f"{where}: {_difference(checked, source, warehouse, held_back)}"
     if checked.result == SAMPLES:
         return (
             f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
@@ -78,7 +80,7 @@ def _sentence(checked: Checked, source: Source, warehouse: str) -> str:
     return f"{where}: not compared, not loaded. {load}"
 
 
-def _difference(checked: Checked, source: Source, warehouse: str) -> str:
+def _difference(checked: Checked, source: Source, warehouse: str, held_back: Collection[Month]) -> str:
     figure, recorded = checked.figure, checked.recorded
     if figure.first != figure.last:
         months = "the months that differ have lines of their own below"
@@ -87,9 +89,9 @@ def _difference(checked: Checked, source: Source, warehouse: str) -> str:
         f"found {checked.found} {figure.measure} of {figure.filename(figure.first)}, expected {figure.value}, "
         f"as in {figure.origin}"
     )
-    again = load_command(source, [figure.first], warehouse, "completed")
+    again = how_to_load(source, [figure.first], warehouse, held_back=held_back)
     if figure.measure != BYTES and recorded and recorded.rows != checked.found:
-        return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. To load it again: {again}"
+        return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. {again}"
     if figure.measure != BYTES and recorded and recorded.rejected:
         return (
             f"{said}. {recorded.rejected} rows of the file could not be read: the table rejected_rows has their lines, "
@@ -97,5 +99,5 @@ def _difference(checked: Checked, source: Source, warehouse: str) -> str:
         )
     return (
         f"{said}. It was loaded as its file is: look in taxiway.months at the address that it came from, and whether "
-        f"its publisher has replaced it. To load it again: {again}"
+        f"its publisher has replaced it. {again}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +22,7 @@ from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
 from taxiway.loads.published_months import LastLoad, MonthState, PastLoad, Recorded, TableSize
 from taxiway.orchestration.dag_template import schedule_of
 from taxiway.orchestration.downloads import cache_in_force, may_use_cache
-from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.publication_timetable import PublicationTimetable
 from taxiway.settings import format_size
@@ -67,6 +67,11 @@ class Ledger:
                 months.past_loads(source),
                 months.table_size(source),
             )
+
+    @property
+    def held_back(self) -> Collection[Month]:
+        """The months whose last load would delete too many published rows."""
+        return [month for month, state in self.states.items() if state.is_held_back]
 
     @property
     def bytes_per_row(self) -> float | None:
@@ -173,7 +178,9 @@ def _record(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: st
     month, where = planned.month, f"{source.name} {in_words(line.planned.month for line in lines)}"
     note = "" if planned.outcome in OBVIOUS else f"{where}: {planned.reason}"
     if planned.outcome is Outcome.EARLY:
-        note += f". To load it now: {load_command(source, [month], warehouse)}"
+        held_back = ledger.held_back
+        how = how_to_load(source, [month], warehouse, say="To load it now", held_back=held_back, is_there=True)
+        note += f". {how}"
     is_known = planned.outcome is not Outcome.OUT_OF_RANGE
     release, last, state = source.release_of(month), ledger.last.get(month), ledger.states.get(month)
     return {
@@ -210,7 +217,7 @@ def _total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str
             said.append("How long it takes isn't known: no file of about that size was loaded yet")
         else:
             said[0] += f", {_duration(sums['seconds'])} one after another"
-        said += [room, f"To load: {load_command(source, months, warehouse, 'completed')}"]
+        said += [room, how_to_load(source, months, warehouse, say="To load", held_back=ledger.held_back)]
     return enough, {
         "month": TOTAL,
         "plan": f"{len(loaded)} of {len(lines)}",

@@ -33,7 +33,7 @@ from taxiway.loads.month_state import (
 )
 from taxiway.loads.published_months import LastLoad
 from taxiway.messages import printable
-from taxiway.orchestration.load_command import how_to_load_again
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.standing import (
     UNKNOWN_CHANGES,
     Loads,
@@ -157,7 +157,7 @@ def _record(
     note, where = "", f"{source.name} {month}"
     if found is not None and state == FAILED:
         kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
-        again = how_to_load_again(source, [month], warehouse, found.error or "")
+        again = how_to_load(source, [month], warehouse, held_back=[month] if found.is_held_back else ())
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:
         note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"

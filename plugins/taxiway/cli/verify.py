@@ -14,7 +14,7 @@ from taxiway.compare.known_figures import DIFFERS, RIGHT, check_figures, find_mo
 from taxiway.errors import InvalidArgumentError, TaxiwayError
 from taxiway.loads.file_months import FileMonth, FileMonths
 from taxiway.loads.known_samples import is_known_sample
-from taxiway.loads.published_months import PublishedMonths, Verified
+from taxiway.loads.published_months import PublishedMonths
 from taxiway.orchestration.downloads import download
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -72,13 +72,17 @@ def _with_figures(asked: Asked, arguments: Namespace) -> int:
             f"no figure of include/known_figures.csv is about {', '.join(asked.sources)} in these months: give other "
             f"ones, or leave --source, --from and --to out"
         )
-    found = {}
+    found, held_back = {}, {}
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         for name in {figure.source: None for figure in figures}:
             months = sorted({month for figure in figures if figure.source == name for month in figure.all_months})
             found[name] = find_months(warehouse, asked.sources[name], months, is_known_sample)
+            held_back[name] = warehouse.held_back(asked.sources[name])
     checked = check_figures(figures, asked.sources, found)
-    records = [course.record(each, asked.sources[each.figure.source], arguments.warehouse) for each in checked]
+    records = [
+        course.record(each, asked.sources[each.figure.source], arguments.warehouse, held_back[each.figure.source])
+        for each in checked
+    ]
     show(records, arguments.output)
     if not any(each.counted for each in checked):
         say(course.nothing_compared(checked[0], asked.sources[checked[0].figure.source], arguments.warehouse))
@@ -90,7 +94,7 @@ def _with_ledger(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     """Compare the rows of each month with the ledger of their warehouse."""
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         return [
-            _line(source, month, warehouse.verify(source, month), arguments.warehouse)
+            _line(warehouse, source, month, arguments.warehouse)
             for source in asked.sources.values()
             for month in _months(asked, source, warehouse)
         ]
@@ -102,7 +106,7 @@ def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         for source in asked.sources.values():
             for month in _months(asked, source, warehouse):
-                line = _line(source, month, warehouse.verify(source, month), arguments.warehouse)
+                line = _line(warehouse, source, month, arguments.warehouse)
                 result, rows, note = _against_file(warehouse, source, month, arguments.warehouse)
                 if result == DIFFERS or line["result"] == RIGHT != result:
                     line |= {"result": result, "note": note}
@@ -119,7 +123,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name
     where, recorded = f"{source.name} {month}", warehouse.months(source).get(month)
 
     def again(say: str) -> str:
-        return how_to_load(source, [month], name, say=say)
+        return how_to_load(source, [month], name, say=say, held_back=warehouse.held_back(source))
 
     if recorded is None:
         return NOT_COMPARED, None, f"{where}: the ledger doesn't say which file it is from. {again('To load it')}"
@@ -175,12 +179,17 @@ def _months(asked: Asked, source: Source, warehouse: PublishedMonths) -> list[Mo
     return sorted(month for month in there if asked.have(month))
 
 
-def _line(source: Source, month: Month, found: Verified, warehouse: str) -> dict[str, Any]:
-    where = f"{source.name} {month}"
+def _line(warehouse: PublishedMonths, source: Source, month: Month, name: str) -> dict[str, Any]:
+    """Compare a month with the ledger, and return its line.
+
+    :param name: of the warehouse
+    """
+    where, found = f"{source.name} {month}", warehouse.verify(source, month)
     note = ""
     if found.difference:
         changed = f" ({', '.join(found.changed)})" if found.changed else ""
-        note = f"{where}: {found.difference}{changed}. {how_to_load(source, [month], warehouse)}"
+        again = how_to_load(source, [month], name, held_back=warehouse.held_back(source))
+        note = f"{where}: {found.difference}{changed}. {again}"
     elif found.rewritten:
         note = f"{where}: its rows were written again since they were published, and each still fits its id"
     return {

@@ -10,6 +10,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.load import Load
 from taxiway.loads.publication import Published
+from taxiway.messages import WITH_CONF
 
 ACCEPT_DELETIONS = "accept_deletions"
 """The key of a run's conf that lets it delete any number of rows."""
@@ -115,6 +116,15 @@ class DeletionGuard:
         raise _held_back(load, found, limit)
 
 
+def is_held_back(state: str, error: str | None) -> bool:
+    """Say whether an attempt has failed because it would delete too many published rows.
+
+    :param state: of the attempt, as the ledger has it
+    :param error: likewise
+    """
+    return state == "failed" and ACCEPTING_CONF in (error or "")
+
+
 def require_approval(load: Load, answer: Answer) -> None:
     """Make sure that a person has approved what a load would delete.
 
@@ -129,8 +139,8 @@ def require_approval(load: Load, answer: Answer) -> None:
 def _held_back(load: Load, found: Deletions, why: str) -> DestructiveCorrectionError:
     return DestructiveCorrectionError(
         f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, {why}. "
-        f"Nothing was published, and the published rows stay. If the file is right, load the month again with the conf "
-        f"{ACCEPTING_CONF}",
+        f"Nothing was published, and the published rows stay. If the file is right, load the month again "
+        f"{WITH_CONF}{ACCEPTING_CONF}",
         deleted=found.deleted,
         published=found.published,
     )

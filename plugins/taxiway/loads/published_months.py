@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from taxiway.download.look import FileVersion
 from taxiway.loads.attempts import LONGEST_RUN
-from taxiway.loads.deletions import ACCEPTING_CONF
+from taxiway.loads.deletions import is_held_back
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -81,7 +81,7 @@ class MonthState:
             if row["downloaded"]:
                 files += ((row["url"], FileVersion(row["etag"], row["last_modified"], row["bytes"])),)
             since = row["last_started_at"] if row["last_state"] == "running" else None
-            held_back = row["last_state"] == "failed" and ACCEPTING_CONF in (row["last_error"] or "")
+            held_back = is_held_back(row["last_state"], row["last_error"])
             found[month] = cls(row["published_at"], files, since, held_back)
         return found
 
@@ -120,6 +120,11 @@ class LastLoad:
     seconds: float | None = None
     published_at: datetime | None = None
     confirmed_at: datetime | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the last attempt has failed because it would delete too many published rows."""
+        return is_held_back(self.state, self.error)
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[Month, LastLoad]]:
@@ -378,6 +383,14 @@ class PublishedMonths(ComparedMonths, ABC):
         :raises WarehouseError: it refuses
         """
         return MonthState.of(self._of_source(source, "find_month_states"))
+
+    def held_back(self, source: Source) -> Collection[Month]:
+        """Return the months of a source whose last load has failed because it would delete too many published rows.
+
+        :raises TransientWarehouseError: the warehouse can't answer now
+        :raises WarehouseError: it refuses
+        """
+        return [month for month, state in self.states(source).items() if state.is_held_back]
 
     def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
         """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from taxiway.loads.deletions import ACCEPT_DELETIONS, ACCEPTING_CONF
+from taxiway.loads.deletions import ACCEPT_DELETIONS
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.orchestration.warehouses import dag_id_of
 from taxiway.program import airflow_command
-from taxiway.sources.months import Month, ranges
+from taxiway.sources.months import Month, in_words, ranges
 from taxiway.sources.source import Source
-
-MOST_RANGES = 3
-"""Ranges of months whose commands one sentence gives."""
 
 
 def load_command(
@@ -58,33 +55,33 @@ def how_to_load(
     reprocess: str = "completed",
     *,
     say: str = "To load it again",
+    held_back: Collection[Month] = (),
+    is_there: bool = False,
     **conf: Any,
 ) -> str:
-    """Return a sentence with the command that loads months, or one that says why nothing loads them.
+    """Return sentences with the commands that load months, or one that says why nothing loads them.
 
-    :param say: what the sentence begins with
+    :param say: what the first one begins with
+    :param held_back: months whose last load has failed because it would delete too many published rows: only a command
+        that accepts this loads them
+    :param is_there: whether the mirror has their files now
     """
     there = [month for month in months if source.why_unavailable(month) is None]
     if not there:
         return f"Nothing loads it: {source.why_unavailable(months[0])}"
-    last = max(there)
-    if not source.stands_alone and not source.is_due(last):
-        say += f", if the file is there already (expected by {source.due(last)})"
-    return f"{say}: {load_command(source, there, warehouse, reprocess, **conf)}"
-
-
-def how_to_load_again(
-    source: Source, months: Sequence[Month], warehouse: str, error: str, *, say: str = "To load it again"
-) -> str:
-    """Return a sentence with the command that loads months again that aren't loaded.
-
-    It runs them in any case: their own runs may have succeeded, and runs of ``taxi`` have failed after them.
-
-    :param error: why they aren't loaded; if a file was held back, only the conf that it names has it loaded
-    :param say: what the sentence begins with
-    """
-    if len(ranges(months)) > MOST_RANGES:
-        options = "--warehouse", warehouse, "--source", source.name
-        return f"{say}: {airflow_command('taxi', 'status', *options)} has the command for each month"
-    conf: dict[str, Any] = {ACCEPT_DELETIONS: True} if ACCEPTING_CONF in error else {}
-    return how_to_load(source, months, warehouse, "completed", say=say, **conf)
+    refused = [month for month in there if month in held_back]
+    said = []
+    if others := [month for month in there if month not in held_back]:
+        last = max(others)
+        if not (is_there or source.stands_alone or source.is_due(last)):
+            say += f", if the file is there already (expected by {source.due(last)})"
+        said.append(f"{say}: {load_command(source, others, warehouse, reprocess, **conf)}")
+    if refused:
+        files, are_right = ("files", "they are") if refused[1:] else ("file", "it is")
+        conf |= {ACCEPT_DELETIONS: True}
+        accepting = load_command(source, refused, warehouse, reprocess, **conf)
+        said.append(
+            f"Look first at the {files} of {in_words(refused)}: the last load would delete too many published rows. "
+            f"If {are_right} right, load again: {accepting}"
+        )
+    return ". ".join(said)

@@ -13,12 +13,12 @@ import jinja2
 from taxiway.errors import InvalidMonthError, SourceConfigError
 from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.messages import printable, without_digits
-from taxiway.orchestration.load_command import how_to_load_again
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import ALERT_TEMPLATES, SOURCES_FOLDER
 from taxiway.program import airflow_command
-from taxiway.sources.months import WHOLE_TEXT, Month
+from taxiway.sources.months import WHOLE_TEXT, Month, ranges
 from taxiway.sources.source import find_source
 
 Kind = Literal["failed", "recovered", "warnings", "late", "approval"]
@@ -39,6 +39,9 @@ WHAT: Mapping[str, str] = {
 
 LONGEST_REASON = 1000
 """Characters of a reason; what is cut out is its middle, for an error ends with advice."""
+
+MOST_RANGES = 3
+"""Ranges of months whose commands a message gives."""
 
 MOST_MONTHS = 24
 """Months that a message names; it counts the others."""
@@ -130,7 +133,7 @@ class Alert:
         if self.kind == "approval":
             return "Approve or reject it in Airflow's web UI: the run waits for that, at the link of the log."
         if ACCEPTING_CONF in self.reason:
-            return self._load("If the file is right, load again")
+            return self._load("To load again")
         is_load = self.source or self.dag_id == TAXI_DAG_ID
         return f"Put right what the reason names. {self._load('Then load again' if is_load else 'Then run it again')}"
 
@@ -138,7 +141,12 @@ class Alert:
         try:
             months = [Month.parse(month) for month in self.months]
             source = find_source(SOURCES_FOLDER, self.source)
-            return how_to_load_again(source, months, self.warehouse, self.reason, say=say)
+            if len(ranges(months)) > MOST_RANGES:
+                status = airflow_command("taxi", "status", "--warehouse", self.warehouse, "--source", self.source)
+                return f"{say}: {status} has the command for each month"
+            held_back = months if ACCEPTING_CONF in self.reason else ()
+            # In any case: their own runs may have succeeded, and runs of taxi have failed after them.
+            return how_to_load(source, months, self.warehouse, say=say, held_back=held_back)
         except (InvalidMonthError, SourceConfigError):
             # Another run would lack what this one has from its conf, or from the Asset that has started it.
             return f"{say}: clear the run in Airflow's web UI"
