@@ -114,14 +114,16 @@ class CheckFailedError(TaxiwayError):
 class DestructiveCorrectionError(TaxiwayError):
     """A file lacks more of the published rows than the source allows to delete; nothing was published."""
 
-    def __init__(self, message: str, *, deleted: int, published: int) -> None:
+    def __init__(self, found: str, advice: str, *, deleted: int, published: int) -> None:
         """Assign the parameters.
 
-        :param message: what went wrong, as above
+        :param found: what the file would delete, and what was expected
+        :param advice: what has become of it, and what to do
         :param deleted: published rows that the file lacks
         :param published: rows of the month in the main table
         """
-        super().__init__(message)
+        super().__init__(f"{found}. {advice}")
+        self.found = found
         self.deleted = deleted
         self.published = published
 

@@ -216,6 +216,8 @@ def test_a_load_waits_in_its_attempt_until_a_person_has_answered(harness: Harnes
     question = rejected.do(PUBLISH)
     assert isinstance(question, ToApprove)
     assert question.deletions == Deletions(4, 6)
+    # Another load, which the error of a refused one advises, would be a second one while this one waits.
+    assert ACCEPTING_CONF not in question.said
     waiting = harness.attempts(first.load)[-1]
     assert (waiting.stands, waiting.step) == (("manual__1", 1, "running"), PUBLISH)
     assert waiting.error == f"waits for a person to approve: {question.said}"

@@ -221,6 +221,8 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
         asked = taxi.airflow.rest(task)
         assert (asked["options"], asked["defaults"]) == (["Approve", "Reject"], ["Reject"])
         assert asked["subject"].endswith(" published rows?")
+        assert ACCEPTING_CONF not in asked["body"]
+        assert "Approve: the file is published, and these rows are deleted. Reject, or no answer" in asked["body"]
         taxi.airflow.rest(task, "PATCH", {"chosen_options": [option], "params_input": {}})
 
     lost = (

@@ -466,7 +466,7 @@ def test_a_month_may_delete_what_a_person_accepts(load: Load) -> None:
     assert inside(warehouse, "merge_month") == [("merge", COUNTED_ATTEMPT, None, guard)]
 
 
-DESTRUCTIVE = DestructiveCorrectionError("lime 2019-01: 7 of 9", deleted=7, published=9)
+DESTRUCTIVE = DestructiveCorrectionError("lime 2019-01: 7 of 9", "Load again", deleted=7, published=9)
 
 
 def test_a_load_asks_a_person_if_its_source_says_so(load: Load) -> None:

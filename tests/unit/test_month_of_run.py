@@ -146,8 +146,11 @@ def test_a_step_without_its_input_says_how_to_load_the_month_once_more(name: str
 
     assert str(refused.value).endswith(f"to load a month that is published once more, run airflow dags {again}")
     # With another conf, this is how a person accepts what the load would delete.
-    held_back = message_of(DestructiveCorrectionError("with the conf x", deleted=1, published=1), step, load, {})
-    assert held_back == f"with the conf x: airflow dags {again.replace('force', 'accept_deletions')}"
+    error = DestructiveCorrectionError("3 of 4 rows", "Load it with the conf x", deleted=3, published=4)
+    held_back = message_of(error, step, load, {})
+    assert (
+        held_back == f"3 of 4 rows. Load it with the conf x: airflow dags {again.replace('force', 'accept_deletions')}"
+    )
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])

@@ -160,7 +160,7 @@ def _record(
         again = how_to_load(source, [month], warehouse, held_back=[month] if found.is_held_back else ())
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:
-        note = f"{_named(where, found.error)}. Answer it in Airflow's web UI, under Required Actions"
+        note = f"{_named(where, found.error)}. Approve or reject it in Airflow's web UI, under Required Actions"
     elif seen is not None and state == CHANGED:
         note = _named(where, seen.reason)
     elif found is not None and state in (WARNED, SKIPPED):

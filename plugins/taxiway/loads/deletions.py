@@ -40,7 +40,7 @@ class ToApprove:
 
     :param load_id: the attempt that waits
     :param deletions: what publishing would delete
-    :param said: that, in words
+    :param said: that, in words, without what else would let the load go on: it waits for the answer
     :param sha256: of the file
     """
 
@@ -138,7 +138,7 @@ def require_approval(load: Load, answer: Answer) -> None:
 
 def _held_back(load: Load, found: Deletions, why: str) -> DestructiveCorrectionError:
     return DestructiveCorrectionError(
-        f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, {why}. "
+        f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, {why}",
         f"Nothing was published, and the published rows stay. If the file is right, load the month again "
         f"{WITH_CONF}{ACCEPTING_CONF}",
         deleted=found.deleted,

@@ -302,8 +302,8 @@ def merge_month(
                 if not load.source.approval or answer is not None:
                     raise
                 found = Deletions(error.deleted, error.published)
-                counts = ToApprove(attempt.load_id, found, str(error), attempt.sha256)
-                warehouse.record(attempt, error=f"{WAITS}{error}")
+                counts = ToApprove(attempt.load_id, found, error.found, attempt.sha256)
+                warehouse.record(attempt, error=f"{WAITS}{error.found}")
         else:
             # The worker was lost after publishing, and before it could return: this is another try.
             warehouse.require_published(attempt)

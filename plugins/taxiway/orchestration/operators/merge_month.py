@@ -113,11 +113,13 @@ class MergeMonthOperator(StepOperator):
             ti_id=context["ti"].id,
             options=[ApprovalOperator.APPROVE, ApprovalOperator.REJECT],
             subject=f"{self._load(context).where}: delete {found.deleted} of the {found.published} published rows?",
-            body=question.said,
+            body=f"{question.said}. {ApprovalOperator.APPROVE}: the file is published, and these rows are deleted. "
+            f"{ApprovalOperator.REJECT}, or no answer in {APPROVAL_TIMEOUT.seconds // 3600} hours: the run fails, and "
+            f"the published rows stay",
             defaults=[ApprovalOperator.REJECT],
             params={},
         )
-        self.log.warning("%s. Or approve it in the web UI, under Required Actions", question.said)
+        self.log.warning("%s. Approve or reject it in Airflow's web UI, under Required Actions", question.said)
         TaxiAlert("approval", question.said)(context)
         raise TaskAwaitingInput(
             method_name="go_on",
