@@ -15,6 +15,7 @@ from taxiway.errors import DestructiveCorrectionError, MissingInputError
 from taxiway.loads.load import Load
 from taxiway.orchestration.dags import load_dag
 from taxiway.orchestration.failures import TEMPORARY_RUN, message_of
+from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.month_of_run import nothing_for, outputs_of, run_name, source_and_month
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
@@ -29,7 +30,7 @@ WAYS = (
     "Nothing was loaded. In the web UI, load a month with the form of the DAG taxi. On the command line, for example "
     f"""for {FIRST}: airflow dags trigger taxi -c '{{"taxi": "green", "year": "{FIRST.year}", "month": """
     f""""{FIRST.number:02d}", "warehouse": "postgres"}}'; """
-    f"airflow dags backfill -s {FIRST}-01 -e {FIRST}-01 taxi_green; "
+    f"{load_command(GREEN, [FIRST], 'postgres', 'completed')}; "
     f"""airflow dags trigger taxi_green -c '{{"month": "{FIRST}"}}'; """
     f"airflow dags trigger taxi_green --logical-date {FIRST}-01T00:00:00+00:00"
 )

@@ -130,9 +130,8 @@ def _no_month(run: Any, source: Source, warehouse: str, found: str) -> InvalidMo
     :param found: what it has
     """
     month = source.first_month
-    day = str(month.first_day)
     taxi = taxi_command("trigger", source, month, warehouse)
-    backfill = airflow_command("dags", "backfill", "-s", day, "-e", day, run.dag_id)
+    backfill = load_command(source, [month], warehouse, "completed")
     by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", json.dumps({"month": str(month)}))
     moment = datetime(month.year, month.number, 1, tzinfo=source.zone).isoformat()
     by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", moment)
