@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
-from taxiway.cli.plan import months_asked_for
+from taxiway.cli.plan import Ledger, Line, months_asked_for, total
 from taxiway.download.look import FileVersion, Look, Presence
 from taxiway.errors import InvalidArgumentError
 from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
-from taxiway.loads.published_months import MonthState, PastLoad, Recorded
+from taxiway.loads.published_months import MonthState, PastLoad, Recorded, TableSize
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import load_source
@@ -21,7 +22,7 @@ GREEN, ZONES = (load_source(SOURCES_FOLDER / f"{name}.yaml") for name in ("green
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
 URL = "http://mirror.test/file.csv.gz"
 ONE, OTHER = FileVersion('"one"', None, 1), FileVersion('"other"', None, 2)
-OLD, NOT_DUE = Month(2019, 3), Month(2026, 10)
+JANUARY, OLD, TINY, NOT_DUE = Month(2019, 1), Month(2019, 3), Month(2019, 4), Month(2026, 10)
 
 
 def there(version: FileVersion = ONE) -> Look:
@@ -126,6 +127,49 @@ def test_only_what_is_loaded_takes_time() -> None:
     assert new.estimated(None) == new
     same = PlannedMonth(OLD, Outcome.UNCHANGED, "", 100)
     assert same.estimated(rates) == same
+
+
+@pytest.fixture
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_FOLDER", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT", "1 GB")
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(
+    ("rows", "size", "known", "unknown", "said", "unsaid"),
+    [
+        (
+            9,
+            900,
+            [OLD],
+            [TINY],
+            "How long loading 2019-04 takes, and how many rows that brings, isn't known: ",
+            "gains isn't known",
+        ),
+        (9, 900, [], [TINY], "How long loading takes, and how many rows that brings, isn't known: ", "gains"),
+        (0, 900, [], [OLD], "what the main table gains isn't known: no row of the source is loaded yet", "how large"),
+        (9, None, [OLD], [], "gains isn't known: the warehouse doesn't say how large it is", "is loaded yet"),
+        (9, 900, [OLD], [], " one after another. ", "isn't known"),
+    ],
+    ids=["a month without a like", "no month with a like", "nothing loaded", "a table of unknown size", "all known"],
+)
+def test_what_is_not_known_is_said_with_its_cause(
+    rows: int, size: int | None, known: list[Month], unknown: list[Month], said: str, unsaid: str
+) -> None:
+    """Of a file unlike the loaded ones nobody knows how long it takes, though months are loaded."""
+    ledger = Ledger({}, {JANUARY: Recorded("aa", rows)} if rows else {}, {}, [], TableSize(size))
+    rate = ledger.bytes_per_row
+    new = [PlannedMonth(month, Outcome.NEW, "", 100) for month in (*known, *unknown)]
+    planned = [each.estimated(Rates(1, 100, 0.5, 10)) if each.month in known else each for each in new]
+    lines = [
+        Line(each, False, 100, None if each.rows is None or rate is None else each.rows * rate) for each in planned
+    ]
+
+    _, record = total(GREEN, lines, ledger, "postgres")
+
+    assert said in record["note"]
+    assert unsaid not in record["note"]
 
 
 # --- Which months a range has

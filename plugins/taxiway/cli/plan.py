@@ -114,8 +114,8 @@ def plan(arguments: Namespace) -> int:
     ledger = Ledger.read(source, arguments.warehouse)
     lines = _lines(source, months, ledger, now)
     records = [_record(source, list(group), ledger, arguments.warehouse) for group in _groups(lines)]
-    enough, total = _total(source, lines, ledger, arguments.warehouse)
-    records.append(total)
+    enough, sums = total(source, lines, ledger, arguments.warehouse)
+    records.append(sums)
     if arguments.output == "table":
         records = [_for_people(record) for record in records]
     show(records, arguments.output)
@@ -197,8 +197,14 @@ def _record(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: st
     }
 
 
-def _total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str) -> tuple[bool, dict[str, Any]]:
-    """Return whether the disk is large enough, and the record of all months together."""
+def total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str) -> tuple[bool, dict[str, Any]]:
+    """Return whether the disk is large enough, and the record of all months together.
+
+    :param source: the source
+    :param lines: what is planned for its months
+    :param ledger: what the warehouse says of it
+    :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
+    """
     loaded = [line for line in lines if line.planned.loads]
     sums = {
         "size": sum(line.file for line in loaded),
@@ -213,9 +219,13 @@ def _total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str
         said[0] += f" as far as mirrors have answered, {unknown} unknown"
     if loaded:
         said[0] += f", {format_size(sums['size'] or 0)} to download"
-        if sums["seconds"] is None:
-            said.append("How long it takes isn't known: no file of about that size was loaded yet")
-        else:
+        if unlike := [line.planned.month for line in loaded if line.planned.seconds is None]:
+            loading = "loading" if len(unlike) == len(loaded) else f"loading {in_words(unlike)}"
+            said.append(
+                f"How long {loading} takes, and how many rows that brings, isn't known: the ledger has no load of a "
+                f"file of about that size, with its duration"
+            )
+        elif sums["seconds"] is not None:
             said[0] += f", {_duration(sums['seconds'])} one after another"
         said += [room, how_to_load(source, months, warehouse, say="To load", held_back=ledger.held_back)]
     return enough, {
@@ -260,10 +270,13 @@ def _room(loaded: Sequence[Line], ledger: Ledger) -> tuple[bool, str]:
         f"{format_size(need)} needed of {format_size(free)} free on the disk of {' and '.join(names)}"
         for need, free, names in disks.values()
     ]
-    if len(tables) < len(loaded):
-        said.append("what the main table gains isn't known: no month of the source is loaded yet")
-    elif all("the warehouse" not in names for _, _, names in disks.values()):
-        said.append(f"the main table gains {format_size(sum(tables))}, and its disk can't be seen from here")
+    if ledger.bytes_per_row is None:
+        any_rows = any(each.rows for each in ledger.recorded.values())
+        why = "the warehouse doesn't say how large it is" if any_rows else "no row of the source is loaded yet"
+        said.append(f"what the main table gains isn't known: {why}")
+    elif tables and all("the warehouse" not in names for _, _, names in disks.values()):
+        gained = f"{'at least ' if len(tables) < len(loaded) else ''}{format_size(sum(tables))}"
+        said.append(f"the main table gains {gained}, and its disk can't be seen from here")
     enough = all(need <= free for need, free, _ in disks.values())
     return enough, ("" if enough else "The disk is too small: ") + "; ".join(said)
 
