@@ -16,7 +16,7 @@ from dags_backfill.outcome import FailureReason, RunState, RunStatus, failure_re
 from dags_backfill.plan import Action, Plan, named
 from dags_backfill.progress import describe
 from dags_backfill.request import BackfillRequest
-from taxiway.messages import conf_needed, listed
+from taxiway.messages import conf_needed, counted, listed
 
 FAILED = (RunState.FAILED, RunState.FAILED_EARLIER)
 
@@ -180,4 +180,4 @@ def count(number: int, label: str) -> str:
     :param label: label of one of them
     """
     unit = "month" if re.fullmatch(r"\d{4}-\d{2}", label) else "day" if re.fullmatch(r"[\d-]{10}", label) else "run"
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    return counted(number, unit)

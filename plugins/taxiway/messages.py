@@ -59,6 +59,11 @@ def one_line(text: str, length: int = LONGEST_QUOTE) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """Count things by what one of them is called: ``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def said_by_driver(error: Exception) -> str:
     """Return the first line that a database's driver says; SQLAlchemy adds the statement and its values to it.
 

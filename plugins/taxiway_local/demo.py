@@ -23,7 +23,7 @@ from rich.table import Table
 from taxiway.download.mirror_address import IN_PASSWORDS, SCHEMES, mirror_address, shown_address
 from taxiway.errors import SettingError, SourceConfigError, TaxiwayError
 from taxiway.loads.deletions import ACCEPTING_CONF
-from taxiway.messages import CALL_VARIABLE
+from taxiway.messages import CALL_VARIABLE, counted
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, find_source
@@ -169,7 +169,7 @@ def make_call(
 
 
 def _count(months: list[dict[str, Any]]) -> str:
-    return "1 month" if len(months) == 1 else f"{len(months)} months"
+    return counted(len(months), "month")
 
 
 def _demo(

@@ -220,7 +220,7 @@ OBSTACLES = {
     "rows in the default partition": Obstacle(
         f"CREATE TABLE public.rest PARTITION OF {MAIN} DEFAULT; INSERT INTO {MAIN} (unique_row_id, filename, "
         "source_month) VALUES (gen_random_uuid(), 'green_tripdata_2019-02.csv', '2019-02-01')",
-        "1 rows of 2019-02 in the default partition public.rest",
+        "1 row of 2019-02 in the default partition public.rest",
     ),
     "a partition of several months": Obstacle(
         f"CREATE TABLE public.several PARTITION OF {MAIN} FOR VALUES IN ('2019-02-01', '2019-03-01')",
@@ -475,7 +475,7 @@ def test_rows_that_break_a_constraint_are_named_before_they_are_published(
 
     said = str(caught.value)
     assert said.startswith(f"green {month}: green_tripdata_{month}.csv: expected rows that public.green_tripdata takes")
-    assert re.search(r'2 rows break "all sane" \(CHECK \(.*100.*\)\), for example \(.*[12]00\.5.*\)\. Nothing', said)
+    assert re.search(r'2 rows breaking "all sane" \(CHECK \(.*100.*\)\), for example \(.*[12]00\.5.*\)\. Nothing', said)
     assert "kept" not in said
     assert query(connection, "SELECT state, step FROM taxiway.loads ORDER BY load_id DESC LIMIT 1") == [
         ("failed", "check_month")

@@ -18,6 +18,7 @@ from taxiway.messages import (
     LONGEST_QUOTE,
     MOST_LISTED,
     conf_needed,
+    counted,
     fitting,
     listed,
     one_line,
@@ -124,3 +125,7 @@ def test_errors_of_one_cause_are_equal_without_words_with_digits() -> None:
 )
 def test_an_error_names_the_conf_that_its_run_needs(error: str, conf: dict[str, object]) -> None:
     assert conf_needed(error) == conf
+
+
+def test_one_thing_is_one() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]

@@ -15,6 +15,7 @@ from taxiway.compare.known_figures import (
     SAMPLES,
     Checked,
 )
+from taxiway.messages import counted
 from taxiway.orchestration.load_command import how_to_load, load_command
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.months import Month, in_words
@@ -91,11 +92,11 @@ def _difference(checked: Checked, source: Source, warehouse: str, held_back: Col
     )
     again = how_to_load(source, [figure.first], warehouse, held_back=held_back)
     if figure.measure != BYTES and recorded and recorded.rows != checked.found:
-        return f"{said}. The ledger has {recorded.rows} rows: somebody has changed the table. {again}"
+        return f"{said}. The ledger has {counted(recorded.rows, 'row')}: somebody has changed the table. {again}"
     if figure.measure != BYTES and recorded and recorded.rejected:
         return (
-            f"{said}. {recorded.rejected} rows of the file could not be read: the table rejected_rows has their lines, "
-            f"each with the reason"
+            f"{said}. {counted(recorded.rejected, 'row')} of the file could not be read: look in the table "
+            f"rejected_rows for the lines, each with the reason"
         )
     return (
         f"{said}. It was loaded as its file is: look in taxiway.months at the address that it came from, and whether "

@@ -20,6 +20,7 @@ from taxiway.download.look import is_cached
 from taxiway.errors import InvalidArgumentError
 from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
 from taxiway.loads.published_months import LastLoad, MonthState, PastLoad, Recorded, TableSize
+from taxiway.messages import counted
 from taxiway.orchestration.dag_template import schedule_of
 from taxiway.orchestration.downloads import cache_in_force, may_use_cache
 from taxiway.orchestration.load_command import how_to_load
@@ -214,7 +215,7 @@ def total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str)
     enough, room = _room(loaded, ledger)
     months = [line.planned.month for line in loaded]
     unknown = sum(line.planned.outcome is Outcome.UNKNOWN for line in lines)
-    said = [f"{source.name}: {len(loaded)} of {len(lines)} files to load"]
+    said = [f"{source.name}: {len(loaded)} of {counted(len(lines), 'file')} to load"]
     if unknown:
         said[0] += f" as far as mirrors have answered, {unknown} unknown"
     if loaded:

@@ -14,7 +14,7 @@ from taxiway.download.month_file import unpacked_month
 from taxiway.errors import ChangedFileError, InvalidArgumentError
 from taxiway.files.mending import rejects_first
 from taxiway.loads.published_months import Rejected
-from taxiway.messages import one_line
+from taxiway.messages import counted, one_line
 from taxiway.orchestration.downloads import download
 from taxiway.orchestration.load_command import how_to_load, load_command
 from taxiway.sources.months import WHOLE, WHOLE_TEXT, Month
@@ -80,7 +80,8 @@ def _summary(source: Source, month: Month, found: Rejected) -> str:
     kept = f" The first {len(found.lines)} are kept." if len(found.lines) < found.count else ""
     published = "the rest is published" if found.state == "published" else f"the load ended as {found.state}"
     how = f"; {published}" if found.count else ""
-    return f"{source.name} {month}: {found.count} of {found.rows_read} rows of its file can't be read{how}.{kept}"
+    rows = counted(found.rows_read, "row")
+    return f"{source.name} {month}: {found.count} of {rows} of its file can't be read{how}.{kept}"
 
 
 def _write(source: Source, month: Month, found: Rejected, folder: Path, again: str) -> Path:

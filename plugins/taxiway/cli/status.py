@@ -32,7 +32,7 @@ from taxiway.loads.month_state import (
     state_of,
 )
 from taxiway.loads.published_months import LastLoad
-from taxiway.messages import printable
+from taxiway.messages import counted, printable
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.standing import (
     UNKNOWN_CHANGES,
@@ -156,7 +156,7 @@ def _record(
 ) -> dict[str, Any]:
     note, where = "", f"{source.name} {month}"
     if found is not None and state == FAILED:
-        kept = f" {found.rows} rows of an earlier load are published." if found.rows is not None else ""
+        kept = f" Published of an earlier load: {counted(found.rows, 'row')}." if found.rows is not None else ""
         again = how_to_load(source, [month], warehouse, held_back=[month] if found.is_held_back else ())
         note = f"{_named(where, found.error or 'no reason was recorded')}.{kept} {again}"
     elif found is not None and state == RUNNING and found.error:

@@ -15,6 +15,7 @@ from taxiway.errors import InvalidArgumentError, TaxiwayError
 from taxiway.loads.file_months import FileMonth, FileMonths
 from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.published_months import PublishedMonths
+from taxiway.messages import counted
 from taxiway.orchestration.downloads import download
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -130,7 +131,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name
     rejected = warehouse.rejected(source, month) if recorded.rejected else None
     lines = rejected.lines if rejected and rejected.sha256 == recorded.sha256 else ()
     if len(lines) != recorded.rejected:
-        said = f"{recorded.rejected} lines of its file were rejected, and {len(lines)} of them are kept"
+        said = f"its file has {counted(recorded.rejected, 'rejected line')}, and the ledger keeps {len(lines)}"
         return NOT_COMPARED, None, f"{where}: {said}: nobody knows which rows it must hold"
     try:
         file = download(source, month)

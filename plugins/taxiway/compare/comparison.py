@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from taxiway.errors import ComparisonError, TransientWarehouseError
 from taxiway.loads.published_months import ComparedMonth, ComparedMonths, Recorded
+from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -147,7 +148,9 @@ def _compare(
             found.append(_differing_ids({left.name: our_month, right.name: their_month}, parts))
     for warehouse, file, sums in zip(warehouses, files, (ours, theirs), strict=True):
         if file and str(file.rows) != sums["row_count"]:
-            found.append(f"{warehouse.name} holds {sums['row_count']} rows, its ledger has {file.rows}")
+            found.append(
+                f"{warehouse.name} holds {counted(int(sums['row_count'] or 0), 'row')}, its ledger has {file.rows}"
+            )
     return int(ours["row_count"] or 0), "; ".join(found) or None
 
 

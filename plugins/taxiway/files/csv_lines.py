@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from taxiway.messages import counted
+
 MAX_LINE = 1024 * 1024
 """Longest line that is read whole, in bytes; what goes on behind it belongs to the same line, and is dropped."""
 
@@ -101,7 +103,7 @@ def row_of(line: bytes, fields: int, unnamed: int = 0) -> tuple[bytes, str | Non
     found = count_fields(line)
     if found != fields + unnamed:
         besides = f" and {unnamed} empty ones behind the last column" if unnamed else ""
-        return line, f"{found} fields, expected {fields}{besides}"
+        return line, f"{counted(found, 'field')}, expected {fields}{besides}"
     row = line
     for _ in range(unnamed):
         row = row.removesuffix(b'""')

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from taxiway.files.arrow_lines import Texts, lines_of, scalar
 from taxiway.files.file_format import BLOCK, Digest, FileFaultError, NotOfTypeError, UnpackedSizeError
 from taxiway.files.parquet_text import decoded, field_texts, is_text, typed_texts, unwrapped, value_type
-from taxiway.messages import one_line, quoted
+from taxiway.messages import counted, one_line, quoted
 
 _FEW_ROWS, _MANY_ROWS = 512, 16_384
 # Rows that Arrow gives at once. How long a text is shows only then, because the file has it once for all its rows. So
@@ -117,7 +117,7 @@ def _counted(parquet: pq.ParquetFile, rows_at_once: int) -> Iterator[list[pa.Arr
         rows += len(columns[0])
         yield columns
     if rows != parquet.metadata.num_rows:
-        raise FileFaultError(f"a Parquet file of {rows} rows whose footer says {parquet.metadata.num_rows}")
+        raise FileFaultError(f"a Parquet file of {counted(rows, 'row')} whose footer says {parquet.metadata.num_rows}")
 
 
 def declared_types(path: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxiway.errors import RejectLimitError
-from taxiway.messages import quoted
+from taxiway.messages import counted, quoted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -115,19 +115,16 @@ def check_limit(
     """
     if not rejected:
         return None
+    said = f"{source.name} {month}: {source.filename(month)}: {rejected} of {counted(rows_read, 'row')} can't be read"
     # Divided, not multiplied: 0.29 * 100 is less than 29.
     if rejected / rows_read <= source.max_rejected_share:
-        return (
-            f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, and are "
-            f"left out. To see and mend the lines: {look}"
-        )
+        return f"{said}, and are left out. To see and mend the lines: {look}"
     first = "; ".join(f"line {reject.line_number}: {reject.reason}" for reject in named[:MOST_NAMED])
     enough = math.ceil(rejected / rows_read * 10_000) / 10_000
     raise RejectLimitError(
-        f"{source.name} {month}: {source.filename(month)}: {rejected} of {rows_read} rows can't be read, expected at "
-        f"most {source.max_rejected_share:.2%} (max_rejected_share in include/sources/{source.name}.yaml). "
-        f"{f'The first: {first}. ' if first else ''}Nothing was published. To see and mend the lines: {look}. If the "
-        f"month is right without them, set 'max_rejected_share: {enough}' in that file, and clear the task "
-        f"{first_step} with its downstream tasks. If the mirror has a better file by now, clear download_month with "
-        f"its downstream tasks"
+        f"{said}, expected at most {source.max_rejected_share:.2%} (max_rejected_share in "
+        f"include/sources/{source.name}.yaml). {f'The first: {first}. ' if first else ''}Nothing was published. "
+        f"To see and mend the lines: {look}. If the month is right without them, set 'max_rejected_share: {enough}' in "
+        f"that file, and clear the task {first_step} with its downstream tasks. If the mirror has a better file by "
+        f"now, clear download_month with its downstream tasks"
     )

@@ -10,7 +10,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.known_samples import is_known_sample
 from taxiway.loads.load import Load
 from taxiway.loads.publication import Published
-from taxiway.messages import WITH_CONF
+from taxiway.messages import WITH_CONF, counted
 
 ACCEPT_DELETIONS = "accept_deletions"
 """The key of a run's conf that lets it delete any number of rows."""
@@ -137,8 +137,9 @@ def require_approval(load: Load, answer: Answer) -> None:
 
 
 def _held_back(load: Load, found: Deletions, why: str) -> DestructiveCorrectionError:
+    rows = counted(found.published, "published row")
     return DestructiveCorrectionError(
-        f"{load.where}: {load.filename} would delete {found.deleted} of the {found.published} published rows, {why}",
+        f"{load.where}: {load.filename} would delete {found.deleted} of the {rows}, {why}",
         f"Nothing was published, and the published rows stay. If the file is right, load the month again "
         f"{WITH_CONF}{ACCEPTING_CONF}",
         deleted=found.deleted,

@@ -32,6 +32,7 @@ from taxiway.loads.publication import (
 )
 from taxiway.loads.step_names import CHECK, CREATE, DOWNLOAD, HASH, PUBLISH, STAGE, UPLOAD
 from taxiway.loads.warehouse import BucketWarehouse, Pending, Resumed, Warehouse
+from taxiway.messages import counted
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +137,10 @@ def download_month(
 def _not_published_yet(load: Load, error: MonthNotFoundError) -> str:
     """Say why a file that isn't due may be absent."""
     source = load.source
+    days = counted(source.publication_lag_days, "day")
     return (
         f"{error.found}: not published yet: include/sources/{source.name}.yaml expects the file by "
-        f"{source.due(load.month)}, {source.publication_lag_days} days after the month's end (publication_lag_days)"
+        f"{source.due(load.month)}, {days} after the month's end (publication_lag_days)"
     )
 
 

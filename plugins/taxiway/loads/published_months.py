@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from taxiway.download.look import FileVersion
 from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.deletions import is_held_back
+from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -53,6 +54,18 @@ class Verified:
     difference: str = ""
     rewritten: bool = False
     changed: Sequence[str] = ()
+
+
+def misfits(count: int) -> str:
+    """Say how many rows of a month don't have the ids that they should.
+
+    Duplicate rows are numbered, and their ids count the numbers in: if somebody has deleted one, those that are left
+    may have the ids of other numbers.
+    """
+    return (
+        f"{counted(count, 'row')} with an id that doesn't fit: changed or added by hand, or left of duplicate rows of "
+        f"which some were deleted"
+    )
 
 
 @dataclass(frozen=True)

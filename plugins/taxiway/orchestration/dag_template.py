@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from taxiway.loads.deletions import ACCEPT_DELETIONS
+from taxiway.messages import counted
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.known_conf import refuse_unknown_conf
 from taxiway.orchestration.publication_timetable import PublicationTimetable
@@ -169,7 +170,8 @@ def _about(source: Source, dag_id: str, warehouse: str) -> Iterator[str]:
         yield f"| a run | `airflow dags trigger {dag_id}`: whatever its logical date is, it loads the same file |"
         return
     yield f"| schedule | `{source.schedule}` ({source.timezone}), with catchup, from {source.first_month} |"
-    yield f"| a run starts | {source.publication_lag_days} days after its month's end, when its file should be there |"
+    days = counted(source.publication_lag_days, "day")
+    yield f"| a run starts | {days} after its month's end, when its file should be there |"
     yield "| the month of a run | its logical date's, or the parameter `month` |"
     first = source.first_month
     yield f"| its first year | `airflow dags backfill -s {first.first_day} -e {first.year:04d}-12-31 {dag_id}` |"

@@ -11,6 +11,8 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
 from airflow.utils.types import DagRunType
 
+from taxiway.messages import counted
+
 
 class PublicationTimetable(CronTriggerTimetable):
     """A monthly cron expression whose runs wait until their month is due.
@@ -28,7 +30,7 @@ class PublicationTimetable(CronTriggerTimetable):
         super().__init__(cron, timezone=timezone)
         self._zone_name = timezone
         self._lag_days = lag_days
-        self.description = f"{self.description}; a run starts {lag_days} days after its month's end"
+        self.description = f"{self.description}; a run starts {counted(lag_days, 'day')} after its month's end"
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction

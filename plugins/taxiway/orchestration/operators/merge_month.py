@@ -14,6 +14,7 @@ from taxiway.loads.load import Ended
 from taxiway.loads.month import merge_month
 from taxiway.loads.steps import MERGE_MONTH
 from taxiway.loads.warehouse import Resumed, Warehouse
+from taxiway.messages import counted
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.assets import announce
 from taxiway.orchestration.operators.step_operator import StepOperator
@@ -109,10 +110,11 @@ class MergeMonthOperator(StepOperator):
         from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
         found = question.deletions
+        rows = counted(found.published, "published row")
         upsert_hitl_detail(
             ti_id=context["ti"].id,
             options=[ApprovalOperator.APPROVE, ApprovalOperator.REJECT],
-            subject=f"{self._load(context).where}: delete {found.deleted} of the {found.published} published rows?",
+            subject=f"{self._load(context).where}: delete {found.deleted} of the {rows}?",
             body=f"{question.said}. {ApprovalOperator.APPROVE}: the file is published, and these rows are deleted. "
             f"{ApprovalOperator.REJECT}, or no answer in {APPROVAL_TIMEOUT.seconds // 3600} hours: the run fails, and "
             f"the published rows stay",

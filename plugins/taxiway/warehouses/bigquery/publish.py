@@ -12,6 +12,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.deletions import DeletionGuard, Deletions
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import superseded
+from taxiway.messages import counted
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.file_order import require_latest
 from taxiway.warehouses.bigquery.hash import require_table
@@ -202,9 +203,9 @@ def _require_rows(jobs: Jobs, tables: CloudTables, staged: int, name: str, numbe
         if held == staged or is_followed(behind, name, number, ledger.find_loads(behind, tables)):
             return
     raise BalanceError(
-        f"{tables.where}: {tables.main_table} holds {held} rows of the month, expected the {staged} of the file, which "
-        f"was published: something other than Taxiway has written there. Delete the rows where source_month is "
-        f"'{tables.month.first_day}', and run the month again with force"
+        f"{tables.where}: {tables.main_table} holds {counted(held, 'row')} of the month, expected the {staged} of the "
+        f"file, which was published: something other than Taxiway has written there. Delete the rows where "
+        f"source_month is '{tables.month.first_day}', and run the month again with force"
     )
 
 

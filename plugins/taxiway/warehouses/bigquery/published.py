@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taxiway.loads.publication import Published
+from taxiway.messages import counted
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.main_table import add_new_columns, bring_over, found_columns, main_columns
 from taxiway.warehouses.bigquery.statements import statement
@@ -14,10 +15,10 @@ def difference_to(jobs: Jobs, tables: CloudTables, published: Published) -> str 
     source, main_table, expected = tables.source, tables.main_table, published.rows_staged
     found = bring_over(jobs, tables)
     if found is None:
-        return f"there is no table {main_table}, the ledger has {expected} rows of the month"
+        return f"there is no table {main_table}, the ledger has {counted(expected, 'row')} of the month"
     held_columns = found_columns(add_new_columns(jobs, tables, found))
     if lacking := [f"{name} {kind}" for name, kind in main_columns(source) if (name, kind) not in held_columns]:
-        return f"{main_table} lacks the column {lacking[0]}, the ledger has {expected} rows of the month"
+        return f"{main_table} lacks the column {lacking[0]}, the ledger has {counted(expected, 'row')} of the month"
     values = {"month": tables.month.first_day, "filename": tables.filename}
     layout = tables.in_layout(published.layout).layout
     others = [column for column in source.columns if column not in layout.columns]
@@ -25,10 +26,10 @@ def difference_to(jobs: Jobs, tables: CloudTables, published: Published) -> str 
         statement("find_changed_rows", values, main_table=main_table, columns=layout.columns, others=others)
     )
     if int(held["row_count"]) != expected:
-        return f"{main_table} holds {held['row_count']} rows of the month, the ledger has {expected}"
+        return f"{main_table} holds {counted(int(held['row_count']), 'row')} of the month, the ledger has {expected}"
     if int(held["changed_rows"]):
         return (
-            f"{main_table} holds {held['changed_rows']} rows of the month whose values were changed by hand, "
-            f"the ledger has {expected} as they were published"
+            f"{main_table} holds {counted(int(held['changed_rows']), 'row')} of the month whose values were changed "
+            f"by hand, the ledger has {expected} as they were published"
         )
     return None

@@ -9,7 +9,8 @@ from typing import Any
 
 from taxiway.errors import WarehouseError
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import PublishedMonth, PublishedMonths, TableSize, Verified
+from taxiway.loads.published_months import PublishedMonth, PublishedMonths, TableSize, Verified, misfits
+from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
@@ -78,10 +79,10 @@ class BigQueryMonths(PublishedMonths):
                 )
             )
         rows, changed = int(held["row_count"]), int(held["changed_rows"])
-        said = [f"{main_table} holds {rows} rows of the month, the ledger has {recorded.rows}"] * (
+        said = [f"{main_table} holds {counted(rows, 'row')} of the month, the ledger has {recorded.rows}"] * (
             rows != recorded.rows
         )
-        said += [f"the ids of {changed} rows don't fit their values"] * bool(changed)
+        said += [misfits(changed)] * bool(changed)
         return Verified(rows, recorded.rows, "; ".join(said))
 
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from taxiway.errors import BalanceError, TransientWarehouseError
 from taxiway.loads.attempts import Attempt
+from taxiway.messages import counted
 from taxiway.sources.source import Column
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.jobs import Jobs, Started, first_usable_job
@@ -77,13 +78,13 @@ def finish_staging(jobs: Jobs, bucket: Bucket, tables: CloudTables, uploaded: Up
     staged = int(job.output_rows or 0)
     if staged != uploaded.rows:
         raise BalanceError(
-            f"{tables.where}: BigQuery has staged {staged} rows of {uploaded.object_name}, expected the "
+            f"{tables.where}: BigQuery has staged {counted(staged, 'row')} of {uploaded.object_name}, expected the "
             f"{uploaded.rows} that it has. Nothing was published: clear the task stage_month with its downstream "
             f"tasks to stage the file again"
         )
     there = _rows_there(jobs, tables)
     if there != staged:
-        found = "is gone" if there is None else f"holds {there} rows"
+        found = "is gone" if there is None else f"holds {counted(there, 'row')}"
         raise TransientWarehouseError(
             f"{tables.where}: the table {tables.staging_table} {found}, expected the {staged} that the job "
             f"{job.job_id} has staged: another try of the task has made it anew. Nothing was published; the task is "

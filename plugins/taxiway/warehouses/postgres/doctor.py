@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from taxiway.doctor.check import Finding, fail, ok, warn
 from taxiway.loads.attempts import LONGEST_PAUSE, LONGEST_RUN
-from taxiway.messages import listed
+from taxiway.messages import counted, listed
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import read_sources
@@ -146,7 +146,7 @@ def staging(_: Server, cursor: psycopg.Cursor[dict[str, Any]]) -> Finding:
         return ok("no leftovers")
     names = [f'{STAGING_SCHEMA}."{row["tablename"]}"' for row in found]
     return warn(
-        f"{len(names)} tables of runs that are over: {listed(names[:3])}",
+        f"{counted(len(names), 'table')} of runs that are over: {listed(names[:3])}",
         f"the next load of the month drops them; or, in make psql: DROP TABLE {', '.join(names)}",
     )
 

@@ -12,6 +12,7 @@ from taxiway.errors import MissingInputError
 from taxiway.files.rejects import EXPECTED, LONGEST_SHOWN, MOST_KEPT, RejectedLines, reason_against_field
 from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
+from taxiway.messages import counted
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.duplicates import make_unique
 from taxiway.warehouses.postgres.partition import find_partition
@@ -67,7 +68,7 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
     found = count_rows(cursor, tables.staging_table)
     if found != expected:
         raise MissingInputError(
-            f"{tables.where}: the staging table {tables.staging_table} holds {found} rows, "
+            f"{tables.where}: the staging table {tables.staging_table} holds {counted(found, 'row')}, "
             f"expected the {expected} that stage_month left there; Postgres empties it when it recovers from a "
             f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "
             f"goes on failing, clear the task stage_month with its downstream tasks"

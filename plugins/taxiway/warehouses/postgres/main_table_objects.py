@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import CheckFailedError, MainTableError
-from taxiway.messages import fitting, one_line
+from taxiway.messages import counted, fitting, one_line
 from taxiway.sources.checks import Check
 from taxiway.warehouses.postgres.errors import is_transient, said_by
 from taxiway.warehouses.postgres.partition import find_partition
@@ -119,7 +119,7 @@ def require_kept(
     """
     found = [
         (
-            f"{rows} rows break {one_line(constraint.name, _LONGEST_ROW)}, for example "
+            f"{counted(rows, 'row')} breaking {one_line(constraint.name, _LONGEST_ROW)}, for example "
             f"{_broken_row(cursor, tables, constraint)}",
             constraint.remedy,
         )
@@ -276,7 +276,7 @@ def _rows_in_the_default_partition(cursor: psycopg.Cursor[Any], tables: LoadTabl
     # Asked of the main table, for a default partition may be another role's.
     rows_of_month = f"FROM public.{tables.source.main_table} WHERE source_month = '{tables.month.first_day}'"
     (rows,) = cursor.execute(f"SELECT count(*) {rows_of_month}").fetchone() or (0,)
-    found = f"{rows} rows of {tables.month} in the default partition {name}"
+    found = f"{counted(rows, 'row')} of {tables.month} in the default partition {name}"
     return [(found, f"DELETE {rows_of_month}")] if rows else []
 
 

@@ -15,6 +15,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.deletions import DeletionGuard, Deletions
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import BEFORE, Difference, Published, require_latest
+from taxiway.messages import counted
 from taxiway.warehouses.postgres import ledger
 from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
 from taxiway.warehouses.postgres.main_table import let_reader_read, require_current
@@ -172,7 +173,7 @@ def _require_balance(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: A
     if state is None or found != attempt.rows_staged:
         raise BalanceError(
             f"{tables.where}: the month doesn't balance: public.{tables.source.main_table} would "
-            f"hold {found} rows of {tables.filename}, expected the {attempt.rows_staged} that "
+            f"hold {counted(found, 'row')} of {tables.filename}, expected the {attempt.rows_staged} that "
             f"were staged. Nothing was changed: look for triggers and rules on the partition, and clear the task "
             f"stage_month with its downstream tasks"
         )
@@ -257,7 +258,7 @@ def _replace(
     inserted, deleted, updated, changed = row or (0, 0, 0, 0)
     if updated != changed:
         raise BalanceError(
-            f"{both.tables.where}: the month doesn't balance: {updated} rows of "
+            f"{both.tables.where}: the month doesn't balance: {counted(updated, 'row')} of "
             f"{both.partition.name} would get the values of the file, expected the {changed} that differ. Nothing was "
             f"changed: look for triggers on the partition that keep rows from being updated, and clear the task "
             f"stage_month with its downstream tasks"

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from taxiway.loads.publication import Published
+from taxiway.messages import counted
 from taxiway.warehouses.postgres.ledger import month_key
 from taxiway.warehouses.postgres.partition import Partition, PartitionState
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -33,18 +34,18 @@ def difference_to(
             return None
         return (
             f"public.{tables.source.main_table} has no partition of {tables.filename}, "
-            f"the ledger has {published.rows_staged} rows"
+            f"the ledger has {counted(published.rows_staged, 'row')}"
         )
     if published is None:
-        return f"{partition.name} holds {state.rows} rows that the ledger knows nothing of"
+        return f"{partition.name} holds {counted(state.rows, 'row')} that the ledger knows nothing of"
     if state.rows != published.rows_staged:
-        return f"{partition.name} holds {state.rows} rows, the ledger has {published.rows_staged}"
+        return f"{partition.name} holds {counted(state.rows, 'row')}, the ledger has {published.rows_staged}"
     if published.filename != tables.filename:
         return f"{partition.name} was published from {published.filename}, a month's file is {tables.filename} now"
     if published.digest is None:
         return f"an earlier version published {partition.name}, and noted no digest of its rows: they may be changed"
     if state.digest != published.digest:
-        return f"{partition.name} was changed since the ledger's load published its {state.rows} rows"
+        return f"{partition.name} was changed since the ledger's load published its {counted(state.rows, 'row')}"
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError, WarehouseError
-from taxiway.loads.published_months import PublishedMonth, PublishedMonths, RejectedLine, TableSize, Verified
+from taxiway.loads.published_months import PublishedMonth, PublishedMonths, RejectedLine, TableSize, Verified, misfits
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres.errors import advice_on, is_transient, said_by
@@ -160,7 +160,7 @@ class PostgresMonths(PublishedMonths):
 
 
 def _changed_rows(cursor: psycopg.ClientCursor[Any], tables: LoadTables) -> tuple[int | None, Sequence[str]]:
-    """Count the rows whose values don't fit their ids, and name some; None if a column of theirs is gone."""
+    """Count the rows whose ids don't fit, and name some; None if a column of theirs is gone."""
     columns = tables.layout.columns
     statement = render(
         "postgres/find_changed_rows.sql",
@@ -180,7 +180,7 @@ def _changed_rows(cursor: psycopg.ClientCursor[Any], tables: LoadTables) -> tupl
 def _with_changed(difference: str, changed: int | None) -> str:
     if changed is None:
         return f"{difference}; a column of its rows is gone"
-    return f"{difference}; the ids of {changed} rows don't fit their values" if changed else difference
+    return f"{difference}; {misfits(changed)}" if changed else difference
 
 
 @dataclass(frozen=True)
