@@ -13,7 +13,7 @@ from taxiway.download.look import FileVersion, Look, Presence
 from taxiway.loads.published_months import MonthState
 from taxiway.loads.watch import MOST_RUNS, Decision, Question, Verdict, decide, limited, question, run_id_of
 from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.months import WHOLE, Month
+from taxiway.sources.months import WHOLE, Month, in_words
 from taxiway.sources.source import Source, load_source
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
@@ -64,7 +64,7 @@ def decided(
         warehouse="postgres",
         catch_up=catch_up,
         state_of=(runs or {}).get,
-        backfill=lambda first, last: f"backfill {first} to {last}",
+        how_to_load=lambda months: f"To load: {in_words(months)}",
         **options,
     )
     assert decisions == sorted(decisions, key=lambda each: each.month)
@@ -225,10 +225,20 @@ def test_more_months_than_are_caught_up_with_are_named_and_not_loaded() -> None:
     ]  # fmt: skip
     assert not any(each.loads or each.run_id for each in found.values())
     assert found["2019-02"].reason == (
-        "more than 3 months that follow 2019-01 are there, so none is loaded: backfill 2019-02 to 2026-10"
+        "of the months that follow 2019-01, more than 3 are there, so none is loaded. To load: 2019-02 to 2026-07"
     )
     assert sum(each.loads for each in decided(states, there, catch_up=7).values()) == 7
     assert not any(each.loads for each in decided(states, there, catch_up=0).values())
+
+
+def test_of_months_that_nobody_has_asked_for_those_are_advised_that_should_be_there() -> None:
+    """The run of a month whose file isn't there would fail."""
+    there: dict[Month, FileVersion | Presence] = {Month(2026, number): ONE for number in range(7, 11)}
+
+    for last, advised in ((5, "2026-06 to 2026-07"), (6, "2026-07"), (7, "2026-08"), (8, "2026-09")):
+        month = Month(2026, last)
+        found = decided({month: published(month)}, {**there, month.next(): ONE}, catch_up=0)
+        assert found[str(month.next())].reason.endswith(f"To load: {advised}")
 
 
 def test_the_backfill_of_a_source_that_has_ended_ends_with_it() -> None:
@@ -238,14 +248,14 @@ def test_the_backfill_of_a_source_that_has_ended_ends_with_it() -> None:
 
     found = decided({january: published(january, source=ended)}, there, source=ended, catch_up=1)
 
-    assert found["2019-02"].reason.endswith("backfill 2019-02 to 2019-04")
+    assert found["2019-02"].reason.endswith("To load: 2019-02 to 2019-04")
 
 
 def test_a_gap_is_named_with_the_command_that_closes_it() -> None:
     found = decided({Month(2026, 8): published(AUGUST), Month(2026, 10): published(Month(2026, 10))}, {})
 
     assert found["2026-09"].verdict is Verdict.GAP
-    assert found["2026-09"].reason == "between published months, and not published: backfill 2026-09 to 2026-09"
+    assert found["2026-09"].reason == "between published months, and not published. To load: 2026-09"
     assert found["2026-09"].url is None
 
 
@@ -331,5 +341,5 @@ def test_new_months_come_before_changed_ones_and_the_rest_later() -> None:
 
     assert [each.verdict.value for each in found] == ["changed", "later", "unchanged", "new", "new"]
     assert found[1].run_id is None
-    assert found[1].reason == "why; left to the next look: at most 3 runs are started"
+    assert found[1].reason == "why; left to the next look: one look starts 3 runs at most"
     assert limited(decisions, 4) == decisions

@@ -15,6 +15,7 @@ from datetime import datetime
 from taxiway.download.look import FileVersion, Look, Presence
 from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.published_months import MonthState
+from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -124,7 +125,7 @@ def decide(
     warehouse: str,
     catch_up: int,
     state_of: Callable[[str], str | None],
-    backfill: Callable[[Month, Month], str],
+    how_to_load: Callable[[Sequence[Month]], str],
 ) -> list[Decision]:
     """Decide about a source's months, in their order.
 
@@ -136,7 +137,7 @@ def decide(
     :param warehouse: that the months are loaded into
     :param catch_up: as for :func:`question`
     :param state_of: says how a run of ``taxi`` stands, by its id; None if there is none
-    :param backfill: gives the command that loads the months from one to another
+    :param how_to_load: says how months are loaded, in sentences
     """
 
     def decision(month: Month, verdict: Verdict, reason: str) -> Decision:
@@ -151,17 +152,17 @@ def decide(
     decided = [decision(month, *_of_published(looks[month], states[month])) for month in asked.published]
     following = [decision(month, *_of_following(source, month, looks[month], now)) for month in asked.following]
     there = [each for each in following if looks[each.month].presence is Presence.THERE]
-    if len(there) > catch_up:
-        command = backfill(there[0].month, _last_over(source, now))
+    if len(there) > catch_up:  # so all that were asked for
         reason = (
-            f"more than {catch_up} months that follow {asked.published[-1]} are there, so none is loaded: {command}"
+            f"of the months that follow {asked.published[-1]}, more than {catch_up} are there, so none is loaded. "
+            f"{how_to_load(_with_due(source, asked.following, now))}"
         )
         following = [
             replace(each, verdict=Verdict.BEHIND, reason=reason, run_id=None) if each.loads else each
             for each in following
         ]
     gaps = [
-        Decision(source, month, Verdict.GAP, f"between published months, and not published: {backfill(month, month)}")
+        Decision(source, month, Verdict.GAP, f"between published months, and not published. {how_to_load([month])}")
         for month in asked.gaps
     ]
     return sorted([*decided, *following, *gaps], key=lambda each: each.month)
@@ -177,7 +178,7 @@ def limited(decisions: Sequence[Decision], most: int) -> list[Decision]:
         (each for each in decisions if each.loads), key=lambda each: (each.verdict is Verdict.CHANGED, each.month)
     )
     later = {(each.source.name, each.month) for each in loads[most:]}
-    left = f"left to the next look: at most {most} runs are started"
+    left = f"left to the next look: one look starts {counted(most, 'run')} at most"
     return [
         replace(each, verdict=Verdict.LATER, reason=f"{each.reason}; {left}", run_id=None)
         if (each.source.name, each.month) in later
@@ -279,7 +280,9 @@ def _has(source: Source, month: Month) -> bool:
     return source.why_unavailable(month) is None
 
 
-def _last_over(source: Source, now: datetime) -> Month:
-    """Return the last month of a source that is over."""
-    last = source.month_of(now).previous()
-    return last if source.last_month is None else min(last, source.last_month)
+def _with_due(source: Source, there: Sequence[Month], now: datetime) -> Sequence[Month]:
+    """Return months whose files are there, and those behind them that should be there: nobody has asked for these."""
+    months = list(there)
+    while _has(source, month := months[-1].next()) and source.today(now) >= source.due(month):
+        months.append(month)
+    return months

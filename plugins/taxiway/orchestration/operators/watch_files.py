@@ -17,7 +17,7 @@ from taxiway.download.mirror_client import MAX_RETRY_AFTER
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
 from taxiway.orchestration.failures import retry_or_fail
-from taxiway.orchestration.load_command import load_command
+from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.open_postgres import connected
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
@@ -137,12 +137,9 @@ class WatchFilesOperator(BaseOperator):
         found = []
         for source, states in months.items():
 
-            def backfill(first: Month, last: Month, source: Source = source) -> str:
-                months = [first]
-                while months[-1] < last:
-                    months.append(months[-1].next())
+            def how(months: Sequence[Month], source: Source = source) -> str:
                 # Their own runs may have failed, or have succeeded before there were files.
-                return f"load them with {load_command(source, months, self.warehouse, 'completed')}"
+                return how_to_load(source, months, self.warehouse, say="To load " + ("them" if months[1:] else "it"))
 
             found += decide(
                 source,
@@ -153,7 +150,7 @@ class WatchFilesOperator(BaseOperator):
                 warehouse=self.warehouse,
                 catch_up=catch_up,
                 state_of=lambda run_id: state_of_run(ti, run_id),
-                backfill=backfill,
+                how_to_load=how,
             )
         return limited(found, int(self.most_runs))
 
