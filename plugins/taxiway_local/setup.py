@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError
 from taxiway.download.mirror_address import shown_address
 from taxiway.errors import SettingError
 from taxiway.paths import ROOT
+from taxiway.program import PROGRAM_VARIABLE
 from taxiway_local import database
 from taxiway_local.env_file import read_assignments
 from taxiway_local.exits import end
@@ -122,10 +123,10 @@ def airflow_command() -> list[str]:
 
 
 def airflow_environment(home: Home) -> dict[str, str]:
-    """Return the environment in which Airflow knows its home."""
+    """Return the environment in which Airflow knows its home, and how its messages name the command."""
     # Tasks with an environment of their own call this Python by its name.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {**os.environ, "AIRFLOW_HOME": str(home.root), "PATH": path}
+    return {PROGRAM_VARIABLE: "bin/airflow", **os.environ, "AIRFLOW_HOME": str(home.root), "PATH": path}
 
 
 def _write_config(home: Home, server: database.Server | None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from taxiway.errors import SettingError
 from taxiway.paths import ROOT
+from taxiway.program import PROGRAM_VARIABLE
 from taxiway_local import postgres_server
 from taxiway_local.home import Home
 from taxiway_local.setup import airflow_environment, refuse_path
@@ -112,3 +113,12 @@ def test_airflows_processes_find_this_python_by_its_name(tmp_path: Path) -> None
 
     assert found is not None
     assert Path(found).parent == Path(sys.executable).parent
+
+
+def test_airflows_services_advise_the_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has called them: a log and the board are read by whoever has typed ``make up``."""
+    monkeypatch.delenv(PROGRAM_VARIABLE, raising=False)
+    assert airflow_environment(Home(tmp_path))[PROGRAM_VARIABLE] == "bin/airflow"
+
+    monkeypatch.setenv(PROGRAM_VARIABLE, "../bin/airflow")
+    assert airflow_environment(Home(tmp_path))[PROGRAM_VARIABLE] == "../bin/airflow"
