@@ -205,15 +205,14 @@ def test_months_that_are_not_due(taxi: TaxiAirflow, mirror: FaultyMirror, tmp_pa
     last = YELLOW.month_of(datetime.now(timezone.utc)).previous()
     early = last.previous()
     mirror.put(f"/{YELLOW.file_path(early)}", good(sample(tmp_path, YELLOW, early).read_bytes()))
-    dates = ("-s", str(early.first_day), "-e", str(last.next().first_day), "yellow")
+    future = (last.next(), last.next().next())
+    dates = ("-s", str(early.first_day), "-e", str(future[-1].first_day), "yellow")
 
     found = records(taxi, *dates)
 
-    assert [found[str(month)]["plan"] for month in (early, last, last.next())] == [
-        "early",
-        "not published",
-        "not published",
-    ]
+    assert [found[str(month)]["plan"] for month in (early, last, *future)] == ["early", *["not published"] * 3]
+    for month in future:
+        assert f"its file is expected by {YELLOW.due(month)}" in found[str(month)]["note"]
     assert found[str(early)]["note"].endswith(
         f"""To load it now: airflow dags trigger taxi -c '{{"taxi": "yellow", "year": "{early.year}", """
         f""""month": "{early.number:02d}", "warehouse": "postgres"}}'"""

@@ -168,7 +168,7 @@ def _lines(source: Source, months: Sequence[Month], ledger: Ledger, now: datetim
 
 def _groups(lines: Sequence[Line]) -> Sequence[Sequence[Line]]:
     """Group months that follow each other, and that no mirror was asked for, by what is said of them."""
-    keys = (number if line.cached is not None else line.planned.outcome for number, line in enumerate(lines))
+    keys = (number if line.cached is not None else line.planned.reason for number, line in enumerate(lines))
     groups = itertools.groupby(zip(keys, lines, strict=True), key=lambda entry: entry[0])
     return [[line for _, line in group] for _, group in groups]
 
