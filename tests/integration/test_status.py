@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -15,6 +17,7 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
+from taxiway.cli.status import status as show_status
 from taxiway.errors import DamagedFileError, HeaderError
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
@@ -200,6 +203,46 @@ def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: P
     assert {month: (load.state, load.error, load.rows, load.filename) for month, load in found.items()} == {
         WHOLE: ("published", None, 5, zones.filename(WHOLE))
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"source": "fhv", "last": "2014-12"},
+            ["fhv: none of the months that are asked for: include/sources/fhv.yaml says that there are the "],
+        ),
+        (
+            {"source": "yellow", "first": str(EARLY)},
+            [f"yellow: none of the months that are asked for is due yet; {EARLY} is on {YELLOW.due(EARLY)}"],
+        ),
+        (
+            {"first": "2999-01"},
+            [f"{path.stem}: none of the months that are asked for" for path in sorted(SOURCES_FOLDER.glob("*.yaml"))],
+        ),
+        ({"source": "green", "first": "2019-01", "last": "2019-01"}, []),
+    ],
+)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_range_without_a_month_is_said_to_have_none(
+    options: dict[str, str],
+    said: list[str],
+    output: str,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    info = connect().info
+    address = {"conn_type": "postgres", "host": info.host, "port": info.port, "login": info.user, "schema": info.dbname}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps(address))
+    asked = {"source": None, "first": None, "last": None, "warehouse": "postgres", "failed": False}
+
+    assert inspect.unwrap(show_status)(Namespace(**{**asked, **options}, output=output)) == 0
+
+    sentences = [line for line in capsys.readouterr().err.splitlines() if "none of the months" in line]
+    assert len(sentences) == len(said)
+    for found, expected in zip(sentences, said, strict=True):
+        assert found.startswith(expected)
 
 
 def test_bigquery_has_the_same_states(

@@ -44,6 +44,17 @@ class Asked:
         """Say whether a month, or a range of months, lies between them."""
         return (self.first is None or self.first <= first) and (self.last is None or (last or first) <= self.last)
 
+    def why_none(self, source: Source) -> str:
+        """Say why no month of a source is shown: it has none of them, or none is due yet.
+
+        :param source: one of which nobody has tried to load a month that is asked for, either
+        """
+        first = source.first_month if self.first is None else max(self.first, source.first_month)
+        is_there = source.why_unavailable(first) is None and (self.last is None or first <= self.last)
+        if source.stands_alone or not is_there:
+            return f"{source.name}: none of the months that are asked for: {source.months}"
+        return f"{source.name}: none of the months that are asked for is due yet; {first} is on {source.due(first)}"
+
 
 def source_of(name: str, option: str) -> Source:
     """Return the source that an option names.

@@ -83,7 +83,7 @@ def status(arguments: Namespace) -> int:
     :return: the exit code
     """
     asked = Asked.of(arguments)
-    strips, records = list[Text](), list[dict[str, Any]]()
+    strips, records, any_month = list[Text](), list[dict[str, Any]](), False
     now = datetime.now(timezone.utc)
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         loads = warehouse.last_loads(tuple(asked.sources.values()))
@@ -93,6 +93,7 @@ def status(arguments: Namespace) -> int:
         tried = {*found, *(month for month, each in seen.items() if is_new(each))}
         months = [month for month in months_up_to_now(source, tried) if asked.have(month)]
         states = {month: state_of(source, month, found.get(month), seen.get(month)) for month in months}
+        any_month = any_month or bool(months)
         strips += _strips(source, states, any_tried=bool(found))
         records += [
             _record(source, month, state, found.get(month), seen.get(month), arguments.warehouse)
@@ -111,6 +112,9 @@ def status(arguments: Namespace) -> int:
         Console(highlight=False).print(Text("\n").join(lines), soft_wrap=True)
         for record in (*failed, *asking):
             say(record[SENTENCE])
+    if not any_month:
+        for source in asked.sources.values():
+            say(asked.why_none(source))
     return FINDINGS if failed or asking else FINE
 
 
