@@ -23,6 +23,8 @@ from tests.loading import ids, specified_ids
 ROWS = 40
 MONTHS = [Month(2019, number) for number in (1, 2)]
 BAD = MONTHS[1]
+LONG_IDS = [f"{'long' * 57}{number}" for number in (1, 2)]
+"""Two ids of runs, as long as Airflow takes; the folder of a run's logs, ``run_id=`` included, takes 255 characters."""
 
 
 @dataclass
@@ -124,14 +126,14 @@ def test_a_bad_month_is_named_and_loaded_when_its_file_is_mended(loop: Loop) -> 
     # Only the bad month was tried again; and a new run finds all of them loaded.
     loads = "SELECT state, count(*)::int FROM taxiway.loads GROUP BY 1 ORDER BY 1"
     assert loop.taxi.query(loads) == [("failed", 1), ("published", 4)]
-    loop.start("again", first=str(MONTHS[0]), last=str(MONTHS[-1]))
-    assert loop.ended("again") == "success"
+    loop.start(LONG_IDS[0], first=str(MONTHS[0]), last=str(MONTHS[-1]))
+    assert loop.ended(LONG_IDS[0]) == "success"
     assert loop.taxi.query(loads) == [("failed", 1), ("published", 4), ("unchanged", 4)]
 
 
 def test_while_taxi_is_paused_it_says_so(loop: Loop) -> None:
     """In a paused DAG a run would wait for ever."""
-    name, run_id = f"green {MONTHS[0]}", "paused"
+    name, run_id = f"green {MONTHS[0]}", LONG_IDS[1]
     loop.pause("taxi", True)
     try:
         loop.start(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
@@ -156,12 +158,7 @@ def test_a_range_that_ends_before_it_begins_is_refused(loop: Loop) -> None:
 
 
 def test_a_long_run_id_leaves_the_runs_of_taxi_ids_that_fit(loop: Loop) -> None:
-    """Airflow takes 250 characters; the folder of a run's logs, ``run_id=`` included, 255."""
-    run_ids = [f"{'long' * 57}{number}" for number in (1, 2)]
-    for run_id in run_ids:
-        loop.start(run_id, taxis=["green"], first=str(MONTHS[0]), last=str(MONTHS[0]))
-    assert [loop.ended(run_id) for run_id in run_ids] == ["success"] * 2
-
+    """Of the two runs before: each has its own runs of taxi."""
     ids = [run_id for run_id in loop.runs_of_taxi() if run_id.startswith(f"loop__green_{MONTHS[0]}__longlong")]
     assert len(ids) == 2
     assert {len(run_id) for run_id in ids} == {240}
