@@ -20,6 +20,13 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+STILL = """
+const sheet = new CSSStyleSheet();
+sheet.replaceSync("*, ::before, ::after { animation: none !important; transition: none !important }");
+document.adoptedStyleSheets.push(sheet);
+"""
+"""Has a page move nothing: a browser without a graphics card draws each picture of what turns, and pulses."""
+
 WAIT = 120_000
 """Milliseconds that a page may take on a busy machine."""
 

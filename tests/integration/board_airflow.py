@@ -26,6 +26,7 @@ from tests.integration.dag_rights import ONLY, RIGHTS
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
 
+RUNS_OF_DAGS = Path(__file__).with_name("runs_of_dags.py")
 ROWS = 30
 PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, REJECTED = (Month(2019, number) for number in range(1, 7))
 MISSING = (*(Month(2019, number) for number in range(7, 13)), Month(2020, 1), Month(2020, 2))
@@ -67,9 +68,10 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
         ) as taxi,
     ):
         (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(users, PASSWORD)))
-        taxi.airflow.succeed("dags", "test", "taxi_green", "2019-01-01", timeout=300)
-        # The other DAGs, too: the test of one knows only its own.
-        taxi.airflow.succeed("dags", "reserialize", timeout=300)
+        # As dags test runs it, but all DAGs are known.
+        arguments = str(taxi.airflow.home / "dags"), json.dumps([["taxi_green", {}, "2019-01-01T00:00:00+00:00"]])
+        said, _ = (process := taxi.airflow.popen(*arguments, program=RUNS_OF_DAGS)).communicate(timeout=300)
+        assert process.returncode == 0, said[-5000:]
         _fill(taxi, green, folder, paths)
         with taxi.airflow.services("api-server"):
             yield taxi

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
 from taxiway.loads.month_state import STATES
-from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
@@ -272,9 +271,17 @@ def test_a_browser_that_has_a_file_gets_no_second_one(client: Client) -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium(taxi: TaxiAirflow) -> Iterator[Browser]:
-    with start_browser() as chromium:
-        yield chromium
+def browser(taxi: TaxiAirflow) -> Iterator[Browser]:
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def chromium(browser: Browser) -> Iterator[Browser]:
+    """The browser; a page that a test left open would go on asking the API server."""
+    yield browser
+    for context in browser.contexts:
+        context.close()
 
 
 def ready(page: Page | FrameLocator) -> Locator:
@@ -455,12 +462,6 @@ def test_a_published_month_that_is_loaded_again_is_asked_for_often(
 def board(chromium: Browser, client: Client) -> Page:
     """The page of the green taxis, as the user admin sees it."""
     return open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
-
-
-@pytest.fixture(scope="module")
-def scheduler(taxi: TaxiAirflow) -> Iterator[None]:
-    with taxi.airflow.services("scheduler"):
-        yield
 
 
 def selected(page: Page) -> list[str]:
@@ -657,6 +658,61 @@ def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow
     assert shown == [str(number) for number in range(2, MOST_RUNS + 2)]
 
 
+# --- What the ledger doesn't know
+
+
+def said_by_command(taxi: TaxiAirflow) -> dict[str, dict[str, Any]]:
+    done = taxi.airflow.run("taxi", "status", "--source", "green", "--output", "json")
+    return {record["month"]: record for record in json.loads(done.stdout)}
+
+
+def said_by_board(client: Client) -> dict[str, str]:
+    (source,) = [each for each in client.json(MONTHS)["sources"] if each["name"] == "green"]
+    return {month["month"]: month["state"] for month in source["months"]}
+
+
+def test_the_command_says_the_same_as_the_board(client: Client, taxi: TaxiAirflow, green: Source) -> None:
+    # The run of a load has ended before it, as one that somebody marks as failed.
+    ((ended,),) = taxi.airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'taxi_green'")
+    with taxi.connect() as connection:
+        begin_load(
+            connection,
+            LoadTables(green, CUT_OFF_MONTH, ended),
+            lambda: source_file(next((taxi.airflow.home / "cache").rglob("*.csv.gz"))),
+        )
+    before = wait_until(
+        lambda: found if (found := said_by_board(client))[str(CUT_OFF_MONTH)] == "failed" else None,
+        timeout=60,
+        what="the board to ask Airflow",
+    )
+    records = said_by_command(taxi)
+    shown = {month: state for month, state in before.items() if state not in ("not due", "no such month")}
+    assert {month: record["state"] for month, record in records.items()} == shown
+    assert before[str(CHANGED)] == "changed at the source"
+    assert records[str(CHANGED)]["note"] == f"green {CHANGED}: another version"
+    note = records[str(CUT_OFF_MONTH)]["note"]
+    assert note.startswith(f"green {CUT_OFF_MONTH}: its run has ended before the load did: ")
+    assert "To load it again: airflow dags backfill -s 2020-03-01 -e 2020-03-31 " in note
+
+    # A load has found the published bytes since the watch looked.
+    path = taxi.airflow.home.parent / "mirror" / green.file_path(CHANGED)
+    with taxi.connect() as connection:
+        begin_load(connection, LoadTables(green, CHANGED, "manual__the_same"), lambda: source_file(path))
+    last = f"SELECT last_state FROM taxiway.months WHERE source = 'green' AND month = '{CHANGED.first_day}'"
+    assert taxi.query(last) == [("unchanged",)]
+    wait_until(lambda: said_by_board(client)[str(CHANGED)] == "published", timeout=60, what="the board to ask again")
+    assert said_by_command(taxi)[str(CHANGED)]["state"] == "published"
+
+
+# --- Loads by a scheduler
+
+
+@pytest.fixture(scope="module")
+def scheduler(taxi: TaxiAirflow) -> Iterator[None]:
+    with taxi.airflow.services("scheduler"):
+        yield
+
+
 def test_missing_months_of_a_paused_dag_are_loaded(board: Page, taxi: TaxiAirflow, scheduler: None) -> None:
     assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_green'") == [(True,)]
     grid = ready(board)
@@ -715,55 +771,8 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
     assert board.said == []  # type: ignore[attr-defined]
 
 
-# --- What the ledger doesn't know
-
-
-def said_by_command(taxi: TaxiAirflow) -> dict[str, dict[str, Any]]:
-    done = taxi.airflow.run("taxi", "status", "--source", "green", "--output", "json")
-    return {record["month"]: record for record in json.loads(done.stdout)}
-
-
-def said_by_board(client: Client) -> dict[str, str]:
-    (source,) = [each for each in client.json(MONTHS)["sources"] if each["name"] == "green"]
-    return {month["month"]: month["state"] for month in source["months"]}
-
-
-def test_the_command_says_the_same_as_the_board(
-    client: Client, taxi: TaxiAirflow, green: Source, scheduler: None
-) -> None:
-    # The run of a load has ended before it, as one that somebody marks as failed.
-    ((ended,),) = taxi.airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'taxi_green'")
-    with taxi.connect() as connection:
-        begin_load(
-            connection,
-            LoadTables(green, CUT_OFF_MONTH, ended),
-            lambda: source_file(next((taxi.airflow.home / "cache").rglob("*.csv.gz"))),
-        )
-    before = wait_until(
-        lambda: found if (found := said_by_board(client))[str(CUT_OFF_MONTH)] == "failed" else None,
-        timeout=60,
-        what="the board to ask Airflow",
-    )
-    records = said_by_command(taxi)
-    shown = {month: state for month, state in before.items() if state not in ("not due", "no such month")}
-    assert {month: record["state"] for month, record in records.items()} == shown
-    assert before[str(CHANGED)] == "changed at the source"
-    assert records[str(CHANGED)]["note"] == f"green {CHANGED}: another version"
-    note = records[str(CUT_OFF_MONTH)]["note"]
-    assert note.startswith(f"green {CUT_OFF_MONTH}: its run has ended before the load did: ")
-    assert "To load it again: airflow dags backfill -s 2020-03-01 -e 2020-03-31 " in note
-
-    # A load has found the published bytes since the watch looked.
-    run = {"dag_run_id": "the_same", "logical_date": None, "conf": json.loads(taxi_conf(green, CHANGED, "postgres"))}
-    assert client.send("POST", f"{TAXI}/dagRuns", run, "admin")[0] == 200
-    last = f"SELECT last_state FROM taxiway.months WHERE source = 'green' AND month = '{CHANGED.first_day}'"
-    wait_until(lambda: taxi.query(last) == [("unchanged",)], timeout=240, what="the load")
-    wait_until(lambda: said_by_board(client)[str(CHANGED)] == "published", timeout=60, what="the board to ask again")
-    assert said_by_command(taxi)[str(CHANGED)]["state"] == "published"
-
-
 def test_a_person_approves_a_correction_on_airflows_own_page(
-    chromium: Browser, client: Client, taxi: TaxiAirflow, green: Source, scheduler: None
+    board: Page, taxi: TaxiAirflow, green: Source, scheduler: None
 ) -> None:
     """From the board to the question, whose answer the board shows."""
     dags = taxi.airflow.home / "dags"
@@ -773,28 +782,29 @@ def test_a_person_approves_a_correction_on_airflows_own_page(
     half = lines_of(path)[: 1 + ROWS // 2]
     write_gzip(path, [half[0], *half[2:]])  # without the line that was rejected
     left = ROWS // 2 - 1
-    page = open_page(chromium, client, "/plugin/taxi-months")
-    frame = page.frame_locator("iframe")
-    grid = ready(frame)
+    grid = ready(board)
     cell(grid, REJECTED).click(modifiers=["Control"])
-    frame.get_by_role("button", name="Load 1 month").click()
+    board.get_by_role("button", name="Load 1 month").click()
     waits = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi' AND state = 'awaiting_input'"
     wait_until(lambda: taxi.airflow.query(waits), timeout=WAIT / 1000, what="the question")
 
+    address = board.url
     cell(grid, REJECTED).click()
-    dialog = frame.get_by_role("dialog")
+    dialog = board.get_by_role("dialog")
     expect(dialog).to_contain_text("waits for a person to approve")
-    dialog.get_by_role("link", name=re.compile("taxi board__")).first.click()
-    page.wait_for_url(re.compile("/dags/taxi/runs/board__"))
-    page.goto(f"{page.url.partition('?')[0]}/tasks/postgres.merge_month/required_actions")
-    expect(page.get_by_text(f"would delete {ROWS - 1 - left} of the {ROWS - 1} published rows").first).to_be_visible()
-    page.get_by_role("button", name="Approve").first.click()
+    run = dialog.get_by_role("link", name=re.compile("taxi board__")).first.evaluate("link => link.href")
+    assert "/dags/taxi/runs/board__" in run
+    board.goto(f"{run}/tasks/postgres.merge_month/required_actions")
+    expect(board.get_by_text(f"would delete {ROWS - 1 - left} of the {ROWS - 1} published rows").first).to_be_visible()
+    board.get_by_role("button", name="Approve").first.click()
+    wait_until(lambda: not taxi.airflow.query(waits), timeout=WAIT / 1000, what="the answer")
 
+    board.goto("about:blank")
     wait_until(lambda: board_runs(taxi).get(str(REJECTED)) == "success", timeout=WAIT / 1000, what="the publication")
-    page.goto("/plugin/taxi-months")
-    grid = ready(page.frame_locator("iframe"))
+    board.goto(address)
+    grid = ready(board)
     cell(grid, REJECTED).hover()
-    expect(page.frame_locator("iframe").get_by_role("tooltip")).to_contain_text(f"Rows{left}")
+    expect(board.get_by_role("tooltip")).to_contain_text(f"Rows{left}")
     assert taxi.query(f"SELECT count(*) FROM green_tripdata WHERE filename = '{green.filename(REJECTED)}'") == [(left,)]
 
 

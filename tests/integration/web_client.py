@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser import WAIT
+from tests.browser import STILL, WAIT
 from tests.integration.airflow_environment import PASSWORD
 
 
@@ -58,6 +58,7 @@ def open_page(chromium: Browser, client: Client, path: str, user: str = "admin",
     """Open a page as a user."""
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = chromium.new_context(base_url=client.address, **options)
+    context.add_init_script(STILL)
     context.add_cookies([{"name": "_token", "value": client.token(user), "url": client.address}])
     page = context.new_page()
     page.set_default_timeout(WAIT)
