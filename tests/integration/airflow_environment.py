@@ -320,7 +320,8 @@ class AirflowEnvironment:
         :param variables: more environment variables
         """
         environment = {**self.variables, **variables}
-        return command_server().run(arguments, environment, self.home, timeout, has_airflow=not variables)
+        ready = {"has_airflow": not variables, "own_api": self.api is None}
+        return command_server().run(arguments, environment, self.home, timeout, **ready)
 
     def succeed(self, *arguments: str, timeout: float = 120, **variables: str) -> str:
         """Run an ``airflow`` command as :meth:`run`, which must succeed; return what it printed to standard output."""
@@ -338,6 +339,7 @@ class AirflowEnvironment:
             **{
                 "env": self.variables,
                 "has_airflow": "env" not in options,
+                "own_api": self.api is None,
                 "cwd": self.home,
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,

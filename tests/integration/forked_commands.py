@@ -3,12 +3,14 @@
 A process imports them once and is forked for each command. The command has its own environment, arguments, folder,
 input and output, and imports everything of Airflow and of the project itself, as if Python had just started.
 
-Several commands in the same environment may be forked from a process of that environment, which has imported Airflow.
+Several commands in the same environment may be forked from a process of that environment, which has imported Airflow
+and has made what commands of their kind need.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -28,10 +30,11 @@ from typing import IO, Any
 
 LIBRARIES = (
     # What every command imports.
-    "argcomplete", "asyncpg", "attrs", "cryptography.fernet", "filelock", "fsspec", "h11", "httpx", "jinja2",
-    "jsonschema", "libcst", "msgspec", "opentelemetry.sdk.trace", "pathspec", "pendulum", "psutil", "psycopg",
-    "psycopg2.extras", "pydantic.json_schema", "rich.console", "rich.traceback", "sqlalchemy.dialects.postgresql",
-    "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "structlog", "tenacity", "upath.registry", "yaml",
+    "alembic.context", "argcomplete", "asyncpg", "attrs", "cryptography.fernet", "filelock", "fsspec", "h11", "httpx",
+    "jinja2.ext", "jsonschema", "libcst", "msgspec", "opentelemetry.sdk.trace", "pathspec", "pendulum", "psutil",
+    "psycopg", "psycopg2.extras", "pydantic.json_schema", "rich.console", "rich.traceback",
+    "sqlalchemy.dialects.postgresql", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "structlog", "tenacity",
+    "upath.registry", "yaml",
     # What tasks and servers import.
     "aiohttp", "cadwyn", "croniter", "cron_descriptor", "dill", "fastapi", "jwt", "pydantic_settings", "requests",
     "requests_toolbelt", "sqlparse", "svcs", "uvicorn", "uvicorn.protocols.http.h11_impl",
@@ -47,6 +50,14 @@ OF_AIRFLOW = (
     "airflow.sdk.execution_time.task_runner", "airflow.utils.db",
 )  # fmt: skip
 """What most commands import of Airflow; all of it reads settings."""
+
+OF_TASKS = (
+    "airflow.dag_processing.bundles.local", "airflow.providers.standard.decorators.python",
+    "airflow.providers.standard.operators.trigger_dagrun", "airflow.providers.standard.sensors.external_task",
+    "airflow.sdk.definitions.decorators", "dags_backfill.command", "dags_backfill.runner",
+    "taxiway.orchestration.warehouses",
+)  # fmt: skip
+"""What commands import, too, that read DAGs or run their tasks."""
 
 MOST_READY = 2
 """How many processes that have imported Airflow are kept."""
@@ -91,16 +102,18 @@ class CommandServer:
         files: Sequence[int],
         *,
         has_airflow: bool = False,
+        own_api: bool = False,
     ) -> socket.socket:
         """Order a command; return where its process id and its wait status are received, one after the other.
 
         :param command: program and arguments
         :param files: its standard input, output and error
         :param has_airflow: whether Airflow has been imported before, in the same environment
+        :param own_api: whether a backfill starts an execution API of its own there
         """
         ours, theirs = socket.socketpair()
         program = str(self.program) if has_airflow else None
-        order = json.dumps([list(command), dict(environment), str(folder), program]).encode()
+        order = json.dumps([list(command), dict(environment), str(folder), program, own_api]).encode()
         with theirs, self._one_at_a_time:
             socket.send_fds(self._orders, [_sent(len(order))], [*files, theirs.fileno()])
             self._orders.sendall(order)
@@ -114,14 +127,21 @@ class CommandServer:
         timeout: float,
         *,
         has_airflow: bool = False,
+        own_api: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, as :func:`subprocess.run` does.
 
         :param timeout: seconds after which it is killed
         :param has_airflow: whether Airflow has been imported before, in the same environment
+        :param own_api: whether a backfill starts an execution API of its own there
         :raises subprocess.TimeoutExpired: it was
         """
-        options: dict[str, Any] = {"env": environment, "cwd": folder, "has_airflow": has_airflow}
+        options: dict[str, Any] = {
+            "env": environment,
+            "cwd": folder,
+            "has_airflow": has_airflow,
+            "own_api": own_api,
+        }
         with tempfile.TemporaryFile("a+") as output, tempfile.TemporaryFile("a+") as errors:
             with self.start(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, **options) as command:
                 try:
@@ -156,9 +176,11 @@ class ForkedCommand(subprocess.Popen[str]):
         program: Path | None = None,
         *,
         has_airflow: bool = False,
+        own_api: bool = False,
         **options: Any,
     ) -> None:
-        self._server, self._has_airflow = server, has_airflow
+        self._server = server
+        self._ready = {"has_airflow": has_airflow, "own_api": own_api}
         super().__init__([str(program or server.program), *arguments], text=True, **options)
 
     def _execute_child(self, args: list[str], *given: Any) -> None:
@@ -166,7 +188,7 @@ class ForkedCommand(subprocess.Popen[str]):
         (_, _, _, _, folder, environment, _, _, _, *pipes) = given[:15]
         files = pipes[0], pipes[3], pipes[5]
         try:
-            self._answers = self._server.order(args, environment, folder, files, has_airflow=self._has_airflow)
+            self._answers = self._server.order(args, environment, folder, files, **self._ready)
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
         self.pid = _received(self._answers)
@@ -240,7 +262,7 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
             _reap()
             os._exit(0)
         text = orders.recv(int.from_bytes(length, "big", signed=True), socket.MSG_WAITALL)
-        command, environment, folder, program = json.loads(text)
+        command, environment, folder, program, own_api = json.loads(text)
         _reap()
         if program and not has_airflow:
             key = json.dumps([environment, folder])
@@ -265,6 +287,8 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
                 found.orders.sendall(text)
                 _close([], files)
                 continue
+        if has_airflow:
+            _prepare_for(command, own_api=own_api)
         if os.fork() == 0:
             break
         _close([], files)
@@ -320,6 +344,42 @@ def _import_airflow(orders: socket.socket, program: str, environment: dict[str, 
     gc.freeze()
     orders.sendall(b".")
     _serve(orders, has_airflow=True)
+
+
+def _prepare_for(command: Sequence[str], *, own_api: bool) -> None:
+    """Make beforehand what a command would make, and what commands after it need as well."""
+    group, name = [*command[1:3], "", ""][:2]
+    if group in ("dags", "tasks", "scheduler"):
+        _prepare_for_tasks()
+    if name == "test" or group in ("api-server", "dag-processor") or (own_api and name == "backfill"):
+        _prepare_for_an_execution_api()
+
+
+@functools.cache
+def _prepare_for_tasks() -> None:
+    """Without this, these take a third of a backfill of one month."""
+    from airflow._shared.observability.metrics import stats
+    from airflow.models import import_all_models
+    from airflow.sdk.api.client import Client
+    from sqlalchemy.orm import configure_mappers
+
+    from taxiway.warehouses.sql import compile_all
+
+    for name in OF_TASKS:
+        importlib.import_module(name)
+    import_all_models()
+    configure_mappers()
+    stats._get_registry()
+    Client(base_url="http://127.0.0.1", token="").close()  # keeps the certificates that it has read
+    compile_all()
+    gc.freeze()
+
+
+@functools.cache
+def _prepare_for_an_execution_api() -> None:
+    """The routes of all its versions take half of its start."""
+    importlib.import_module("airflow.api_fastapi.execution_api.routes")
+    gc.freeze()
 
 
 def _become_command(command: list[str], folder: str) -> None:
