@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.airflow_environment import AIRFLOW, AirflowEnvironment, shared_metadata_server
+from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server
 from tests.integration.terminal import run_in_terminal
 
 DAGS = Path(__file__).with_name("backfill_dags")
 
 
 @contextmanager
-def new_airflow(tmp_path_factory: pytest.TempPathFactory, *, own_api: bool) -> Iterator[AirflowEnvironment]:
-    home = tmp_path_factory.mktemp("command") / "home"
+def new_airflow(home: Path, *, own_api: bool) -> Iterator[AirflowEnvironment]:
     environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=own_api)
     try:
         yield environment
@@ -29,15 +28,15 @@ def new_airflow(tmp_path_factory: pytest.TempPathFactory, *, own_api: bool) -> I
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
-    with new_airflow(tmp_path_factory, own_api=False) as environment:
+def airflow() -> Iterator[AirflowEnvironment]:
+    with new_airflow(one_home(), own_api=False) as environment:
         yield environment
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
     """Nothing of Airflow runs: the command starts all that it needs."""
-    with new_airflow(tmp_path_factory, own_api=True) as environment:
+    with new_airflow(tmp_path_factory.mktemp("command") / "home", own_api=True) as environment:
         yield environment
 
 
@@ -248,11 +247,11 @@ def test_a_task_that_waits_for_a_trigger(alone: AirflowEnvironment) -> None:
     assert alone.query("SELECT state FROM job WHERE job_type = 'TriggererJob'") == [("success",)]
 
 
-def test_a_task_whose_pause_is_reported_after_it_has_gone_on(alone: AirflowEnvironment) -> None:
-    done = backfill(alone, "reported_late", "2019-01-01", "2019-02-28")
+def test_a_task_whose_pause_is_reported_after_it_has_gone_on(airflow: AirflowEnvironment) -> None:
+    done = backfill(airflow, "reported_late", "2019-01-01", "2019-02-28")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert runs(alone, "reported_late") == {"2019-01": "success", "2019-02": "success"}
+    assert runs(airflow, "reported_late") == {"2019-01": "success", "2019-02": "success"}
 
 
 def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: AirflowEnvironment) -> None:
@@ -365,9 +364,7 @@ def test_somebody_elses_backfill_is_not_disturbed(airflow: AirflowEnvironment) -
 
 def test_the_command_is_documented(airflow: AirflowEnvironment) -> None:
     """Every option that the command has stands in the documentation."""
-    text = subprocess.run(
-        [AIRFLOW, "dags", "backfill", "--help"], env=airflow.variables, capture_output=True, text=True, check=True
-    ).stdout
+    text = airflow.succeed("dags", "backfill", "--help")
     documented = (Path(__file__).parents[2] / "docs" / "backfill.md").read_text(encoding="utf-8")
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help"}
     assert len(options) > 10

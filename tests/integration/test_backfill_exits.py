@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taxiway_local.env_file import SERVICES_ENVIRONMENT
-from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
+from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server
 
 DAGS = Path(__file__).with_name("backfill_dags")
 CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
@@ -17,10 +17,8 @@ BACKFILL = ("dags", "backfill", "-s", "2019-01-01", "-e", "2019-01-31", "trivial
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
-    with AirflowEnvironment.create(
-        shared_metadata_server(), tmp_path_factory.mktemp("exits") / "home", dags=DAGS, own_api=True
-    ) as environment:
+def airflow() -> Iterator[AirflowEnvironment]:
+    with AirflowEnvironment.create(shared_metadata_server(), one_home(), dags=DAGS) as environment:
         yield environment
 
 
