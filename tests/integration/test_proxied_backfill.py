@@ -25,6 +25,7 @@ from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import one_home
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.mirror_faults import FaultyMirror
 
@@ -98,10 +99,8 @@ def folder(tmp_path: Path, green: Source) -> Path:
 
 
 @pytest.fixture
-def taxi(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(
-        postgres_server, tmp_path_factory.mktemp("proxied") / "home", f"http://{HOST}", own_api=True
-    )
+def taxi(postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
+    taxi = TaxiAirflow.create(postgres_server, one_home(), f"http://{HOST}")
     for name in [name for name in taxi.airflow.variables if name.lower().endswith("_proxy")]:
         del taxi.airflow.variables[name]
     try:
