@@ -64,7 +64,7 @@ def taxi(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServ
         path.parent.mkdir(parents=True, exist_ok=True)
         write_sample_month(source, month, path, rows=20)
     with serve(folder / "mirror") as mirror:
-        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True)
+        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
         try:
             yield made
         finally:
@@ -274,7 +274,7 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     assert (found.state, unpause, start) == (WARN, "airflow dags unpause taxi -y", metadata.START)
     taxi.airflow.run(*shlex.split(unpause)[1:]).check_returncode()
     assert metadata.runs().mend == metadata.START
-    with taxi.airflow.services("api-server", "scheduler"):
+    with taxi.airflow.services("scheduler"):
         wait_until(lambda: metadata.runs() == ok("0 under way"), timeout=240, what="the run's end")
 
     # Of one with a schedule, all other months would start, too.
