@@ -317,7 +317,7 @@ def test_months_that_are_not_published_yet(taxi: TaxiAirflow, green: Source) -> 
 def test_real_heads_side_by_side(
     name: str, request: pytest.FixtureRequest, tlc: Path, mirror: FaultyMirror, taxi: TaxiAirflow
 ) -> None:
-    """The first months at once: ``test_load_steps.py`` and ``test_gcp_compare.py`` load every head of 2019."""
+    """The first months at once: ``test_load_steps.py`` loads every head of 2019."""
     source: Source = request.getfixturevalue(name)
     mirror.folder = tlc / "heads"
     code, said = taxi.backfill("2019-01-01", "2019-03-28", f"taxi_{name}", "--max-active-runs", "3")
