@@ -67,7 +67,7 @@ def key_line(bigquery: StandIn) -> str:
 def real_months(tlc: Path, folder: Path, sources: list[Source]) -> list[Expected]:
     """Lay a mirror out: a whole month of green taxis and the head of one month of each source, with golden ids.
 
-    ``test_gcp_compare.py`` loads the heads of the other months of 2019.
+    ``test_gcp_compare.py`` loads the heads of other months.
     """
     golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}
     files = [("months", sources[0], Month(2020, 4))]
@@ -88,8 +88,8 @@ def load_both_ways(
 ) -> Callable[[list[Expected]], None]:
     """What loads months through the whole DAG, waiting and deferred, and compares them with Postgres's.
 
-    Both at once, each in a dataset of its own and with a Postgres of its own. Into that of the first, the last two
-    months get by their DAG, too.
+    Both at once, each in a dataset of its own and with a Postgres of its own. Deferred, it is the last two months.
+    Into the first's Postgres, these get by their DAG, too.
     """
 
     def run(every: list[Expected]) -> None:
@@ -107,10 +107,12 @@ def load_both_ways(
                         deferrable=mode == "deferred",
                         settings=where,
                     )
-                    scenarios[mode] = Scenario(taxi, every, every[-2:] if mode == "waiting" else [])
+                    last = every[-2:]
+                    scenario = Scenario(taxi, every, last) if mode == "waiting" else Scenario(taxi, last, [])
+                    scenarios[mode] = scenario
                     with taxi.connect() as connection:
-                        for each in every:
-                            if each not in scenarios[mode].into_postgres:
+                        for each in scenario.months:
+                            if each not in scenario.into_postgres:
                                 load(connection, each.source, str(each.month), each.path)
                                 assert digest(ids(connection, each.source, each.path.name)) == each.digest
                 processes = {mode: scenario.start() for mode, scenario in scenarios.items()}
