@@ -55,7 +55,7 @@ class Form(Scheduled):
 
     def start(self, *runs: list[Any]) -> subprocess.Popen[str]:
         """Run DAGs one after another in a process of their own, by ``dags test``."""
-        return self.taxi.airflow.popen(str(ROOT / "dags"), json.dumps(runs), program=RUNS_OF_DAGS)
+        return self.taxi.airflow.popen(str(ROOT / "dags" / "taxi.py"), json.dumps(runs), program=RUNS_OF_DAGS)
 
     def run(self, *runs: list[Any]) -> str:
         """Run DAGs, all of which must succeed, and return what they said."""
