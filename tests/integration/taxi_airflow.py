@@ -12,9 +12,12 @@ from typing import Any
 import psycopg
 
 from taxiway.paths import ROOT
+from taxiway.sources.months import Month
+from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
-from tests.loading import query
+from tests.loading import begin_load, query, source_file
 
 
 @dataclass
@@ -80,6 +83,16 @@ class TaxiAirflow:
         """
         done = self.airflow.run("dags", "backfill", "-s", start, "-e", end, dag_id, *options, timeout=timeout)
         return done.returncode, done.stdout + done.stderr
+
+    def cut_off(self, source: Source, month: Month, path: Path) -> None:
+        """Begin a load whose run has ended, as one that somebody marks as failed: the ledger doesn't know that."""
+        with self.connect() as connection:
+            begin_load(connection, LoadTables(source, month, "cut off"), lambda: source_file(path))
+        self.airflow.query(
+            "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf)"
+            " VALUES (%s, 'cut off', 'manual', 'failed', now(), now(), '{}')",
+            f"taxi_{source.name}",
+        )
 
     def __enter__(self) -> TaxiAirflow:
         return self

@@ -693,6 +693,9 @@ def test_the_command_says_the_same_as_the_board(client: Client, taxi: TaxiAirflo
     note = records[str(CUT_OFF_MONTH)]["note"]
     assert note.startswith(f"green {CUT_OFF_MONTH}: its run has ended before the load did: ")
     assert "To load it again: airflow dags backfill -s 2020-03-01 -e 2020-03-31 " in note
+    (attempt,) = client.json(f"/taxiway/api/months/taxi_green/{CUT_OFF_MONTH}")["attempts"]
+    assert attempt["state"] == "abandoned"
+    assert attempt["error"].startswith("its run has ended before the load did: ")
 
     # A load has found the published bytes since the watch looked.
     path = taxi.airflow.home.parent / "mirror" / green.file_path(CHANGED)

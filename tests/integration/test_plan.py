@@ -50,7 +50,7 @@ def taxi(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, mirror: FaultyMirror
 ) -> Iterator[TaxiAirflow]:
     """An Airflow with three published months: one is corrected at the mirror by now, and one has lost most rows there,
-    which a load has refused.
+    which a load has refused. The load of a fourth was cut off.
     """
     folder = tmp_path_factory.mktemp("plan")
     made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
@@ -67,8 +67,10 @@ def taxi(
             mirror.put(f"/{GREEN.file_path(CUT)}", cut.read_bytes())
         corrected = sample(folder / "corrected", GREEN, CHANGED, rows=2 * ROWS)
         mirror.put(f"/{GREEN.file_path(CHANGED)}", corrected.read_bytes())
-        mirror.put(f"/{GREEN.file_path(NEW)}", sample(folder / "new", GREEN, NEW).read_bytes())
+        new = sample(folder / "new", GREEN, NEW)
+        mirror.put(f"/{GREEN.file_path(NEW)}", new.read_bytes())
         mirror.put(f"/{GREEN.file_path(SILENT)}", status(500))
+        made.cut_off(GREEN, NEW, new)
         yield made
     finally:
         made.close()
@@ -125,7 +127,7 @@ def test_each_month_has_what_would_be_done_and_why(planned: dict[str, dict[str, 
     assert {record["release"] for month, record in found.items() if " to " not in month and month != "total"} == {
         "csv.gz, tlc_mirror"
     }
-    assert (changed["last_load"], new["last_load"], cut["last_load"]) == ("published", None, "failed")
+    assert (changed["last_load"], new["last_load"], cut["last_load"]) == ("published", "abandoned", "failed")
     assert datetime.fromisoformat(changed["published"]) < datetime.now(timezone.utc)
     assert (changed["cached"], new["cached"], found["2018-11 to 2018-12"]["cached"]) == (False, False, None)
     assert (found["2019-01"]["seconds"], found["2019-01"]["disk"]) == (None, None)

@@ -91,7 +91,6 @@ def test_the_ledger_knows_each_download_of_the_published_bytes(connect: Connect,
     state = months.states(GREEN)[JANUARY]
     assert {version.etag for _, version in state.files} == {"one", "two"}
     assert state.published_at is not None
-    assert state.loading_since is None
 
     # A correction makes them another file's.
     write_sample_month(GREEN, JANUARY, path, rows=40, revision=1)
@@ -112,11 +111,14 @@ def test_the_ledger_knows_a_file_that_is_held_back(connect: Connect, tmp_path: P
 
     with pytest.raises(DestructiveCorrectionError):
         load(connection, GREEN, str(JANUARY), path, run_id="two")
-    assert PostgresMonths(connection).states(GREEN)[JANUARY].is_held_back
+    (last,) = PostgresMonths(connection).last_loads([GREEN])["green"].values()
+    assert last.is_held_back
 
     # What it waits for, a person may still answer.
     by_hand(connection, "UPDATE taxiway.loads SET state = 'running', finished_at = NULL WHERE state = 'failed'")
-    assert not PostgresMonths(connection).states(GREEN)[JANUARY].is_held_back
+    (last,) = PostgresMonths(connection).last_loads([GREEN])["green"].values()
+    assert not last.is_held_back
+    assert last.loading_since(last.started_at or datetime.now(timezone.utc)) == last.started_at
 
 
 def test_the_table_has_the_last_look_alone(connect: Connect) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from taxiway.cli.plan import Ledger, Line, months_asked_for, total
 from taxiway.download.look import FileVersion, Look, Presence
 from taxiway.errors import InvalidArgumentError
 from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
-from taxiway.loads.published_months import MonthState, PastLoad, Recorded, TableSize
+from taxiway.loads.published_months import LastLoad, MonthState, PastLoad, Recorded, TableSize
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import load_source
@@ -37,8 +38,7 @@ def recorded(month: Month, layout: str | None = None) -> Recorded:
     return Recorded("aa", 5, layout=layout or GREEN.layout_of(month).name)
 
 
-def state(**more: datetime) -> MonthState:
-    return MonthState(**{"published_at": NOW, "files": ((URL, ONE),), **more})  # type: ignore[arg-type]
+STATE = MonthState(NOW, ((URL, ONE),))
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def state(**more: datetime) -> MonthState:
         (OLD, there(), None, Outcome.NEW, 'it is there: ETag "one", 1 bytes'),
         (OLD, ABSENT, None, Outcome.ABSENT, f"expected by 2019-06-30: {URL}: the answer is 404 (absent); its load"),
         (OLD, SILENT, None, Outcome.UNKNOWN, f"{URL}: no answer"),
-        (OLD, there(), state(), Outcome.UNCHANGED, "the published one"),
-        (OLD, there(OTHER), state(), Outcome.CHANGED, "there is another version than the published one"),
-        (OLD, there(FileVersion()), state(), Outcome.UNTOLD, "A load downloads the file, and compares its bytes"),
-        (OLD, ABSENT, state(), Outcome.ABSENT, "it was loaded, and its file is gone"),
+        (OLD, there(), STATE, Outcome.UNCHANGED, "the published one"),
+        (OLD, there(OTHER), STATE, Outcome.CHANGED, "there is another version than the published one"),
+        (OLD, there(FileVersion()), STATE, Outcome.UNTOLD, "A load downloads the file, and compares its bytes"),
+        (OLD, ABSENT, STATE, Outcome.ABSENT, "it was loaded, and its file is gone"),
     ],
 )
 def test_an_outcome_with_its_reason(
@@ -68,21 +68,22 @@ def test_an_outcome_with_its_reason(
 
 
 def test_a_month_whose_columns_have_changed_is_loaded_again() -> None:
-    planned = plan_month(GREEN, OLD, NOW, there(), state(), recorded(OLD, "another"))
+    planned = plan_month(GREEN, OLD, NOW, there(), STATE, recorded(OLD, "another"))
 
     assert planned.outcome is Outcome.CHANGED
     assert "with other columns than include/sources/green.yaml says now" in planned.reason
 
 
 def test_a_month_that_a_run_loads_now_is_not_loaded_by_another() -> None:
-    begun = NOW - timedelta(hours=1)
+    begun = LastLoad("running", started_at=NOW - timedelta(hours=1))
+    lost = replace(begun, started_at=NOW - timedelta(days=2))
+    ended = replace(begun, state="abandoned")
 
-    loading = plan_month(GREEN, OLD, NOW, there(), MonthState(loading_since=begun), None)
-    lost = plan_month(GREEN, OLD, NOW, there(), MonthState(loading_since=NOW - timedelta(days=2)), None)
+    loading, *others = (plan_month(GREEN, OLD, NOW, there(), None, None, last) for last in (begun, lost, ended))
 
     assert loading.outcome is Outcome.LOADING
     assert "a run that began 2026-11-29 11:00 UTC loads it" in loading.reason
-    assert lost.outcome is Outcome.NEW
+    assert [each.outcome for each in others] == [Outcome.NEW, Outcome.NEW]
 
 
 def test_a_file_of_no_month_is_always_due() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from taxiway.download.look import FileVersion, Look, Presence
-from taxiway.loads.published_months import MonthState
+from taxiway.loads.deletions import ACCEPTING_CONF
+from taxiway.loads.published_months import LastLoad, MonthState
 from taxiway.loads.watch import MOST_RUNS, Decision, Question, Verdict, decide, limited, question, run_id_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month, in_words
@@ -44,6 +45,7 @@ def decided(
     found: Mapping[Month, FileVersion | Presence],
     *,
     source: Source = GREEN,
+    last: Mapping[Month, LastLoad] | None = None,
     runs: Mapping[str, str] | None = None,
     catch_up: int = 6,
     now: datetime = NOW,
@@ -59,6 +61,7 @@ def decided(
         source,
         asked,
         states,
+        last or {},
         looks,
         now,
         warehouse="postgres",
@@ -272,11 +275,12 @@ def test_a_month_whose_run_is_under_way_gets_no_other(state: str) -> None:
 
 
 def test_a_month_that_any_run_loads_is_left_to_it() -> None:
-    begun = MonthState(loading_since=NOW - timedelta(hours=3))
-    lost = MonthState(loading_since=NOW - timedelta(days=2))
+    begun = LastLoad("running", started_at=NOW - timedelta(hours=3))
+    lost = replace(begun, started_at=NOW - timedelta(days=2))
+    ended = replace(begun, state="abandoned")
 
-    assert following({SEPTEMBER: ONE}, states={SEPTEMBER: begun})["2026-09"].verdict is Verdict.LOADING
-    assert following({SEPTEMBER: ONE}, states={SEPTEMBER: lost})["2026-09"].verdict is Verdict.NEW
+    for last, verdict in ((begun, Verdict.LOADING), (lost, Verdict.NEW), (ended, Verdict.NEW)):
+        assert following({SEPTEMBER: ONE}, last={SEPTEMBER: last})["2026-09"].verdict is verdict
 
 
 @pytest.mark.parametrize("end", ["failed", "success"])
@@ -297,12 +301,12 @@ def test_a_month_whose_runs_do_not_publish_it_is_given_up_and_named(end: str) ->
 
 def test_a_file_that_is_held_back_gets_one_run() -> None:
     """It would delete too many published rows: another run would find the same ones."""
-    state = replace(published(AUGUST), is_held_back=True)
+    last = {AUGUST: LastLoad("failed", f"accept that: {ACCEPTING_CONF}")}
     # What was held back before may have been another version.
-    first = of_published(OTHER, state)
+    first = of_published(OTHER, last=last)
     assert first.loads
 
-    decision = of_published(OTHER, state, runs={first.run_id or "": "failed"})
+    decision = of_published(OTHER, last=last, runs={first.run_id or "": "failed"})
     assert (decision.verdict, decision.loads, decision.run_id) == (Verdict.FAILED, False, first.run_id)
     assert "would delete too many published rows" in decision.reason
     assert "its log has the command that accepts that" in decision.reason

@@ -1,13 +1,10 @@
--- Finds how a source's months stand, and which downloads of their published bytes the ledger has.
+-- Finds when a source's months were published last, and which downloads of their published bytes the ledger has.
 -- Grain: one row per month and download; a month without any has one row, with downloaded = FALSE.
 -- Parameters: dataset (with its project); bound: source, destination.
 -- Twice: safe, it only reads.
 SELECT DISTINCT
     months.month,
     months.published_at,
-    months.last_state,
-    months.last_error,
-    months.last_started_at,
     downloads.sha256 IS NOT NULL AS downloaded,
     downloads.url,
     downloads.etag,

@@ -12,6 +12,7 @@ import json
 import mimetypes
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,7 +36,7 @@ from taxiway.errors import SourceConfigError, TaxiwayError
 from taxiway.messages import one_line, said_by_driver
 from taxiway.orchestration.login import lead_to_login
 from taxiway.orchestration.month_of_run import run_of_name
-from taxiway.orchestration.standing import cut_off, running_runs, runs_ended
+from taxiway.orchestration.standing import runs_ended, with_end, with_ends
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
@@ -131,14 +132,16 @@ async def months(request: Request, shown: ShownDags, warehouse: WarehouseName, d
 async def attempts(request: Request, user: GetUserDep, dag_id: DagId, month: MonthText) -> JSONResponse:
     """Return the last attempts to load a month."""
     warehouse, source = await run_in_threadpool(_source_of, dag_id)
-    asked = Month.parse(month)
+    asked, asked_at = Month.parse(month), datetime.now(timezone.utc)
     try:
         found = await _ledger(request, warehouse).ask(lambda opened: opened.attempts(source, asked, MOST_ATTEMPTS))
         runs = {run_of_name(attempt.run_id, dag_id) for attempt in found}
         present = await run_in_threadpool(runs_there, runs, user)
+        ended = await run_in_threadpool(runs_ended, runs, asked_at)
     except (TaxiwayError, SQLAlchemyError, AirflowException) as error:
         return JSONResponse({"problem": _said(error), "attempts": []})
-    return JSONResponse({"problem": "", "attempts": [attempt_of(each, dag_id, present) for each in found]})
+    known = [with_end(attempt, dag_id, ended) for attempt in found]
+    return JSONResponse({"problem": "", "attempts": [attempt_of(each, dag_id, present) for each in known]})
 
 
 @router.get(
@@ -223,8 +226,7 @@ def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response
     """Write what is shown of a warehouse; of one whose DAGs the user may not see, nothing, why it is down included."""
     if dag_ids not in answer.written:
         if _shows(warehouse, dag_ids):
-            ended = runs_ended(running_runs(answer.loads, warehouse), answer.asked_at)
-            known = replace(answer, loads=cut_off(answer.loads, warehouse, ended))
+            known = replace(answer, loads=with_ends(answer.loads, warehouse, answer.asked_at))
             told = board_of(known, warehouse, WAREHOUSES[warehouse].title, dag_ids)
         else:
             told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}

@@ -15,7 +15,7 @@ from dags_backfill.dates import DateRange
 from dags_backfill.errors import BackfillUsageError
 from taxiway.cli.lines import source_of
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, show
-from taxiway.cli.warehouses import published_months
+from taxiway.cli.warehouses import last_loads, published_months
 from taxiway.download.look import is_cached
 from taxiway.errors import InvalidArgumentError
 from taxiway.loads.plan import Outcome, PlannedMonth, Rates, plan_month
@@ -61,10 +61,12 @@ class Ledger:
     def read(cls, source: Source, warehouse: str) -> Ledger:
         """Ask a warehouse."""
         with published_months(warehouse, PURPOSE) as months:
+            # Before the rest: a run that has ended by then has published its month, or never will.
+            last = last_loads(months, warehouse, [source]).get(source.name, {})
             return cls(
                 months.states(source),
                 months.months(source),
-                months.last_loads([source]).get(source.name, {}),
+                last,
                 months.past_loads(source),
                 months.table_size(source),
             )
@@ -72,7 +74,7 @@ class Ledger:
     @property
     def held_back(self) -> Collection[Month]:
         """The months whose last load would delete too many published rows."""
-        return [month for month, state in self.states.items() if state.is_held_back]
+        return [month for month, load in self.last.items() if load.is_held_back]
 
     @property
     def bytes_per_row(self) -> float | None:
@@ -154,7 +156,8 @@ def _lines(source: Source, months: Sequence[Month], ledger: Ledger, now: datetim
         for month in months:
             is_there = source.why_unavailable(month) is None and (source.stands_alone or month < present)
             look = mirrors.look(source, month) if is_there else None
-            planned = plan_month(source, month, now, look, ledger.states.get(month), ledger.recorded.get(month))
+            known = ledger.states.get(month), ledger.recorded.get(month), ledger.last.get(month)
+            planned = plan_month(source, month, now, look, *known)
             planned = planned.estimated(Rates.of(ledger.past, source, month, planned.size))
             cached = None if look is None or not look.was_asked else use_cache and is_cached(cache, source, month, look)
             if not planned.loads:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.lines import Asked
-from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, in_truth, say, show, silence
-from taxiway.cli.warehouses import published_months
+from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, in_truth, say, show
+from taxiway.cli.warehouses import last_loads, published_months
 from taxiway.errors import TaxiwayError
 from taxiway.loads.month_state import (
     CHANGED,
@@ -34,14 +32,7 @@ from taxiway.loads.month_state import (
 from taxiway.loads.published_months import LastLoad
 from taxiway.messages import counted, printable
 from taxiway.orchestration.load_command import how_to_load
-from taxiway.orchestration.standing import (
-    UNKNOWN_CHANGES,
-    Loads,
-    cut_off,
-    running_runs,
-    runs_ended,
-    seen_by_watch,
-)
+from taxiway.orchestration.standing import UNKNOWN_CHANGES, seen_by_watch
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -84,10 +75,9 @@ def status(arguments: Namespace) -> int:
     """
     asked = Asked.of(arguments)
     strips, records, any_month = list[Text](), list[dict[str, Any]](), False
-    now = datetime.now(timezone.utc)
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
-        loads = warehouse.last_loads(tuple(asked.sources.values()))
-    loads, watched = _with_ends(loads, arguments.warehouse, now), _watched(arguments.warehouse)
+        loads = last_loads(warehouse, arguments.warehouse, tuple(asked.sources.values()))
+    watched = _watched(arguments.warehouse)
     for source in asked.sources.values():
         found, seen = loads.get(source.name, {}), watched.get(source.name, {})
         tried = {*found, *(month for month, each in seen.items() if is_new(each))}
@@ -116,15 +106,6 @@ def status(arguments: Namespace) -> int:
         for source in asked.sources.values():
             say(asked.why_none(source))
     return FINDINGS if failed or asking else FINE
-
-
-def _with_ends(loads: Loads, warehouse: str, now: datetime) -> Loads:
-    """Give the loads an end whose run has one, if Airflow can be asked for it."""
-    try:
-        return cut_off(loads, warehouse, runs_ended(running_runs(loads, warehouse), now))
-    except SQLAlchemyError as error:
-        say(f"Whether a load was cut off isn't known: {silence(error)}")
-        return loads
 
 
 def _watched(warehouse: str) -> Mapping[str, Mapping[Month, Watched]]:

@@ -1,13 +1,19 @@
-"""Opens a warehouse to read its published months."""
+"""Opens a warehouse to read its published months, and asks how their last loads have ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from taxiway.cli.output import say, silence
 from taxiway.errors import SettingError
 from taxiway.loads.published_months import PublishedMonths
+from taxiway.orchestration.standing import Loads, with_ends
 from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.sources.source import Source
 
 
 @contextmanager
@@ -26,3 +32,20 @@ def published_months(warehouse: str, purpose: str) -> Iterator[PublishedMonths]:
         if opened is None:
             raise SettingError(f"{purpose}: {kind.title} isn't set up: docs/bigquery.md says how")
         yield opened
+
+
+def last_loads(opened: PublishedMonths, warehouse: str, sources: Sequence[Source]) -> Loads:
+    """Return how the last load of each month ended; what was cut off has ended, if Airflow can be asked for it.
+
+    :param opened: the warehouse
+    :param warehouse: its name
+    :raises TransientWarehouseError: the warehouse can't answer now
+    :raises WarehouseError: it refuses
+    """
+    asked_at = datetime.now(timezone.utc)
+    loads = opened.last_loads(sources)
+    try:
+        return with_ends(loads, warehouse, asked_at)
+    except SQLAlchemyError as error:
+        say(f"Whether a load was cut off isn't known: {silence(error)}")
+        return loads

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taxiway.download.look import FileVersion, Look, Presence
-from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.publication import difference_of_layout
-from taxiway.loads.published_months import MonthState, PastLoad, Recorded
+from taxiway.loads.published_months import LastLoad, MonthState, PastLoad, Recorded
 from taxiway.loads.watch import Verdict, verdict_of
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -114,7 +113,13 @@ class PlannedMonth:
 
 
 def plan_month(
-    source: Source, month: Month, now: datetime, look: Look | None, state: MonthState | None, recorded: Recorded | None
+    source: Source,
+    month: Month,
+    now: datetime,
+    look: Look | None,
+    state: MonthState | None,
+    recorded: Recorded | None,
+    last: LastLoad | None = None,
 ) -> PlannedMonth:
     """Say what a load of a month would do.
 
@@ -122,6 +127,7 @@ def plan_month(
     :param look: what the mirror says of its file; None if it wasn't asked
     :param state: what the ledger knows of the month
     :param recorded: what it says of the published rows; None if there are none
+    :param last: how the last load has ended; None if there was none
     """
     if (why := source.why_unavailable(month)) is not None:
         return PlannedMonth(month, Outcome.OUT_OF_RANGE, why.partition(": ")[2])
@@ -136,8 +142,8 @@ def plan_month(
     if planned.loads and not is_due:
         reason = f"{planned.reason}; a backfill leaves the month out until it is due, on {due}"
         return replace(planned, outcome=Outcome.EARLY, reason=reason)
-    since = state.loading_since if state else None
-    if planned.loads and since is not None and now - since < LONGEST_RUN:
+    since = last.loading_since(now) if last else None
+    if planned.loads and since is not None:
         reason = f"{planned.reason}; a run that began {since:%Y-%m-%d %H:%M %Z} loads it"
         return replace(planned, outcome=Outcome.LOADING, reason=reason)
     return planned

@@ -70,19 +70,15 @@ def misfits(count: int) -> str:
 
 @dataclass(frozen=True)
 class MonthState:
-    """What the ledger of a warehouse says of a month and its files.
+    """What the ledger of a warehouse says of a month's published rows and their files.
 
     :param published_at: when it was published last; None if it isn't published
     :param files: address and version of each download of the published bytes: to publish them, or to find them
         published already
-    :param loading_since: when the attempt began that is under way; None if none is
-    :param is_held_back: whether the last attempt has failed because it would delete too many published rows
     """
 
     published_at: datetime | None = None
     files: tuple[tuple[str | None, FileVersion], ...] = ()
-    loading_since: datetime | None = None
-    is_held_back: bool = False
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Mapping[Month, MonthState]:
@@ -93,9 +89,7 @@ class MonthState:
             files = found[month].files if month in found else ()
             if row["downloaded"]:
                 files += ((row["url"], FileVersion(row["etag"], row["last_modified"], row["bytes"])),)
-            since = row["last_started_at"] if row["last_state"] == "running" else None
-            held_back = is_held_back(row["last_state"], row["last_error"])
-            found[month] = cls(row["published_at"], files, since, held_back)
+            found[month] = cls(row["published_at"], files)
         return found
 
 
@@ -138,6 +132,12 @@ class LastLoad:
     def is_held_back(self) -> bool:
         """Whether the last attempt has failed because it would delete too many published rows."""
         return is_held_back(self.state, self.error)
+
+    def loading_since(self, now: datetime) -> datetime | None:
+        """Return when the last attempt began; None if it has ended, or is too old to go on."""
+        if self.state != "running" or self.started_at is None or now - self.started_at >= LONGEST_RUN:
+            return None
+        return self.started_at
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[Month, LastLoad]]:
@@ -403,7 +403,7 @@ class PublishedMonths(ComparedMonths, ABC):
         :raises TransientWarehouseError: the warehouse can't answer now
         :raises WarehouseError: it refuses
         """
-        return [month for month, state in self.states(source).items() if state.is_held_back]
+        return [month for month, load in self.last_loads([source]).get(source.name, {}).items() if load.is_held_back]
 
     def last_loads(self, sources: Sequence[Source]) -> Mapping[str, Mapping[Month, LastLoad]]:
         """Return how the last attempt of each month ended, by source; a source that nobody has loaded is left out.

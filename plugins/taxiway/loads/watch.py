@@ -1,7 +1,7 @@
 """Decides what becomes of each file that the watch has asked for: loaded, waited for, or only named.
 
-Input: what the ledger knows of a source's months, and what the mirror says of its files. Output: a decision for each
-month. Nothing is locked or changed here. A second look at the same state decides the same.
+Input: what the ledger and Airflow know of a source's months, and what the mirror says of its files. Output: a decision
+for each month. Nothing is locked or changed here. A second look at the same state decides the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taxiway.download.look import FileVersion, Look, Presence
-from taxiway.loads.attempts import LONGEST_RUN
-from taxiway.loads.published_months import MonthState
+from taxiway.loads.published_months import LastLoad, MonthState
 from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -119,6 +118,7 @@ def decide(
     source: Source,
     asked: Question,
     states: Mapping[Month, MonthState],
+    last: Mapping[Month, LastLoad],
     looks: Mapping[Month, Look],
     now: datetime,
     *,
@@ -132,6 +132,7 @@ def decide(
     :param source: the source
     :param asked: the months, from :func:`question`
     :param states: what the ledger knows of them
+    :param last: how their last loads have ended
     :param looks: what the mirror says of the published and the following ones
     :param now: the moment of the look
     :param warehouse: that the months are loaded into
@@ -147,7 +148,7 @@ def decide(
         found = Decision(source, month, verdict, reason, look.url, look.version)
         if look.version is None or not found.loads:
             return found
-        return _with_run(found, look.version, states.get(month), now, warehouse, state_of)
+        return _with_run(found, look.version, states.get(month), last.get(month), now, warehouse, state_of)
 
     decided = [decision(month, *_of_published(looks[month], states[month])) for month in asked.published]
     following = [decision(month, *_of_following(source, month, looks[month], now)) for month in asked.following]
@@ -234,13 +235,14 @@ def _with_run(
     decision: Decision,
     version: FileVersion,
     state: MonthState | None,
+    last: LastLoad | None,
     now: datetime,
     warehouse: str,
     state_of: Callable[[str], str | None],
 ) -> Decision:
     """Give a month that is to be loaded its run, unless one is under way or held back, or several have failed."""
-    since = state.loading_since if state else None
-    if since is not None and now - since < LONGEST_RUN:
+    since = last.loading_since(now) if last else None
+    if since is not None:
         return replace(
             decision,
             verdict=Verdict.LOADING,
@@ -261,7 +263,7 @@ def _with_run(
         if how == "success" and decision.verdict is Verdict.CHANGED:
             reason = f"the run {run_id} of taxi has found the published bytes in it ({version})"
             return replace(decision, verdict=Verdict.UNCHANGED, reason=reason)
-        if how == "failed" and state is not None and state.is_held_back:
+        if how == "failed" and last is not None and last.is_held_back:
             # Another run would find the same rows.
             reason = (
                 f"{decision.reason}. The last load would delete too many published rows, and the run {run_id} of taxi "

@@ -1,4 +1,4 @@
-"""What tells how months stand besides the ledger, for the board and for ``airflow taxi status`` alike.
+"""What tells how months stand besides the ledger, for the board, the commands and the watch alike.
 
 Input: how the last loads have ended, as the ledger has it. Output: the same with what Airflow knows of their runs, and
 what the watch has seen of the files. Nothing is locked or changed.
@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 import psycopg
-from airflow.models.dagrun import DagRun
-from airflow.utils.session import create_session
-from airflow.utils.state import State
-from sqlalchemy import select, tuple_
 
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.month_state import Watched
-from taxiway.loads.published_months import LastLoad
+from taxiway.loads.published_months import LastLoad, LoggedAttempt
 from taxiway.orchestration.month_of_run import run_of_name
 from taxiway.orchestration.open_postgres import quick_postgres_months
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
@@ -38,6 +35,8 @@ UNKNOWN_CHANGES = "Whether files have changed at their source isn't known"
 Loads = Mapping[str, Mapping[Month, LastLoad]]
 """How the last load of each month ended, by source."""
 
+Attempted = TypeVar("Attempted", LastLoad, LoggedAttempt)
+
 
 def running_runs(loads: Loads, warehouse: str) -> set[tuple[str, str]]:
     """Return DAG and id of the runs whose loads go on, as the ledger has it."""
@@ -50,12 +49,17 @@ def running_runs(loads: Loads, warehouse: str) -> set[tuple[str, str]]:
 
 
 def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[tuple[str, str]]:
-    """Return those of some runs that had ended at a moment, however they ended.
+    """Return those of some runs that had ended at a moment, however they ended. A task can't ask this.
 
     :param runs: DAG and id of each
     :param before: the moment
     :raises sqlalchemy.exc.SQLAlchemyError: Airflow's metadata database doesn't answer
     """
+    from airflow.models.dagrun import DagRun  # takes long to import, and a task imports this module
+    from airflow.utils.session import create_session
+    from airflow.utils.state import State
+    from sqlalchemy import select, tuple_
+
     asked = set(runs)
     if not asked:
         return frozenset()
@@ -76,14 +80,28 @@ def cut_off(loads: Loads, warehouse: str, ended: Collection[tuple[str, str]]) ->
     :param ended: DAG and id of the runs of :func:`running_runs` that have ended
     """
     return {
-        source: {
-            month: replace(load, state="abandoned", error=CUT_OFF)
-            if load.state == "running" and run_of_name(load.run_id, dag_id_of(warehouse, source)) in ended
-            else load
-            for month, load in months.items()
-        }
+        source: {month: with_end(load, dag_id_of(warehouse, source), ended) for month, load in months.items()}
         for source, months in loads.items()
     }
+
+
+def with_end(attempt: Attempted, dag_id: str, ended: Collection[tuple[str, str]]) -> Attempted:
+    """Give an attempt an end, as above.
+
+    :param dag_id: the source's own DAG
+    """
+    if attempt.state != "running" or run_of_name(attempt.run_id, dag_id) not in ended:
+        return attempt
+    return replace(attempt, state="abandoned", error=CUT_OFF)
+
+
+def with_ends(loads: Loads, warehouse: str, asked_at: datetime) -> Loads:
+    """Ask Airflow which runs have ended, and give their loads an end.
+
+    :param asked_at: a moment before the ledger was asked: a run that ended later may have told it
+    :raises sqlalchemy.exc.SQLAlchemyError: Airflow's metadata database doesn't answer
+    """
+    return cut_off(loads, warehouse, runs_ended(running_runs(loads, warehouse), asked_at))
 
 
 def seen_by_watch(warehouse: str, purpose: str) -> Mapping[str, Mapping[Month, Watched]]:

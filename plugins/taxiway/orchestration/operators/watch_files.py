@@ -20,6 +20,7 @@ from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.open_postgres import connected
+from taxiway.orchestration.standing import Loads, cut_off, running_runs
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
@@ -79,9 +80,9 @@ class WatchFilesOperator(BaseOperator):
         """
         now = datetime.now(timezone.utc)
         with retry_or_fail(context):
-            months = self._months()
+            months, loads = self._months(context["ti"])
             asked, wait = self._look(months, now)
-            decisions = self._decide(months, asked, now, context["ti"])
+            decisions = self._decide(months, loads, asked, now, context["ti"])
             started, obstacle = self._to_start(decisions, context["ti"])
             self.late = [
                 (each.source.name, str(each.month), each.reason) for each in started if each.verdict is Verdict.OVERDUE
@@ -100,8 +101,10 @@ class WatchFilesOperator(BaseOperator):
             if each.loads and each.run_id
         ]
 
-    def _months(self) -> _Months:
-        """Return what the ledger says of the months of each source that has a published one."""
+    def _months(self, ti: Any) -> tuple[_Months, Loads]:
+        """Return what the ledger says of the months of each source that has a published one; and how the last loads of
+        all sources have ended, by the ledger and by Airflow.
+        """
         kind = WAREHOUSES[self.warehouse]
         sources, errors = read_sources(SOURCES_FOLDER)
         if not sources:
@@ -109,6 +112,9 @@ class WatchFilesOperator(BaseOperator):
         with kind.months(kind.conn_id, self._where) as warehouse:
             if warehouse is None:
                 raise AirflowSkipException(f"{kind.title} isn't set up, so nothing is watched for it")
+            loads = warehouse.last_loads(sources)
+            ended = [run for run in running_runs(loads, self.warehouse) if has_ended(ti, *run)]
+            # Asked after that: a run that has ended by then has published its month, or never will.
             found = {source: warehouse.states(source) for source in sources}
         found = {
             source: states for source, states in found.items() if any(state.published_at for state in states.values())
@@ -119,7 +125,7 @@ class WatchFilesOperator(BaseOperator):
                 f"{kind.title} has no published month, so nothing is watched for it. Load a month first, for example: "
                 f"{example}"
             )
-        return found
+        return found, cut_off(loads, self.warehouse, ended)
 
     def _look(self, months: _Months, now: datetime) -> tuple[dict[Source, dict[Month, Look]], float | None]:
         """Ask for the files; return also how many seconds a mirror asked to wait, if one did."""
@@ -131,7 +137,7 @@ class WatchFilesOperator(BaseOperator):
         return looks, mirrors.retry_after
 
     def _decide(
-        self, months: _Months, looks: Mapping[Source, Mapping[Month, Look]], now: datetime, ti: Any
+        self, months: _Months, loads: Loads, looks: Mapping[Source, Mapping[Month, Look]], now: datetime, ti: Any
     ) -> list[Decision]:
         catch_up = int(self.catch_up)
         found = []
@@ -145,6 +151,7 @@ class WatchFilesOperator(BaseOperator):
                 source,
                 question(source, states, now, catch_up),
                 states,
+                loads.get(source.name, {}),
                 looks[source],
                 now,
                 warehouse=self.warehouse,
@@ -214,6 +221,14 @@ class WatchFilesOperator(BaseOperator):
     def _where(self) -> str:
         """What messages begin with."""
         return f"taxi_watch, {WAREHOUSES[self.warehouse].title}"
+
+
+def has_ended(ti: Any, dag_id: str, run_id: str) -> bool:
+    """Say whether a run has ended, however it ended.
+
+    :param ti: Airflow's task instance, which asks
+    """
+    return bool(ti.get_dr_count(dag_id, run_ids=[run_id], states=["success", "failed"]))
 
 
 def state_of_run(ti: Any, run_id: str) -> str | None:
