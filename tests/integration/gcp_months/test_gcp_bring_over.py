@@ -14,15 +14,18 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 
 from stand_ins.bigquery import StandIn
+from taxiway.compare.known_figures import find_months
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.load import Counts
+from taxiway.loads.published_months import Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery.ledger import create_ledger
 from taxiway.warehouses.bigquery.provisioning import Provisioner
+from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
-from tests.integration.gcp_months.test_gcp_overlaps import EARLIER_COLUMNS
+from tests.integration.gcp_months.test_gcp_overlaps import EARLIER_COLUMNS, earlier_views
 
 MONTHS = ("2020-01", "2020-02")
 Samples = Callable[..., Path]
@@ -41,7 +44,8 @@ def earlier(cloud: Cloud, samples: Samples, green: Source, request: pytest.Fixtu
     made.query("DROP VIEW `$taxi.loads`")
     columns = EARLIER_COLUMNS.replace("filename,", "CONCAT(filename, '.gz') AS filename,")
     made.query(f"CREATE OR REPLACE TABLE `$taxi.load_events` AS SELECT {columns} FROM `$taxi.load_events`")
-    made.query("CREATE VIEW `$taxi.months` AS SELECT source, month, state, filename FROM `$taxi.load_events`")
+    for view in earlier_views():
+        made.query(view)
     made.query("CREATE VIEW `$taxi.totals` AS SELECT filename, unique_row_id FROM `$taxi.green_tripdata`")
     made.query("ALTER TABLE `$taxi.green_tripdata` SET OPTIONS (labels = [('team', 'x')])")
     return made
@@ -106,6 +110,25 @@ def test_what_is_cut_off_goes_on_at_the_next_try(
 
     assert earlier.begin(earlier.tables(green, MONTHS[0], "again"), samples(MONTHS[0])).nothing_to_do is not None
     assert (rows(earlier, green), names(earlier)) == (before, unpacked(green, ROWS))
+
+
+def test_its_rows_and_files_are_verified_before_a_load_brings_it_over(earlier: Cloud, green: Source) -> None:
+    warehouse, (january, february) = BigQueryMonths(earlier.jobs(), purpose="verify"), map(Month.parse, MONTHS)
+
+    assert [warehouse.verify(green, month) for month in (january, february)] == [Verified(ROWS, ROWS)] * 2
+    assert warehouse.count_files(green, [january, february]) == {
+        month: {green.filename(month): ROWS} for month in (january, february)
+    }
+    held = find_months(warehouse, green, [january], lambda *_: False)[january]
+    assert held.filenames == {green.filename(january)}
+
+    # A load that was cut off has renamed the rows alone; somebody has changed others.
+    for month, name in ((january, green.filename(january)), (february, "x")):
+        earlier.query(
+            f"UPDATE `$taxi.green_tripdata` SET filename = '{name}' WHERE source_month = DATE '{month.first_day}'"
+        )
+    assert warehouse.verify(green, january) == Verified(ROWS, ROWS)
+    assert warehouse.verify(green, february).difference == f"the ids of {ROWS} rows don't fit their values"
 
 
 def rename_job(cloud: Cloud, month: str) -> str:

@@ -72,7 +72,7 @@ class BigQueryMonths(PublishedMonths):
             (held,) = warehouse.run(
                 statement(
                     "find_changed_rows",
-                    {"month": month.first_day, "filename": source.filename(month)},
+                    {"month": month.first_day, "filename": recorded.filename.removesuffix(".gz")},
                     main_table=main_table,
                     columns=columns,
                     others=[column for column in source.columns if column not in columns],
@@ -86,7 +86,7 @@ class BigQueryMonths(PublishedMonths):
         return Verified(rows, recorded.rows, "; ".join(said))
 
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
-        """Count the rows of months by file.
+        """Count the rows of months by unpacked file: version 0.1.0's main table has the names with ``.gz``.
 
         :raises TransientWarehouseError: BigQuery can't answer now
         :raises WarehouseError: it refuses
@@ -99,7 +99,8 @@ class BigQueryMonths(PublishedMonths):
                 return {}
             days = [month.first_day for month in months]
             for row in warehouse.run(statement("count_files", main_table=main_table, months=days)):
-                found.setdefault(Month.of(row["month"]), {})[row["filename"]] = row["row_count"]
+                counts, name = found.setdefault(Month.of(row["month"]), {}), row["filename"].removesuffix(".gz")
+                counts[name] = counts.get(name, 0) + row["row_count"]
         return found
 
     @contextmanager
