@@ -28,7 +28,7 @@ from taxiway.warehouses.bigquery.publication_jobs import (
 from taxiway.warehouses.bigquery.statements import statement
 from taxiway.warehouses.bigquery.tables import CloudTables
 
-NOTHING = "Nothing was published"
+NOTHING = "Nothing was published by this run"
 UNKNOWN = "Whether the month is published isn't known yet"
 """What is said of the outcome before a publication can have begun, and from then on until its end is seen."""
 
