@@ -133,6 +133,7 @@ def _run(run: Any) -> dict[str, Any]:
         "press": press_of(run.run_id),
         # Airflow calls one that was cancelled between two tasks a success, and one that had published before a failure.
         "state": state if state in ACTIVE else run.cancelled or state,
+        "is_success": state == DagRunState.SUCCESS,
         "warehouse": said["warehouse"] or "postgres",
         "source": said["taxi"],
         "month": f"{said['year']}-{said['month']}" if said["year"] else "",

@@ -43,6 +43,7 @@ export class Loads extends EventTarget {
     this.problem = told.problem ? told : null;
     if (!told.problem) this.#know(told);
     this.#draw();
+    this.#fail(this.told.runs.filter((run) => this.stopped.has(run.press) && run.state === "cancelled" && run.is_success));
     clearTimeout(this.timer);
     const isBusy = this.starting || this.told.runs.some(isActive);
     if (!document.hidden) this.timer = setTimeout(() => this.refresh(), isBusy ? BUSY : QUIET);
@@ -199,6 +200,12 @@ export class Loads extends EventTarget {
     }
     this.starting = null;
     await this.refresh();
+  }
+
+  /** Mark runs as failed that were cancelled between two tasks, and that Airflow calls a success. */
+  #fail(runs) {
+    if (runs.length) send("PATCH", RUNS, { actions: [{ action: "update", action_on_non_existence: "skip",
+      entities: runs.map(({ run_id: id }) => ({ dag_run_id: id, state: "failed" })) }] });
   }
 
   /** Say whether Airflow has a run: it may have made one whose answer was lost. */
