@@ -318,6 +318,9 @@ def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client) -> No
     for state, count in (("published", 2), ("failed", 1), ("running", 1), ("changed at the source", 1)):
         expect(legend.locator(f"[data-state='{state}'] b")).to_have_text(str(count))
     expect(frame.get_by_text("BigQuery isn't set up")).to_be_visible()
+    # One number says how many are missing, and it is below the grid.
+    late = re.compile("^[0-9]{4}-[0-9]{2} was expected by [0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    expect(frame.locator("[data-dag-id=taxi_green] .late")).to_have_text(late)
 
     # The pointer shows what is known of a month.
     cell(grid, WARNED).hover()
@@ -450,9 +453,15 @@ def test_a_published_month_that_is_loaded_again_is_asked_for_often(
     month = page.locator(f"[data-dag-id=taxi_yellow] [data-month='{PUBLISHED}']")
     expect(month).to_have_attribute("data-state", "published")
 
-    # Nobody would wait a minute for that.
+    # Nobody would wait a minute for that. What somebody has put away stays away.
+    month.focus()
+    page.keyboard.press("Escape")
+    month.evaluate("cell => cell.dataset.before = ''")
     with page.expect_response(lambda answer: "api/months" in answer.url):
         page.clock.fast_forward(11_000)
+    expect(month).not_to_have_attribute("data-before", "")
+    expect(month).to_be_focused()
+    expect(page.get_by_role("tooltip")).to_be_hidden()
 
 
 # --- Load
@@ -526,10 +535,16 @@ def test_months_are_selected_by_mouse_and_keyboard(board: Page, taxi: TaxiAirflo
     board.get_by_role("button", name="Select", exact=True).click()
     cell(grid, FAILED).click()
     assert selected(board) == [str(FAILED)]
-    board.keyboard.press("ArrowRight")
-    board.keyboard.press("Space")
-    for key in ("ArrowDown", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowLeft"):
-        board.keyboard.press(key)
+    # What is known of a month doesn't cover the cells that are selected.
+    tip = board.get_by_role("tooltip")
+    for keys in (("ArrowRight", "Space"), ("ArrowDown", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowLeft")):
+        board.keyboard.press(keys[0])
+        expect(tip).to_be_visible()
+        for key in keys[1:]:
+            board.keyboard.press(key)
+        expect(tip).to_be_hidden()
+    cell(grid, RUNNING).hover()
+    expect(tip).to_contain_text(f"green {RUNNING}: running")
     assert selected(board) == [str(FAILED), str(RUNNING), "2020-05", "2020-06"]
     board.get_by_role("button", name="Clear").click()
     grid.get_by_role("button", name="1 failed").click()

@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from taxiway.board.asking import Answer
-from taxiway.loads.month_state import NO_FILE, Watched, is_changed, is_new, months_up_to_now, state_of
+from taxiway.loads.month_state import NO_FILE, Watched, is_changed, is_new, state_of
 from taxiway.loads.published_months import LastLoad, LoggedAttempt
 from taxiway.messages import printable
 from taxiway.orchestration.month_of_run import run_of_name
@@ -157,8 +157,7 @@ def _next(source: Source, loads: Mapping[Month, LastLoad], today: date) -> dict[
     if month is None:
         return None
     due = source.due(month)
-    missing = [each for each in months_up_to_now(source, (), today) if each >= month]
-    return {"month": str(month), "by": str(due), "is_late": today >= due, "missing": len(missing)}
+    return {"month": str(month), "by": str(due), "is_late": today >= due}
 
 
 def _release(release: Release) -> str:

@@ -83,9 +83,11 @@ class Board {
     this.grids.set(section.dataset.warehouse, grids);
     grids.forEach((grid) => this.tip.know(grid));
     parts.push(element("div", { class: "sources" }, ...grids.map((grid) => grid.element)));
-    if (focused || section.contains(this.tip.cell)) this.tip.hide();
+    const isShown = section.contains(this.tip.cell);
+    if (isShown) this.tip.hide();
     section.replaceChildren(...parts);
     if (kept) section.querySelector(`[data-dag-id="${kept[0]}"] [data-month="${kept[1]}"]`)?.focus();
+    if (kept && !isShown) this.tip.hide();
   }
 
   /** Show which months are selected, and which ones Airflow loads. */

@@ -19,10 +19,8 @@ const short = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` 
 
 const expected = (next) => {
   if (!next) return null;
-  const late = next.is_late
-    ? `${next.month} was expected by ${next.by}${next.missing > 1 ? `, ${next.missing} months due` : ""}`
-    : `${next.month} expected by ${next.by}`;
-  return element("p", { class: next.is_late ? "next late" : "next" }, late);
+  const said = `${next.month} ${next.is_late ? "was " : ""}expected by ${next.by}`;
+  return element("p", { class: next.is_late ? "next late" : "next" }, said);
 };
 
 export class Grid {
@@ -177,9 +175,19 @@ export class Grid {
 export class Tip {
   constructor(box) {
     this.box = box;
-    document.addEventListener("pointerover", (event) => this.#follow(event.target));
+    this.isByKey = false; // until the pointer moves: one at rest is over other cells if the page does
+    document.addEventListener("pointerover", (event) => this.isByKey || this.#follow(event.target));
+    document.addEventListener("pointermove", ({ target, movementX, movementY }) => {
+      if (!this.isByKey || !(movementX || movementY)) return;
+      this.isByKey = false;
+      this.#follow(target);
+    });
     document.addEventListener("focusin", (event) => this.#follow(event.target));
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
+    // Whoever selects by keyboard sees the cells, and not what the box would cover.
+    document.addEventListener("keydown", ({ key, shiftKey }) => {
+      this.isByKey = true;
+      if (shiftKey || key === " " || key === "Escape") this.hide();
+    });
     addEventListener("scroll", () => this.hide(), { passive: true });
     this.grids = new WeakMap(); // those that were replaced are forgotten
   }
