@@ -128,7 +128,8 @@ def test_its_rows_and_files_are_verified_before_a_load_brings_it_over(earlier: C
             f"UPDATE `$taxi.green_tripdata` SET filename = '{name}' WHERE source_month = DATE '{month.first_day}'"
         )
     assert warehouse.verify(green, january) == Verified(ROWS, ROWS)
-    assert warehouse.verify(green, february).difference == f"the ids of {ROWS} rows don't fit their values"
+    said = warehouse.verify(green, february).difference
+    assert said.startswith(f"{ROWS} rows with an id that doesn't fit: changed or added by hand")
 
 
 def rename_job(cloud: Cloud, month: str) -> str:
