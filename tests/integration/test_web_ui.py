@@ -119,7 +119,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 def sign_in(page: Page, client: Client, user: str = "admin") -> None:
-    """Sign in as a user, whoever was signed in before; without the form, of which a test of its own tells."""
+    """Sign in as a user, also if another one is signed in. The form has a test of its own."""
     page.context.clear_cookies()
     page.context.add_cookies([{"name": "_token", "value": client.token(user), "url": client.address}])
 

@@ -116,7 +116,7 @@ def test_airflows_processes_find_this_python_by_its_name(tmp_path: Path) -> None
 
 
 def test_airflows_services_advise_the_command_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has called them: a log and the board are read by whoever has typed ``make up``."""
+    """Nobody has called them: their logs and the board are read by the person who typed ``make up``."""
     monkeypatch.delenv(PROGRAM_VARIABLE, raising=False)
     assert airflow_environment(Home(tmp_path))[PROGRAM_VARIABLE] == "bin/airflow"
 
