@@ -96,6 +96,13 @@ def follow(loads: Watched, advice: str) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def october(loads: Watched) -> Month:
+    """A month that is published."""
+    loads.load(GREEN, OCTOBER)
+    return OCTOBER
+
+
 def spoil(loads: Watched, month: Month) -> None:
     loads.mirror.put(f"/{GREEN.file_path(month)}", BROKEN)
 
@@ -177,16 +184,13 @@ def test_months_that_load_again_as_their_alerts_advise(
     assert {body["kind"] for body in told.posted("/hook")} == {"recovered"}
 
 
-def test_a_month_with_warnings(loads: Watched, told: Receivers) -> None:
+def test_a_month_with_warnings(loads: Watched, told: Receivers, october: Month) -> None:
     forget(loads)
-    loads.publish(GREEN, OCTOBER)
-    code, output = backfill(loads, OCTOBER, OCTOBER)
-    assert code == 0, output
     told.clear()
     with loads.taxi.connect() as connection:
         connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-10.csv'")
 
-    code, output = backfill(loads, OCTOBER, OCTOBER, "--reprocess-behavior", "completed")
+    code, output = backfill(loads, october, october, "--reprocess-behavior", "completed")
 
     assert code == 0, output
     assert told.subjects == ["Taxiway: green 2019-10, Postgres: published with warnings"]
@@ -452,14 +456,18 @@ def test_the_address_of_a_webhook_stays_out_of_the_log(scheduled: Watched) -> No
 
 def test_a_variable_that_cannot_be_used_is_in_the_log(scheduled: Watched) -> None:
     tell(scheduled, {"by": "fax"})
+    scheduled.publish(GREEN, MAY)
 
     assert run_of(scheduled, "unusable", MAY) == "success"
     said = "no alert is sent: SettingError: taxiway_alerts can't be used, and nobody is told: 0: "
     wait_until(lambda: said in log(scheduled, "unusable"), timeout=60, what=said)
 
 
+@pytest.mark.usefixtures("october")
 def test_months_that_are_late(scheduled: Watched, told: Receivers) -> None:
     told.clear()
+    for month in (DECEMBER, Month(2020, 1)):
+        scheduled.mirror.put(f"/{GREEN.file_path(month)}", status(404))
     tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "about": ["late"]})
     scheduled.pause("taxi_watch", False)
 
@@ -472,17 +480,18 @@ def test_months_that_are_late(scheduled: Watched, told: Receivers) -> None:
     assert "publication_lag_days" in text_of(told.mails[0])
 
 
-def test_a_look_that_fails_is_told_and_what_it_has_found(scheduled: Watched, told: Receivers) -> None:
+def test_a_look_that_fails_is_told_and_what_it_has_found(october: Month, scheduled: Watched, told: Receivers) -> None:
     told.clear()
-    scheduled.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
+    forget(scheduled)
     tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
-    scheduled.publish(GREEN, JANUARY, revision=1)
+    scheduled.publish(GREEN, october, revision=1)
+    scheduled.pause("taxi_watch", False)
     scheduled.pause("taxi", True)
     try:
         scheduled.look("paused", state="failed")
     finally:
         scheduled.pause("taxi", False)
-        scheduled.publish(GREEN, JANUARY)
+        scheduled.publish(GREEN, october)
 
     failed, late = sorted(arrived(told, 2), key=lambda subject: "late" in subject)
     assert failed == "Taxiway: taxi_watch, postgres.look: failed"
@@ -494,6 +503,7 @@ def test_a_look_that_fails_is_told_and_what_it_has_found(scheduled: Watched, tol
 
 def test_maintenance_that_fails_is_one_message(scheduled: Watched, told: Receivers) -> None:
     told.clear()
+    tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
     set_variable(scheduled, "taxiway_retention", '{"cache": 1}')
     scheduled.pause("taxi_maintenance", False)
 
