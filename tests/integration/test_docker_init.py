@@ -179,9 +179,10 @@ def test_a_statement_that_fails_fails_the_script(server: Server) -> None:
 
 def test_postgres_settings_and_health_check_are_what_postgres_understands(server: Server) -> None:
     postgres = services()["postgres"]
-    options = [word.partition("=") for word in postgres["command"] if "=" in word]
-    assert postgres["command"][::2] == ["postgres", *[f"{name}={value}" for name, _, value in options]]
-    for name, _, value in options:
+    assert postgres["command"][0] == "postgres"
+    settings = [word.removeprefix("--").partition("=") for word in postgres["command"][1:]]
+    assert postgres["command"][1:] == [f"--{name}={value}" for name, _, value in settings]
+    for name, _, value in settings:
         server.execute(f"ALTER SYSTEM SET {name} = '{value}'")  # refuses an unknown name, and a value out of range
     (binary, *arguments) = postgres["healthcheck"]["test"][1:]
     here = [word.replace("--host=127.0.0.1", f"--host={server.socket_folder}") for word in arguments]
