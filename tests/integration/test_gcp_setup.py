@@ -41,8 +41,8 @@ def cloud_storage(buckets: Buckets, patch: pytest.MonkeyPatch) -> Iterator[Cloud
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             buckets.asked.append(("POST", self.path, body))
-            self._answer(buckets.made[0], buckets.made[1] or body)
             buckets.found = buckets.found_then or buckets.found
+            self._answer(buckets.made[0], buckets.made[1] or body)
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:
             data = json.dumps(body).encode()
