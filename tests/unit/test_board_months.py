@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
@@ -142,6 +143,44 @@ def test_a_chart_shows_each_source_and_stays_a_chart_without_months(name: str, t
         due = green.due(months[-1].next())
         assert f"2021-07 {'was ' if date.today() >= due else ''}expected by {due}" in svg
     assert "nothing is published yet" in DRAW[name]([], {}, THEMES[theme])
+
+
+def bars_of(svg: str) -> dict[int, float]:
+    """Return the values of a light chart's bars, read off its scale, by how many months they are behind the first."""
+    theme = THEMES["light"]
+    lines = re.findall(rf'd="M \S+ (\S+) \nL \S+ \S+ \n" clip-path="[^"]*" style="[^"]* {theme.line};', svg)
+    texts = re.findall("<text[^>]*>([^<]*)</text>", svg)
+    scale = texts[texts.index("green") - len(lines) : texts.index("green")]
+    top, highest = float(lines[-1]), float(scale[-1].replace("k", "e3").replace("M", "e6"))
+    paths = re.findall(rf'd="([^"]*)" clip-path="[^"]*" style="fill: {theme.bar}"', svg)
+    bars = [[float(number) for number in re.findall(r"-?[0-9.]+", path)] for path in paths]
+    month = bars[1][0] - bars[0][0]
+    assert all(right - left < month for left, _, right, *_ in bars)
+    return {
+        round((bar[0] - bars[0][0]) / month): (bar[1] - bar[5]) / (bar[1] - top) * highest  # left, bottom, height
+        for bar in bars
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("rows", {0: 500_000, 1: 1_999_000, 3: 999_900}),
+        ("seconds", {0: 40, 1: 10, 3: 100}),
+        ("rejected", {0: 0, 1: 500, 3: 100}),
+    ],
+)
+def test_a_chart_has_a_bar_as_high_as_its_value_for_each_published_month(
+    name: str, values: dict[int, float], green: Source
+) -> None:
+    loads = {
+        Month(2019, 1): replace(LOADED, rows=500_000, seconds=20, rejected=0),
+        Month(2019, 2): replace(LOADED, rows=1_999_000, seconds=19.99, rejected=1000),
+        Month(2019, 3): LastLoad("failed"),
+        Month(2019, 4): replace(LOADED, rows=999_900, seconds=99.99, rejected=100),
+    }
+
+    assert bars_of(DRAW[name]([green], {"green": loads}, THEMES["light"])) == pytest.approx(values, rel=1e-3)
 
 
 def test_a_month_is_late_by_the_clock_of_its_source(green: Source) -> None:
