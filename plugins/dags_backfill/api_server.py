@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import multiprocessing
 import os
 import signal
 import socket
@@ -18,11 +16,9 @@ from multiprocessing.process import BaseProcess
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-import psutil
-
 from dags_backfill.errors import BackfillError
 from dags_backfill.newest_api import keep_newest_version
-from dags_backfill.processes import bind_children, end_processes
+from dags_backfill.processes import end_child, start_child
 
 URL_VARIABLE = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 START_SECONDS = 180.0
@@ -95,9 +91,7 @@ class ExecutionApi:
     def stop(self) -> None:
         """Stop the server, if it was started here."""
         if self._process is not None:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                end_processes([psutil.Process(self._process.pid)], first=signal.SIGTERM)
-            self._process.join(timeout=5)
+            end_child(self._process)
             self._process = None
             if self._before is None:
                 os.environ.pop(URL_VARIABLE, None)
@@ -114,17 +108,11 @@ class ExecutionApi:
 
         # Without a configured secret Airflow makes one up, once a process: it must be there before we fork.
         get_signing_args()
-        bind_children()
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}/execution/"
         self._before = os.environ.get(URL_VARIABLE)
         os.environ[URL_VARIABLE] = self._url
-        # A forked server has Airflow loaded already. Not on macOS, whose libraries don't survive a fork.
-        linux = sys.platform == "linux"
-        context = multiprocessing.get_context("fork") if linux else multiprocessing.get_context("spawn")
-        process = context.Process(target=_serve, args=(listener,), name="execution-api", daemon=True)
-        process.start()
-        self._process = process
+        self._process = start_child(_serve, "execution-api", listener)
         listener.close()
 
 

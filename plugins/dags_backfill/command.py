@@ -145,11 +145,11 @@ class _Command:
         """Say whether tasks will probably be run here, rather than by a scheduler."""
         from airflow.models.dag import DagModel
 
-        from dags_backfill.takeover import scheduler_is_alive
+        from dags_backfill.takeover import is_alive
 
         with create_session() as session:
             dag = session.get(DagModel, self.request.dag_id)
-            runs_here = dag is None or bool(dag.is_paused) or not scheduler_is_alive(session)
+            runs_here = dag is None or bool(dag.is_paused) or not is_alive("SchedulerJob", session)
         # Processes that are forked next must not share a connection with this one.
         settings.get_engine().dispose()
         return runs_here

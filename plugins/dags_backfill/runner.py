@@ -31,7 +31,7 @@ from dags_backfill.callbacks import Callbacks
 from dags_backfill.interrupted_runs import JOB_TYPE, open_runs, reset_orphans, reset_queued
 from dags_backfill.processes import GRACE_SECONDS
 from dags_backfill.queueing import queue_tasks
-from dags_backfill.takeover import scheduler_is_alive
+from dags_backfill.takeover import is_alive
 from dags_backfill.triggerer import Triggerer
 from dags_backfill.workers import Workers
 
@@ -140,7 +140,7 @@ class BackfillRunner(SchedulerJobRunner):
             paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == self.dag_id))
             if paused:
                 return False
-            return scheduler_is_alive(session)
+            return is_alive("SchedulerJob", session)
 
     def _start_executor(self) -> None:
         if self.workers.started:

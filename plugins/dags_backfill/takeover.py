@@ -30,9 +30,12 @@ TEMPORARY_RUN = "__airflow_temporary_run_"
 """How the ids begin of the runs that ``airflow tasks test`` makes."""
 
 
-def scheduler_is_alive(session: Session) -> bool:
-    """Say whether one of Airflow's schedulers has reported lately."""
-    job = most_recent_job("SchedulerJob", session=session)
+def is_alive(job_type: str, session: Session) -> bool:
+    """Say whether one of Airflow's services has reported lately.
+
+    :param job_type: its kind of job, such as ``SchedulerJob``
+    """
+    job = most_recent_job(job_type, session=session)
     return job is not None and job.is_alive()
 
 
@@ -59,7 +62,7 @@ def who_works_on(run: DagRun, session: Session) -> str | None:
             return "airflow dags test or tasks test"
         return None
     paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == run.dag_id))
-    if paused is not False or not scheduler_is_alive(session):
+    if paused is not False or not is_alive("SchedulerJob", session):
         return None
     backfill = session.get(Backfill, run.backfill_id) if run.backfill_id is not None else None
     if run.state == DagRunState.QUEUED and backfill is not None and backfill.is_paused:

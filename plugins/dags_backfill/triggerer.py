@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import sys
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
-import psutil
 from sqlalchemy import select, update
 
-from dags_backfill.processes import bind_children, end_processes
+from dags_backfill.processes import end_child, start_child
+from dags_backfill.takeover import is_alive
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -43,24 +41,17 @@ class Triggerer:
                 return
             self.stop()
         with create_session() as session:
-            if not _has_deferred_task(backfill_id, session) or _triggerer_is_alive(session):
+            if not _has_deferred_task(backfill_id, session) or is_alive("TriggererJob", session):
                 return
-        bind_children()
-        linux = sys.platform == "linux"
-        context = multiprocessing.get_context("fork") if linux else multiprocessing.get_context("spawn")
-        self._answers, question = context.Pipe(duplex=False)
-        process = context.Process(target=_run, args=(question,), name="triggerer")
-        process.start()
+        self._answers, question = multiprocessing.Pipe(duplex=False)
+        self._process = start_child(_run, "triggerer", question)
         question.close()
-        self._process = process
 
     def stop(self) -> None:
         """Stop the triggerer, if it was started here."""
         if self._process is None or self._answers is None:
             return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            end_processes([psutil.Process(self._process.pid)], grace=STOP_SECONDS)
-        self._process.join()
+        end_child(self._process, STOP_SECONDS)
         self._process = None
         if self._answers.poll():
             _end_job(self._answers.recv())
@@ -109,10 +100,3 @@ def _has_deferred_task(backfill_id: int, session: Session) -> bool:
         .where(DagRun.backfill_id == backfill_id, TaskInstance.state == TaskInstanceState.DEFERRED)
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def _triggerer_is_alive(session: Session) -> bool:
-    from airflow.jobs.job import most_recent_job
-
-    job = most_recent_job("TriggererJob", session=session)
-    return job is not None and job.is_alive()
