@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-import psutil
 from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
-from airflow.models.callback import DagProcessorCallback
 from airflow.utils.session import NEW_SESSION, create_session, provide_session
-from airflow.utils.sqlalchemy import with_row_locks
-from sqlalchemy import select
 
-from dags_backfill.processes import bind_children, end_processes
+from dags_backfill.processes import end_child, start_child
+from dags_backfill.takeover import is_alive
 
 if TYPE_CHECKING:
     from airflow.callbacks.callback_requests import CallbackRequest
@@ -37,7 +32,7 @@ class Callbacks(DatabaseCallbackSink):
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._waiting: list[UUID] = []
+        self._has_come = False
         self._process: BaseProcess | None = None
         self._orders: Connection | None = None
 
@@ -48,109 +43,76 @@ class Callbacks(DatabaseCallbackSink):
 
     @provide_session
     def send(self, callback: CallbackRequest, *, session: Session = NEW_SESSION) -> None:
-        """Record a request: if this call is killed, a DAG processor finds it."""
-        request = DagProcessorCallback(callback=callback, priority_weight=1)
-        session.add(request)
-        session.flush()
-        self._waiting.append(request.id)
+        """Record a request: if this call is killed before it is taken, a DAG processor or the next call finds it."""
+        super().send(callback, session=session)
+        self._has_come = True
 
     def run(self) -> None:
-        """Have the requests run that have come since; by the DAG processor, if one is alive."""
-        if not self._waiting:
+        """Have all recorded requests run if one has come here since; by the DAG processor, if one is alive."""
+        if not self._has_come:
             return
+        self._has_come = False
         with create_session() as session:
-            is_left_to_it = _dag_processor_is_alive(session)
+            is_left_to_it = is_alive("DagProcessorJob", session)
         # Not before the session has ended: a process that is forked would share its connection.
         if not is_left_to_it:
             self._start()
-            self._order(self._waiting)
-        self._waiting = []
+            self._order(True)
 
-    def stop(self, *, wait: bool) -> None:
-        """End the process, if it was started here.
+    def finish(self, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        """Let the process that was started here finish what it has.
 
-        :param wait: whether it may finish what it has
+        :param say: told that there may be a wait
+        :param stopped: asked while waiting; wait no longer if it says so
         """
+        if self._process is None or not self._process.is_alive():
+            return
+        say(f"Waiting for callbacks of runs that have ended, {LONGEST_END:.0f} seconds at most. Ctrl-C ends them.")
+        self._order(False)
+        deadline = time.monotonic() + LONGEST_END
+        while self._process.is_alive() and time.monotonic() < deadline and not stopped():
+            self._process.join(0.1)
+
+    def stop(self) -> None:
+        """End the process, if it was started here."""
         if self._process is None or self._orders is None:
             return
-        if wait:
-            self._order(None)
-            self._process.join(LONGEST_END)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            end_processes([psutil.Process(self._process.pid)])
-        self._process.join()
+        end_child(self._process)
         self._process = None
         self._orders.close()
 
-    def _order(self, ids: list[UUID] | None) -> None:
+    def _order(self, go_on: bool) -> None:
         if self._orders is not None:
             with contextlib.suppress(OSError):  # it has ended, and said why: no callback stops a backfill
-                self._orders.send(ids)
+                self._orders.send(go_on)
 
     def _start(self) -> None:
         if self._process is not None:
             if self._process.is_alive():
                 return
-            self.stop(wait=False)
-        bind_children()
-        linux = sys.platform == "linux"
-        context = multiprocessing.get_context("fork") if linux else multiprocessing.get_context("spawn")
-        orders, self._orders = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(orders,), name="callbacks")
-        process.start()
+            self.stop()
+        orders, self._orders = multiprocessing.Pipe(duplex=False)
+        self._process = start_child(_work, "callbacks", orders)
         orders.close()
-        self._process = process
 
 
 def _work(orders: Connection) -> None:
-    """Run callbacks as a DAG processor does, until there are no more orders.
+    """Run callbacks as a DAG processor does, but read no DAG file other than theirs.
 
-    :param orders: ids of requests; None in place of the last ones
+    :param orders: True if requests were recorded; False to end
     """
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.manager import DagFileProcessorManager
 
-    class CallbackManager(DagFileProcessorManager):
-        """Reads no DAG file but those of the callbacks."""
-
-        def prepare(self) -> None:
-            # As Airflow's own does: Variables and connections are read from the database.
-            os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-            self.prepare_process_context()
-            self._dag_bundles = list(DagBundlesManager().get_all_dag_bundles())
-
-        def run_callbacks(self, requests: Sequence[Any]) -> None:
+    manager = DagFileProcessorManager(max_runs=1)
+    manager.prepare_server_process_context()
+    manager.prepare_process_context()
+    manager.load_dag_bundles()
+    while orders.recv():
+        while requests := manager.fetch_callbacks():
             for request in requests:
-                self._add_callback_to_queue(request)
-            while self._file_queue or self._processors:
-                self._start_new_processes()  # type: ignore[no-untyped-call]
-                self._service_processor_sockets(timeout=0.1)
-                self._collect_results()  # type: ignore[no-untyped-call]
-                self._kill_timed_out_processors()  # type: ignore[no-untyped-call]
-
-    manager = CallbackManager(max_runs=1)
-    manager.prepare()
-    while (ids := orders.recv()) is not None:
-        manager.run_callbacks(_claimed(ids))
-
-
-def _claimed(ids: Sequence[UUID]) -> Sequence[CallbackRequest]:
-    """Take requests out of the database, except those that a DAG processor has just taken."""
-    with create_session() as session:
-        found = with_row_locks(
-            select(DagProcessorCallback).where(DagProcessorCallback.id.in_(ids)).order_by(DagProcessorCallback.id),
-            session,
-            of=DagProcessorCallback,
-            skip_locked=True,
-        )
-        rows = session.scalars(found).all()
-        for row in rows:
-            session.delete(row)
-        return [row.get_callback_request() for row in rows]
-
-
-def _dag_processor_is_alive(session: Session) -> bool:
-    from airflow.jobs.job import most_recent_job
-
-    job = most_recent_job("DagProcessorJob", session=session)
-    return job is not None and job.is_alive()
+                manager._add_callback_to_queue(request)
+            while manager._file_queue or manager._processors:
+                manager._start_new_processes()
+                manager._service_processor_sockets(timeout=0.1)
+                manager._collect_results()
+                manager._kill_timed_out_processors()

@@ -100,13 +100,13 @@ class BackfillRunner(SchedulerJobRunner):
             self._end_workers(wait=ended)
             if ended:
                 self.callbacks.run()
-            self.callbacks.stop(wait=ended)
+                self.callbacks.finish(self.say, self.stop_requested)
             state = JobState.SUCCESS
             return ended
         finally:
             try:
                 self._end_workers(wait=False)
-                self.callbacks.stop(wait=False)
+                self.callbacks.stop()
                 self.triggerer.stop()
                 self.api.stop()
             finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,9 +12,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server
+from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server, wait_until
 from tests.integration.terminal import run_in_terminal
 
 DAGS = Path(__file__).with_name("backfill_dags")
@@ -252,6 +255,35 @@ def test_a_task_whose_pause_is_reported_after_it_has_gone_on(airflow: AirflowEnv
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert runs(airflow, "reported_late") == {"2019-01": "success", "2019-02": "success"}
+
+
+def test_callbacks_run_without_a_dag_processor_also_those_that_one_has_left(airflow: AirflowEnvironment) -> None:
+    """The last one takes long, and Ctrl-C ends it."""
+    airflow.query(
+        "INSERT INTO job (job_type, state, latest_heartbeat)"
+        " VALUES ('DagProcessorJob', 'running', now() + interval '1 hour')"
+    )
+    done = backfill(airflow, "telling", "2019-01-01", "2019-01-31")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Waiting for callbacks" not in done.stdout
+    left = "SELECT count(*) FROM callback"
+    assert airflow.query(left) == [(1,)]
+    airflow.query("DELETE FROM job WHERE job_type = 'DagProcessorJob'")
+
+    assert backfill(airflow, "telling", "2019-02-01", "2019-02-28").returncode == 1
+    assert sorted(path.name for path in airflow.home.glob("told-*")) == ["told-2019-01", "told-2019-02"]
+    assert airflow.query(left) == [(0,)]
+
+    command = airflow.popen("dags", "backfill", "-s", "2019-03-01", "telling")
+    wait_until((airflow.home / "told-2019-03").exists, timeout=120, what="the callback of March")
+    family = psutil.Process(command.pid).children(recursive=True)
+    os.killpg(command.pid, signal.SIGINT)
+    output, _ = command.communicate(timeout=30)
+
+    assert command.returncode == 1, output
+    assert "Waiting for callbacks of runs that have ended, 60 seconds at most. Ctrl-C ends them.\n" in output
+    assert "0 of 1 month succeeded" in output
+    assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
 def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: AirflowEnvironment) -> None:

@@ -65,6 +65,24 @@ with DAG("failing", schedule=MONTHLY, start_date=START, catchup=True):
     load()
 
 
+def tell(context: Context) -> None:
+    """Note down of which run it is called; of March, don't end."""
+    month = context["run_id"].removeprefix("backfill__")[:7]
+    Path(os.environ["AIRFLOW_HOME"], f"told-{month}").touch()
+    if month == "2019-03":
+        time.sleep(300)
+
+
+with DAG("telling", schedule=MONTHLY, start_date=START, catchup=False, on_failure_callback=tell):
+
+    @task
+    def fail() -> None:
+        """Fail."""
+        raise TripsMissingError("none here")
+
+    fail()
+
+
 with DAG("retrying", schedule=MONTHLY, start_date=START, catchup=True):
 
     @task(retries=1, retry_delay=datetime.timedelta(seconds=0.2))
