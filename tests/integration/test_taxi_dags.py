@@ -173,33 +173,35 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
 ) -> None:
     """March is approved and April rejected, by the API that the web UI asks; nobody answers about May.
 
+    February is cancelled while it waits, and nobody is told that it failed.
     The publication that was approved loses its connection, and asks nobody again.
     """
     dags = taxi.airflow.home / "dags"
     dags.unlink()
     dags.symlink_to(Path(__file__).with_name("asking_dags"))
-    files[2].unlink()
-    write_sample_month(green, MONTHS[2], files[2], rows=ROWS, revision=1)
+    for month, path in zip(MONTHS[1:3], files[1:3], strict=True):
+        path.unlink()
+        write_sample_month(green, month, path, rows=ROWS, revision=1)
     with taxi.connect() as connection:
-        for month, path in zip(MONTHS[2:], files[2:], strict=True):
+        for month, path in zip(MONTHS[1:], files[1:], strict=True):
             load(connection, green, str(month), path, run_id=f"manual__{month}")
     counted = "SELECT to_char(source_month, 'YYYY-MM'), count(*) FROM green_tripdata GROUP BY 1 ORDER BY 1"
     before = dict(taxi.query(counted))
-    for path in files[2:]:
+    for path in files[1:]:
         write_gzip(path, lines_of(path)[: 1 + ROWS // 2])
 
-    channels = '[{"by": "webhook", "path": "hook", "about": ["approval"]}]'
+    channels = '[{"by": "webhook", "path": "hook", "about": ["approval", "failed"]}]'
     taxi.airflow.rest("/variables", "POST", {"key": "taxiway_alerts", "value": channels})
     webhook = {"connection_id": "taxi_webhook", "conn_type": "http", "host": told.http}
     taxi.airflow.rest("/connections", "POST", webhook)
     written = taxi.airflow.home / "approval.txt"
     with written.open("w") as output:
         process = taxi.airflow.popen(
-            "dags", "backfill", "-s", "2019-03-01", "-e", "2019-05-31", "taxi_green", stdout=output
+            "dags", "backfill", "-s", "2019-02-01", "-e", "2019-05-31", "taxi_green", stdout=output
         )
     waiting = "SELECT run_id FROM task_instance WHERE task_id = 'merge_month' AND state = 'awaiting_input' ORDER BY 1"
     runs = wait_until(
-        lambda: found if len(found := taxi.airflow.query(waiting)) == 3 else None, timeout=240, what="three questions"
+        lambda: found if len(found := taxi.airflow.query(waiting)) == 4 else None, timeout=240, what="four questions"
     )
     states = taxi.query("SELECT last_state, last_error FROM taxiway.months ORDER BY month")
     assert {state for state, _ in states} == {"running"}
@@ -210,11 +212,12 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
         lambda: found if len(found := told.posted("/hook")) == 2 else None, timeout=60, what="two messages"
     )
     assert (alone["kind"], len(alone["months"]), together["kind"]) == ("approval", 1, "approval")
-    assert sorted([*alone["months"], *together["months"]]) == [str(month) for month in MONTHS[2:]]
+    assert sorted([*alone["months"], *together["months"]]) == [str(month) for month in MONTHS[1:]]
     assert "Approve or reject it in Airflow's web UI" in alone["advice"]
     waits = "merge_month waits for a person: answer it in the web UI, under Required Actions"
-    wait_until(lambda: written.read_text().count(waits) == 3, timeout=60, what="the terminal to say that runs wait")
-    (approved,), (rejected,), _ = runs
+    wait_until(lambda: written.read_text().count(waits) == 4, timeout=60, what="the terminal to say that runs wait")
+    (cancelled,), (approved,), (rejected,), _ = runs
+    taxi.airflow.rest(f"/dags/taxi_green/dagRuns/{quote(cancelled)}", "PATCH", {"state": "failed"})
 
     def answer(run_id: str, option: str) -> None:
         task = f"/dags/taxi_green/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
@@ -241,15 +244,19 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     process.wait(timeout=300)
     said = written.read_text()
 
-    assert (process.returncode, "1 of 3 months succeeded" in said) == (1, True), said
+    assert (process.returncode, "1 of 4 months succeeded" in said) == (1, True), said
     assert "terminating connection" in said
-    assert said.count(waits) == 3
+    assert said.count(waits) == 4
+    failed = [month for body in told.posted("/hook") if body["kind"] == "failed" for month in body["months"]]
+    assert sorted(failed) == ["2019-04", "2019-05"]
     of_may = before["2019-05"]
     gone = of_may - ROWS // 2
     assert f"2019-05.csv would delete {gone} of the {of_may} published rows, nobody has approved that in time" in said
     assert re.search(r"2019-04\.csv would delete .* published rows, [Aa]dmin has rejected that\. ", said)
     assert dict(taxi.query(counted)) == {**before, "2019-03": ROWS // 2}
     assert taxi.query("SELECT to_char(month, 'MM'), state FROM taxiway.loads ORDER BY month, load_id") == [
+        ("02", "published"),
+        ("02", "running"),
         ("03", "published"),
         ("03", "failed"),
         ("03", "published"),

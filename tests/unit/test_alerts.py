@@ -159,16 +159,19 @@ def test_whether_a_run_has_told_of_its_failure() -> None:
     """A task that is killed tells nothing; then the callback of its run does, and else it doesn't."""
     memory = Memory()
     alert = failed("2019-01")
-    assert not memory.has_failed(alert, NOW)
+    assert not memory.has_told(alert, NOW)
     memory.learn([alert], NOW)
-    assert memory.has_failed(alert, NOW)
+    assert memory.has_told(alert, NOW)
 
     # The next run, whatever an earlier one has told.
-    assert not stored(memory).has_failed(alert, NOW + MINUTE)
+    assert not stored(memory).has_told(alert, NOW + MINUTE)
     assert memory.learn([alert], NOW + 2 * MINUTE) == []
-    assert memory.has_failed(alert, NOW + MINUTE)
-    memory.learn([replace(failed("2019-02"), kind="approval")], NOW)
-    assert not memory.has_failed(failed("2019-02"), NOW)
+    assert memory.has_told(alert, NOW + MINUTE)
+    # A run that has asked, and was cancelled perhaps.
+    memory.learn([replace(failed("2019-02"), kind="approval"), replace(failed("2019-03"), kind="late")], NOW)
+    assert memory.has_told(failed("2019-02"), NOW)
+    assert not memory.has_told(failed("2019-02"), NOW + MINUTE)
+    assert not memory.has_told(failed("2019-03"), NOW)
 
 
 def test_a_month_that_is_loaded_has_recovered_once() -> None:
@@ -204,7 +207,7 @@ def test_each_run_that_waits_for_approval_is_told() -> None:
     assert memory.learn([question], NOW) == [question]
     # Its task was lost, and asks once more.
     assert memory.learn([question], NOW + 2 * PAUSE) == []
-    # The run was cancelled, marked or deleted meanwhile: no callback says so.
+    # The run was cancelled, marked or deleted meanwhile: nobody says so.
     another = replace(question, run="manual__another")
 
     assert stored(memory).learn([another], NOW + 2 * PAUSE) == [another]

@@ -107,10 +107,13 @@ class Memory:
             self.causes.setdefault(alert.cause, Cause()).untold.append(alert)
         return self._say(causes, now)
 
-    def has_failed(self, alert: Alert, since: datetime) -> bool:
-        """Say whether the failure of a month has been heard of since a moment."""
+    def has_told(self, alert: Alert, since: datetime) -> bool:
+        """Say whether a month was heard of since a moment: that it has failed, or that it waits for approval.
+
+        A run that has waited may fail because somebody has cancelled it: nothing tells that from a killed process.
+        """
         known = self.open.get(alert.places[0])
-        return known is not None and known.kind == "failed" and known.heard_at >= since
+        return known is not None and known.kind in ("failed", "approval") and known.heard_at >= since
 
     def loaded(self, alert: Alert) -> Alert | None:
         """Take in that a month is loaded, and return the news of that, if it was wrong before.

@@ -71,7 +71,7 @@ class TaxiAlert(BaseNotifier):
             alerts = self.alerts(context)
             if context.get("reason") == "task_failure":
                 since = getattr(context["dag_run"], "start_date", None) or datetime.min.replace(tzinfo=timezone.utc)
-                alerts = [alert for alert in alerts if not known.has_failed(alert, since)]
+                alerts = [alert for alert in alerts if not known.has_told(alert, since)]
             if ended is not None and ended.is_loaded:
                 recovered = known.loaded(_alert("recovered", context, task, ""))
                 alerts = [*([recovered] if recovered else []), *alerts]
@@ -118,7 +118,8 @@ class TaxiAlert(BaseNotifier):
             return str(error) or type(error).__name__
         return (
             f"Airflow ended {task.task_id} and gives no reason here: its process or its worker was killed, it never "
-            f"left the queue, or somebody marked it as failed. The log of the scheduler, or of the backfill, says which"
+            f"left the queue, or somebody cancelled it or marked it as failed. The log of the scheduler, or of the "
+            f"backfill, says which"
         )
 
 
