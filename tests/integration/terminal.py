@@ -5,22 +5,29 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import termios
 
 from tests.integration.airflow_environment import AirflowEnvironment
 
+COLOURS = {"TERM": "xterm-256color", "NO_COLOR": ""}
+"""What lets a command write colours, if it writes to a terminal."""
+
 
 def run_in_terminal(airflow: AirflowEnvironment, *arguments: str, columns: int) -> tuple[int, str]:
     """Run a command in a terminal that has colours; return its exit code and what it has written there.
+
+    It begins soon if the environment has :data:`COLOURS`, as that of the commands before it.
 
     :param columns: how wide the terminal is
     """
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    colours = {"TERM": "xterm-256color", "NO_COLOR": ""}
+    environment = {**airflow.variables, **COLOURS}
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), follower)
-    process = airflow.popen(*arguments, env={**airflow.variables, **colours}, **streams)
+    ready = environment == airflow.variables
+    process = airflow.popen(*arguments, env=environment, has_airflow=ready, **streams)
     os.close(follower)
     shown = b""
     try:
@@ -31,3 +38,7 @@ def run_in_terminal(airflow: AirflowEnvironment, *arguments: str, columns: int) 
     finally:
         os.close(leader)
     return process.wait(60), shown.decode().replace("\r\n", "\n")
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

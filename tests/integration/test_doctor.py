@@ -34,7 +34,9 @@ from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.faked_clock import FakedClock
 from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.command_output import in_columns
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import COLOURS, run_in_terminal, without_colours
 
 CONNECTION, METADATA = "AIRFLOW_CONN_TAXI_POSTGRES", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 MIRROR, OFFICIAL = "AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"
@@ -64,24 +66,25 @@ def taxi(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServ
         path.parent.mkdir(parents=True, exist_ok=True)
         write_sample_month(source, month, path, rows=20)
     with serve(folder / "mirror") as mirror:
-        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address)
+        made = TaxiAirflow.create(postgres_server, folder / "home", mirror.address, extra=COLOURS)
         try:
             yield made
         finally:
             made.close()
 
 
-def doctor(taxi: TaxiAirflow, output: str = "json", **variables: str) -> tuple[int, Records, str]:
+def doctor(taxi: TaxiAirflow, output: str = "json", *options: str, **variables: str) -> tuple[int, Records, str]:
     """Run the command; return its exit code, its records by name, and what it wrote to standard error."""
-    done = taxi.airflow.run("taxi", "doctor", "--output", output, timeout=600, **variables)
+    done = taxi.airflow.run("taxi", "doctor", "--output", output, *options, timeout=600, **variables)
     assert "Traceback" not in done.stderr
-    records = {"json": json.loads, "yaml": yaml.safe_load, "table": in_lines}[output](done.stdout)
+    assert "\x1b" not in done.stdout + done.stderr
+    formats = {"json": json.loads, "yaml": yaml.safe_load, "table": in_lines, "plain": in_columns}
+    records = formats[output](done.stdout)
     return done.returncode, {record["check"]: record for record in records}, done.stderr
 
 
 def in_lines(text: str) -> list[dict[str, str]]:
     """Read the lines that are for people; a mend has one of its own."""
-    assert "\x1b" not in text
     records = []
     for line in text.splitlines():
         if line.startswith("      mend: "):
@@ -174,6 +177,43 @@ def test_each_broken_thing_has_its_line(taxi: TaxiAirflow, small_dags: Path, tmp
     assert "404" in records["mirror tlc_official"]["found"]
     assert "(SQLSTATE 3D000)" in records["Postgres server"]["found"]
     assert CONNECTION in records["Postgres server"]["mend"]
+
+
+def test_connections_that_are_absent(taxi: TaxiAirflow, small_dags: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a narrow terminal, lines are left whole: the commands in them can be copied."""
+    variables = taxi.airflow.variables
+    given = {"HOST": str(taxi.server.socket_folder), "LOGIN": "postgres", "PASSWORD": "any", "DATABASE": taxi.database}
+    given["https://HOST/PATH"] = json.loads(variables[MIRROR])["host"]
+    monkeypatch.setitem(variables, "AIRFLOW__CORE__DAGS_FOLDER", str(small_dags))
+    for name in (CONNECTION, MIRROR):
+        monkeypatch.delitem(variables, name)
+    of_postgres = ("--warehouse", "postgres")
+
+    code, shown = run_in_terminal(taxi.airflow, "taxi", "doctor", *of_postgres, columns=40)
+    *lines, said = shown.splitlines()
+    coloured = [line for line in lines if re.match(r"\x1b\[[0-9;]+m(ok|warn|fail|skip) *\x1b\[0m ", line)]
+    records = {record["check"]: record for record in in_lines(without_colours("\n".join(lines)))}
+    assert (code, said) == (1, f"{len(records)} checks: 2 failed, 0 warned")
+    assert len(coloured) == len(records)
+    assert states(records) == {
+        "mirror tlc_mirror": FAIL,
+        "Postgres server": FAIL,
+        **dict.fromkeys(OF_POSTGRES, SKIP),
+    }
+    mirror, server = records["mirror tlc_mirror"], records["Postgres server"]
+    assert ": there is no connection tlc_mirror, expected the address of its mirror: airflow " in mirror["found"]
+    assert server["found"].startswith("the connection taxi_postgres isn't there, or can't be read: expected one ")
+    for name, record in (("tlc_mirror", mirror), ("taxi_postgres", server)):
+        assert f"correct the connection {name} (AIRFLOW_CONN_{name.upper()} in .env, or " in record["mend"]
+        advised = shlex.split(record["found"].rpartition(": airflow ")[2])
+        taxi.airflow.succeed(*(given.get(word, word) for word in advised))
+    code, after, _ = doctor(taxi, "plain", *of_postgres)
+    assert (code, states(after)) == (0, {"Postgres durability": WARN})
+    assert list(after) == list(records)
+
+    done = taxi.airflow.run("taxi", "doctor", "--warehouse", "oracle")
+    assert done.returncode == 2
+    assert "invalid choice: 'oracle' (choose from " in done.stderr
 
 
 def test_a_metadata_database_that_never_answers(taxi: TaxiAirflow, small_dags: Path) -> None:

@@ -22,6 +22,7 @@ UNIT, AIRFLOW, POSTGRES, BIGQUERY = (
 LOCAL, VENV = "tests/integration/test_local_commands.py", "tests/unit/test_make_venv.py"
 
 ALL_AT_ONCE = f"{AIRFLOW}::test_each_broken_thing_has_its_line"
+ABSENT = f"{AIRFLOW}::test_connections_that_are_absent"
 SERVICES = (f"{AIRFLOW}::test_services_that_have_died", f"{LOCAL}::test_up_and_down")
 
 TESTS = {
@@ -48,7 +49,7 @@ TESTS = {
     "dag processor": [*SERVICES],
     "triggerer": [*SERVICES],
     "runs": [f"{AIRFLOW}::test_a_run_that_nobody_works_on"],
-    "mirror tlc_mirror": [ALL_AT_ONCE],
+    "mirror tlc_mirror": [ALL_AT_ONCE, ABSENT],
     "mirror tlc_official": [ALL_AT_ONCE],
     "clock": [f"{AIRFLOW}::test_the_clock_of_this_machine_is_set_right"],
     "cache": [f"{AIRFLOW}::test_a_cache_that_does_not_fit"],
@@ -57,6 +58,7 @@ TESTS = {
         f"{POSTGRES}::test_a_server_that_is_only_read",
         f"{POSTGRES}::test_a_server_that_is_too_old_or_of_another_encoding",
         ALL_AT_ONCE,
+        ABSENT,
     ],
     "Postgres rights": [f"{POSTGRES}::test_rights_that_are_missing"],
     "Postgres durability": [f"{POSTGRES}::test_fsync_that_is_off"],
