@@ -17,8 +17,9 @@ import pytest
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
+from taxiway.cli.lines import Asked
 from taxiway.cli.status import status as show_status
-from taxiway.errors import DamagedFileError, HeaderError
+from taxiway.errors import DamagedFileError, HeaderError, InvalidArgumentError
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
@@ -39,6 +40,7 @@ ROWS = 30
 YELLOW = load_source(SOURCES_FOLDER / "yellow.yaml")
 EARLY = YELLOW.month_of(datetime.now(timezone.utc)).previous()
 """It is over, and its file isn't due."""
+NAMES = sorted(path.stem for path in SOURCES_FOLDER.glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +218,13 @@ def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: P
             {"source": "yellow", "first": str(EARLY)},
             [f"yellow: none of the months that are asked for is due yet; {EARLY} is on {YELLOW.due(EARLY)}"],
         ),
-        (
-            {"first": "2999-01"},
-            [f"{path.stem}: none of the months that are asked for" for path in sorted(SOURCES_FOLDER.glob("*.yaml"))],
+        # A file of no month is in no range.
+        *(
+            (
+                months,
+                [f"{name}: none of the months that are asked for" for name in NAMES],
+            )
+            for months in ({"first": "2999-01"}, {"last": "2008-12"}, {"first": "1960-01", "last": "1980-12"})
         ),
         ({"source": "green", "first": "2019-01", "last": "2019-01"}, []),
     ],
@@ -243,6 +249,12 @@ def test_a_range_without_a_month_is_said_to_have_none(
     assert len(sentences) == len(said)
     for found, expected in zip(sentences, said, strict=True):
         assert found.startswith(expected)
+
+
+@pytest.mark.parametrize("months", [{"first": "2013-01", "last": "2013-12"}, {"last": "2013-12"}, {"first": "1970-01"}])
+def test_a_file_of_no_month_is_asked_for_without_months(months: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^zones is one file, of no month: leave --from and --to out$"):
+        Asked.of(Namespace(**{"source": "zones", "first": None, "last": None, **months}))
 
 
 def test_bigquery_has_the_same_states(

@@ -38,10 +38,14 @@ class Asked:
         sources = (
             load_sources(SOURCES_FOLDER) if arguments.source is None else (source_of(arguments.source, "--source"),)
         )
+        if arguments.source is not None and sources[0].stands_alone and (first or last):
+            raise InvalidArgumentError(f"{sources[0].name} is one file, of no month: leave --from and --to out")
         return cls({source.name: source for source in sources}, first, last)
 
     def have(self, first: Month, last: Month | None = None) -> bool:
-        """Say whether a month, or a range of months, lies between them."""
+        """Say whether a month, or a range of months, lies between them; a file of no month is in no range."""
+        if first.is_whole:
+            return self.first is None and self.last is None
         return (self.first is None or self.first <= first) and (self.last is None or (last or first) <= self.last)
 
     def why_none(self, source: Source) -> str:

@@ -118,6 +118,8 @@ def _watched(warehouse: str) -> Mapping[str, Mapping[Month, Watched]]:
 
 def _strips(source: Source, states: Mapping[Month, str], *, any_tried: bool) -> Sequence[Text]:
     """Return a line for each year, a sign for each of its months."""
+    if source.stands_alone and not states:
+        return []
     if not any_tried:
         return [Text(f"{source.name:8} nothing loaded")]
     if source.stands_alone:
