@@ -16,7 +16,6 @@ from taxiway.errors import HeaderError
 from taxiway.loads.watch import Decision, Verdict
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.watched_files import record_decisions
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
@@ -24,7 +23,7 @@ from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD
 from tests.integration.dag_rights import ONLY, RIGHTS
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
+from tests.loading import by_hand, lines_of, load, write_gzip
 
 RUNS_OF_DAGS = Path(__file__).with_name("runs_of_dags.py")
 ROWS = 30
@@ -78,6 +77,7 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
 
 
 def _fill(taxi: TaxiAirflow, green: Source, folder: Path, paths: dict[Month, Path]) -> None:
+    taxi.begin(green, RUNNING, paths[RUNNING], "running")
     patient = replace(green, max_rejected_share=0.5)
     with taxi.connect() as connection:
         for month in (WARNED, CHANGED, REJECTED):
@@ -85,6 +85,5 @@ def _fill(taxi: TaxiAirflow, green: Source, folder: Path, paths: dict[Month, Pat
         by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
         with pytest.raises(HeaderError):
             load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]), "taxi a run")
-        begin_load(connection, LoadTables(green, RUNNING, "manual__running"), lambda: source_file(paths[RUNNING]))
         changed = Decision(green, CHANGED, Verdict.CHANGED, "another version", "http://x.test/", FileVersion('"b"'))
         record_decisions(connection, "postgres", [changed], datetime.now(timezone.utc))

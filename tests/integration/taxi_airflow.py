@@ -84,15 +84,21 @@ class TaxiAirflow:
         done = self.airflow.run("dags", "backfill", "-s", start, "-e", end, dag_id, *options, timeout=timeout)
         return done.returncode, done.stdout + done.stderr
 
-    def cut_off(self, source: Source, month: Month, path: Path) -> None:
-        """Begin a load whose run has ended, as one that somebody marks as failed: the ledger doesn't know that."""
+    def begin(self, source: Source, month: Month, path: Path, run_state: str | None, *, force: bool = False) -> None:
+        """Begin a load that goes on as the ledger has it.
+
+        :param run_state: of its run in Airflow: ``running``; ``failed``, as one that somebody marks; None if somebody
+            has deleted it
+        """
+        run_id = f"manual__{month}_begun"
         with self.connect() as connection:
-            begin_load(connection, LoadTables(source, month, "cut off"), lambda: source_file(path))
-        self.airflow.query(
-            "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf)"
-            " VALUES (%s, 'cut off', 'manual', 'failed', now(), now(), '{}')",
-            f"taxi_{source.name}",
-        )
+            begin_load(connection, LoadTables(source, month, run_id), lambda: source_file(path), force=force)
+        if run_state is not None:
+            self.airflow.query(
+                "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf) VALUES"
+                " (%s, %s, 'manual', %s, now(), CASE WHEN %s <> 'running' THEN now() END, '{}')",
+                *(f"taxi_{source.name}", run_id, run_state, run_state),
+            )
 
     def __enter__(self) -> TaxiAirflow:
         return self

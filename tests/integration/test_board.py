@@ -49,7 +49,8 @@ STATIC = "/taxiway/static/board.js"
 RUNS = "/taxiway/api/runs"
 EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, RUNS, CHART, STATIC)
 TAXI = "/api/v2/dags/taxi"
-CUT_OFF_MONTH = Month(2020, 3)
+CUT_OFF, GONE = Month(2020, 3), Month(2020, 4)
+"""Months whose loads had begun when their runs were marked, and deleted."""
 RIGHTS = ("may_load", "may_cancel", "may_unpause")
 MOST_RUNS = 2_000
 """As the module runs has it, which takes long to import."""
@@ -444,8 +445,7 @@ def test_a_published_month_that_is_loaded_again_is_asked_for_often(
     write_sample_month(yellow, PUBLISHED, path, rows=ROWS)
     with taxi.connect() as connection:
         load(connection, yellow, str(PUBLISHED), path)
-        again = LoadTables(yellow, PUBLISHED, "manual__again")
-        begin_load(connection, again, lambda: source_file(path), force=True)
+    taxi.begin(yellow, PUBLISHED, path, "running", force=True)
     page = open_page(chromium, client, "/taxiway/static/icon.svg")
     page.clock.install()
     page.goto(f"{BOARD}?dag_id=taxi_yellow")
@@ -694,16 +694,11 @@ def said_by_board(client: Client) -> dict[str, str]:
 
 
 def test_the_command_says_the_same_as_the_board(client: Client, taxi: TaxiAirflow, green: Source) -> None:
-    # The run of a load has ended before it, as one that somebody marks as failed.
-    ((ended,),) = taxi.airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'taxi_green'")
-    with taxi.connect() as connection:
-        begin_load(
-            connection,
-            LoadTables(green, CUT_OFF_MONTH, ended),
-            lambda: source_file(next((taxi.airflow.home / "cache").rglob("*.csv.gz"))),
-        )
+    file = next((taxi.airflow.home / "cache").rglob("*.csv.gz"))
+    taxi.begin(green, CUT_OFF, file, "failed")
+    taxi.begin(green, GONE, file, None)
     before = wait_until(
-        lambda: found if (found := said_by_board(client))[str(CUT_OFF_MONTH)] == "failed" else None,
+        lambda: found if (found := said_by_board(client))[str(GONE)] == "failed" else None,
         timeout=60,
         what="the board to ask Airflow",
     )
@@ -712,12 +707,13 @@ def test_the_command_says_the_same_as_the_board(client: Client, taxi: TaxiAirflo
     assert {month: record["state"] for month, record in records.items()} == shown
     assert before[str(CHANGED)] == "changed at the source"
     assert records[str(CHANGED)]["note"] == f"green {CHANGED}: another version"
-    note = records[str(CUT_OFF_MONTH)]["note"]
-    assert note.startswith(f"green {CUT_OFF_MONTH}: its run has ended before the load did: ")
-    assert "To load it again: airflow dags backfill -s 2020-03-01 -e 2020-03-31 " in note
-    (attempt,) = client.json(f"/taxiway/api/months/taxi_green/{CUT_OFF_MONTH}")["attempts"]
-    assert attempt["state"] == "abandoned"
-    assert attempt["error"].startswith("its run has ended before the load did: ")
+    for month, is_there in ((CUT_OFF, True), (GONE, None)):
+        note = records[str(month)]["note"]
+        assert note.startswith(f"green {month}: its run has ended before the load did: ")
+        assert f"To load it again: airflow dags backfill -s {month}-01 " in note
+        (attempt,) = client.json(f"/taxiway/api/months/taxi_green/{month}")["attempts"]
+        assert (attempt["state"], attempt.get("is_there")) == ("abandoned", is_there)
+        assert attempt["error"].startswith("its run has ended before the load did: ")
 
     # A load has found the published bytes since the watch looked.
     path = taxi.airflow.home.parent / "mirror" / green.file_path(CHANGED)

@@ -70,7 +70,7 @@ def taxi(
         new = sample(folder / "new", GREEN, NEW)
         mirror.put(f"/{GREEN.file_path(NEW)}", new.read_bytes())
         mirror.put(f"/{GREEN.file_path(SILENT)}", status(500))
-        made.cut_off(GREEN, NEW, new)
+        made.begin(GREEN, NEW, new, "failed")
         yield made
     finally:
         made.close()

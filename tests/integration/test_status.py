@@ -26,14 +26,13 @@ from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
-from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import run_in_terminal
-from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
+from tests.loading import by_hand, lines_of, load, write_gzip
 
 PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
 ROWS = 30
@@ -71,8 +70,7 @@ def taxi(
                 load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]))
             with pytest.raises(DamagedFileError):
                 load(connection, YELLOW, str(EARLY), write_gzip(folder / "early.csv.gz", ["a,b", "1,2"]))
-            running = LoadTables(green, RUNNING, "manual__running")
-            begin_load(connection, running, lambda: source_file(paths[RUNNING]))
+        made.begin(green, RUNNING, paths[RUNNING], "running")
         yield made
 
 

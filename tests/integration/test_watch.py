@@ -90,10 +90,11 @@ def test_new_and_changed_files_are_loaded_by_runs_of_their_own(watched: Watched)
     assert watched.tasks("nothing_new")["postgres.trigger"] == "skipped"
     assert f"yellow {last}: waiting: not published yet, expected by {YELLOW.due(last)}" in watched.log("nothing_new")
 
-    # One appears, and two change. Only looking starts nothing. A load of one was cut off: its run has ended.
+    # One appears, and two change. Only looking starts nothing. Loads were cut off: a run has ended, and one is gone.
     february, january = watched.publish(GREEN, FEBRUARY), watched.publish(GREEN, JANUARY, revision=1)
     watched.mirror.put(f"/{ZONES.file_path(WHOLE)}", good(zones, etag='"stored again"'))
-    watched.taxi.cut_off(GREEN, FEBRUARY, february)
+    watched.taxi.begin(GREEN, FEBRUARY, february, "failed")
+    watched.taxi.begin(GREEN, JANUARY, january, None)
     decided = watched.look("only_look", only_look=True)
     assert of_three(decided) == ("changed", "new", "changed")
     assert watched.started("only_look") == []

@@ -24,13 +24,12 @@ from taxiway.loads.watch import Decision, Verdict
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_sources
-from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.watched_files import record_decisions
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import start_postgres
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import begin_load, lines_of, load, source_file, write_gzip
+from tests.loading import lines_of, load, write_gzip
 
 SOURCES = {source.name: source for source in load_sources(SOURCES_FOLDER)}
 FIGURES = read_figures(ROOT / "include" / "known_figures.csv")
@@ -105,7 +104,7 @@ def start_scene(folder: Path) -> Iterator[TaxiAirflow]:
             _run(taxi, "dags", "reserialize")
             taxi.backfill(str(BY_AIRFLOW[0].first_day), str(BY_AIRFLOW[-1].first_day), "taxi_green")
             with taxi.connect() as connection:
-                _load(connection, mirror)
+                _load(taxi, connection, mirror)
             name, month = REPORTED
             conf = json.dumps({"source": name, "month": str(month)})
             _run(taxi, "dags", "test", "taxi_monthly_report", "-c", conf)
@@ -121,7 +120,7 @@ def _run(taxi: TaxiAirflow, *arguments: str) -> None:
         raise RuntimeError(f"airflow {' '.join(arguments)}: {(done.stdout + done.stderr)[-3000:]}")
 
 
-def _load(connection: psycopg.Connection[Any], mirror: Path) -> None:
+def _load(taxi: TaxiAirflow, connection: psycopg.Connection[Any], mirror: Path) -> None:
     """Load what ``dags backfill`` hasn't loaded."""
     for source in SOURCES.values():
         months = [month for month in months_up_to_now(source, ()) if month >= SINCE.get(source.name, month)]
@@ -134,9 +133,7 @@ def _load(connection: psycopg.Connection[Any], mirror: Path) -> None:
             with suppress(TaxiwayError):  # of a web page
                 load(connection, patient, str(month), path, f"manual__{month}")
         if source.name == "green":
-            running = _write(source, months[-1], mirror)
-            tables = LoadTables(source, months[-1], f"manual__{months[-1]}")
-            begin_load(connection, tables, lambda file=running: source_file(file))
+            taxi.begin(source, months[-1], _write(source, months[-1], mirror), "running")
     seen = [
         Decision(
             SOURCES[name],

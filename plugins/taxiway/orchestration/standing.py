@@ -23,7 +23,7 @@ from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.errors import said_by
 from taxiway.warehouses.postgres.watched_files import watched_files
 
-CUT_OFF = "its run has ended before the load did: somebody cancelled it, or marked it in Airflow"
+CUT_OFF = "its run has ended before the load did: somebody cancelled or deleted it, or marked it in Airflow"
 """The error of a load that goes on as the ledger has it, and whose run has ended."""
 
 STATEMENT_TIMEOUT = "4s"
@@ -49,7 +49,9 @@ def running_runs(loads: Loads, warehouse: str) -> set[tuple[str, str]]:
 
 
 def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[tuple[str, str]]:
-    """Return those of some runs that had ended at a moment, however they ended. A task can't ask this.
+    """Return those of some runs that had ended at a moment, however they ended, or are gone. A task can't ask this.
+
+    Airflow has each run whose load has begun, until somebody deletes it.
 
     :param runs: DAG and id of each
     :param before: the moment
@@ -58,20 +60,19 @@ def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[t
     from airflow.models.dagrun import DagRun  # takes long to import, and a task imports this module
     from airflow.utils.session import create_session
     from airflow.utils.state import State
-    from sqlalchemy import select, tuple_
+    from sqlalchemy import or_, select, tuple_
 
-    asked = set(runs)
+    asked = frozenset(runs)
     if not asked:
-        return frozenset()
+        return asked
     with create_session() as session:
-        found = session.execute(
+        going = session.execute(
             select(DagRun.dag_id, DagRun.run_id).where(
                 tuple_(DagRun.dag_id, DagRun.run_id).in_(asked),
-                DagRun.state.in_(State.finished_dr_states),
-                DagRun.end_date < before,
+                or_(DagRun.state.not_in(State.finished_dr_states), DagRun.end_date >= before),
             )
         )
-        return frozenset((dag_id, run_id) for dag_id, run_id in found)
+        return asked.difference((dag_id, run_id) for dag_id, run_id in going)
 
 
 def cut_off(loads: Loads, warehouse: str, ended: Collection[tuple[str, str]]) -> Loads:

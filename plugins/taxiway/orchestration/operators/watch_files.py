@@ -224,11 +224,11 @@ class WatchFilesOperator(BaseOperator):
 
 
 def has_ended(ti: Any, dag_id: str, run_id: str) -> bool:
-    """Say whether a run has ended, however it ended.
+    """Say whether a run has ended, however it ended, or is gone.
 
     :param ti: Airflow's task instance, which asks
     """
-    return bool(ti.get_dr_count(dag_id, run_ids=[run_id], states=["success", "failed"]))
+    return not ti.get_dr_count(dag_id, run_ids=[run_id], states=["queued", "running"])
 
 
 def state_of_run(ti: Any, run_id: str) -> str | None:
