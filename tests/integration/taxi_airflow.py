@@ -94,11 +94,15 @@ class TaxiAirflow:
         with self.connect() as connection:
             begin_load(connection, LoadTables(source, month, run_id), lambda: source_file(path), force=force)
         if run_state is not None:
-            self.airflow.query(
-                "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf) VALUES"
-                " (%s, %s, 'manual', %s, now(), CASE WHEN %s <> 'running' THEN now() END, '{}')",
-                *(f"taxi_{source.name}", run_id, run_state, run_state),
-            )
+            self.add_run(f"taxi_{source.name}", run_id, run_state)
+
+    def add_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Let Airflow have a run that nobody has started."""
+        self.airflow.query(
+            "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, end_date, conf) VALUES"
+            " (%s, %s, 'manual', %s, now(), CASE WHEN %s <> 'running' THEN now() END, '{}')",
+            *(dag_id, run_id, state, state),
+        )
 
     def __enter__(self) -> TaxiAirflow:
         return self

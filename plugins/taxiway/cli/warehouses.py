@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from taxiway.cli.output import say, silence
 from taxiway.errors import SettingError
 from taxiway.loads.published_months import PublishedMonths
-from taxiway.orchestration.standing import Loads, with_ends
+from taxiway.orchestration.standing import Loads, ended_by, runs_ended, with_ends
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.source import Source
 
@@ -31,7 +31,7 @@ def published_months(warehouse: str, purpose: str) -> Iterator[PublishedMonths]:
     with kind.months(kind.conn_id, purpose) as opened:
         if opened is None:
             raise SettingError(f"{purpose}: {kind.title} isn't set up: docs/bigquery.md says how")
-        yield opened
+        yield opened.asking(ended_by(warehouse, _has_ended))
 
 
 def last_loads(opened: PublishedMonths, warehouse: str, sources: Sequence[Source]) -> Loads:
@@ -47,5 +47,18 @@ def last_loads(opened: PublishedMonths, warehouse: str, sources: Sequence[Source
     try:
         return with_ends(loads, warehouse, asked_at)
     except SQLAlchemyError as error:
-        say(f"Whether a load was cut off isn't known: {silence(error)}")
+        _say_unknown(error)
         return loads
+
+
+def _has_ended(dag_id: str, run_id: str) -> bool:
+    """Say whether a run has ended by now; not if Airflow can't be asked for it."""
+    try:
+        return bool(runs_ended([(dag_id, run_id)], datetime.now(timezone.utc)))
+    except SQLAlchemyError as error:
+        _say_unknown(error)
+        return False
+
+
+def _say_unknown(error: SQLAlchemyError) -> None:
+    say(f"Whether a load was cut off isn't known: {silence(error)}")

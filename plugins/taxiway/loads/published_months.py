@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -305,6 +305,10 @@ class TableSize:
     folder: Path | None = None
 
 
+HasEnded = Callable[[Source, str], bool]
+"""Says whether a run has ended, of which the ledger doesn't know it: given the source, and what the ledger calls it."""
+
+
 class ComparedMonth(Protocol):
     """A month, as the comparison reads it."""
 
@@ -370,6 +374,10 @@ class PublishedMonths(ComparedMonths, ABC):
     """A warehouse, as the commands, the board and the watch ask it: its ledger by queries that have the same names,
     bound values and columns in each warehouse.
     """
+
+    def asking(self, has_ended: HasEnded) -> PublishedMonths:
+        """Return the same warehouse; if it trusts attempts that go on in the ledger, it asks this of their runs."""
+        return self
 
     def months(self, source: Source) -> Mapping[Month, Recorded]:
         """Return the published months of a source, each as the ledger has it.

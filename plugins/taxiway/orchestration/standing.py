@@ -6,16 +6,16 @@ what the watch has seen of the files. Nothing is locked or changed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
 from taxiway.errors import TransientWarehouseError
 from taxiway.loads.month_state import Watched
-from taxiway.loads.published_months import LastLoad, LoggedAttempt
+from taxiway.loads.published_months import HasEnded, LastLoad, LoggedAttempt
 from taxiway.orchestration.month_of_run import run_of_name
 from taxiway.orchestration.open_postgres import quick_postgres_months
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
@@ -73,6 +73,23 @@ def runs_ended(runs: Iterable[tuple[str, str]], before: datetime) -> frozenset[t
             )
         )
         return asked.difference((dag_id, run_id) for dag_id, run_id in going)
+
+
+def has_ended(ti: Any, dag_id: str, run_id: str) -> bool:
+    """Say whether a run has ended, however it ended, or is gone; for a task.
+
+    :param ti: Airflow's task instance, which asks
+    """
+    return not ti.get_dr_count(dag_id, run_ids=[run_id], states=["queued", "running"])
+
+
+def ended_by(warehouse: str, ask: Callable[[str, str], bool]) -> HasEnded:
+    """Return what asks Airflow whether a run has ended that goes on in a ledger.
+
+    :param warehouse: whose ledger it is
+    :param ask: asks, given DAG and id
+    """
+    return lambda source, name: ask(*run_of_name(name, dag_id_of(warehouse, source.name)))
 
 
 def cut_off(loads: Loads, warehouse: str, ended: Collection[tuple[str, str]]) -> Loads:

@@ -67,14 +67,14 @@ class CompareMonthsOperator(BaseOperator):
         """
         with retry_or_fail(context):
             changed = {} if self.month or self.source_name else announced(context)
-            agreed = self._compare(changed)
+            agreed = self._compare(changed, context)
         if changed and not agreed:
             raise AirflowSkipException(
                 "nothing to compare yet: every month that was published waits for the other load"
             )
         return agreed
 
-    def _compare(self, changed: Mapping[str, set[str] | None]) -> dict[str, int]:
+    def _compare(self, changed: Mapping[str, set[str] | None], context: Context) -> dict[str, int]:
         """Compare the months that were asked for, or those that loads have changed.
 
         :param changed: the months by source; nothing if no load has set the run off
@@ -88,9 +88,12 @@ class CompareMonthsOperator(BaseOperator):
         sources = [find_source(SOURCES_FOLDER, name) for name in names if not changed or name in changed]
         settings = gcp_settings()
         from taxiway.orchestration.open_postgres import connected  # each load's task imports this module
+        from taxiway.orchestration.standing import ended_by, has_ended
 
         client = bigquery_client(settings, self.gcp_conn_id)
-        cloud = BigQueryMonths(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id}))
+        cloud = BigQueryMonths(Jobs(client, settings, self.task_id, {"taxiway_step": self.task_id})).asking(
+            ended_by("bigquery", lambda *run: has_ended(context["ti"], *run))
+        )
         found = []
         where = f"{', '.join(names)} {self.month or '(every month)'}: compare"
         with connected(where, self.postgres_conn_id) as connection:

@@ -20,7 +20,7 @@ from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.open_postgres import connected
-from taxiway.orchestration.standing import Loads, cut_off, running_runs
+from taxiway.orchestration.standing import Loads, cut_off, has_ended, running_runs
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command, taxi_conf
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
@@ -221,14 +221,6 @@ class WatchFilesOperator(BaseOperator):
     def _where(self) -> str:
         """What messages begin with."""
         return f"taxi_watch, {WAREHOUSES[self.warehouse].title}"
-
-
-def has_ended(ti: Any, dag_id: str, run_id: str) -> bool:
-    """Say whether a run has ended, however it ended, or is gone.
-
-    :param ti: Airflow's task instance, which asks
-    """
-    return not ti.get_dr_count(dag_id, run_ids=[run_id], states=["queued", "running"])
 
 
 def state_of_run(ti: Any, run_id: str) -> str | None:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from taxiway.errors import WarehouseError
+from taxiway.loads.attempts import is_over
 from taxiway.loads.load import Load
-from taxiway.loads.published_months import PublishedMonth, PublishedMonths, TableSize, Verified, misfits
+from taxiway.loads.published_months import HasEnded, PublishedMonth, PublishedMonths, TableSize, Verified, misfits
 from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.jobs import Jobs
 from taxiway.warehouses.bigquery.statements import statement
+
+MOST_ATTEMPTS = 50
+"""How many attempts of a month are looked at, the latest ones, to find one that goes on."""
+
+
+def _is_trusted(source: Source, run_id: str) -> bool:
+    """Take no attempt for ended that goes on in the ledger."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -24,11 +34,17 @@ class BigQueryMonths(PublishedMonths):
 
     :param warehouse: BigQuery
     :param purpose: what they are read for, for messages
+    :param has_ended: asks Airflow; by itself, the ledger is trusted
     """
 
     warehouse: Jobs
     name: str = "BigQuery"
     purpose: str = "compare"
+    has_ended: HasEnded = _is_trusted
+
+    def asking(self, has_ended: HasEnded) -> BigQueryMonths:
+        """Return the same, which asks whether the runs of attempts have ended that go on in the ledger."""
+        return replace(self, has_ended=has_ended)
 
     def table_size(self, source: Source) -> TableSize:
         """Return what the published months of a source take up: no query, and so without a charge.
@@ -116,11 +132,13 @@ class BigQueryMonths(PublishedMonths):
 
     def is_loading(self, source: Source, month: Month) -> bool:
         """Say whether a load is under way: a month is published a moment before the ledger says so."""
-        warehouse = self._of(source, month)
-        values = {"source": source.name, "month": month.first_day, "destination": ledger.DESTINATION}
-        with _as_reader(warehouse):
-            attempts = warehouse.run(statement("find_loads", values, dataset=warehouse.settings.dataset_name))
-        return any(attempt["state"] == "running" for attempt in attempts)
+        now = datetime.now(timezone.utc)
+        return any(
+            attempt.state == "running"
+            and not is_over(attempt.state, attempt.started_at, now)
+            and not self.has_ended(source, attempt.run_id)
+            for attempt in self.attempts(source, month, MOST_ATTEMPTS)
+        )
 
     def _of(self, source: Source, month: Month) -> Jobs:
         """Return BigQuery whose errors and jobs name a month."""
