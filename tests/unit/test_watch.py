@@ -147,8 +147,20 @@ def test_a_version_in_which_a_run_has_found_the_published_bytes_is_no_change() -
     assert of_published(OTHER, published(AUGUST, ONE, OTHER)).verdict is Verdict.UNCHANGED
     # Also if the ledger can't say so: the headers of GET were others than those of HEAD.
     run_id = of_published(OTHER).run_id or ""
-    again = of_published(OTHER, runs={run_id: "success"})
+    found = {AUGUST: LastLoad("unchanged", run_id=f"taxi {run_id}")}
+    again = of_published(OTHER, runs={run_id: "success"}, last=found)
     assert (again.verdict, again.run_id) == (Verdict.UNCHANGED, run_id)
+
+
+@pytest.mark.parametrize("found", [None, ("abandoned", "taxi {}"), ("unchanged", "taxi watch__before")])
+def test_a_run_that_somebody_has_ended_between_two_tasks_has_found_nothing(found: tuple[str, str] | None) -> None:
+    """Airflow calls it a success; the ledger has an attempt that was cut off, or none of this run."""
+    run_id = of_published(OTHER).run_id or ""
+    last = {AUGUST: LastLoad(found[0], run_id=found[1].format(run_id))} if found else {}
+    decision = of_published(OTHER, runs={run_id: "success"}, last=last)
+
+    assert (decision.verdict, decision.loads) == (Verdict.CHANGED, True)
+    assert decision.run_id == run_id.removesuffix("1") + "2"
 
 
 def test_a_file_that_comes_back_after_another_one_is_loaded_again() -> None:

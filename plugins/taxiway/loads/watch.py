@@ -260,7 +260,7 @@ def _with_run(
             return replace(
                 decision, verdict=Verdict.LOADING, reason=f"{decision.reason}; the run {run_id} of taxi is {how}"
             )
-        if how == "success" and decision.verdict is Verdict.CHANGED:
+        if how == "success" and decision.verdict is Verdict.CHANGED and _has_found_it(last, run_id):
             reason = f"the run {run_id} of taxi has found the published bytes in it ({version})"
             return replace(decision, verdict=Verdict.UNCHANGED, reason=reason)
         if how == "failed" and last is not None and last.is_held_back:
@@ -276,6 +276,14 @@ def _with_run(
         f"log, and clear its failed tasks. The watch starts no other run for this version of the file"
     )
     return replace(decision, verdict=Verdict.FAILED, reason=reason)
+
+
+def _has_found_it(last: LastLoad | None, run_id: str) -> bool:
+    """Say whether a run of taxi has found the published bytes, by the ledger, which calls it ``taxi`` and its id.
+
+    Airflow calls a run a success, too, that somebody has ended between two tasks.
+    """
+    return last is not None and last.state == "unchanged" and last.run_id.endswith(run_id)
 
 
 def _has(source: Source, month: Month) -> bool:
