@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
+from taxiway.errors import DestructiveCorrectionError
 from taxiway.loads.month_state import STATES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -51,6 +52,9 @@ EVERY_ROUTE = (BOARD, MONTHS, GREEN_MONTH, REJECTED_LINES, RUNS, CHART, STATIC)
 TAXI = "/api/v2/dags/taxi"
 CUT_OFF, GONE = Month(2020, 3), Month(2020, 4)
 """Months whose loads had begun when their runs were marked, and deleted."""
+HELD_BACK = Month(2020, 5)
+"""A month whose last load would have deleted most of its rows."""
+
 RIGHTS = ("may_load", "may_cancel", "may_unpause")
 MOST_RUNS = 2_000
 """As the module runs has it, which takes long to import."""
@@ -678,6 +682,53 @@ def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow
         taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
 
     assert shown == [str(number) for number in range(2, MOST_RUNS + 2)]
+
+
+def test_deletions_are_accepted_of_months_that_were_held_back_alone(
+    chromium: Browser, client: Client, taxi: TaxiAirflow, green: Source, tmp_path: Path
+) -> None:
+    path = tmp_path / green.download_name(HELD_BACK)
+    write_sample_month(green, HELD_BACK, path, rows=ROWS)
+    cut = write_gzip(tmp_path / "cut.csv.gz", lines_of(path)[:11])
+    with taxi.connect() as connection:
+        load(connection, green, str(HELD_BACK), path, "manual__whole")
+        with pytest.raises(DestructiveCorrectionError):
+            load(connection, green, str(HELD_BACK), cut, "manual__cut")
+    wait_until(lambda: said_by_board(client)[str(HELD_BACK)] == "failed", timeout=60, what="the board to ask again")
+    page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
+    grid, box = ready(page), page.get_by_label("Accept deletions")
+
+    def toggle(month: Month) -> None:
+        cell(grid, month).click(modifiers=["Control"])
+
+    for month in (MISSING[0], FAILED):
+        toggle(month)
+    expect(page.get_by_role("button", name="Load 2 months")).to_be_visible()
+    expect(box).to_be_hidden()
+    # A tick holds for the months that the sentence has named.
+    for _ in range(2):
+        toggle(HELD_BACK)
+        expect(box).not_to_be_checked()
+        expect(page.get_by_text(f"The last load of green {HELD_BACK} would have deleted too many")).to_be_visible()
+        box.check()
+        toggle(HELD_BACK)
+        expect(box).to_be_hidden()
+    toggle(FAILED)
+    toggle(HELD_BACK)
+    box.check()
+    page.get_by_role("button", name="Load 2 months").click()
+    expect(page.locator(".press").first).to_contain_text("2 months: 2 waiting")
+    confs = taxi.airflow.query("SELECT conf FROM dag_run WHERE run_id LIKE 'board\\_\\_%' ORDER BY id")
+    of_each = [{"taxi": "green", "year": str(month.year), "month": f"{month.number:02d}", "warehouse": "postgres"}
+               for month in (MISSING[0], HELD_BACK)]  # fmt: skip
+    assert [conf for (conf,) in confs] == [of_each[0], {**of_each[1], "accept_deletions": True}]
+    assert page.said == []  # type: ignore[attr-defined]
+
+    # Airflow takes a boolean, and nothing else.
+    run = {"logical_date": None, "conf": {**of_each[1], "accept_deletions": "yes"}}
+    code, text, _ = client.send("POST", f"{TAXI}/dagRuns", run, "admin")
+    assert (code, "accept_deletions" in text) == (400, True)
+    taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
 
 
 # --- What the ledger doesn't know

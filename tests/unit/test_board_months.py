@@ -15,6 +15,7 @@ from taxiway.board.asking import Answer
 from taxiway.board.charts import DRAW, THEMES, Artist
 from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month
 from taxiway.loads.attempts import LONGEST_RUN
+from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.published_months import LastLoad, LoggedAttempt
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
@@ -61,6 +62,15 @@ def test_the_next_month_is_behind_the_last_published_one(green: Source) -> None:
     assert next_month(replace(green, period="none"), found) is None
 
 
+def test_a_month_that_was_held_back_is_told_from_one_that_failed(green: Source) -> None:
+    failed = replace(LOADED, state="failed", error="the header doesn't fit")
+    held_back = replace(failed, error=f"it would delete 25 rows: {ACCEPTING_CONF}")
+    loads = {Month(2019, 1): failed, Month(2019, 2): held_back, Month(2019, 3): replace(held_back, state="running")}
+    (source,) = board_of(Answer(AT, (green,), {"green": loads}), "postgres", "Postgres", ["taxi_green"])["sources"]
+
+    assert [month.get("is_held_back") for month in source["months"][:4]] == [None, True, None, None]
+
+
 def test_only_the_dags_that_are_asked_for_are_shown(green: Source) -> None:
     answer = Answer(AT, (green,), {"green": {Month(2019, 1): LOADED}})
 
@@ -74,7 +84,7 @@ def test_only_the_dags_that_are_asked_for_are_shown(green: Source) -> None:
         1.3,
         "2026-11-01T12:00:00+00:00",
     )
-    assert "error" not in first
+    assert not {"error", "is_held_back"} & first.keys()
     assert board_of(answer, "bigquery", "BigQuery", ["taxi_green"])["sources"] == []
     assert board_of(replace(answer, problem="down"), "postgres", "Postgres", ["taxi_green"])["sources"] == []
 

@@ -148,6 +148,7 @@ def _of_month(source: Source, month: Month, load: LastLoad | None, seen: Watched
         at=_moment(load.published_at),
         warnings=[_text(text) for text in load.warnings],
         error=_text(load.error),
+        is_held_back=load.is_held_back,
         seen=_text(seen.reason) if seen and is_changed(load, seen) else None,
     )
 

@@ -19,7 +19,8 @@ class Board {
     this.details = new Details(main.querySelector(".details"));
     this.charts = new Charts(main.querySelector(".charts"), this.dagId);
     this.selection = new Selection();
-    this.loads = new Loads(main.querySelector(".tools"), main.querySelector(".confirm"), this.selection);
+    this.loads = new Loads(main.querySelector(".tools"), main.querySelector(".confirm"), this.selection,
+      (source, month) => this.#isHeldBack(source, month));
     this.grids = new Map(); // by warehouse
     this.timers = new Map();
     this.answers = new Map();
@@ -43,6 +44,7 @@ class Board {
     const [answer] = await Promise.all([ask("api/months", { warehouse, dag_id: this.dagId }), this.known]);
     this.answers.set(warehouse, answer);
     this.#draw(section, answer);
+    this.loads.redraw();
     this.#count();
     document.body.dataset.ready = "true";
     const running = answer.sources?.some((source) => source.months.some(isLoading));
@@ -101,6 +103,11 @@ class Board {
 
   #mark(source) {
     for (const month of source.months) month.run = this.loads.stateOf(source, month.month);
+  }
+
+  #isHeldBack({ warehouse, dag_id: dagId }, month) {
+    const grid = this.grids.get(warehouse)?.find(({ source }) => source.dag_id === dagId);
+    return Boolean(grid?.months.get(month)?.is_held_back);
   }
 
   /** Ask the warehouses again in which a run has ended: the ledger says how its month stands now. */

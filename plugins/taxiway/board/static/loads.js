@@ -16,16 +16,20 @@ export class Loads extends EventTarget {
   /**
    * @param tools the element of the buttons, and of what is under way
    * @param dialog the element that asks whether that many months are meant
+   * @param isHeldBack says whether the last load of a month has failed because it would delete too many published rows
    */
-  constructor(tools, dialog, selection) {
+  constructor(tools, dialog, selection, isHeldBack) {
     super();
-    Object.assign(this, { tools, dialog, selection, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
+    Object.assign(this, { tools, dialog, selection, isHeldBack, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
     this.problem = null; // the last answer, if it is none
     this.failure = ""; // of what the user did last
     this.bar = element("div", { class: "bar", role: "group", "aria-label": "Selected months" });
+    this.accept = element("input", { type: "checkbox", "aria-describedby": "held-back" });
+    this.why = element("span", { id: "held-back" });
+    this.heldBack = element("p", { class: "held-back sentence", hidden: "" }, element("label", {}, this.accept, " Accept deletions"), this.why);
     this.presses = element("div", { class: "presses", role: "status" });
     this.notices = element("div", { class: "notices", role: "status" });
-    tools.replaceChildren(this.bar, this.notices, this.presses);
+    tools.replaceChildren(this.bar, this.heldBack, this.notices, this.presses);
     this.#buttons();
     selection.addEventListener("change", () => this.#draw());
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
@@ -34,6 +38,11 @@ export class Loads extends EventTarget {
   /** The state of the run that loads a month, or will; undefined if there is none. */
   stateOf(source, month) {
     return this.active.get(`${source.warehouse} ${source.name} ${month === "whole" ? "" : month}`);
+  }
+
+  /** Show what is selected, of months that stand differently now. */
+  redraw() {
+    this.#draw();
   }
 
   /** Ask what is under way. */
@@ -93,6 +102,7 @@ export class Loads extends EventTarget {
     this.load.hidden = this.clear.hidden = !chosen;
     this.load.textContent = `Load ${count(chosen, "month")}`;
     this.load.disabled = Boolean(isPaused || this.starting);
+    this.#offer();
     const notices = [];
     if (this.failure) notices.push([this.failure]);
     if (this.problem) notices.push(said(this.problem));
@@ -110,6 +120,23 @@ export class Loads extends EventTarget {
     }
     this.#put(this.notices, notices.map((parts) => element("p", { class: "sentence" }, ...parts)));
     this.#put(this.presses, [...this.#grouped()].map((press) => this.#press(press)));
+  }
+
+  /** Offer to accept deletions of the selected months that were held back: of these alone, and ticked for no other. */
+  #offer() {
+    const keys = [...this.#held()];
+    const names = [...new Set(keys.map((key) => this.selection.months.get(key)).map(({ source, month }) => `${source.name} ${month}`))];
+    const [of, files] = names.length > 1 ? ["loads", "the files are"] : ["load", "its file is"];
+    const named = `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+    if (this.heldBack.dataset.keys !== keys.join()) this.accept.checked = false;
+    this.heldBack.dataset.keys = keys.join();
+    this.heldBack.hidden = !keys.length || !this.told.may_load;
+    this.why.textContent = ` The last ${of} of ${named} would have deleted too many published rows. If ${files} right, tick this: otherwise the same happens again.`;
+  }
+
+  /** Return the keys of the selected months that were held back. */
+  #held() {
+    return new Set([...this.selection.months].filter(([, { source, month }]) => this.isHeldBack(source, month)).map(([key]) => key));
   }
 
   /** Change only what says something else: a reader of the screen would say all of it again, and the focus would go. */
@@ -156,7 +183,8 @@ export class Loads extends EventTarget {
     const yes = this.button(`Load ${count(found, "month")}`, () => { this.dialog.close(); this.#start(); }, { class: "main" });
     const no = this.button("Don't load", () => this.dialog.close());
     this.dialog.replaceChildren(
-      element("p", { id: "confirm-title" }, `Load ${count(found, "month")}? That starts as many runs of the DAG ${DAG_ID}.`),
+      element("p", { id: "confirm-title" }, `Load ${count(found, "month")}? That starts as many runs of the DAG ${DAG_ID}.`,
+        this.accept.checked ? ` Deletions are accepted of ${count(this.#held().size, "month")}.` : ""),
       element("div", { class: "bar" }, yes, no));
     this.dialog.showModal();
     no.focus();
@@ -164,6 +192,7 @@ export class Loads extends EventTarget {
 
   async #start() {
     const chosen = [...this.selection.months];
+    const accepted = this.accept.checked ? this.#held() : new Set();
     const wanted = chosen.filter(([, { source, month }]) => !this.stateOf(source, month));
     this.failure = "";
     if (!wanted.length) {
@@ -182,7 +211,7 @@ export class Loads extends EventTarget {
       const { problem, isRefused } = await send("POST", RUNS, {
         dag_run_id: id,
         logical_date: null,
-        conf: { taxi: source.name, ...date, warehouse: source.warehouse },
+        conf: { taxi: source.name, ...date, warehouse: source.warehouse, ...(accepted.has(key) && { accept_deletions: true }) },
         note: `One of ${count(wanted.length, "month")} that were loaded together on the board`,
       });
       if (problem && (isRefused || !(await this.#hasRun(id)))) {
