@@ -104,29 +104,31 @@ def report(
 
 
 def how_to_rerun(request: BackfillRequest, runs: Sequence[RunStatus], errors: Mapping[str, str]) -> list[str]:
-    """Return the calls that run again what has failed: with its conf what would fail again without it, and the rest.
+    """Return the calls that rerun failed runs: those whose errors name a conf get it, in calls of their own.
 
-    A run with another conf is a decision, so each call takes only runs whose errors ask for the same one.
+    A conf is a decision, and a run that needs one fails again without it: each call takes only runs of one kind.
 
     :param runs: of the range, in their order
     :param errors: what the runs that failed say, by their labels
     """
     needed = {label: found for label, error in errors.items() if (found := conf_needed(error))}
+    if not needed:
+        return [f"Rerun what failed: {request.command('failed')}"] if errors else []
     said = []
     # A call leaves out what is done.
     left = [run for run in runs if not run.state.done]
     for conf, group in itertools.groupby(left, key=lambda run: needed.get(run.label)):
+        alike = list(group)
+        dates = sorted(run.date for run in alike)
+        call = request.command("failed", first=dates[0], last=dates[-1], conf=conf)
+        failed = [run.label for run in alike if run.label in errors]
         if conf is not None:
-            alike = list(group)
-            dates = sorted(run.date for run in alike)
-            call = request.command("failed", first=dates[0], last=dates[-1], conf=conf)
             said.append(
-                f"{listed([run.label for run in alike])}: look first at what the error says. If that is right, rerun "
-                f"with the conf that it names: {call}"
+                f"{listed(failed)}: look first at what the error says. If that is right, rerun with the conf that it "
+                f"names: {call}"
             )
-    if len(needed) < len(errors):
-        what = "what else failed" if needed else "what failed"
-        said.append(f"Rerun {what}: {request.command('failed')}")
+        elif failed:
+            said.append(f"Rerun {listed(failed)}: {call}")
     return said
 
 

@@ -93,6 +93,11 @@ def test_a_run_that_failed_for_another_cause_is_rerun_without_that_conf() -> Non
     look = "look first at what the error says. If that is right, rerun with the conf that it names:"
     assert advised(_01=REFUSED, _02="no trips", _03=REFUSED) == [
         f"2019-01: {look} {CALL.format('2019-01-01', '2019-01-01', ACCEPTING)}",
+        f"Rerun 2019-02: {CALL.format('2019-02-01', '2019-02-01', OWN)}",
         f"2019-03: {look} {CALL.format('2019-03-01', '2019-03-01', ACCEPTING)}",
-        f"Rerun what else failed: {REST}",
+    ]
+    # A call takes no refused month, which would be refused again; nor does it stop at one that has succeeded.
+    assert advised(_01="no trips", _03="no trips", _04=REFUSED) == [
+        f"Rerun 2019-01, 2019-03: {CALL.format('2019-01-01', '2019-03-01', OWN)}",
+        f"2019-04: {look} {CALL.format('2019-04-01', '2019-04-01', ACCEPTING)}",
     ]
