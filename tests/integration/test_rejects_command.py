@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -31,7 +33,8 @@ from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import end_group, free_port, wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import ids, lines_of, load, source_file, specified_ids
+from tests.integration.terminal import COLOURS, run_in_terminal
+from tests.loading import ids, lines_of, load, source_file, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
@@ -97,7 +100,7 @@ def taxi(
     sound_lines[:] = lines
     mirror.put(f"/{GREEN.file_path(MONTH)}", path.read_bytes())
     # As a terminal has it, with colours: the command's own output has none.
-    with TaxiAirflow.create(postgres_server, folder / "home", mirror.url, extra={"NO_COLOR": ""}) as made:
+    with TaxiAirflow.create(postgres_server, folder / "home", mirror.url, extra=COLOURS) as made:
         with made.connect() as connection:
             load(connection, GREEN, str(MONTH), path)
         yield made
@@ -131,6 +134,10 @@ def test_each_line_has_its_reason_in_every_format(taxi: TaxiAirflow, sound_lines
     _, table, _ = rejects(taxi, "green", "2019-03")
     cells = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if "|" in line]
     assert [row[:2] for row in cells[1:]] == [[str(record["line"]), printable(record["reason"])] for record in records]
+    code, shown = run_in_terminal(taxi.airflow, "taxi", "rejects", "green", "2019-03", columns=40)
+    assert (code, "\x1b" in shown) == (1, False)
+    assert shown.splitlines()[:2] == ["line: 100", f"reason: {printable(distance['reason'])}"]
+    assert shown.endswith(said)
 
 
 def test_what_there_is_nothing_to_say_about(taxi: TaxiAirflow) -> None:
@@ -140,6 +147,9 @@ def test_what_there_is_nothing_to_say_about(taxi: TaxiAirflow) -> None:
 
     code, text, said = rejects(taxi, "green", "whole")
     assert (code, text, said) == (2, "", "error: MONTH whole: expected of green a month, such as 2019-03\n")
+
+    said = "error: rejects: BigQuery isn't set up: docs/bigquery.md says how\n"
+    assert rejects(taxi, "green", "2019-03", "--warehouse", "bigquery") == (1, "", said)
 
 
 def test_a_mended_file_is_loaded_as_the_command_advises(
@@ -190,6 +200,52 @@ def test_a_mended_file_is_loaded_as_the_command_advises(
     assert rejects(taxi, "green", "2019-03", "-o", "json") == (
         0, "[]\n", f"green 2019-03: 0 of {ROWS} rows of its file can't be read.\n"
     )  # fmt: skip
+
+
+def test_a_month_in_parquet_is_mended_as_csv_and_loaded_by_a_release_of_its_own(
+    taxi: TaxiAirflow, mirror: FaultyMirror, tmp_path: Path
+) -> None:
+    month, bad = Month(2024, 1), 7
+    path = tmp_path / GREEN.download_name(month)
+    write_sample_month(GREEN, month, path, rows=40)
+    table = pq.read_table(path)
+    (*_, place) = (at for at, name in enumerate(table.column_names) if name == "PULocationID")
+    zones = [float(zone) for zone in table.column(place).to_pylist()]
+    right, zones[bad] = f"{zones[bad]:.0f}", zones[bad] + 0.5
+    pq.write_table(table.set_column(place, "PULocationID", pa.array(zones)), path)
+    mirror.put(f"/{GREEN.file_path(month)}", path.read_bytes())
+    with taxi.connect() as connection:
+        load(connection, replace(GREEN, max_rejected_share=0.1), str(month), path)
+
+    code, _, said = rejects(taxi, "green", str(month), "--csv", str(tmp_path / "mended"))
+    written = tmp_path / "mended" / "trip-data" / "green_tripdata_2024-01.csv"
+    assert code == 1
+    assert said.endswith(
+        f"green 2024-01: wrote {written}. Mend line 2 of it: this one was rejected. Then load it by a release of its "
+        f"own, of the format csv: docs/commands.md#loading-a-mended-file\n"
+    )
+    header, first, *others = written.read_text().splitlines()
+    assert (header.split(",")[place], len(others)) == ("PULocationID", 39)
+    fields = first.split(",")
+    assert fields[place] == f"{right}.5"
+    lines = [header, ",".join([*fields[:place], right, *fields[place + 1 :]]), *others]
+    written.write_text("\n".join(lines) + "\n")
+
+    # As that page shows it.
+    file = tmp_path / "green.yaml"
+    config = yaml.safe_load((SOURCES_FOLDER / file.name).read_text())
+    *before, parquet = config["releases"]
+    own = {"from": "2024-01", "to": "2024-01", "connection": "mended", "format": "csv"}
+    own["path"] = "trip-data/green_tripdata_{month}.csv"
+    config["releases"] = [*before, {**parquet, "to": "2023-12"}, own, {**parquet, "from": "2024-02"}]
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    source = load_source(file)
+    with taxi.connect() as connection:
+        assert load(connection, source, str(month), written, run_id="manual__mended").inserted == 40
+        found = sorted(row_id.replace("-", "") for row_id in ids(connection, source, written.name))
+    packed = write_gzip(tmp_path / "mended.csv.gz", lines)
+    assert found == sorted(specified_ids(replace(GREEN, columns=GREEN.layout_of(month).columns), packed))
+    assert rejects(taxi, "green", str(month))[0] == 0
 
 
 def listens(port: int) -> bool:

@@ -117,8 +117,9 @@ def _csv_path(source: Source, month: Month) -> str:
 
 def _advice(source: Source, month: Month, found: Rejected, path: Path, arguments: Namespace) -> str:
     """Say how the file is mended and loaded."""
-    lines = f"lines 2 to {len(found.lines) + 1}" if len(found.lines) > 1 else "line 2"
-    said = f"{source.name} {month}: wrote {path}. Mend {lines} of it: these were rejected. "
+    more = len(found.lines) > 1
+    lines, were = (f"lines 2 to {len(found.lines) + 1}", "these were") if more else ("line 2", "this one was")
+    said = f"{source.name} {month}: wrote {path}. Mend {lines} of it: {were} rejected. "
     release = source.release_of(month)
     if release.format == "parquet":
         return f"{said}Then load it by a release of its own, of the format csv: docs/commands.md#loading-a-mended-file"
