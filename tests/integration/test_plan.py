@@ -29,7 +29,7 @@ from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import free_port
 from tests.integration.gcp_airflow import gcp_variables, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.integration.terminal import run_in_terminal
+from tests.integration.terminal import COLOURS, run_in_terminal
 from tests.loading import lines_of, load, write_gzip
 from tests.mirror_faults import FaultyMirror, good, status
 
@@ -37,6 +37,8 @@ SAME, CHANGED, NEW, GONE, SILENT, CUT = (Month(2019, number) for number in range
 ROWS = 30
 GREEN, YELLOW = (load_source(SOURCES_FOLDER / f"{name}.yaml") for name in ("green", "yellow"))
 ALL = ("-s", "2018-11-01", "-e", "2019-06-30", "green")
+LEDGER = "SELECT xmin, * FROM taxiway.loads ORDER BY load_id"
+"""All that it says, and which transactions have written it."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def taxi(
     """
     folder = tmp_path_factory.mktemp("plan")
     made = TaxiAirflow.create(postgres_server, folder / "home", mirror.url)
-    made.airflow.variables["NO_COLOR"] = ""
+    made.airflow.variables |= COLOURS
     try:
         with made.connect() as connection:
             for month in (SAME, CHANGED, CUT):
@@ -98,8 +100,11 @@ def records(taxi: TaxiAirflow, *options: str) -> dict[str, dict[str, Any]]:
 def planned(taxi: TaxiAirflow, mirror: FaultyMirror) -> dict[str, dict[str, Any]]:
     """The records of a plan of all months, by their months."""
     mirror.seen.clear()
+    ledger = taxi.query(LEDGER)
     code, text, said = plan(taxi, *ALL, "--output", "json")
     assert (code, said) == (1, "")
+    assert taxi.query(LEDGER) == ledger
+    assert len(ledger) == 5
     assert {seen.method for seen in mirror.seen} == {"HEAD"}
     assert not (taxi.airflow.home / "cache").exists()
     return {record["month"]: record for record in json.loads(text)}
