@@ -160,14 +160,14 @@ def test_another_table_in_the_main_tables_place_is_refused_and_stays(harness: Ha
     assert entry.state == "failed"
 
 
-@pytest.mark.parametrize("kept", [0, 7], ids=["empty", "shorter"])
+@pytest.mark.parametrize(("kept", "new"), [(0, 0), (7, 0), (0, 12)], ids=["empty", "shorter", "other rows"])
 def test_a_file_that_lacks_too_many_published_rows_is_refused_until_a_person_accepts(
-    kept: int, harness: Harness, months: Months
+    kept: int, new: int, harness: Harness, months: Months
 ) -> None:
     """Rows that are equal have ids of their own: those that the file has are not counted."""
     source = replace(months.source, allow_empty=True)
     rows = [*months.rows(7), *months.rows(3)]
-    whole, cut = months.file(rows), months.file(rows[:kept], "cut")
+    whole, cut = months.file(rows), months.file([*rows[:kept], *months.rows(7 + new)[7:]], "cut")
     first, second, third = (months.run(f"manual__{number}", source=source) for number in range(3))
     first.complete(whole)
     before = harness.ids(first.load)
@@ -183,13 +183,13 @@ def test_a_file_that_lacks_too_many_published_rows_is_refused_until_a_person_acc
     refused = harness.attempts(first.load)[-1]
     assert (refused.stands, refused.step) == (("manual__1", 1, "failed"), PUBLISH)
     assert refused.error == f"{PUBLISH}: {caught.value}"
-    assert refused.counts == (kept, 0, kept)
+    assert refused.counts == (kept + new, 0, kept + new)
     assert harness.left_behind(first.load) == []
 
     # With the conf that the error advises:
     accepting = replace(third, accepts=True)
     assert ACCEPTING_CONF in str(caught.value)
-    assert accepting.complete(cut) == Counts(0, 10 - kept, kept)
+    assert accepting.complete(cut) == Counts(new, 10 - kept, kept)
     assert harness.ids(first.load) == sorted(specified_ids(source, cut))
 
 
