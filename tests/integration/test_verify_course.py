@@ -234,8 +234,8 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
     assert (code, said) == (0, "")
     assert year.pop("note") == (
         "green 2020-01 to 2020-12: not compared, 1 of 12 months loaded, 11 missing: 2020-01 to 2020-03, 2020-05 to "
-        "2020-12. To load: airflow dags backfill -s 2020-01-01 -e 2020-03-31 --reprocess-behavior failed taxi_green; "
-        "airflow dags backfill -s 2020-05-01 -e 2020-12-31 --reprocess-behavior failed taxi_green"
+        "2020-12. To load: airflow dags backfill -s 2020-01-01 -e 2020-03-31 --reprocess-behavior completed "
+        "taxi_green; airflow dags backfill -s 2020-05-01 -e 2020-12-31 --reprocess-behavior completed taxi_green"
     )
     assert year == {
         "source": "green", "months": "2020-01 to 2020-12", "file": "csv", "figure": "rows", "question": 4,

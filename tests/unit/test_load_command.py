@@ -14,7 +14,7 @@ from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source, load_source
 
 ZONES = load_source(SOURCES_FOLDER / "zones.yaml")
-BACKFILL = "airflow dags backfill -s {} -e {} --reprocess-behavior {} {}"
+BACKFILL = "airflow dags backfill -s {} -e {} --reprocess-behavior completed {}"
 
 
 def last_over(source: Source) -> Month:
@@ -31,37 +31,31 @@ def patient(green: Source) -> Source:
 def test_months_that_are_due_are_one_backfill(green: Source) -> None:
     months = [Month(2019, 2), Month(2018, 12), Month(2019, 1)]
 
-    assert load_command(green, months, "postgres") == BACKFILL.format(
-        "2018-12-01", "2019-02-28", "failed", "taxi_green"
-    )
-    command = load_command(green, [Month(2019, 3)], "bigquery", "completed", accept_deletions=True)
-    assert command == BACKFILL.format(
-        "2019-03-01", "2019-03-31", "completed", "-c '{\"accept_deletions\": true}' taxi_green_gcp"
-    )
+    assert load_command(green, months, "postgres") == BACKFILL.format("2018-12-01", "2019-02-28", "taxi_green")
+    command = load_command(green, [Month(2019, 3)], "bigquery", accept_deletions=True)
+    assert command == BACKFILL.format("2019-03-01", "2019-03-31", "-c '{\"accept_deletions\": true}' taxi_green_gcp")
 
 
 def test_months_with_others_between_them_are_a_backfill_each(green: Source) -> None:
     months = [Month(2019, 1), Month(2019, 2), Month(2019, 12)]
 
     ranges = [("2019-01-01", "2019-02-28"), ("2019-12-01", "2019-12-31")]
-    assert load_command(green, months, "postgres") == "; ".join(
-        BACKFILL.format(*ends, "failed", "taxi_green") for ends in ranges
-    )
+    assert load_command(green, months, "postgres") == "; ".join(BACKFILL.format(*ends, "taxi_green") for ends in ranges)
 
 
 def test_only_months_that_were_held_back_are_loaded_with_the_conf_that_accepts_it(green: Source) -> None:
     january, february, march = (Month(2019, number) for number in (1, 2, 3))
-    accepting = "completed", f"-c '{ACCEPTING_CONF}' taxi_green"
+    accepting = f"-c '{ACCEPTING_CONF}' taxi_green"
 
     assert how_to_load(green, [january, february, march], "postgres", held_back=[february]) == (
-        f"To load it again: {BACKFILL.format('2019-01-01', '2019-01-31', 'completed', 'taxi_green')}; "
-        f"{BACKFILL.format('2019-03-01', '2019-03-31', 'completed', 'taxi_green')}. "
+        f"To load it again: {BACKFILL.format('2019-01-01', '2019-01-31', 'taxi_green')}; "
+        f"{BACKFILL.format('2019-03-01', '2019-03-31', 'taxi_green')}. "
         "Look first at the file of 2019-02: the last load would delete too many published rows. If it is right, load "
-        f"again: {BACKFILL.format('2019-02-01', '2019-02-28', *accepting)}"
+        f"again: {BACKFILL.format('2019-02-01', '2019-02-28', accepting)}"
     )
     assert how_to_load(green, [january, february], "postgres", held_back=[february, january, march]) == (
         "Look first at the files of 2019-01 to 2019-02: the last load would delete too many published rows. If they "
-        f"are right, load again: {BACKFILL.format('2019-01-01', '2019-02-28', *accepting)}"
+        f"are right, load again: {BACKFILL.format('2019-01-01', '2019-02-28', accepting)}"
     )
 
 
@@ -73,7 +67,7 @@ def test_a_month_that_is_not_due_is_loaded_by_taxi(patient: Source) -> None:
 
     assert load_command(patient, [early], "postgres") == trigger
     both = load_command(patient, [Month(2019, 1), early], "postgres")
-    assert both == f"{BACKFILL.format('2019-01-01', '2019-01-31', 'failed', 'taxi_green')}; {trigger}"
+    assert both == f"{BACKFILL.format('2019-01-01', '2019-01-31', 'taxi_green')}; {trigger}"
     assert patient.due(early) > date.today()
     due = f"expected by {patient.due(early)}"
     assert how_to_load(patient, [early], "postgres") == (
@@ -107,4 +101,4 @@ def test_nothing_loads_a_month_that_the_source_does_not_have(green: Source) -> N
     )
     # The others are loaded.
     said = how_to_load(ended, [Month(2021, 7), Month(2021, 8)], "postgres", say="Then")
-    assert said == f"Then: {BACKFILL.format('2021-07-01', '2021-07-31', 'completed', 'taxi_green')}"
+    assert said == f"Then: {BACKFILL.format('2021-07-01', '2021-07-31', 'taxi_green')}"

@@ -30,7 +30,7 @@ WAYS = (
     "Nothing was loaded. In the web UI, load a month with the form of the DAG taxi. On the command line, for example "
     f"""for {FIRST}: airflow dags trigger taxi -c '{{"taxi": "green", "year": "{FIRST.year}", "month": """
     f""""{FIRST.number:02d}", "warehouse": "postgres"}}'; """
-    f"{load_command(GREEN, [FIRST], 'postgres', 'completed')}; "
+    f"{load_command(GREEN, [FIRST], 'postgres')}; "
     f"""airflow dags trigger taxi_green -c '{{"month": "{FIRST}"}}'; """
     f"airflow dags trigger taxi_green --logical-date {FIRST}-01T00:00:00+00:00"
 )

@@ -52,7 +52,7 @@ def nothing_compared(checked: Checked, source: Source, warehouse: str) -> str:
     """
     return (
         f"Nothing was compared: {WAREHOUSES[warehouse].title} holds no real month with a known figure. To load some: "
-        f"{load_command(source, checked.months, warehouse, 'completed')}"
+        f"{load_command(source, checked.months, warehouse)}"
     )
 
 
@@ -67,7 +67,7 @@ def _sentence(checked: Checked, source: Source, warehouse: str, held_back: Colle
     if checked.result == SAMPLES:
         return (
             f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
-            f"place: {load_command(source, checked.samples, warehouse, 'completed')}"
+            f"place: {load_command(source, checked.samples, warehouse)}"
         )
     if checked.result == OTHER_FILES:
         others = ", ".join(f"{month} is loaded from {name}" for month, name in (checked.others or {}).items())

@@ -63,7 +63,7 @@ def rejects(arguments: Namespace) -> int:
     if arguments.csv is None:
         say(f"To mend them: give the command again with --csv FOLDER, which writes {source.filename(month)} there")
     else:
-        again = load_command(source, [month], arguments.warehouse, "completed")
+        again = load_command(source, [month], arguments.warehouse)
         say(_advice(source, month, found, _write(source, month, found, Path(arguments.csv), again), arguments))
     return FINDINGS
 
@@ -125,6 +125,6 @@ def _advice(source: Source, month: Month, found: Rejected, path: Path, arguments
         return f"{said}Then load it by a release of its own, of the format csv: docs/commands.md#loading-a-mended-file"
     pack = f"gzip {shlex.quote(str(path))}; " if release.format == "csv.gz" else ""
     serve = f"python3 -m http.server {PORT} --bind 127.0.0.1 --directory {shlex.quote(arguments.csv)}"
-    load = load_command(source, [month], arguments.warehouse, "completed")
+    load = load_command(source, [month], arguments.warehouse)
     own = f"AIRFLOW_CONN_{release.connection.upper()}=http://127.0.0.1:{PORT}"
     return f"{said}Then: {pack}{serve} & {own} {load}"

@@ -70,7 +70,7 @@ def message_of(error: TaxiwayError, operator: StepOperator, load: Load, context:
     """
     if isinstance(error, DestructiveCorrectionError):
         accept: dict[str, Any] = {"dag_id": operator.dag_id, ACCEPT_DELETIONS: True}
-        return f"{error}: {load_command(load.source, [load.month], operator.warehouse, 'completed', **accept)}"
+        return f"{error}: {load_command(load.source, [load.month], operator.warehouse, **accept)}"
     if not isinstance(error, MissingInputError) or not context["dag_run"].run_id.startswith(TEMPORARY_RUN):
         return str(error)
     if operator.dag_id == TAXI_DAG_ID:

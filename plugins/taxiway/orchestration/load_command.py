@@ -19,7 +19,6 @@ def load_command(
     source: Source,
     months: Sequence[Month],
     warehouse: str,
-    reprocess: str = "failed",
     *,
     dag_id: str = "",
     **conf: Any,
@@ -29,7 +28,6 @@ def load_command(
     :param source: the source, which has the months
     :param months: one at least
     :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
-    :param reprocess: which months that have been run are run again
     :param dag_id: the DAG whose run has failed, if one has: a run of ``taxi`` is followed by another one of it
     :param conf: of the runs
     """
@@ -40,11 +38,13 @@ def load_command(
     # The schedule starts their runs later: a backfill leaves them out, and taxi asks for no schedule.
     early = [month for month in months if dag_id == TAXI_DAG_ID or not source.is_due(month)]
     commands = [taxi_command("trigger", source, month, warehouse, **conf) for month in early]
+    # Their own runs may have succeeded: before there were files, or before a run of taxi was cut off.
+    again = ("--reprocess-behavior", "completed")
     backfills = []
     for first, last in ranges(month for month in months if month not in early):
         end = last.first_day.replace(day=calendar.monthrange(last.year, last.number)[1])
-        days = ("-s", str(first.first_day), "-e", str(end), "--reprocess-behavior", reprocess)
-        backfills.append(airflow_command("dags", "backfill", *days, *options, own))
+        days = ("-s", str(first.first_day), "-e", str(end))
+        backfills.append(airflow_command("dags", "backfill", *days, *again, *options, own))
     return "; ".join([*backfills, *commands])
 
 
@@ -52,7 +52,6 @@ def how_to_load(
     source: Source,
     months: Sequence[Month],
     warehouse: str,
-    reprocess: str = "completed",
     *,
     say: str = "To load it again",
     held_back: Collection[Month] = (),
@@ -75,11 +74,11 @@ def how_to_load(
         last = max(others)
         if not (is_there or source.stands_alone or source.is_due(last)):
             say += f", if the file is there already (expected by {source.due(last)})"
-        said.append(f"{say}: {load_command(source, others, warehouse, reprocess, **conf)}")
+        said.append(f"{say}: {load_command(source, others, warehouse, **conf)}")
     if refused:
         files, are_right = ("files", "they are") if refused[1:] else ("file", "it is")
         conf |= {ACCEPT_DELETIONS: True}
-        accepting = load_command(source, refused, warehouse, reprocess, **conf)
+        accepting = load_command(source, refused, warehouse, **conf)
         said.append(
             f"Look first at the {files} of {in_words(refused)}: the last load would delete too many published rows. "
             f"If {are_right} right, load again: {accepting}"

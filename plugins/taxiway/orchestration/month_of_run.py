@@ -120,7 +120,7 @@ def _nothing_left(before: str, operator: StepOperator, load: Load) -> MissingInp
         f"{load.run_id}, expected what it returns: it hasn't run there, somebody marked it as a "
         "success, or the month was published from the same bytes already, and there was nothing to do. Nothing was "
         f"published now: clear the task {before} with its downstream tasks; or, to load a month that is published "
-        f"once more, run {load_command(load.source, [load.month], operator.warehouse, 'completed', **forced)}"
+        f"once more, run {load_command(load.source, [load.month], operator.warehouse, **forced)}"
     )
 
 
@@ -131,7 +131,7 @@ def _no_month(run: Any, source: Source, warehouse: str, found: str) -> InvalidMo
     """
     month = source.first_month
     taxi = taxi_command("trigger", source, month, warehouse)
-    backfill = load_command(source, [month], warehouse, "completed")
+    backfill = load_command(source, [month], warehouse)
     by_conf = airflow_command("dags", "trigger", run.dag_id, "-c", json.dumps({"month": str(month)}))
     moment = datetime(month.year, month.number, 1, tzinfo=source.zone).isoformat()
     by_date = airflow_command("dags", "trigger", run.dag_id, "--logical-date", moment)
@@ -163,7 +163,7 @@ def _refuse_another_month(month: Month, source: Source, context: Context, wareho
     if own != month:
         raise InvalidMonthError(
             f"the parameter month is for runs that are triggered by hand: found {month} on the run of {own}, "
-            f"expected none. To run it for its own month: {load_command(source, [own], warehouse, 'completed')}"
+            f"expected none. To run it for its own month: {load_command(source, [own], warehouse)}"
         )
 
 

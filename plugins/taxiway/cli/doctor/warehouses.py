@@ -40,7 +40,7 @@ def postgres_finds(name: str) -> Finding:
 
 def _load_again(source: str, month: Month) -> str:
     try:
-        return how_to_load(find_source(SOURCES_FOLDER, source), [month], "postgres", "failed")
+        return how_to_load(find_source(SOURCES_FOLDER, source), [month], "postgres")
     except SourceConfigError as error:
         return f"nothing loads it: {error}"
 

@@ -144,7 +144,6 @@ class WatchFilesOperator(BaseOperator):
         for source, states in months.items():
 
             def how(months: Sequence[Month], source: Source = source) -> str:
-                # Their own runs may have failed, or have succeeded before there were files.
                 return how_to_load(source, months, self.warehouse, say="To load " + ("them" if months[1:] else "it"))
 
             found += decide(
