@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from stand_ins.bigquery import StandIn
@@ -16,18 +19,20 @@ from stand_ins.cloud_storage import CloudStorage
 from taxiway.download.look import FileVersion
 from taxiway.errors import DestructiveCorrectionError
 from taxiway.loads.watch import Decision, Verdict
+from taxiway.orchestration.operators.watch_files import WatchFilesOperator
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
 from taxiway.warehouses.postgres.published_months import PostgresMonths
+from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.watched_files import record_decisions
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.watched import TABLE, Watched
-from tests.loading import by_hand, lines_of, load, query, write_gzip
+from tests.loading import begin_load, by_hand, lines_of, load, query, source_file, write_gzip
 from tests.mirror_faults import FaultyMirror
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
@@ -119,6 +124,62 @@ def test_the_ledger_knows_a_file_that_is_held_back(connect: Connect, tmp_path: P
     (last,) = PostgresMonths(connection).last_loads([GREEN])["green"].values()
     assert not last.is_held_back
     assert last.loading_since(last.started_at or datetime.now(timezone.utc)) == last.started_at
+
+
+@dataclass
+class EndingRun:
+    """What a task asks Airflow: there is one run of ``taxi``, whose load goes on, and is refused when somebody asks.
+
+    :param connection: the warehouse
+    :param path: the file that it loads
+    """
+
+    connection: psycopg.Connection[Any]
+    path: Path
+    name = "watch__postgres__green__2019-01__of_the_file__1"
+    try_number = 1
+    is_over: bool = False
+
+    def __post_init__(self) -> None:
+        tables = LoadTables(GREEN, JANUARY, f"taxi {self.name}")
+        begin_load(self.connection, tables, lambda: source_file(self.path))
+
+    def get_dr_count(self, dag_id: str, run_ids: Sequence[str], states: Sequence[str] | None = None) -> int:
+        if not self.is_over:
+            self.is_over = True
+            with pytest.raises(DestructiveCorrectionError):
+                load(self.connection, GREEN, str(JANUARY), self.path, run_id=f"taxi {self.name}")
+        # The watch's own names end so, too.
+        is_there = dag_id == "taxi" and run_ids[0].endswith("__1")
+        return int(is_there and (states is None or "failed" in states))
+
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        return "failed"
+
+
+def test_a_load_that_is_refused_while_the_watch_looks_is_not_tried_again(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run ends between the question to the ledger and the one to Airflow."""
+    connection = connect()
+    path = tmp_path / GREEN.download_name(JANUARY)
+    write_sample_month(GREEN, JANUARY, path, rows=40)
+    load(connection, GREEN, str(JANUARY), path, run_id="one")
+    write_gzip(path, lines_of(path)[:21])
+    server = connection.info.get_parameters()
+    warehouse = {"host": server["host"], "login": server["user"], "schema": server["dbname"]}
+    monkeypatch.setenv("AIRFLOW_CONN_TAXI_POSTGRES", json.dumps({"conn_type": "postgres", **warehouse}))
+
+    with FaultyMirror() as mirror:
+        monkeypatch.setenv("AIRFLOW_CONN_TLC_MIRROR", mirror.url)
+        mirror.put(f"/{GREEN.file_path(JANUARY)}", path.read_bytes())
+        look = WatchFilesOperator(task_id="look", warehouse="postgres", only_look=True)
+        look.execute({"ti": EndingRun(connection, path)})  # type: ignore[typeddict-item]
+
+    ((decided, reason),) = query(
+        connection, "SELECT decision, reason FROM taxiway.watched_files WHERE month = '2019-01-01'"
+    )
+    assert (decided, "The last load would delete too many published rows" in reason) == ("failed", True), reason
 
 
 def test_the_table_has_the_last_look_alone(connect: Connect) -> None:

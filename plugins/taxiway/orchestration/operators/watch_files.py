@@ -114,6 +114,8 @@ class WatchFilesOperator(BaseOperator):
                 raise AirflowSkipException(f"{kind.title} isn't set up, so nothing is watched for it")
             loads = warehouse.last_loads(sources)
             ended = [run for run in running_runs(loads, self.warehouse) if has_ended(ti, *run)]
+            if ended:  # meanwhile, perhaps: then they have told the ledger how
+                loads = warehouse.last_loads(sources)
             # Asked after that: a run that has ended by then has published its month, or never will.
             found = {source: warehouse.states(source) for source in sources}
         found = {
