@@ -41,6 +41,9 @@ LIBRARIES = (
     # What tasks of Google Cloud import.
     "google.cloud.bigquery", "google.cloud.secretmanager_v1", "google.cloud.storage", "googleapiclient.discovery",
     "pandas_gbq",
+    # What tasks import that draw reports, or send alerts.
+    "aiosmtplib", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure",
+    "slack_sdk.webhook.async_client",
 )  # fmt: skip
 """Nothing here reads the settings of an Airflow, or where the stand-ins are."""
 
@@ -55,7 +58,7 @@ OF_TASKS = (
     "airflow.dag_processing.bundles.local", "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun", "airflow.providers.standard.sensors.external_task",
     "airflow.sdk.definitions.decorators", "dags_backfill.command", "dags_backfill.runner",
-    "taxiway.orchestration.warehouses",
+    "taxiway.orchestration.dags", "taxiway.orchestration.open_postgres", "taxiway.orchestration.report_dags",
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
 
@@ -349,7 +352,7 @@ def _import_airflow(orders: socket.socket, program: str, environment: dict[str, 
 def _prepare_for(command: Sequence[str], *, own_api: bool) -> None:
     """Make beforehand what a command would make, and what commands after it need as well."""
     group, name = [*command[1:3], "", ""][:2]
-    if group in ("dags", "tasks", "scheduler"):
+    if group in ("dags", "tasks", "scheduler", "dag-processor"):
         _prepare_for_tasks()
     if name == "test" or group in ("api-server", "dag-processor") or (own_api and name == "backfill"):
         _prepare_for_an_execution_api()
@@ -360,7 +363,9 @@ def _prepare_for_tasks() -> None:
     """Without this, these take a third of a backfill of one month."""
     from airflow._shared.observability.metrics import stats
     from airflow.models import import_all_models
+    from airflow.plugins_manager import ensure_plugins_loaded
     from airflow.sdk.api.client import Client
+    from airflow.sdk.plugins_manager import integrate_macros_plugins
     from sqlalchemy.orm import configure_mappers
 
     from taxiway.warehouses.sql import compile_all
@@ -370,6 +375,8 @@ def _prepare_for_tasks() -> None:
     import_all_models()
     configure_mappers()
     stats._get_registry()
+    ensure_plugins_loaded()
+    integrate_macros_plugins()  # loads the plugins of tasks
     Client(base_url="http://127.0.0.1", token="").close()  # keeps the certificates that it has read
     compile_all()
     gc.freeze()
