@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from taxiway.orchestration.taxi_conf import taxi_conf
-from taxiway.paths import SOURCES_FOLDER
+from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from tests.conftest import PostgresServer
@@ -27,12 +27,15 @@ from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, _, SEPTEMBER, OCTOBER, _, DECEMBER = (
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, _, _, SEPTEMBER, OCTOBER, _, DECEMBER = (
     Month(2019, number) for number in range(1, 13)
 )
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
 
-VARIABLE, CACHE_LIMIT = "AIRFLOW_VAR_TAXIWAY_ALERTS", "AIRFLOW_VAR_TAXIWAY_CACHE_LIMIT"
+VARIABLE = "AIRFLOW_VAR_TAXIWAY_ALERTS"
+DAGS = ("taxi", "taxi_maintenance", "taxi_watch")
+"""The files of DAGs that are needed here: each is read again and again."""
+
 TO_ALL = [
     {"by": "mail", "to": ["ann@example.com", "bob@example.com"]},
     {"by": "slack"},
@@ -67,12 +70,20 @@ def loads(
             "AIRFLOW_CONN_TAXI_SLACK": json.dumps(
                 {"conn_type": "slackwebhook", "host": told.http, "password": "T0/B0/s3cr3t"}
             ),
+            "AIRFLOW_CONN_SLACK_DOWN": json.dumps(
+                {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{free_port()}", "password": "T0/B0/s3cr3t"}
+            ),
             "AIRFLOW_CONN_TAXI_WEBHOOK": json.dumps({"conn_type": "http", "host": told.http}),
             VARIABLE: json.dumps(TO_ALL),
             "AIRFLOW_CONN_WEBHOOK_DOWN": json.dumps(
                 {"conn_type": "http", "host": f"http://127.0.0.1:{free_port()}/services/s3cr3t-host"}
             ),
         }
+        dags = taxi.airflow.home / "dags"
+        dags.unlink()
+        dags.mkdir()
+        for name in DAGS:
+            (dags / f"{name}.py").symlink_to(ROOT / "dags" / f"{name}.py")
         yield Watched(taxi, mirror, folder / "mirror")
 
 
@@ -81,9 +92,9 @@ def backfill(loads: Watched, first: Month, last: Month, *options: str) -> tuple[
     return loads.taxi.backfill(str(first.first_day), str(last.first_day), "taxi_green", *options)
 
 
-def forget(loads: Watched) -> None:
-    """What was told before isn't counted any more."""
-    loads.taxi.airflow.query("DELETE FROM variable WHERE key = 'taxiway_alerts_told'")
+def forget(loads: Watched, key: str = "taxiway_alerts_told") -> None:
+    """Delete a Variable: what was told before isn't counted any more."""
+    loads.taxi.airflow.query("DELETE FROM variable WHERE key = %s", key)
 
 
 def follow(loads: Watched, advice: str) -> None:
@@ -226,7 +237,6 @@ def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Wa
     assert answer.started is not None
     loads.mirror.script(f"/{GREEN.file_path(month)}", answer)
     settings = {
-        "AIRFLOW_VAR_TAXIWAY_ALERTS": json.dumps(TO_ALL),
         # What Airflow notices in five minutes is to be noticed sooner here.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
@@ -234,6 +244,7 @@ def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Wa
     command = loads.taxi.airflow.popen(
         *("dags", "backfill", "-s", str(month.first_day), "taxi_green"),
         env={**loads.taxi.airflow.variables, **settings},
+        has_airflow=True,
     )
     try:
         wait_until(answer.started.is_set, timeout=120, what="the download")
@@ -254,91 +265,17 @@ def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Wa
     assert loads.taxi.airflow.query("SELECT data FROM callback") == []
 
 
-# --- On request
-
-
-def alerts(loads: Watched, *options: str, told: object = TO_ALL, **variables: str) -> tuple[int, list[Any], str]:
-    """Run ``airflow taxi alerts``; return its exit code, its records and what it said."""
-    given = {"AIRFLOW_VAR_TAXIWAY_ALERTS": told if isinstance(told, str) else json.dumps(told), **variables}
-    done = loads.taxi.airflow.run("taxi", "alerts", *options, "-o", "json", **given)
-    assert "Traceback" not in done.stderr
-    return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
-
-
-def test_a_test_message_goes_to_everybody(loads: Watched, told: Receivers) -> None:
-    told.clear()
-    code, records, said = alerts(loads)
-    assert (code, said, told.mails, told.posts) == (0, "", [], [])
-    assert [(record["by"], record["connection"], record["to"], record["test"]) for record in records] == [
-        ("mail", "taxi_smtp", "ann@example.com, bob@example.com", None),
-        ("slack", "taxi_slack", None, None),
-        ("webhook", "taxi_webhook", "hook", None),
-    ]
-    assert records[2]["about"] == "failed, recovered"
-
-    code, records, said = alerts(loads, "--test")
-
-    assert (code, said, [record["test"] for record in records]) == (0, "", ["sent"] * 3)
-    ((mail,), (post,), (slack,)) = told.mails, told.posted("/hook"), told.posted("/T0/B0/s3cr3t")
-    assert mail["Subject"] == post["title"] == slack["text"].splitlines()[0]
-    assert re.fullmatch(r"Taxiway: \w+ \d{4}-\d{2}, Postgres: test message", post["title"])
-    assert mail["X-Envelope-To"] == "ann@example.com, bob@example.com"
-    assert "Nothing has happened: airflow taxi alerts --test has sent this to try the settings" in text_of(mail)
-    assert (post["kind"], post["warehouse"], post["advice"]) == ("test", "postgres", "Nothing.")
-    # Nothing is remembered of it.
-    assert not loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = 'taxiway_alerts_told' AND val ~ 'test'")
-
-
-def test_a_test_message_that_does_not_go_says_which_way_and_why(loads: Watched, told: Receivers) -> None:
-    told.clear()
-    dead = {"AIRFLOW_CONN_TAXI_SLACK": json.dumps(
-        {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{free_port()}", "password": "T0/B0/s3cr3t"}
-    )}  # fmt: skip
-    mails = [{"by": "mail", "to": ["ann@example.com"], "connection": name} for name in ("smtp_down", "smtp_silent")]
-    unknown = {"by": "webhook", "connection": "nowhere"}
-
-    code, records, said = alerts(loads, "--test", told=[*mails, *TO_ALL[1:], unknown], **dead)
-
-    assert (code, said) == (1, "")
-    assert [record["test"] for record in records] == ["not sent", "not sent", "not sent", "sent", "not sent"]
-    notes = [record["note"] for record in records]
-    assert re.fullmatch(
-        r"not sent by mail over smtp_down: ConnectionRefusedError: .* Correct the connection smtp_down: docs/alerts.md",
-        notes[0],
-    )
-    assert notes[1].startswith("not sent by mail over smtp_silent: ")
-    assert notes[2].startswith("not sent by slack over taxi_slack: ")
-    assert "s3cr3t" not in notes[2]
-    assert notes[3] == ""
-    assert notes[4].startswith("not sent by webhook over nowhere: AirflowNotFoundException: ")
-    assert [body["kind"] for body in told.posted("/hook")] == ["test"]
-
-
-@pytest.mark.parametrize(
-    ("value", "code", "said"),
-    [
-        ("", 1, "nobody is told: the Variable taxiway_alerts isn't set. docs/alerts.md explains it"),
-        ('[{"by": "fax"}]', 1, "error: taxiway_alerts can't be used, and nobody is told: 0: "),
-    ],
-)
-def test_a_test_message_that_nobody_gets(value: str, code: int, said: str, loads: Watched) -> None:
-    found, records, written = alerts(loads, "--test", told=value)
-
-    assert (found, records) == (code, [])
-    assert written.startswith(said)
-
-
 def test_a_cache_that_is_broken_is_told(loads: Watched, told: Receivers) -> None:
     """Neither its settings nor a file that can be locked are needed to tell."""
     told.clear()
     lock = loads.taxi.airflow.home / ".taxiway" / "alerts.lock"
     lock.unlink(missing_ok=True)
     lock.mkdir(parents=True)
-    loads.taxi.airflow.variables[CACHE_LIMIT] = "x"
+    set_variable(loads, "taxiway_cache_limit", "x")
     try:
         code, output = backfill(loads, DECEMBER, DECEMBER)
     finally:
-        del loads.taxi.airflow.variables[CACHE_LIMIT]
+        forget(loads, "taxiway_cache_limit")
         lock.rmdir()
 
     assert code == 1, output
@@ -347,7 +284,7 @@ def test_a_cache_that_is_broken_is_told(loads: Watched, told: Receivers) -> None
     assert f"{lock} can't be locked: " in log(loads, f"backfill__{DECEMBER}*", "taxi_green")
 
 
-# --- Under a scheduler
+# --- Under a scheduler, and on request
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +305,77 @@ def set_variable(loads: Watched, key: str, value: str) -> None:
     known = loads.taxi.airflow.query("SELECT 1 FROM variable WHERE key = %s", key)
     path, method = (f"/variables/{key}", "PATCH") if known else ("/variables", "POST")
     loads.taxi.airflow.rest(path, method, {"key": key, "value": value})
+
+
+def alerts(loads: Watched, *options: str) -> tuple[int, list[Any], str]:
+    """Run ``airflow taxi alerts``; return its exit code, its records and what it said."""
+    done = loads.taxi.airflow.run("taxi", "alerts", *options, "-o", "json")
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
+
+
+def test_a_test_message_goes_to_everybody(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    forget(scheduled)
+    tell(scheduled, *TO_ALL)
+    code, records, said = alerts(scheduled)
+    assert (code, said, told.mails, told.posts) == (0, "", [], [])
+    assert [(record["by"], record["connection"], record["to"], record["test"]) for record in records] == [
+        ("mail", "taxi_smtp", "ann@example.com, bob@example.com", None),
+        ("slack", "taxi_slack", None, None),
+        ("webhook", "taxi_webhook", "hook", None),
+    ]
+    assert records[2]["about"] == "failed, recovered"
+
+    code, records, said = alerts(scheduled, "--test")
+
+    assert (code, said, [record["test"] for record in records]) == (0, "", ["sent"] * 3)
+    ((mail,), (post,), (slack,)) = told.mails, told.posted("/hook"), told.posted("/T0/B0/s3cr3t")
+    assert mail["Subject"] == post["title"] == slack["text"].splitlines()[0]
+    assert re.fullmatch(r"Taxiway: \w+ \d{4}-\d{2}, Postgres: test message", post["title"])
+    assert mail["X-Envelope-To"] == "ann@example.com, bob@example.com"
+    assert "Nothing has happened: airflow taxi alerts --test has sent this to try the settings" in text_of(mail)
+    assert (post["kind"], post["warehouse"], post["advice"]) == ("test", "postgres", "Nothing.")
+    # Nothing is remembered of it.
+    assert not scheduled.taxi.airflow.query("SELECT 1 FROM variable WHERE key = 'taxiway_alerts_told'")
+
+
+def test_a_test_message_that_does_not_go_says_which_way_and_why(scheduled: Watched, told: Receivers) -> None:
+    told.clear()
+    mails = [{"by": "mail", "to": ["ann@example.com"], "connection": name} for name in ("smtp_down", "smtp_silent")]
+    slack, unknown = {"by": "slack", "connection": "slack_down"}, {"by": "webhook", "connection": "nowhere"}
+    tell(scheduled, *mails, slack, TO_ALL[2], unknown)
+
+    code, records, said = alerts(scheduled, "--test")
+
+    assert (code, said) == (1, "")
+    assert [record["test"] for record in records] == ["not sent", "not sent", "not sent", "sent", "not sent"]
+    notes = [record["note"] for record in records]
+    assert re.fullmatch(
+        r"not sent by mail over smtp_down: ConnectionRefusedError: .* Correct the connection smtp_down: docs/alerts.md",
+        notes[0],
+    )
+    assert notes[1].startswith("not sent by mail over smtp_silent: ")
+    assert notes[2].startswith("not sent by slack over slack_down: ")
+    assert "s3cr3t" not in notes[2]
+    assert notes[3] == ""
+    assert notes[4].startswith("not sent by webhook over nowhere: AirflowNotFoundException: ")
+    assert [body["kind"] for body in told.posted("/hook")] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        ("", 1, "nobody is told: the Variable taxiway_alerts isn't set. docs/alerts.md explains it"),
+        ('[{"by": "fax"}]', 1, "error: taxiway_alerts can't be used, and nobody is told: 0: "),
+    ],
+)
+def test_a_test_message_that_nobody_gets(value: str, code: int, said: str, scheduled: Watched) -> None:
+    set_variable(scheduled, "taxiway_alerts", value)
+    found, records, written = alerts(scheduled, "--test")
+
+    assert (found, records) == (code, [])
+    assert written.startswith(said)
 
 
 def run_of(loads: Watched, run_id: str, month: Month) -> str:
@@ -410,9 +418,7 @@ def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled
     """The month's own run has succeeded, and a run of taxi fails after it."""
     told.clear()
     tell(scheduled, *TO_ALL)
-    path = scheduled.publish(GREEN, APRIL, revision=1)
-    assert run_of(scheduled, "before_it", APRIL) == "success"
-    told.clear()
+    path = scheduled.load(GREEN, APRIL, revision=1)
     few = gzip.decompress(path.read_bytes()).splitlines(keepends=True)[:8]
     scheduled.mirror.put(f"/{GREEN.file_path(APRIL)}", gzip.compress(b"".join(few)))
     assert run_of(scheduled, "held_back", APRIL) == "failed"
@@ -426,32 +432,24 @@ def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled
     assert scheduled.taxi.query(count) == [(len(few) - 1,)]
 
 
-@pytest.mark.parametrize("connection", ["smtp_down", "smtp_silent"])
-def test_a_mail_server_that_is_down_fails_no_load(connection: str, scheduled: Watched, told: Receivers) -> None:
+def test_recipients_that_are_not_reached_fail_no_load(scheduled: Watched, told: Receivers) -> None:
+    """Two mail servers, and a webhook, whose address stays out of the log."""
     told.clear()
-    month = {"smtp_down": JUNE, "smtp_silent": JULY}[connection]
-    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "connection": connection})
-    spoil(scheduled, month)
-    assert run_of(scheduled, f"failing_{connection}", month) == "failed"
-    scheduled.publish(GREEN, month)
-    assert run_of(scheduled, f"loading_{connection}", month) == "success"
+    mails = [{"by": "mail", "to": ["ann@example.com"], "connection": name} for name in ("smtp_down", "smtp_silent")]
+    tell(scheduled, *mails, {"by": "webhook", "connection": "webhook_down", "path": "hooks/s3cr3t-path"})
+    spoil(scheduled, JUNE)
+    assert run_of(scheduled, "not_reached", JUNE) == "failed"
+    scheduled.publish(GREEN, JUNE)
+    assert run_of(scheduled, "loaded", JUNE) == "success"
 
-    for run_id, what in ((f"failing_{connection}", "failed"), (f"loading_{connection}", "recovered")):
-        # Months of the same cause that were told lately are counted, too.
-        said = rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by mail over {connection}: "
-        wait_until(lambda run_id=run_id, said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
+    ways = ("mail over smtp_down: ", "mail over smtp_silent: ", r"webhook over webhook_down: .*\*\*\*")
+    for run_id, what in (("not_reached", "failed"), ("loaded", "recovered")):
+        for way in ways:
+            # Months of the same cause that were told lately are counted, too.
+            said = rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by {way}"
+            wait_until(lambda run_id=run_id, said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
+        assert "s3cr3t" not in "\n".join(lines_of_log(scheduled, run_id))
     assert told.mails == []
-
-
-def test_the_address_of_a_webhook_stays_out_of_the_log(scheduled: Watched) -> None:
-    tell(scheduled, {"by": "webhook", "connection": "webhook_down", "path": "hooks/s3cr3t-path"})
-    spoil(scheduled, JANUARY)
-    assert run_of(scheduled, "webhook_down", JANUARY) == "failed"
-    scheduled.publish(GREEN, JANUARY)
-
-    said = r"alert not sent: Taxiway: green 2019-01, Postgres: failed: by webhook over webhook_down: .*\*\*\*"
-    wait_until(lambda: re.search(said, log(scheduled, "webhook_down")), timeout=60, what=said)
-    assert "s3cr3t" not in "\n".join(lines_of_log(scheduled, "webhook_down"))
 
 
 def test_a_variable_that_cannot_be_used_is_in_the_log(scheduled: Watched) -> None:

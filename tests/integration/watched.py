@@ -39,9 +39,9 @@ class Watched(Scheduled):
         self.mirror.put(f"/{source.file_path(month)}", path.read_bytes())
         return path
 
-    def load(self, source: Source, month: Month) -> Path:
+    def load(self, source: Source, month: Month, **sample: Any) -> Path:
         """Put a sample month on the mirror, and load it from there by the steps of the DAG taxi, without a run."""
-        path = self.publish(source, month)
+        path = self.publish(source, month, **sample)
         answer = good(path.read_bytes())
         url = f"{self.mirror.url}/{source.file_path(month)}"
         file = replace(source_file(path), url=url, etag=answer.etag, last_modified=answer.last_modified)
