@@ -234,7 +234,7 @@ def test_a_disk_that_is_too_small_is_a_finding(taxi: TaxiAirflow, mirror: Faulty
     code, text, _ = plan(taxi, "-s", "2019-08-01", "green", "-o", "json")
 
     assert code == 1
-    assert "The disk is too small: 10000.0 TB needed of " in json.loads(text)[-1]["note"]
+    assert "The disk is too small: at least 10000.0 TB needed of " in json.loads(text)[-1]["note"]
 
 
 def test_what_the_plan_advises_loads_the_months(taxi: TaxiAirflow) -> None:

@@ -159,18 +159,44 @@ def test_what_is_not_known_is_said_with_its_cause(
     rows: int, size: int | None, known: list[Month], unknown: list[Month], said: str, unsaid: str
 ) -> None:
     """Of a file unlike the loaded ones nobody knows how long it takes, though months are loaded."""
-    ledger = Ledger({}, {JANUARY: Recorded("aa", rows)} if rows else {}, {}, [], TableSize(size))
+    note = note_of_total(rows, TableSize(size), known, unknown)
+
+    assert said in note
+    assert unsaid not in note
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(
+    ("known", "unknown", "needed"),
+    [([OLD], [], "11.2 kB"), ([OLD], [TINY], "at least 11.3 kB"), ([], [TINY], "at least 100 bytes")],
+)
+def test_a_disk_needs_at_least_what_is_known(
+    tmp_path: Path, known: list[Month], unknown: list[Month], needed: str
+) -> None:
+    """Here, one disk has the cache and the warehouse."""
+    folder = tmp_path / "warehouse"
+    folder.mkdir()
+
+    note = note_of_total(9, TableSize(50, folder), known, unknown)
+
+    assert re.search(rf"\. {needed} needed of [^;]+ free on the disk of the cache and the warehouse\. ", note), note
+
+
+def note_of_total(rows: int, table: TableSize, known: list[Month], unknown: list[Month]) -> str:
+    """Return what is said of months together that are to be loaded.
+
+    :param rows: of the published month, the only one
+    :param known: months with loaded files like theirs
+    :param unknown: months without
+    """
+    ledger = Ledger({}, {JANUARY: Recorded("aa", rows)} if rows else {}, {}, [], table)
     rate = ledger.bytes_per_row
     new = [PlannedMonth(month, Outcome.NEW, "", 100) for month in (*known, *unknown)]
     planned = [each.estimated(Rates(1, 100, 0.5, 10)) if each.month in known else each for each in new]
     lines = [
         Line(each, False, 100, None if each.rows is None or rate is None else each.rows * rate) for each in planned
     ]
-
-    _, record = total(GREEN, lines, ledger, "postgres")
-
-    assert said in record["note"]
-    assert unsaid not in record["note"]
+    return str(total(GREEN, lines, ledger, "postgres")[1]["note"])
 
 
 # --- Which months a range has

@@ -117,8 +117,8 @@ def plan(arguments: Namespace) -> int:
     ledger = Ledger.read(source, arguments.warehouse)
     lines = _lines(source, months, ledger, now)
     records = [_record(source, list(group), ledger, arguments.warehouse) for group in _groups(lines)]
-    enough, sums = total(source, lines, ledger, arguments.warehouse)
-    records.append(sums)
+    enough, together = total(source, lines, ledger, arguments.warehouse)
+    records.append(together)
     if arguments.output == "table":
         records = [_for_people(record) for record in records]
     show(records, arguments.output)
@@ -210,11 +210,9 @@ def total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str)
     :param warehouse: one of :data:`~taxiway.orchestration.warehouses.WAREHOUSES`
     """
     loaded = [line for line in lines if line.planned.loads]
-    sums = {
-        "size": sum(line.file for line in loaded),
-        "seconds": _sum([line.planned.seconds for line in loaded]),
-        "disk": _sum([line.disk for line in loaded]),
-    }
+    size = sum(line.file for line in loaded)
+    seconds = _sum([line.planned.seconds for line in loaded])
+    disk = _sum([line.disk for line in loaded])
     enough, room = _room(loaded, ledger)
     months = [line.planned.month for line in loaded]
     unknown = sum(line.planned.outcome is Outcome.UNKNOWN for line in lines)
@@ -222,26 +220,27 @@ def total(source: Source, lines: Sequence[Line], ledger: Ledger, warehouse: str)
     if unknown:
         said[0] += f" as far as mirrors have answered, {unknown} unknown"
     if loaded:
-        said[0] += f", {format_size(sums['size'] or 0)} to download"
-        if unlike := [line.planned.month for line in loaded if line.planned.seconds is None]:
+        said[0] += f", {format_size(size)} to download"
+        if seconds is None:
+            unlike = [line.planned.month for line in loaded if line.planned.seconds is None]
             loading = "loading" if len(unlike) == len(loaded) else f"loading {in_words(unlike)}"
             said.append(
                 f"How long {loading} takes, and how many rows that brings, isn't known: the ledger has no load of a "
                 f"file of about that size, with its duration"
             )
-        elif sums["seconds"] is not None:
-            said[0] += f", {_duration(sums['seconds'])} one after another"
+        else:
+            said[0] += f", {_duration(seconds)} one after another"
         said += [room, how_to_load(source, months, warehouse, say="To load", held_back=ledger.held_back)]
     return enough, {
         "month": TOTAL,
         "plan": f"{len(loaded)} of {len(lines)}",
-        "size": sums["size"],
+        "size": size,
         "cached": None,
         "release": None,
         "last_load": None,
         "published": None,
-        "seconds": None if sums["seconds"] is None else round(sums["seconds"], 1),
-        "disk": None if sums["disk"] is None else round(sums["disk"]),
+        "seconds": None if seconds is None else round(seconds, 1),
+        "disk": None if disk is None else round(disk),
         SENTENCE: ". ".join(said),
     }
 
@@ -258,6 +257,7 @@ def _room(loaded: Sequence[Line], ledger: Ledger) -> tuple[bool, str]:
     """
     files = sum(line.file for line in loaded)
     tables = [line.table for line in loaded if line.table is not None]
+    least = "at least " if len(tables) < len(loaded) else ""
     needs = {_existing(cache_in_force().folder): float(files)}
     if ledger.table.folder is not None:
         needs[ledger.table.folder] = sum(tables) + max(tables, default=0)
@@ -271,7 +271,8 @@ def _room(loaded: Sequence[Line], ledger: Ledger) -> tuple[bool, str]:
         name = "the warehouse" if folder == ledger.table.folder else "the cache"
         disks[device] = before + need, free, [*names, name]
     said = [
-        f"{format_size(need)} needed of {format_size(free)} free on the disk of {' and '.join(names)}"
+        f"{least if 'the warehouse' in names else ''}{format_size(need)} needed of {format_size(free)} free on the "
+        f"disk of {' and '.join(names)}"
         for need, free, names in disks.values()
     ]
     if ledger.bytes_per_row is None:
@@ -279,8 +280,7 @@ def _room(loaded: Sequence[Line], ledger: Ledger) -> tuple[bool, str]:
         why = "the warehouse doesn't say how large it is" if any_rows else "no row of the source is loaded yet"
         said.append(f"what the main table gains isn't known: {why}")
     elif tables and all("the warehouse" not in names for _, _, names in disks.values()):
-        gained = f"{'at least ' if len(tables) < len(loaded) else ''}{format_size(sum(tables))}"
-        said.append(f"the main table gains {gained}, and its disk can't be seen from here")
+        said.append(f"the main table gains {least}{format_size(sum(tables))}, and its disk can't be seen from here")
     enough = all(need <= free for need, free, _ in disks.values())
     return enough, ("" if enough else "The disk is too small: ") + "; ".join(said)
 
