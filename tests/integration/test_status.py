@@ -210,11 +210,11 @@ def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: P
     [
         (
             {"source": "fhv", "last": "2014-12"},
-            ["fhv: none of the months that are asked for: include/sources/fhv.yaml says that there are the "],
+            ["fhv: none of the months that are asked for is available: include/sources/fhv.yaml says "],
         ),
         (
             {"source": "yellow", "first": str(EARLY)},
-            [f"yellow: none of the months that are asked for is due yet; {EARLY} is on {YELLOW.due(EARLY)}"],
+            [f"yellow: none of the months that are asked for is due yet; {EARLY} is due on {YELLOW.due(EARLY)}"],
         ),
         # A file of no month is in no range.
         *(

@@ -56,8 +56,8 @@ class Asked:
         first = source.first_month if self.first is None else max(self.first, source.first_month)
         is_there = source.why_unavailable(first) is None and (self.last is None or first <= self.last)
         if source.stands_alone or not is_there:
-            return f"{source.name}: none of the months that are asked for: {source.months}"
-        return f"{source.name}: none of the months that are asked for is due yet; {first} is on {source.due(first)}"
+            return f"{source.name}: none of the months that are asked for is available: {source.months}"
+        return f"{source.name}: none of the months that are asked for is due yet; {first} is due on {source.due(first)}"
 
 
 def source_of(name: str, option: str) -> Source:

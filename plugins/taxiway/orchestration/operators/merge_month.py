@@ -116,8 +116,8 @@ class MergeMonthOperator(StepOperator):
             options=[ApprovalOperator.APPROVE, ApprovalOperator.REJECT],
             subject=f"{self._load(context).where}: delete {found.deleted} of the {rows}?",
             body=f"{question.said}. {ApprovalOperator.APPROVE}: the file is published, and these rows are deleted. "
-            f"{ApprovalOperator.REJECT}, or no answer in {APPROVAL_TIMEOUT.seconds // 3600} hours: the run fails, and "
-            f"the published rows stay",
+            f"{ApprovalOperator.REJECT}, or no answer in {APPROVAL_TIMEOUT // timedelta(hours=1)} hours: the run "
+            f"fails, and the published rows stay",
             defaults=[ApprovalOperator.REJECT],
             params={},
         )

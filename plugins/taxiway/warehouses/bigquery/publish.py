@@ -192,8 +192,8 @@ def require_published(jobs: Jobs, tables: CloudTables, attempt: Attempt, number:
 
 def rows_held(jobs: Jobs, tables: CloudTables) -> int:
     """Count the month's rows in the main table."""
-    counted = jobs.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
-    return int(counted[0]["row_count"])
+    (found,) = jobs.run(statement("count_month", {"month": tables.month.first_day}, main_table=tables.main_table))
+    return int(found["row_count"])
 
 
 def _require_rows(jobs: Jobs, tables: CloudTables, staged: int, name: str, number: int) -> None:
