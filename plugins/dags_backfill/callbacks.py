@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
 from airflow.utils.session import NEW_SESSION, create_session, provide_session
 
+from dags_backfill.newest_api import keep_newest_version
 from dags_backfill.processes import end_child, start_child
 from dags_backfill.takeover import is_alive
 
@@ -103,6 +104,7 @@ def _work(orders: Connection) -> None:
     """
     from airflow.dag_processing.manager import DagFileProcessorManager
 
+    keep_newest_version()
     manager = DagFileProcessorManager(max_runs=1)
     manager.prepare_server_process_context()
     manager.prepare_process_context()
