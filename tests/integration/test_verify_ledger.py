@@ -264,7 +264,7 @@ def line(month: Month, result: str = "right", **more: Any) -> dict[str, Any]:
 
 
 def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
-    both: Both, green: Source, files: dict[Month, Path], tmp_path: Path
+    both: Both, bigquery: StandIn, green: Source, files: dict[Month, Path], tmp_path: Path
 ) -> None:
     assert both.verify() == (0, [line(FIRST, ledger=ROWS), line(SECOND, ledger=ROWS)], "")
     assert both.verify("--warehouse", "bigquery") == (0, [line(FIRST, ledger=ROWS)], "")
@@ -284,6 +284,13 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
     assert first["note"].endswith(
         "To load it again: airflow dags backfill -s 2019-01-01 -e 2019-01-31 --reprocess-behavior completed taxi_green"
     )
+
+    # Which loads were refused is one job of a source, though the month differs from ledger and file.
+    both.cloud.query("UPDATE $taxi.green_tripdata SET fare_amount = fare_amount + 1 WHERE TRUE")
+    bigquery.forget_requests()
+    code, (first,), _ = both.verify("--against", "file", "--warehouse", "bigquery")
+    assert (code, first["result"]) == (1, "differs")
+    assert len([request for request in bigquery.requests if "last_attempts AS" in str(request.body)]) == 1
 
     # A load that goes on in BigQuery's ledger, but whose run is gone, changes nothing.
     both.cloud.begin(both.cloud.tables(green, str(FIRST), "manual__begun"), files[FIRST], force=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from taxiway.cli import course
@@ -35,6 +37,9 @@ AGAINST_FILE = "file"
 
 OTHER_FILE, UNREADABLE = "other file", "unreadable"
 """A month whose source serves another file by now, and one whose file can't be had, or read."""
+
+_How = Callable[..., str]
+"""Says how a month of a source is loaded, in sentences."""
 
 
 @command
@@ -94,8 +99,9 @@ def _with_figures(asked: Asked, arguments: Namespace) -> int:
 def _with_ledger(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     """Compare the rows of each month with the ledger of their warehouse."""
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
+        how = _how_to_load(warehouse, arguments.warehouse)
         return [
-            _line(warehouse, source, month, arguments.warehouse)
+            _line(warehouse, source, month, how)
             for source in asked.sources.values()
             for month in _months(asked, source, warehouse)
         ]
@@ -105,10 +111,11 @@ def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     """Compare the rows of each month with the ledger, and with the file that it was loaded from."""
     records = []
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
+        how = _how_to_load(warehouse, arguments.warehouse)
         for source in asked.sources.values():
             for month in _months(asked, source, warehouse):
-                line = _line(warehouse, source, month, arguments.warehouse)
-                result, rows, note = _against_file(warehouse, source, month, arguments.warehouse)
+                line = _line(warehouse, source, month, how)
+                result, rows, note = _against_file(warehouse, source, month, how)
                 if result == DIFFERS or line["result"] == RIGHT != result:
                     line |= {"result": result, "note": note}
                 order = ("source", "month", "rows", "ledger", "file", "result", "note")
@@ -116,18 +123,15 @@ def _with_file(asked: Asked, arguments: Namespace) -> list[dict[str, Any]]:
     return records
 
 
-def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name: str) -> tuple[str, int | None, str]:
+def _against_file(warehouse: PublishedMonths, source: Source, month: Month, how: _How) -> tuple[str, int | None, str]:
     """Return the result of a month, the rows of its file, and a sentence.
 
-    :param name: of the warehouse
+    :param how: says how the month is loaded
     """
     where, recorded = f"{source.name} {month}", warehouse.months(source).get(month)
-
-    def again(say: str) -> str:
-        return how_to_load(source, [month], name, say=say, held_back=warehouse.held_back(source))
-
     if recorded is None:
-        return NOT_COMPARED, None, f"{where}: the ledger doesn't say which file it is from. {again('To load it')}"
+        said = f"the ledger doesn't say which file it is from. {how(source, month, 'To load it')}"
+        return NOT_COMPARED, None, f"{where}: {said}"
     rejected = warehouse.rejected(source, month) if recorded.rejected else None
     lines = rejected.lines if rejected and rejected.sha256 == recorded.sha256 else ()
     if len(lines) != recorded.rejected:
@@ -137,7 +141,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name
         file = download(source, month)
         if file.sha256 != recorded.sha256:
             said = f"the source serves another file now, SHA-256 {file.sha256}; loaded was {recorded.sha256}"
-            return OTHER_FILE, None, f"{where}: {said}. {again('To load the one that is served')}"
+            return OTHER_FILE, None, f"{where}: {said}. {how(source, month, 'To load the one that is served')}"
         opened = FileMonth(source, month, file, {line.line_number for line in lines})
         rows = int(opened.sums()["row_count"] or 0)
     except TaxiwayError as error:
@@ -146,7 +150,7 @@ def _against_file(warehouse: PublishedMonths, source: Source, month: Month, name
     if said := "; ".join([*compared.unsettled, *compared.not_compared]):
         return UNSETTLED, rows, said
     if compared.differences:
-        return DIFFERS, rows, f"{compared.differences[0]}. {again('To load it again')}"
+        return DIFFERS, rows, f"{compared.differences[0]}. {how(source, month)}"
     return RIGHT, rows, ""
 
 
@@ -180,17 +184,29 @@ def _months(asked: Asked, source: Source, warehouse: PublishedMonths) -> list[Mo
     return sorted(month for month in there if asked.have(month))
 
 
-def _line(warehouse: PublishedMonths, source: Source, month: Month, name: str) -> dict[str, Any]:
-    """Compare a month with the ledger, and return its line.
+def _how_to_load(warehouse: PublishedMonths, name: str) -> _How:
+    """Return what says how a month is loaded. It asks the ledger about a source once at most: BigQuery bills each job.
 
     :param name: of the warehouse
+    """
+    held_back = cache(warehouse.held_back)
+
+    def how(source: Source, month: Month, say: str = "To load it again") -> str:
+        return how_to_load(source, [month], name, say=say, held_back=held_back(source))
+
+    return how
+
+
+def _line(warehouse: PublishedMonths, source: Source, month: Month, how: _How) -> dict[str, Any]:
+    """Compare a month with the ledger, and return its line.
+
+    :param how: says how the month is loaded
     """
     where, found = f"{source.name} {month}", warehouse.verify(source, month)
     note = ""
     if found.difference:
         changed = f" ({', '.join(found.changed)})" if found.changed else ""
-        again = how_to_load(source, [month], name, held_back=warehouse.held_back(source))
-        note = f"{where}: {found.difference}{changed}. {again}"
+        note = f"{where}: {found.difference}{changed}. {how(source, month)}"
     elif found.rewritten:
         note = f"{where}: its rows were written again since they were published, and each still fits its id"
     return {
