@@ -653,12 +653,31 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     expect(press).to_contain_text("2 months: 1 ended well, 1 cancelled")
     assert board_runs(taxi) == {str(first): "failed", str(second): "failed"}
 
-    # The other one is ended between two tasks: Airflow calls it a success, and the page doesn't.
+    # The other one is ended while merge_month doesn't run: Airflow calls it a success, and the page doesn't.
     change("UPDATE task_instance SET state = 'skipped'", second)
     change("UPDATE dag_run SET state = 'success'", second)
-    board.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    asks_again = "document.dispatchEvent(new Event('visibilitychange'))"
+    board.evaluate(asks_again)
     wait_until(lambda: board_runs(taxi)[str(second)] == "failed", timeout=60, what="the page to mark it")
     expect(press).to_contain_text("2 months: 1 ended well, 1 cancelled")
+
+    # Airflow refuses to mark it: the page says so, and asks only once for it.
+    asked = list[str]()
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.method)
+        route.continue_(post_data="{}")
+
+    board.route(f"**{runs}", refuse)
+    change("UPDATE dag_run SET state = 'success'", second)
+    board.evaluate(asks_again)
+    refused = "Not marked as failed: green 2019-08, which Airflow calls a success. Airflow's API server says 422"
+    expect(board.get_by_text(refused)).to_be_visible()
+    for _ in range(2):
+        with board.expect_response("**/api/runs"):
+            board.evaluate(asks_again)
+    assert asked == ["PATCH"]
+    board.unroute(f"**{runs}")
 
     # Somebody clears it later.
     ((run_id,),) = taxi.airflow.query(f"SELECT run_id FROM dag_run WHERE run_id LIKE '%__green__{second}'")

@@ -131,7 +131,7 @@ def _run(run: Any) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "press": press_of(run.run_id),
-        # Airflow calls one that was cancelled between two tasks a success, and one that had published before a failure.
+        # Airflow calls a cancelled run a success if merge_month didn't run, and a failure if it had published before.
         "state": state if state in ACTIVE else run.cancelled or state,
         "is_success": state == DagRunState.SUCCESS,
         "warehouse": said["warehouse"] or "postgres",

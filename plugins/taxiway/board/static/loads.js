@@ -12,6 +12,18 @@ const CANCELLED = "Cancelled on the board"; // begins the note, as the module ru
 
 const isActive = ({ state }) => state === "queued" || state === "running";
 
+/** Name the months of runs, at most five of them. */
+const named = (runs) => runs.slice(0, 5).map(({ source, month }) => `${source} ${month}`).join(", ")
+  + (runs.length > 5 ? ` and ${runs.length - 5} more` : "");
+
+/** Have Airflow do something with runs; return the ids of those that it has changed, and why it left one out, if it did. */
+const change = async (actions) => {
+  const answer = await send("PATCH", RUNS, { actions: actions.map((action) => ({ ...action, action_on_non_existence: "skip" })) });
+  const [reason] = [answer, ...[answer.update, answer.delete].flatMap((done) => done?.errors ?? [])]
+    .map(({ problem, error }) => problem ?? error).filter(Boolean);
+  return { ids: (answer.update?.success ?? []).map((key) => key.slice(DAG_ID.length + 1)), reason, problem: answer.problem };
+};
+
 export class Loads extends EventTarget {
   /**
    * @param tools the element of the buttons, and of what is under way
@@ -23,6 +35,7 @@ export class Loads extends EventTarget {
     Object.assign(this, { tools, dialog, selection, isHeldBack, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
     this.problem = null; // the last answer, if it is none
     this.failure = ""; // of what the user did last
+    this.unmarked = new Set(); // runs that Airflow would not mark as failed
     this.bar = element("div", { class: "bar", role: "group", "aria-label": "Selected months" });
     this.accept = element("input", { type: "checkbox", "aria-describedby": "held-back" });
     this.why = element("span", { id: "held-back" });
@@ -52,7 +65,8 @@ export class Loads extends EventTarget {
     this.problem = told.problem ? told : null;
     if (!told.problem) this.#know(told);
     this.#draw();
-    this.#fail(this.told.runs.filter((run) => this.stopped.has(run.press) && run.state === "cancelled" && run.is_success));
+    this.#fail(this.told.runs.filter((run) => this.stopped.has(run.press) && run.state === "cancelled" && run.is_success
+      && !this.unmarked.has(run.run_id)));
     clearTimeout(this.timer);
     const isBusy = this.starting || this.told.runs.some(isActive);
     if (!document.hidden) this.timer = setTimeout(() => this.refresh(), isBusy ? BUSY : QUIET);
@@ -231,10 +245,16 @@ export class Loads extends EventTarget {
     await this.refresh();
   }
 
-  /** Mark runs as failed that were cancelled between two tasks, and that Airflow calls a success. */
-  #fail(runs) {
-    if (runs.length) send("PATCH", RUNS, { actions: [{ action: "update", action_on_non_existence: "skip",
-      entities: runs.map(({ run_id: id }) => ({ dag_run_id: id, state: "failed" })) }] });
+  /** Mark runs as failed that were cancelled while merge_month didn't run, and that Airflow calls a success. */
+  async #fail(runs) {
+    if (!runs.length || this.problem) return;
+    const { ids, reason } = await change(runs.map(({ run_id: id }) => (
+      { action: "update", entities: [{ dag_run_id: id, state: "failed" }] })));
+    const left = reason ? runs.filter(({ run_id: id }) => !ids.includes(id)) : [];
+    if (!left.length) return;
+    for (const { run_id: id } of left) this.unmarked.add(id);
+    this.failure = `Not marked as failed: ${named(left)}, which Airflow calls a success. ${reason}`;
+    this.#draw();
   }
 
   /** Say whether Airflow has a run: it may have made one whose answer was lost. */
@@ -257,21 +277,18 @@ export class Loads extends EventTarget {
       if (this.problem || !left().length) break;
       const note = `${CANCELLED}, ${new Date().toISOString()}`;
       // One action for each run: Airflow leaves out those behind one that it can't change.
-      const answer = await send("PATCH", RUNS, { actions: left().map(({ run_id: id, state }) => (state === "queued"
-        ? { action: "delete", action_on_non_existence: "skip", entities: [id] }
-        : { action: "update", action_on_non_existence: "skip", entities: [{ dag_run_id: id, state: "failed", note }] })) });
-      const [error] = [answer, ...[answer.update, answer.delete].flatMap((done) => done?.errors ?? [])]
-        .map(({ problem, error }) => problem ?? error).filter(Boolean);
-      for (const key of answer.update?.success ?? []) ended.add(key.slice(DAG_ID.length + 1));
-      if (error) reason = error;
-      if (answer.problem) break;
+      const done = await change(left().map(({ run_id: id, state }) => (state === "queued"
+        ? { action: "delete", entities: [id] }
+        : { action: "update", entities: [{ dag_run_id: id, state: "failed", note }] })));
+      for (const id of done.ids) ended.add(id);
+      reason = done.reason ?? reason;
+      if (done.problem) break;
     }
     await this.refresh();
-    const names = left().map(({ source, month }) => `${source} ${month}`);
-    if (!this.problem && !names.length) return;
+    const missed = left();
+    if (!this.problem && !missed.length) return;
     this.stopped.delete(press);
-    const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
-    this.failure = this.problem ? "" : `Not cancelled: ${names.slice(0, 5).join(", ")}${more}. ${reason}`;
+    this.failure = this.problem ? "" : `Not cancelled: ${named(missed)}. ${reason}`;
     this.#draw();
   }
 
