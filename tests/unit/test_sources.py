@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -734,6 +735,17 @@ def test_sources_are_ordered_and_found_by_name(tmp_path: Path) -> None:
 
     assert [source.name for source in load_sources(tmp_path)] == ["amber", "lime"]
     assert find_source(tmp_path, "lime") == load_source(lime)
+
+
+def test_a_file_is_parsed_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    path = write(tmp_path, main_table="lime_trips")
+    source, before = load_source(path), path.stat()
+
+    assert load_source(path) is source
+    path.write_text(path.read_text().replace("lime_trips", "lime_rides"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert load_source(path).main_table == "lime_rides"
 
 
 @pytest.mark.parametrize("name", ["Lime", "lime.yaml", "../lime", None])

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from taxiway.errors import SourceConfigError
-from taxiway.sources.strict_yaml import MAX_BYTES, MAX_DEPTH, read_strict_yaml, shown
+from taxiway.sources.strict_yaml import MAX_BYTES, MAX_DEPTH, StrictYaml, parse_strict_yaml, read_yaml, shown
+
+
+def parsed(path: Path) -> StrictYaml:
+    return parse_strict_yaml(path, read_yaml(path))
 
 
 def read(folder: Path, text: str) -> Any:
     path = folder / "green.yaml"
     path.write_text(text, encoding="utf-8")
-    held, sha256, _ = read_strict_yaml(path)
+    held, sha256, _ = parsed(path)
     assert sha256 == hashlib.sha256(text.encode()).hexdigest()
     return held
 
@@ -84,7 +88,7 @@ def test_a_larger_file_is_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceConfigError) as caught:
-        read_strict_yaml(tmp_path / "lime.yaml")
+        parsed(tmp_path / "lime.yaml")
 
     assert str(caught.value) == f"{tmp_path}/lime.yaml: no such source: expected a YAML file there"
 
@@ -99,26 +103,26 @@ def test_the_line_of_a_value_is_found(tmp_path: Path) -> None:
     path = tmp_path / "green.yaml"
     path.write_text("# a comment\na: 1\nb:\n  - c: x\n    d: y\n  - {c: z}\ne: [v,\n  w]\n")
 
-    read = read_strict_yaml(path)
+    found = parsed(path)
 
     places = [(), ("a",), ("b",), ("b", 0), ("b", 0, "d"), ("b", 1, "c"), ("e", 1)]
-    assert [read.line_of(place) for place in places] == [1, 2, 3, 4, 5, 6, 8]
+    assert [found.line_of(place) for place in places] == [1, 2, 3, 4, 5, 6, 8]
     # Of what isn't there, the line of what it should be in.
     absent: list[tuple[str | int, ...]] = [("z",), ("b", 1, "d"), ("b", 2), ("a", "x"), ("b", "c")]
-    assert [read.line_of(place) for place in absent] == [1, 6, 3, 2, 3]
+    assert [found.line_of(place) for place in absent] == [1, 6, 3, 2, 3]
 
 
 def test_a_file_that_holds_nothing_has_one_line(tmp_path: Path) -> None:
     path = tmp_path / "green.yaml"
     path.write_text("")
 
-    assert read_strict_yaml(path).line_of(("a",)) == 1
+    assert parsed(path).line_of(("a",)) == 1
 
 
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "lime.yaml").mkdir()
 
     with pytest.raises(SourceConfigError) as caught:
-        read_strict_yaml(tmp_path / "lime.yaml")
+        parsed(tmp_path / "lime.yaml")
 
     assert str(caught.value) == f"{tmp_path}/lime.yaml: can't be read: Is a directory: expected a file that may be read"

@@ -6,6 +6,7 @@ underscores, paths stay below a connection's address, and months are months.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -13,7 +14,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ from taxiway.sources.source_file import (
     WrongDocumentError,
     check_document,
 )
-from taxiway.sources.strict_yaml import read_strict_yaml, shown
+from taxiway.sources.strict_yaml import parse_strict_yaml, read_yaml, shown
 
 MOST_NAMED = 5
 """Most mistakes of one file that an error names."""
@@ -89,7 +89,7 @@ class Layout:
 
     columns: tuple[Column, ...]
 
-    @cached_property
+    @functools.cached_property
     def name(self) -> str:
         """Its name in the ledger: from names and types of the columns, 12 lower-case hexadecimal digits.
 
@@ -318,7 +318,13 @@ def load_source(path: Path) -> Source:
         raise SourceConfigError(f"{path}: a source's file is named in lower-case letters, digits and underscores")
     if path.stem in ("compare", "monthly_report", "year_report", "watch", "maintenance") or path.stem.endswith("_gcp"):
         raise SourceConfigError(f"{path}: taxi_{path.stem} is the id of another DAG: give the file another name")
-    yaml = read_strict_yaml(path)
+    return _parse_source(path, read_yaml(path))
+
+
+# Parsing takes ten times as long as reading. A task reads its source twice: for its DAG, and for its step.
+@functools.lru_cache(maxsize=64)
+def _parse_source(path: Path, content: bytes) -> Source:
+    yaml = parse_strict_yaml(path, content)
     if not isinstance(yaml.document, Mapping):
         raise SourceConfigError(f"{path}: expected keys and values, found {type(yaml.document).__name__}")
     try:

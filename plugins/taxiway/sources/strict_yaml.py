@@ -66,31 +66,41 @@ class StrictYaml(NamedTuple):
         return line
 
 
-def read_strict_yaml(path: Path) -> StrictYaml:
-    """Read a YAML file.
-
-    Anchors, aliases, tags and duplicate keys are refused. A few lines of aliases unfold to more than the memory holds,
-    and a tag asks for a type that no key has.
+def read_yaml(path: Path) -> bytes:
+    """Read the bytes of a YAML file.
 
     :param path: the file
-    :return: what it holds
-    :raises SourceConfigError: names the file, and says where in it
+    :raises SourceConfigError: there is none, it can't be read, or it is too large
     """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise SourceConfigError(f"{path}: has {size} bytes: expected at most {MAX_BYTES}")
-        content = path.read_bytes()
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
+    except OSError as error:
+        raise SourceConfigError(f"{path}: can't be read: {error.strerror}: expected a file that may be read") from error
+
+
+def parse_strict_yaml(path: Path, content: bytes) -> StrictYaml:
+    """Parse a YAML file.
+
+    Anchors, aliases, tags and duplicate keys are refused. A few lines of aliases unfold to more than the memory holds,
+    and a tag asks for a type that no key has.
+
+    :param path: the file, for errors
+    :param content: its bytes
+    :return: what it holds
+    :raises SourceConfigError: names the file, and says where in it
+    """
+    try:
         text = content.decode()
         _require_strict_events(text)
         loader = _StrictLoader(text)
         root = loader.get_single_node()
         document = None if root is None else loader.construct_document(root)
         return StrictYaml(document, hashlib.sha256(content).hexdigest(), root)
-    except FileNotFoundError:
-        raise SourceConfigError(f"{path}: no such source: expected a YAML file there") from None
-    except OSError as error:
-        raise SourceConfigError(f"{path}: can't be read: {error.strerror}: expected a file that may be read") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         # Values that look like a number or a date, and aren't one, are no YAML errors.
         said = " ".join(str(error).split())
