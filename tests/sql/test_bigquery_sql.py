@@ -283,7 +283,7 @@ def changed_by_google(source: Source, rows: Sequence[Sequence[Any]]) -> tuple[in
         rendered("bigquery/find_changed_rows.sql", tables),
         {tables.main_table: dict(schemas(tables)[tables.main_table])},
         {tables.main_table: rows},
-        {"month": ("DATE", date(2019, 1, 1)), "filename": ("STRING", "f.csv")},
+        {"month": ("DATE", date(2019, 1, 1)), "filename": ("STRING", "f.csv"), "other_filename": ("STRING", "g.csv")},
     )
     return counted, changed
 

@@ -3,11 +3,10 @@
 -- is the MD5 of its values.
 -- Grain: one row.
 -- Parameters: main_table (with its project and dataset), columns (those of the published file's layout), others (the
--- rest, which are NULL); bound: month, filename (of the month's unpacked file).
+-- rest, which are NULL); bound: month, filename (of the month's unpacked file), other_filename (a name that is as good).
 -- Twice: safe, it only reads.
 -- Rows of the same text have the ids of their numbers, in no order: these are compared as sorted lists. Of such rows
--- all count as changed if one was. The month's partition is read once. Version 0.1.0 has written the file's name with
--- .gz.
+-- all count as changed if one was. The month's partition is read once.
 WITH published AS (
     SELECT
         unique_row_id,
@@ -44,7 +43,7 @@ identified AS (
 texts AS (
     SELECT
         COUNT(*) AS row_count,
-        LOGICAL_AND(filename IN (@filename, CONCAT(@filename, '.gz')) AND _lacks_others)
+        LOGICAL_AND(filename IN (@filename, @other_filename) AND _lacks_others)
         AND STRING_AGG(unique_row_id, ',' ORDER BY unique_row_id)
         = STRING_AGG(expected_id, ',' ORDER BY expected_id) AS is_as_published
     FROM identified

@@ -161,6 +161,7 @@ BY_HAND: dict[str, tuple[str, int, int]] = {
     "part of a second added": ("lpep_pickup_datetime = DATETIME '{pickup}.5'", 6, 1),
     "no value": ("trip_distance = NULL", 7, 1),
     "filename updated": ("filename = 'other.csv'", 8, 1),
+    "file named as in version 0.1.0": ("filename = CONCAT(filename, '.gz')", 12, 1),
     "id made up": ("unique_row_id = 'made up'", 9, 1),
     "ids of two rows swapped": ("unique_row_id = IF(unique_row_id = '{id}', '{next_id}', '{id}')", 10, 2),
 }

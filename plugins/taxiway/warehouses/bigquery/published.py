@@ -19,7 +19,7 @@ def difference_to(jobs: Jobs, tables: CloudTables, published: Published) -> str 
     held_columns = found_columns(add_new_columns(jobs, tables, found))
     if lacking := [f"{name} {kind}" for name, kind in main_columns(source) if (name, kind) not in held_columns]:
         return f"{main_table} lacks the column {lacking[0]}, the ledger has {counted(expected, 'row')} of the month"
-    values = {"month": tables.month.first_day, "filename": tables.filename}
+    values = {"month": tables.month.first_day, "filename": tables.filename, "other_filename": tables.filename}
     layout = tables.in_layout(published.layout).layout
     others = [column for column in source.columns if column not in layout.columns]
     (held,) = jobs.run(

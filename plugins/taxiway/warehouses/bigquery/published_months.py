@@ -85,10 +85,12 @@ class BigQueryMonths(PublishedMonths):
                 found = f"there is no table {main_table}" if recorded else "the ledger doesn't know the month"
                 return Verified(0, recorded.rows if recorded else None, found)
             columns = Load(source, month, self.purpose).in_layout(recorded.layout).layout.columns
+            filename = recorded.filename.removesuffix(".gz")
             (held,) = warehouse.run(
                 statement(
                     "find_changed_rows",
-                    {"month": month.first_day, "filename": recorded.filename.removesuffix(".gz")},
+                    # Until a load brings the table over, version 0.1.0's rows have the name with .gz.
+                    {"month": month.first_day, "filename": filename, "other_filename": f"{filename}.gz"},
                     main_table=main_table,
                     columns=columns,
                     others=[column for column in source.columns if column not in columns],

@@ -30,6 +30,7 @@ PARAMETER_TYPES = {
     "month": "DATE",
     "most": "INT64",
     "next_first_moment": "DATETIME",
+    "other_filename": "STRING",
     "part": "STRING",
     "publication": "INT64",
     "raw_lines": "ARRAY<STRING>",
