@@ -98,6 +98,14 @@ def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:
         yield check.name, finding
 
 
+def hangs(name: str) -> bool:
+    """Say whether a check still waits for what it looks at.
+
+    :param name: of the check
+    """
+    return any(thread.name == f"{_THREAD}{name}" for thread in threading.enumerate())
+
+
 def any_hangs() -> bool:
     """Say whether a check still waits for what it looks at."""
     return any(thread.name.startswith(_THREAD) for thread in threading.enumerate())

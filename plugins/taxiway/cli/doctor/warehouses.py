@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.doctor.dag_files import METADATA
 from taxiway.cli.doctor.mirrors import stored_in
-from taxiway.doctor.check import Check, Finding, skip
+from taxiway.doctor.check import Check, Finding, hangs, skip
 from taxiway.errors import SourceConfigError
 from taxiway.orchestration.load_command import how_to_load
-from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.orchestration.month_of_run import run_of_name
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.program import airflow_command
 from taxiway.sources.months import Month
@@ -34,6 +38,7 @@ def postgres_finds(name: str) -> Finding:
         WarehouseHook(postgres_conn_id=POSTGRES).get_conn,
         POSTGRES,
         _load_again,
+        partial(_ended, before=datetime.now(timezone.utc)),
     )
     return server.ask(postgres.CHECKS[name])
 
@@ -43,6 +48,19 @@ def _load_again(source: str, month: Month) -> str:
         return how_to_load(find_source(SOURCES_FOLDER, source), [month], "postgres")
     except SourceConfigError as error:
         return f"nothing loads it: {error}"
+
+
+def _ended(runs: Collection[tuple[str, str]], before: datetime) -> Collection[tuple[str, str]]:
+    """Return those of some runs that had ended; none if Airflow can't be asked, of which :data:`METADATA` tells."""
+    if hangs(METADATA):
+        return []
+    from taxiway.orchestration.standing import runs_ended
+
+    names = {run_of_name(name, dag_id_of("postgres", source)): (source, name) for source, name in runs}
+    try:
+        return [names[run] for run in runs_ended(names, before)]
+    except SQLAlchemyError:
+        return []
 
 
 def bigquery_finds(name: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,6 +43,9 @@ _AS_SUPERUSER = "as the server's superuser (make psql AS=postgres):"
 LoadAgain = Callable[[str, Month], str]
 """Says how a month of a source is loaded again."""
 
+Ended = Callable[[Collection[tuple[str, str]]], Collection[tuple[str, str]]]
+"""Returns those of some runs that have ended; each is the source's name, and what the ledger calls the run."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -51,11 +54,13 @@ class Server:
     :param connect: connects
     :param connection_id: what messages call the connection
     :param load_again: for the advice
+    :param ended: asks Airflow, and not the ledger
     """
 
     connect: Callable[[], psycopg.Connection[Any]]
     connection_id: str
     load_again: LoadAgain
+    ended: Ended
 
     def ask(self, look: Callable[[Server, psycopg.Cursor[dict[str, Any]]], Finding]) -> Finding:
         """Make one of the checks, in a session of its own.
@@ -155,7 +160,9 @@ def attempts(server: Server, cursor: psycopg.Cursor[dict[str, Any]]) -> Finding:
     """Has the ledger attempts as running that nobody works on?"""
     if not _has_ledger(cursor):
         return ok("nothing was loaded yet")
-    found = cursor.execute(render("postgres/find_abandoned_loads.sql"), {"longest_run": LONGEST_RUN}).fetchall()
+    running = cursor.execute(render("postgres/find_running_loads.sql"), {"longest_run": LONGEST_RUN}).fetchall()
+    ended = server.ended([(row["source"], row["run_id"]) for row in running])
+    found = [row for row in running if row["is_abandoned"] or (row["source"], row["run_id"]) in ended]
     if not found:
         return ok("none that nobody works on")
     months = [(row["source"], Month.of(row["month"])) for row in found]
@@ -164,7 +171,7 @@ def attempts(server: Server, cursor: psycopg.Cursor[dict[str, Any]]) -> Finding:
         for (source, month), row in zip(months, found, strict=True)
     ]
     return warn(
-        f"their workers are gone: {listed(named[:5])}",
+        f"their workers are gone, or their runs have ended: {listed(named[:5])}",
         "; ".join(server.load_again(source, month) for source, month in dict.fromkeys(months)),
     )
 
