@@ -229,7 +229,7 @@ def _demo(
     if loaded:
         _show(console, source, year, len(months), loaded)
     if code == 0 and len(loaded) < len(months):
-        found = f"{len(loaded)} of {len(months)} months"
+        found = f"{len(loaded)} of {counted(len(months), 'month')}"
         raise DemoError(f"the ledger has only {found}, although the command succeeded")
     if code == 0:
         console.print(f"\nThe rows are in public.{source.main_table}, the ledger in taxiway.loads.")
@@ -364,7 +364,7 @@ def _mirror(
         yield mirror
         return
     folder = home.samples / f"{rows}-rows"
-    made = "a sample" if source.stands_alone else f"{len(months)} sample months of {rows} rows"
+    made = "a sample" if source.stands_alone else f"{counted(len(months), 'sample month')} of {counted(rows, 'row')}"
     console.print(f"Making {made} in {folder}", markup=False)
     note_samples(home, write_sample_months([source], months, folder, rows=rows))
     with serve(folder) as server:
@@ -384,7 +384,7 @@ def loaded_months(server: database.Server, source: Source, months: list[Month]) 
 
 
 def _show(console: Console, source: Source, year: int, months: int, loaded: list[dict[str, Any]]) -> None:
-    part = "" if len(loaded) == months else f": {len(loaded)} of {months} months"
+    part = "" if len(loaded) == months else f": {len(loaded)} of {counted(months, 'month')}"
     of = "" if source.stands_alone else f", {year}"
     table = Table(title=f"public.{source.main_table}{of}{part}")
     table.add_column("month")

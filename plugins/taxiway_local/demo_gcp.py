@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from taxiway.messages import CALL_VARIABLE
+from taxiway.messages import CALL_VARIABLE, counted
 from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
@@ -90,7 +90,7 @@ def _demo(home: Home, folder: Path, console: Console, source: Source, rows: int)
     if not months:
         raise demo.DemoError(f"SOURCE={source.name}: it has no month of {demo.YEAR}: {source.months}")
     server = database.start(home)
-    made = "a sample" if source.stands_alone else f"{len(months)} sample months of {rows} rows"
+    made = "a sample" if source.stands_alone else f"{counted(len(months), 'sample month')} of {counted(rows, 'row')}"
     console.print(f"Making {made} in {folder}", markup=False)
     write_sample_months([source], months, folder, rows=rows)
     load = ["test"] if source.stands_alone else ["backfill", "-s", f"{months[0]}-01", "-e", f"{months[-1]}-28"]

@@ -98,7 +98,7 @@ def test_without_any_the_task_is_tried_again_when_the_mirror_says() -> None:
         require_answers((Presence.UNKNOWN, "the answer is 503"), retry_after=120)
 
     assert str(caught.value).startswith(
-        "taxi_watch, Postgres: none of 1 files could be asked for: http://mirror.test/x: the answer is 503; expected"
+        "taxi_watch, Postgres: none of 1 file could be asked for: http://mirror.test/x: the answer is 503; expected"
     )
     assert caught.value.retry_after == 120
     with pytest.raises(RetryAfterTooLongError, match="The next look asks again"):

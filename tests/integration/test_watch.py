@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -17,6 +16,7 @@ import pytest
 
 from taxiway.loads.load import run_name
 from taxiway.loads.row_identity import digest
+from taxiway.messages import counted
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import WHOLE, Month
@@ -151,11 +151,11 @@ def cleared_up(watched: Watched, run_id: str, **conf: bool) -> dict[str, Any]:
     watched.trigger("taxi_maintenance", run_id, conf)
     assert watched.ended(run_id) == "success"
     of_run = "dag_id = 'taxi_maintenance' AND run_id = %s"
-    counted = watched.taxi.airflow.query(
+    counts = watched.taxi.airflow.query(
         f"SELECT task_id, value FROM xcom WHERE {of_run} AND key = 'return_value'", run_id
     )
     states = watched.taxi.airflow.query(f"SELECT task_id, state FROM task_instance WHERE {of_run}", run_id)
-    return {**dict(states), **dict(counted)}
+    return {**dict(states), **dict(counts)}
 
 
 def test_what_nobody_needs_is_deleted_and_what_loads_need_stays(watched: Watched) -> None:
@@ -204,13 +204,14 @@ def test_what_nobody_needs_is_deleted_and_what_loads_need_stays(watched: Watched
         assert found["postgres.trim"] == {"staging": 1, "rejected_rows": 1, "attempts": superseded}
         said = watched.log(run_id, "taxi_maintenance").replace("\\'", "'")
         done = "would be deleted" if dry_run else "deleted"
-        assert re.search(rf"Airflow's metadata: .*{found['clean_metadata']} rows.* older than 365 days", said)
-        for counted in (
-            f"{done}: what 1 runs left in the staging area; 1 rejected rows older than 180 days; "
-            f"{superseded} attempts older than 730 days",
-            f"{taxi.airflow.home / 'cache'}: {done}: 1 files, unused for 180 days",
+        rows = counted(found["clean_metadata"], "row")
+        assert f"Airflow's metadata: {done}, with what depends on it: {rows} older than 365 days" in said
+        for text in (
+            f"{done}: what 1 run left in the staging area; 1 rejected row older than 180 days; "
+            f"{counted(superseded, 'attempt')} older than 730 days",
+            f"{taxi.airflow.home / 'cache'}: {done}: 1 file, unused for 180 days",
         ):
-            assert counted in said
+            assert text in said
         assert found["bigquery.trim"] == "skipped"
         assert found["trim_cache"] == 1
         assert int(found["clean_metadata"]) > 0

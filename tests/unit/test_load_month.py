@@ -309,7 +309,7 @@ def test_staged_rows_get_their_ids(
     assert inside(warehouse, step) == [("hash", ATTEMPT, FILE, {"canonical": True}, resumed)]
     assert caplog.messages == []
     assert hash_rows(warehouse, OUTPUTS, resumed) is None
-    assert caplog.messages == ["lime 2019-01: 9 rows have an id"]
+    assert caplog.messages == ["lime 2019-01: 9 rows with an id"]
 
 
 @pytest.mark.parametrize("resumed", [None, WAITED])
@@ -400,6 +400,22 @@ def test_a_month_is_checked(load: Load, caplog: pytest.LogCaptureFixture) -> Non
     assert ready.getMessage() == "lime 2019-01: 9 rows ready to be published, all of the file accounted for"
     assert warned.getMessage() == f"lime 2019-01: {warning}"
     assert skipped.getMessage() == "lime 2019-01: check nulls not measured: nothing to compare with yet"
+
+
+def test_a_month_of_one_row_is_said_to_have_one(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    measured = Measured(Counted(1, 0, 1, 1), {"nulls": 0.0}, [1])
+    warehouse = Answers(load, {"hash": [1], "measure": measured, "merge": Counts(1, 0, 0)}, attempt=COUNTED_ATTEMPT)
+
+    hash_rows(warehouse, OUTPUTS)
+    check_month(warehouse)
+    merge_month(warehouse)
+
+    assert [text for text in caplog.messages if "1 row" in text] == [
+        "lime 2019-01: 1 row with an id",
+        "lime 2019-01: 1 row ready to be published, all of the file accounted for",
+        "lime 2019-01: published in lime_trips: 1 row inserted, 0 deleted, 0 unchanged",
+    ]
 
 
 def test_a_month_without_anything_odd_is_checked_without_a_word(load: Load, caplog: pytest.LogCaptureFixture) -> None:

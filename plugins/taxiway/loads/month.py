@@ -193,7 +193,7 @@ def hash_rows(
         hashed = _hash_rows(warehouse, {**outputs, STAGE: staged}, resumed, fetch)
     if isinstance(hashed, Pending):
         return hashed
-    log.info("%s: %d rows have an id", warehouse.load.where, hashed)
+    log.info("%s: %s with an id", warehouse.load.where, counted(hashed, "row"))
     return None
 
 
@@ -248,10 +248,10 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
     load = warehouse.load
     with warehouse.step(CHECK) as attempt:
         measured = warehouse.measure(attempt)
-        counted = measured.counted
-        require_balance(load, counted)
+        found = measured.counted
+        require_balance(load, found)
         # A step that failed on the limit, and was tried again, finds its rejected rows gone.
-        if left_out := require_few_rejects(load, counted.rejected, counted.read):
+        if left_out := require_few_rejects(load, found.rejected, found.read):
             log.warning("%s", left_out)
         if measured.refused is not None:
             raise measured.refused
@@ -260,7 +260,8 @@ def check_month(warehouse: Warehouse, outputs: Outputs | None = None, resumed: R
         if warnings != list(attempt.warnings):
             warehouse.record(attempt, warnings=warnings)
         require_checks(load, verdict)
-    log.info("%s: %d rows ready to be published, all of the file accounted for", load.where, counted.ready)
+    ready = counted(found.ready, "row")
+    log.info("%s: %s ready to be published, all of the file accounted for", load.where, ready)
     for warning in verdict.warnings:
         log.warning("%s: %s", load.where, warning)
     for name in verdict.skipped:
@@ -314,10 +315,10 @@ def merge_month(
     if isinstance(counts, Pending | ToApprove):
         return counts
     log.info(
-        "%s: published in %s: %d rows inserted, %d deleted, %d unchanged",
+        "%s: published in %s: %s inserted, %d deleted, %d unchanged",
         load.where,
         load.source.main_table,
-        counts.inserted,
+        counted(counts.inserted, "row"),
         counts.deleted,
         counts.unchanged,
     )

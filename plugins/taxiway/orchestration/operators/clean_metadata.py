@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from taxiway.errors import SettingError, TransientWarehouseError
-from taxiway.messages import printable
+from taxiway.messages import counted, printable
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.retention import retention
 from taxiway.settings import parse_flag
@@ -82,8 +82,8 @@ class CleanMetadataOperator(BaseOperator):
                     )
                 raise SettingError(f"{found}. Correct what it says, or {reach}")
         rows = sum(int(count) for count in re.findall(r"Found (\d+) rows meeting deletion criteria", done.stdout))
-        said = "would be deleted" if dry_run else "were deleted, with what depends on them"
-        self.log.info("Airflow's metadata: found %d rows older than %d days, which %s", rows, days, said)
+        said = "would be deleted, with what depends on it" if dry_run else "deleted, with what depends on it"
+        self.log.info("Airflow's metadata: %s: %s older than %d days", said, counted(rows, "row"), days)
         return rows
 
     def _environment(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.compare.comparison import compare_months, require_agreement
 from taxiway.errors import InvalidArgumentError
+from taxiway.messages import counted
 from taxiway.orchestration.assets import announced
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.hooks.gcp_hooks import CONNECTION, bigquery_client, gcp_settings
@@ -105,7 +106,7 @@ class CompareMonthsOperator(BaseOperator):
             for text in compared.not_compared:
                 self.log.info("%s", text)
             for title, rows in compared.same.items():
-                self.log.info("%s: %d rows, the same in Postgres and in BigQuery", title, rows)
+                self.log.info("%s: %s, the same in Postgres and in BigQuery", title, counted(rows, "row"))
         require_agreement(found, asked_for=bool(self.month and self.source_name))
         return {title: rows for compared in found for title, rows in compared.same.items()}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from taxiway.messages import counted
 from taxiway.orchestration.downloads import cache_in_force
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.retention import retention
@@ -44,5 +45,5 @@ class TrimCacheOperator(BaseOperator):
         for path in found:
             self.log.info("%s: %s", "would be deleted" if dry_run else "deleted", path.relative_to(cache.folder))
         said = "would be deleted" if dry_run else "deleted"
-        self.log.info("%s: %s: %d files, unused for %d days", cache.folder, said, len(found), days)
+        self.log.info("%s: %s: %s, unused for %d days", cache.folder, said, counted(len(found), "file"), days)
         return len(found)

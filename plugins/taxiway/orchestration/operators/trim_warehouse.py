@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from taxiway.loads.maintenance import Kept, trim
+from taxiway.messages import counted
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.retention import retention
 from taxiway.orchestration.warehouses import WAREHOUSES
@@ -63,10 +64,11 @@ class TrimWarehouseOperator(BaseOperator):
             "attempts": found.attempts,
         }
         self.log.info(
-            "%s: %s: what %d runs left in the staging area; %d rejected rows older than %d days; %d attempts "
-            "older than %d days",
+            "%s: %s: what %s left in the staging area; %s older than %d days; %s older than %d days",
             where,
             "would be deleted" if dry_run else "deleted",
-            *(counts["staging"], counts["rejected_rows"], days.rejected_rows, counts["attempts"], days.loads),
+            counted(counts["staging"], "run"),
+            *(counted(counts["rejected_rows"], "rejected row"), days.rejected_rows),
+            *(counted(counts["attempts"], "attempt"), days.loads),
         )
         return counts

@@ -16,6 +16,7 @@ from taxiway.download.look import Look, Presence
 from taxiway.download.mirror_client import MAX_RETRY_AFTER
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError, SettingError, SourceConfigError
 from taxiway.loads.watch import NEEDS_A_LOOK, Decision, Verdict, decide, limited, question
+from taxiway.messages import counted
 from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.load_command import how_to_load
 from taxiway.orchestration.mirrors import Mirrors
@@ -204,7 +205,8 @@ class WatchFilesOperator(BaseOperator):
         """Make sure that a mirror has answered for one file at least."""
         if not looks or any(look.presence in (Presence.THERE, Presence.ABSENT) for look in looks):
             return
-        found = f"{self._where}: none of {len(looks)} files could be asked for: {looks[0].url}: {looks[0].said}"
+        files = counted(len(looks), "file")
+        found = f"{self._where}: none of {files} could be asked for: {looks[0].url}: {looks[0].said}"
         if any(look.presence is Presence.HIDDEN for look in looks):
             raise DownloadRefusedError(
                 f"{found}; expected the published ones to be there. Look at the address in a browser: the mirror may "

@@ -17,6 +17,7 @@ from taxiway.loads.load import Counts
 from taxiway.loads.publication import Difference, Measured, Published, require_few_rejects
 from taxiway.loads.step_names import HASH, PUBLISH, STAGE, UPLOAD
 from taxiway.loads.warehouse import Pending, Resumed
+from taxiway.messages import counted
 from taxiway.warehouses.bigquery import ledger
 from taxiway.warehouses.bigquery.bucket import Bucket
 from taxiway.warehouses.bigquery.cleanup import drop_staging
@@ -164,12 +165,12 @@ class BigQueryWarehouse:
         uploaded, stored = upload_month(self.jobs, self.bucket, self.load, attempt, file, record)
         known = self._attempt or attempt
         log.info(
-            "%s: %s %s: %d rows, %d lines rejected",
+            "%s: %s %s: %s, %s rejected",
             self.load.where,
             self.load.uri(stored.name),
             "is there already" if stored.skipped else "uploaded",
-            known.rows_read,
-            known.rows_rejected,
+            counted(known.rows_read or 0, "row"),
+            counted(known.rows_rejected or 0, "line"),
         )
         return uploaded.to_dict()
 

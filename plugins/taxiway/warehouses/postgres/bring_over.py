@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from taxiway.errors import MainTableError, TransientWarehouseError
-from taxiway.messages import fitting
+from taxiway.messages import counted, fitting
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import session
@@ -78,7 +78,8 @@ def bring_over(cursor: psycopg.Cursor[Any], source: Source) -> None:
             _lock(cursor, source)
             # Somebody may have made something of it before it was locked.
             months = _months_to_bring_over(cursor, source)
-            log.info("%s: %s is an earlier version's: %d months are brought over", source.name, table, len(months))
+            said = counted(len(months), "month")
+            log.info("%s: %s is an earlier version's, and is brought over: %s", source.name, table, said)
             digests = {
                 each: sum_up(cursor, Partition(each.partition, True), source.layout_of(each.month)).digest
                 for each in months

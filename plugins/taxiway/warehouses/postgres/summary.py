@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from taxiway.errors import MainTableError, ReportError
+from taxiway.messages import counted
 from taxiway.sources.months import Month
 from taxiway.sources.report import Report
 from taxiway.sources.source import Source
@@ -90,7 +91,7 @@ def summarize_month(connection: psycopg.Connection[Any], source: Source, month: 
             [source.name, month.first_day],
         )
         (rows,) = cursor.fetchone() or (0,)
-    log.info("%s: %d rows in public.%s", where, rows, SUMMARY_TABLE)
+    log.info("%s: %s in public.%s", where, counted(rows, "row"), SUMMARY_TABLE)
     return int(rows)
 
 

@@ -15,6 +15,7 @@ from taxiway.loads.deletions import DeletionGuard
 from taxiway.loads.load import Counts
 from taxiway.loads.publication import Difference, Measured, Published
 from taxiway.loads.warehouse import Resumed
+from taxiway.messages import counted
 from taxiway.warehouses.postgres import cleanup, ledger
 from taxiway.warehouses.postgres.hash import hash_rows
 from taxiway.warehouses.postgres.main_table import ensure_tables
@@ -105,7 +106,7 @@ class PostgresWarehouse:
     ) -> Mapping[str, Any]:
         """Stream the file into a staging table."""
         staged = stage_month(self.connection, self.load, attempt, file, self.copy_sessions())
-        log.info("%s: %d rows staged", self.load.where, staged.rows_read)
+        log.info("%s: %s staged", self.load.where, counted(staged.rows_read, "row"))
         return staged.to_dict()
 
     def hash(self, attempt: Attempt, file: Download, staged: Mapping[str, Any], resumed: Resumed | None) -> int:
