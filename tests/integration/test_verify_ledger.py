@@ -27,8 +27,10 @@ from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect, PostgresServer
+from tests.integration.command_output import told_in_each_format
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import COLOURS, run_in_terminal
 from tests.loading import by_hand, lines_of, load, source_file, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, status
 
@@ -231,10 +233,16 @@ class Both:
     cloud: Cloud
     mirror: FaultyMirror
 
+    def run(self, *options: str) -> tuple[int, str, str]:
+        """Run the command; return its exit code, and what it wrote to standard output and to standard error."""
+        done = self.taxi.airflow.run("taxi", "verify", "--source", "green", *options)
+        assert "\x1b" not in done.stdout + done.stderr
+        return done.returncode, done.stdout, done.stderr
+
     def verify(self, *options: str) -> tuple[int, list[dict[str, Any]], str]:
         """Run the command; return its exit code, its records and its sentences."""
-        done = self.taxi.airflow.run("taxi", "verify", "--source", "green", *options, "--output", "json")
-        return done.returncode, json.loads(done.stdout or "[]"), done.stderr
+        code, text, said = self.run(*options, "--output", "json")
+        return code, json.loads(text or "[]"), said
 
 
 @pytest.fixture
@@ -252,6 +260,7 @@ def both(
         FaultyMirror() as mirror,
         gcp_airflow(postgres_server, tmp_path / "home", mirror.url, stand_ins(bigquery, cloud_storage)) as made,
     ):
+        made.airflow.variables |= COLOURS
         with made.connect() as connection:
             for month, path in files.items():
                 load(connection, green, str(month), path, run_id=f"manual__{month}")
@@ -270,13 +279,14 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
     assert both.verify("--warehouse", "bigquery") == (0, [line(FIRST, ledger=ROWS)], "")
     assert both.verify("--against", "bigquery", "--to", "2019-01") == (0, [line(FIRST)], "")
     of_file = {"ledger": ROWS, "file": ROWS}
-    assert both.verify("--against", "file") == (0, [line(FIRST, **of_file), line(SECOND, **of_file)], "")
+    of_files = told_in_each_format(both.run, "--against", "file")
+    assert of_files == (0, [line(FIRST, **of_file), line(SECOND, **of_file)], "")
     of_bigquery = both.verify("--against", "file", "--warehouse", "bigquery")
     assert of_bigquery == (0, [line(FIRST, **of_file)], "")
 
     with both.taxi.connect() as connection:
         by_hand(connection, f"UPDATE green_tripdata SET fare_amount = fare_amount + 1 WHERE {ONE}")
-    code, (first, second), _ = both.verify()
+    code, (first, second), _ = told_in_each_format(both.run)
     assert (code, first["result"], second["result"]) == (1, "differs", "right")
     assert re.search(
         r"; 1 row with an id that doesn't fit: .* of which some were deleted \([0-9a-f]{32}\)\. ", first["note"]
@@ -284,6 +294,10 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
     assert first["note"].endswith(
         "To load it again: airflow dags backfill -s 2019-01-01 -e 2019-01-31 --reprocess-behavior completed taxi_green"
     )
+    code, shown = run_in_terminal(both.taxi.airflow, "taxi", "verify", "--source", "green", columns=40)
+    assert code == 1
+    assert f"source: green\nmonth: 2019-01\nrows: {ROWS}\nledger: {ROWS}\nresult: differs\n\n" in shown
+    assert f"\n{first['note']}\n" in shown
 
     # Which loads were refused is one job of a source, though the month differs from ledger and file.
     both.cloud.query("UPDATE $taxi.green_tripdata SET fare_amount = fare_amount + 1 WHERE TRUE")
@@ -294,7 +308,7 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
 
     # A load that goes on in BigQuery's ledger, but whose run is gone, changes nothing.
     both.cloud.begin(both.cloud.tables(green, str(FIRST), "manual__begun"), files[FIRST], force=True)
-    code, (first, second), _ = both.verify("--against", "bigquery")
+    code, (first, second), _ = told_in_each_format(both.run, "--against", "bigquery")
     assert (code, first["result"], second["result"]) == (1, "differs", "not compared")
     assert first["note"].startswith("green 2019-01: sum of fare_amount: ")
     assert second["note"] == "green 2019-02: not published in BigQuery"
