@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from airflow.cli.cli_config import ActionCommand
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
+from taxiway.cli.commands import group
 from taxiway.cli.lines import Asked
 from taxiway.cli.status import status as show_status
 from taxiway.errors import DamagedFileError, HeaderError, InvalidArgumentError
@@ -28,10 +31,11 @@ from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
-from tests.cloud_loading import Cloud
+from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import Connect, PostgresServer
+from tests.integration.gcp_airflow import gcp_variables, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.integration.terminal import run_in_terminal
+from tests.integration.terminal import COLOURS, run_in_terminal, without_colours
 from tests.loading import by_hand, lines_of, load, write_gzip
 
 PUBLISHED, WARNED, FAILED, RUNNING = (Month(2019, number) for number in (1, 2, 3, 4))
@@ -49,18 +53,25 @@ def green() -> Source:
 
 @pytest.fixture(scope="module")
 def taxi(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, green: Source
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    _bigquery_server: StandIn,
+    _cloud_storage_server: CloudStorage,
+    green: Source,
 ) -> Iterator[TaxiAirflow]:
-    """An Airflow whose warehouse has a month in each state; the mirror has the sound file of the failed one."""
+    """An Airflow with both warehouses: Postgres has a month in each state, and the mirror has the failed one's sound
+    file.
+    """
     folder = tmp_path_factory.mktemp("status")
     paths = {}
     for month in (PUBLISHED, WARNED, FAILED, RUNNING):
         paths[month] = folder / "mirror" / green.file_path(month)
         paths[month].parent.mkdir(parents=True, exist_ok=True)
         write_sample_month(green, month, paths[month], rows=ROWS)
+    extra = {**COLOURS, **gcp_variables(SETTINGS), **stand_ins(_bigquery_server, _cloud_storage_server)}
     with (
         serve(folder / "mirror") as mirror,
-        TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True) as made,
+        TaxiAirflow.create(postgres_server, folder / "home", mirror.address, own_api=True, extra=extra) as made,
     ):
         with made.connect() as connection:
             for month in (PUBLISHED, WARNED):
@@ -76,6 +87,7 @@ def taxi(
 
 def status(taxi: TaxiAirflow, *options: str) -> tuple[int, str, str]:
     done = taxi.airflow.run("taxi", "status", *options)
+    assert "\x1b" not in done.stdout + done.stderr
     return done.returncode, done.stdout, done.stderr
 
 
@@ -100,7 +112,6 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
         f"To load it again, if the file is there already (expected by {YELLOW.due(EARLY)}): "
         f"airflow dags trigger taxi -c '{conf}'"
     )
-    assert "\x1b" not in text + said
     assert max(map(len, lines)) <= 80
 
 
@@ -117,10 +128,6 @@ def test_a_terminal_shows_the_signs_in_colour(taxi: TaxiAirflow) -> None:
     # Lines are left whole: the terminal wraps what is too long, and a command can be copied.
     assert without_colours(legend[0]) == "# published  ! with warnings  * changed at the source"
     assert failed.endswith("taxi_green")
-
-
-def without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
@@ -142,6 +149,8 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
         "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior completed taxi_green"
     )
 
+    assert yaml.safe_load(status(taxi, *months, "--output", "yaml")[1]) == records
+
     _, plain, said = status(taxi, *months, "--output", "plain", "--failed")
     assert [line.split() for line in plain.splitlines()] == [
         ["source", "month", "state", "rows", "rejected"],
@@ -151,6 +160,30 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
 
     code, text, said = status(taxi, "--source", "green", "--to", "2019-02")
     assert (code, text.splitlines()[0], said) == (0, "green    2019 #!", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--from", "2019-05", "--to", "2019-01"), "error: --from 2019-05 is after --to 2019-01: exchange them"),
+        (("--source", "mauve"), "error: --source mauve: expected one of fhv, "),
+        (("--warehouse", "oracle"), "invalid choice: 'oracle' (choose from "),
+    ],
+)
+def test_wrong_options_end_with_2(options: tuple[str, ...], said: str, taxi: TaxiAirflow) -> None:
+    code, _, errors = status(taxi, *options)
+
+    assert (code, said in errors) == (2, True), errors
+
+
+def test_each_command_prints_its_help_with_examples(taxi: TaxiAirflow) -> None:
+    commands: list[ActionCommand] = list(group().subcommands)
+    printed = taxi.airflow.succeed("taxi", "--help")
+    for command in commands:
+        assert f" {command.name} {command.help}" in " ".join(printed.split())
+        text = taxi.airflow.succeed("taxi", command.name, "--help")
+        assert "\x1b" not in printed + text
+        assert text.rstrip().endswith(f"\n{command.epilog}")
 
 
 def test_a_metadata_database_that_is_down_is_said_to_be_down(
@@ -182,11 +215,6 @@ def test_what_a_failed_month_advises_loads_it(taxi: TaxiAirflow) -> None:
 
     code, text, _ = status(taxi, *month)
     assert (code, json.loads(text)[0]["state"], json.loads(text)[0]["rows"]) == (0, "published", ROWS)
-
-
-def test_a_warehouse_that_nobody_has_set_up(taxi: TaxiAirflow) -> None:
-    said = "error: status: BigQuery isn't set up: docs/bigquery.md says how\n"
-    assert status(taxi, "--warehouse", "bigquery") == (1, "", said)
 
 
 def test_a_file_of_no_month_and_an_empty_warehouse(connect: Connect, tmp_path: Path) -> None:
@@ -256,7 +284,7 @@ def test_a_file_of_no_month_is_asked_for_without_months(months: dict[str, str]) 
 
 
 def test_bigquery_has_the_same_states(
-    bigquery: StandIn, cloud_storage: CloudStorage, green: Source, tmp_path: Path
+    taxi: TaxiAirflow, bigquery: StandIn, cloud_storage: CloudStorage, green: Source, tmp_path: Path
 ) -> None:
     cloud = Cloud.connect().set_up()
     warehouse = BigQueryMonths(cloud.jobs())
@@ -300,3 +328,18 @@ def test_bigquery_has_the_same_states(
     assert [each.line_number for each in by_reason] == [3, 2]
     assert len(warehouse.rejected_lines(green, WARNED, attempt.load_id, 1)) == 1
     assert warehouse.rejected_lines(green, PUBLISHED, attempt.load_id, 5) == []
+
+    code, text, _ = status(taxi, "--warehouse", "bigquery", "--source", "green", "--to", "2019-04", "-o", "json")
+    records = json.loads(text)
+    assert code == 1
+    assert [(record["month"], record["state"], record["rows"], record["rejected"]) for record in records] == [
+        ("2019-01", "published", ROWS, 0),
+        ("2019-02", "published", ROWS - 2, 2),
+        ("2019-03", "failed", None, None),
+        ("2019-04", "missing", None, None),
+    ]
+    assert records[2]["note"].startswith("green 2019-03: upload_month: green_tripdata_2019-03.csv: the header doesn't ")
+    assert records[2]["note"].endswith(" --reprocess-behavior completed taxi_green_gcp")
+    lines = taxi.airflow.run("taxi", "rejects", "green", "2019-02", "--warehouse", "bigquery", "-o", "json")
+    assert lines.returncode == 1
+    assert [(line["line"], line["text"]) for line in json.loads(lines.stdout)] == [(2, bad[0]), (3, bad[1])]
