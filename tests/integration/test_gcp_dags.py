@@ -1,8 +1,10 @@
-"""The DAGs of Google Cloud in a real Airflow, against the stand-ins: set up, load, wait, compare."""
+"""The DAGs of Google Cloud in a real Airflow, against the stand-ins: set up, load, wait, hold back, compare."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,7 +26,7 @@ from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, logs_of, stand_ins
 from tests.integration.gcp_scenario import Expected, Scenario, sample_months, specified
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import ids, lines_of, load
+from tests.loading import ids, lines_of, load, write_gzip
 
 MONTHS = [Month(2019, 1), Month(2019, 2)]
 ROWS = 80
@@ -143,10 +145,13 @@ def test_months_through_the_whole_dag_waiting_and_deferred(
     load_both_ways(months)
 
 
-def test_backfills_load_correct_and_set_off_the_comparison(
+def test_backfills_load_hold_back_correct_and_set_off_the_comparison(
     taxi: TaxiAirflow, bigquery: StandIn, mirror_folder: Path, green: Source
 ) -> None:
     cloud = Cloud.connect().set_up()
+    january = mirror_folder / green.file_path(MONTHS[0])
+    # No sample that is known: the rows of those may go.
+    published = write_sample_month(green, MONTHS[0], january, rows=ROWS, revision=1).rows
     range_ = ("2019-01-01", "2019-02-28", "taxi_green_gcp")
     code, said = taxi.backfill(*range_)
     assert code == 0, said
@@ -158,15 +163,22 @@ def test_backfills_load_correct_and_set_off_the_comparison(
     # What was published before is none of its business, as for a DAG that comes later.
     taxi.airflow.query("UPDATE dag_schedule_asset_reference SET created_at = now()")
 
-    # The same bytes again, and a corrected file, whose jobs wait in a triggerer.
+    # The same bytes again, and a file that lacks half of its rows and has one twice. Jobs wait in a triggerer.
     taxi.airflow.variables["AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"] = "True"
     bigquery.faults.polls_until_done = 1
-    write_sample_month(green, MONTHS[0], mirror_folder / green.file_path(MONTHS[0]), rows=ROWS, revision=1)
+    before, lines, kept = specified(green, january), lines_of(january), ROWS // 2
+    write_gzip(january, [*lines[: 1 + kept], lines[1]])
     code, said = taxi.backfill(*range_, "--reprocess-behavior", "completed")
-    assert code == 0, said
+    assert (code, "1 of 2 months succeeded" in said) == (1, True), said
+    assert f"would delete {published - kept} of the {published} published rows, expected at most 20.00%" in said
+    assert digest(cloud.ids(green, "2019-01")) == before
+    # The conf that the error names publishes it.
+    (advised,) = set(re.findall(r"conf \S+ true}: (airflow dags backfill .* taxi_green_gcp)$", said, re.MULTILINE))
+    said += taxi.airflow.succeed(*shlex.split(advised)[1:], timeout=300)
     states = {str(month): [entry.state for entry in cloud.loads(green, str(month))] for month in MONTHS}
-    assert states == {"2019-01": ["published", "published"], "2019-02": ["published", "unchanged"]}
-    assert digest(cloud.ids(green, "2019-01")) == specified(green, mirror_folder / green.file_path(MONTHS[0]))
+    assert states == {"2019-01": ["published", "failed", "published"], "2019-02": ["published", "unchanged"]}
+    assert digest(cloud.ids(green, "2019-01")) == specified(green, january)
+    assert cloud.staging_tables() == []
     assert key_line(bigquery) not in logs_of(taxi) + said
     assert any(request.authorized for request in bigquery.requests if request.path.endswith("/jobs"))
 
