@@ -43,6 +43,25 @@ class Receivers:
     def posted(self, path: str) -> list[Any]:
         return [body for found, body in self.posts if found == path]
 
+    @property
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """Airflow's connections to the servers, by their ids."""
+        plain = {"from_email": "taxiway@example.com", "disable_ssl": True, "disable_tls": True}
+        return {
+            "taxi_smtp": {"conn_type": "smtp", "host": "127.0.0.1", "port": self.smtp, "extra": json.dumps(plain)},
+            "taxi_slack": {"conn_type": "slackwebhook", "host": self.http, "password": "T0/B0/s3cr3t"},
+            "taxi_webhook": {"conn_type": "http", "host": self.http},
+        }
+
+    def told_by_all(self) -> list[str]:
+        """Return the subjects that each of the three was told: by mail, in Slack and by the path ``/hook``.
+
+        Each of them may be sooner than the others: it may be asked again.
+        """
+        slack = [body["text"].splitlines()[0] for body in self.posted("/T0/B0/s3cr3t")]
+        hook = [body["title"] for body in self.posted("/hook")]
+        return self.subjects if self.subjects == slack == hook else []
+
     def clear(self) -> None:
         self.mails.clear()
         self.posts.clear()

@@ -40,6 +40,7 @@ from tests.integration.dag_rights import CANCELS, DELETES, EDITS, NO_LOGS, START
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client, open_page
 from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
+from tests.receivers import Receivers, receivers
 
 BOARD = "/taxiway/board"
 MONTHS = "/taxiway/api/months?warehouse=postgres"
@@ -862,10 +863,22 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
     assert board.said == []  # type: ignore[attr-defined]
 
 
+@pytest.fixture
+def told(taxi: TaxiAirflow) -> Iterator[Receivers]:
+    """All who are told that a person has to approve."""
+    channels = [{"by": "mail", "to": ["ann@example.com"]}, {"by": "slack"}, {"by": "webhook", "path": "hook"}]
+    alerts = json.dumps([{**each, "about": ["approval"]} for each in channels])
+    with receivers() as found:
+        taxi.airflow.rest("/variables", "POST", {"key": "taxiway_alerts", "value": alerts})
+        for name, connection in found.connections.items():
+            taxi.airflow.rest("/connections", "POST", {"connection_id": name, **connection})
+        yield found
+
+
 def test_a_person_approves_a_correction_on_airflows_own_page(
-    board: Page, taxi: TaxiAirflow, green: Source, scheduler: None
+    board: Page, taxi: TaxiAirflow, green: Source, scheduler: None, told: Receivers
 ) -> None:
-    """From the board to the question, whose answer the board shows."""
+    """From the board to the question, of which everybody is told, and whose answer the board shows."""
     dags = taxi.airflow.home / "dags"
     dags.unlink()
     dags.symlink_to(Path(__file__).with_name("asking_dags"))
@@ -878,6 +891,8 @@ def test_a_person_approves_a_correction_on_airflows_own_page(
     board.get_by_role("button", name="Load 1 month").click()
     waits = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi' AND state = 'awaiting_input'"
     wait_until(lambda: taxi.airflow.query(waits), timeout=WAIT / 1000, what="the question")
+    subjects = wait_until(told.told_by_all, timeout=WAIT / 1000, what="a message to each of them")
+    assert subjects == [f"Taxiway: green {REJECTED}, Postgres: needs approval"]
 
     address = board.url
     cell(grid, REJECTED).click()
