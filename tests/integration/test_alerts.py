@@ -9,6 +9,7 @@ import shlex
 import signal
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.command_output import told_in_each_format
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import COLOURS, run_in_terminal
 from tests.integration.watched import Watched
+from tests.loading import lines_of, write_gzip
 from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
@@ -62,6 +66,7 @@ def loads(
             return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": plain})
 
         taxi.airflow.variables |= {
+            **COLOURS,
             # Only the runs of these tests: no look of the schedule.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW_CONN_TAXI_SMTP": smtp(told.smtp),
@@ -307,11 +312,32 @@ def set_variable(loads: Watched, key: str, value: str) -> None:
     loads.taxi.airflow.rest(path, method, {"key": key, "value": value})
 
 
+def run_alerts(loads: Watched, *options: str) -> tuple[int, str, str]:
+    """Run ``airflow taxi alerts``; return its exit code, and what it wrote to standard output and to standard error."""
+    done = loads.taxi.airflow.run("taxi", "alerts", *options)
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
 def alerts(loads: Watched, *options: str) -> tuple[int, list[Any], str]:
     """Run ``airflow taxi alerts``; return its exit code, its records and what it said."""
-    done = loads.taxi.airflow.run("taxi", "alerts", *options, "-o", "json")
-    assert "Traceback" not in done.stderr
-    return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
+    code, text, said = run_alerts(loads, *options, "-o", "json")
+    return code, json.loads(text) if text else [], said
+
+
+def test_the_command_says_the_same_in_each_format(scheduled: Watched) -> None:
+    tell(scheduled, *TO_ALL[1:], {"by": "mail", "to": ["ann@example.com"], "connection": "smtp_down"})
+
+    code, records, said = told_in_each_format(partial(run_alerts, scheduled), "--test")
+    assert (code, said, [record["test"] for record in records]) == (1, "", ["sent", "sent", "not sent"])
+
+    code, shown = run_in_terminal(scheduled.taxi.airflow, "taxi", "alerts", columns=40)
+    values = ["by: slack", "connection: taxi_slack", "to:", "about: failed, recovered, warnings, late, approval"]
+    assert (code, shown.splitlines()[:4], "\x1b" in shown) == (0, values, False)
+
+    code, _, said = run_alerts(scheduled, "--warehouse", "oracle")
+    assert (code, "invalid choice: 'oracle' (choose from " in said) == (2, True), said
 
 
 def test_a_test_message_goes_to_everybody(scheduled: Watched, told: Receivers) -> None:
@@ -397,21 +423,38 @@ def arrived(told: Receivers, count: int = 1) -> list[str]:
     return told.subjects
 
 
-def test_a_month_fails_and_recovers_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
+def arrived_by_all(told: Receivers, count: int = 1) -> list[str]:
+    return wait_until(
+        lambda: found if len(found := told.told_by_all()) >= count else [], timeout=60, what="a message to each"
+    )
+
+
+def test_a_month_fails_recovers_and_warns_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
     told.clear()
     # What Taxiway hasn't written there keeps nobody from being told.
     set_variable(scheduled, "taxiway_alerts_told", '{"open": []}')
     spoil(scheduled, MAY)
-    tell(scheduled, {"by": "mail", "to": ["ann@example.com"]})
+    tell(scheduled, *TO_ALL[:2], {**TO_ALL[2], "about": ["failed", "recovered", "warnings"]})
 
     assert run_of(scheduled, "spoiled", MAY) == "failed"
-    assert arrived(told) == ["Taxiway: green 2019-05, Postgres: failed"]
+    assert arrived_by_all(told) == ["Taxiway: green 2019-05, Postgres: failed"]
     assert "/dags/taxi/runs/spoiled/tasks/postgres.stage_month?try_number=1" in text_of(told.mails[0])
     assert run_of(scheduled, "spoiled_again", MAY) == "failed"
-    scheduled.publish(GREEN, MAY)
+    path = scheduled.publish(GREEN, MAY)
+    # One row of forty has a negative total, of which a check warns.
+    head, first, *lines = lines_of(path)
+    fields, place = first.split(","), head.split(",").index("total_amount")
+    fields[place] = f"-{fields[place]}"
+    write_gzip(path, [head, ",".join(fields), *lines])
+    scheduled.mirror.put(f"/{GREEN.file_path(MAY)}", path.read_bytes())
     assert run_of(scheduled, "mended", MAY) == "success"
 
-    assert arrived(told, 2)[1:] == ["Taxiway: green 2019-05, Postgres: recovered"]
+    _, *subjects = arrived_by_all(told, 3)
+    assert subjects == [
+        f"Taxiway: green 2019-05, Postgres: {what}" for what in ("recovered", "published with warnings")
+    ]
+    assert "negative_totals: " in text_of(told.mails[2])
+    assert [body["kind"] for body in told.posted("/hook")] == ["failed", "recovered", "warnings"]
 
 
 def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled: Watched, told: Receivers) -> None:
@@ -466,13 +509,13 @@ def test_months_that_are_late(scheduled: Watched, told: Receivers) -> None:
     told.clear()
     for month in (DECEMBER, Month(2020, 1)):
         scheduled.mirror.put(f"/{GREEN.file_path(month)}", status(404))
-    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "about": ["late"]})
+    tell(scheduled, *({**each, "about": ["late"]} for each in TO_ALL))
     scheduled.pause("taxi_watch", False)
 
     assert scheduled.look("late")["green 2019-11"] == "overdue"
     assert scheduled.look("late_again")["green 2019-11"] == "overdue"
 
-    (subject,) = arrived(told)
+    (subject,) = arrived_by_all(told)
     assert re.fullmatch(r"Taxiway: green \d+ months, Postgres: late", subject)
     assert "it should be there since 2020-" in text_of(told.mails[0])
     assert "publication_lag_days" in text_of(told.mails[0])
