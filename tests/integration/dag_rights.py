@@ -10,9 +10,11 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 ONLY = "only_"
 
 READS = ("GET", DagAccessEntity.RUN)
+LOGS = "logs"
 NO_LOGS, EDITS, DELETES, CANCELS, STARTS, UNPAUSES = "no_logs", "edits", "deletes", "cancels", "starts", "unpauses"
 
 RIGHTS: dict[str, set[tuple[str, DagAccessEntity | None]]] = {
+    LOGS: {("GET", DagAccessEntity.TASK_LOGS)},
     NO_LOGS: {READS},
     EDITS: {READS, ("PUT", DagAccessEntity.RUN)},
     DELETES: {READS, ("DELETE", DagAccessEntity.RUN)},

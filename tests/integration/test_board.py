@@ -36,7 +36,7 @@ from tests.integration.board_airflow import (
     WARNED,
     board_airflow,
 )
-from tests.integration.dag_rights import CANCELS, DELETES, EDITS, NO_LOGS, STARTS, UNPAUSES
+from tests.integration.dag_rights import CANCELS, DELETES, EDITS, LOGS, NO_LOGS, STARTS, UNPAUSES
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client, open_page
 from tests.loading import begin_load, by_hand, lines_of, load, source_file, write_gzip
@@ -137,9 +137,12 @@ def test_rights_on_another_dag_show_nothing_of_this_one(client: Client) -> None:
     assert client.get(of_bigquery, ONLY_ZONES)[0] == 403
 
 
-def test_who_may_read_runs_and_no_logs_sees_no_rejected_lines(client: Client) -> None:
+def test_rejected_lines_need_the_rights_to_read_runs_and_logs(client: Client) -> None:
     assert client.get(GREEN_MONTH, NO_LOGS)[0] == 200
     assert client.get(REJECTED_LINES, NO_LOGS)[0] == 403
+    for path in (GREEN_MONTH, REJECTED_LINES):
+        assert client.get(path, LOGS)[0] == 403
+    assert client.json(MONTHS, LOGS)["sources"] == []
 
 
 @pytest.mark.parametrize(

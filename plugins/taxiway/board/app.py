@@ -146,7 +146,9 @@ async def attempts(request: Request, user: GetUserDep, dag_id: DagId, month: Mon
 
 @router.get(
     "/api/months/{dag_id}/{month}/rejected",
-    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))],
+    dependencies=[
+        Depends(requires_access_dag("GET", entity)) for entity in (DagAccessEntity.RUN, DagAccessEntity.TASK_LOGS)
+    ],
 )
 async def rejected(
     request: Request,
@@ -155,7 +157,9 @@ async def rejected(
     load_id: LoadId,
     sort: Literal["line", "reason"] = "line",
 ) -> JSONResponse:
-    """Return the first lines that an attempt could not read: they are data, so the user must be able to read logs.
+    """Return the first lines that an attempt could not read.
+
+    They are data of a run, so the user must be able to read the DAG's runs and its task logs.
 
     :param load_id: the attempt
     :param sort: by line, or by reason
