@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from taxiway.download.download import Download
 from taxiway.download.look import FileVersion
-from taxiway.errors import HeaderError
+from taxiway.errors import HeaderError, MonthNotFoundError
 from taxiway.loads.watch import Decision, Verdict
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.watched_files import record_decisions
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
@@ -23,13 +25,16 @@ from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD
 from tests.integration.dag_rights import ONLY, RIGHTS
 from tests.integration.taxi_airflow import TaxiAirflow
-from tests.loading import by_hand, lines_of, load, write_gzip
+from tests.loading import begin_load, by_hand, lines_of, load, write_gzip
 
 RUNS_OF_DAGS = Path(__file__).with_name("runs_of_dags.py")
 ROWS = 30
 PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, REJECTED = (Month(2019, number) for number in range(1, 7))
 MISSING = (*(Month(2019, number) for number in range(7, 13)), Month(2020, 1), Month(2020, 2))
 """Months that nobody has loaded, and whose files are there."""
+
+SKIPPED = Month.of(datetime.now(timezone.utc).date()).previous()
+"""A month whose file isn't there yet."""
 
 HOSTILE = '<img src=x onerror="document.title=1">'
 """What a line of a file may say."""
@@ -85,5 +90,10 @@ def _fill(taxi: TaxiAirflow, green: Source, folder: Path, paths: dict[Month, Pat
         by_hand(connection, "UPDATE taxiway.loads SET warnings = '{it is odd}' WHERE month = '2019-02-01'")
         with pytest.raises(HeaderError):
             load(connection, green, str(FAILED), write_gzip(folder / "other.csv.gz", ["a,b", "1,2"]), "taxi a run")
+        begin_load(connection, LoadTables(green, SKIPPED, "manual__skipped"), _absent)
         changed = Decision(green, CHANGED, Verdict.CHANGED, "another version", "http://x.test/", FileVersion('"b"'))
         record_decisions(connection, "postgres", [changed], datetime.now(timezone.utc))
+
+
+def _absent() -> Download:
+    raise MonthNotFoundError("the answer is 404")

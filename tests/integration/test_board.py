@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from tests.integration.board_airflow import (
     REJECTED,
     ROWS,
     RUNNING,
+    SKIPPED,
     WARNED,
     board_airflow,
 )
@@ -87,6 +90,22 @@ def test_a_route_answers_nobody_without_a_login(client: Client, path: str) -> No
     assert client.get(path, None)[0] == 401
     assert client.get(path, None, Authorization="Bearer forged")[0] in (401, 403)
     assert client.get(path, READER)[0] == 200
+
+
+def test_every_route_of_the_board_is_asked(taxi: TaxiAirflow, tmp_path: Path) -> None:
+    program = tmp_path / "routes.py"
+    program.write_text(
+        "import json\n"
+        "from taxiway.board.app import create_app\n"
+        "print(json.dumps([[route.path, *route.methods] for route in create_app().routes]))\n"
+    )
+    said, _ = taxi.airflow.popen(program=program).communicate(timeout=120)
+    (routes,) = [json.loads(line) for line in said.splitlines() if line.startswith("[[")]
+
+    assert {method for _, *methods in routes for method in methods} == {"GET"}
+    asked = [path.partition("?")[0].removeprefix("/taxiway") for path in EVERY_ROUTE]
+    found = [[path for path in asked if re.fullmatch(re.sub("{[a-z_]+}", "[^/]+", route), path)] for route, _ in routes]
+    assert sorted(found) == sorted([path] for path in asked)
 
 
 def log_in(page: Page) -> None:
@@ -212,7 +231,8 @@ def test_each_state_has_what_is_known_of_it(client: Client, green: Source) -> No
 
     assert {month["state"] for month in months.values()} <= set(STATES)
     states = {PUBLISHED: "published", WARNED: "with warnings", CHANGED: "changed at the source", FAILED: "failed",
-              RUNNING: "running", REJECTED: "published", Month(2019, 7): "missing"}  # fmt: skip
+              RUNNING: "running", REJECTED: "published", Month(2019, 7): "missing",
+              SKIPPED: "skipped"}  # fmt: skip
     assert {month: months[str(month)]["state"] for month in states} == states
     published = months[str(REJECTED)]
     assert (published["rows"], published["rejected"], published["file"]) == (
@@ -310,22 +330,65 @@ def overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client) -> None:
+def states_that_differ(page: Page | FrameLocator) -> set[str]:
+    """Return the states of the page's months; each must have a sign of its own, and a look."""
+    found = page.locator("body").evaluate(
+        """body => Object.fromEntries([...body.querySelectorAll("[data-month]")].map(cell => {
+            const { backgroundColor, backgroundImage, border } = getComputedStyle(cell);
+            return [cell.dataset.state, [cell.textContent, `${backgroundColor} ${backgroundImage} ${border}`]];
+        }))"""
+    )
+    assert len({sign for sign, _ in found.values()}) == len({look for _, look in found.values()}) == len(found), found
+    return set(found)
+
+
+def overlaps(page: Page) -> list[str]:
+    """Return what lies over something else on the page, or beside it, or doesn't hold its own text."""
+    found = page.evaluate(
+        """() => {
+          scrollTo(0, 0);
+          const shown = "button, a, input, label, summary, p, h1, h2, h3, .legend li, [data-month]";
+          const all = [...document.querySelectorAll(shown)].filter((element) =>
+            element.checkVisibility() && !element.closest(".tip"));
+          const boxes = all.flatMap((element) => [...element.getClientRects()].map((box) => ({ element, box })));
+          const called = ({ dataset, tagName, textContent }) => dataset.month ?? `${tagName} ${textContent}`;
+          const found = all.filter((element) => element.clientWidth && element.scrollWidth > element.clientWidth + 1)
+            .map((element) => `${called(element)} is too narrow`);
+          boxes.forEach(({ element, box }, place) => {
+            if (box.left < 0 || box.right > innerWidth) found.push(`${called(element)} is outside`);
+            for (const { element: other, box: beside } of boxes.slice(place + 1)) {
+              if (element.contains(other) || other.contains(element)) continue;
+              const width = Math.min(box.right, beside.right) - Math.max(box.left, beside.left);
+              const height = Math.min(box.bottom, beside.bottom) - Math.max(box.top, beside.top);
+              if (width > 1 && height > 1) found.push(`${called(element)} is over ${called(other)}`);
+            }
+          });
+          return found;
+        }"""
+    )
+    return [str(each) for each in found]
+
+
+def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client, green: Source) -> None:
     page = open_page(chromium, client, "/plugin/taxi-months")
-    expect(page.get_by_role("link", name="Taxiway")).to_be_visible()
     frame = page.frame_locator("iframe")
     grid = ready(frame)
 
-    # Each state has a colour and a sign of its own, and the legend counts them.
+    # Each state has a look and a sign of its own, and the legend counts them.
+    assert states_that_differ(frame) == set(STATES)
+    assert frame.locator("html").evaluate("page => page.scrollWidth - page.clientWidth") == 0
     months = (PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, Month(2019, 7))
     looks = [
         cell(grid, month).evaluate("cell => [cell.textContent, getComputedStyle(cell).backgroundColor]")
         for month in months
     ]
     assert len({sign for sign, _ in looks}) == len({color for _, color in looks}) == len(months)
-    legend = frame.locator(".legend")
-    for state, count in (("published", 2), ("failed", 1), ("running", 1), ("changed at the source", 1)):
-        expect(legend.locator(f"[data-state='{state}'] b")).to_have_text(str(count))
+    sources = client.json(MONTHS)["sources"]
+    counts = Counter(month["state"] for source in sources for month in source["months"])
+    for state, count in (("published", 2), ("failed", 1), ("running", 1), ("changed at the source", 1), ("skipped", 1)):
+        assert counts[state] == count
+    for state in ("queued", *STATES):
+        expect(frame.locator(f".legend [data-state='{state}'] b")).to_have_text(f"{counts[state]:,}")
     expect(frame.get_by_text("BigQuery isn't set up")).to_be_visible()
     # One number says how many are missing, and it is below the grid.
     late = re.compile("^[0-9]{4}-[0-9]{2} was expected by [0-9]{4}-[0-9]{2}-[0-9]{2}$")
@@ -335,8 +398,22 @@ def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client) -> No
     cell(grid, WARNED).hover()
     tip = frame.get_by_role("tooltip")
     expect(tip).to_contain_text("green 2019-02: published with warnings")
-    for text in ("Rows30", "Warningit is odd", "green_tripdata_2019-02.csv", "csv.gz from tlc_mirror", "Layout"):
+    for text in ("Rows30", "Warningit is odd", "green_tripdata_2019-02.csv", "csv.gz from tlc_mirror"):
         expect(tip).to_contain_text(text)
+    cell(grid, REJECTED).hover()
+    expect(tip).to_contain_text(f"green {REJECTED}: published")
+    (months_of_green,) = [source["months"] for source in sources if source["name"] == "green"]
+    (told,) = [month for month in months_of_green if month["month"] == str(REJECTED)]
+    size = f"{told['bytes'] / 1000:.1f} kB" if told["bytes"] >= 1000 else f"{told['bytes']} bytes"
+    assert dict(zip(tip.locator("dt").all_text_contents(), tip.locator("dd").all_text_contents(), strict=True)) == {
+        "Rows": str(ROWS - 1),
+        "Rejected": "1",
+        "File": f"{green.filename(REJECTED)}, {size}",
+        "Release": "2019-01 to 2021-07, csv.gz from tlc_mirror",
+        "Layout": green.layout_of(REJECTED).name,
+        "Took": f"{told['seconds']:.1f} s",
+        "Published": f"{datetime.fromisoformat(told['at']).astimezone():%Y-%m-%d %H:%M}",
+    }
 
     # A click opens a month, whose run is a page of Airflow, outside the frame.
     cell(grid, PUBLISHED).click()
@@ -429,7 +506,9 @@ def test_a_phone_and_dark_colours(chromium: Browser, client: Client, taxi: TaxiA
 
 
 def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) -> None:
-    page = open_page(chromium, client, "/dags/taxi_green/plugin/taxi-dag-months")
+    page = open_page(chromium, client, "/dags/taxi_green/details")
+    page.get_by_role("link", name="Months", exact=True).click()
+    page.wait_for_url("**/dags/taxi_green/plugin/taxi-dag-months")
     frame = page.frame_locator("iframe")
     ready(frame)
 
@@ -441,8 +520,29 @@ def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) ->
     expect(frame.locator("html[data-theme=dark]")).to_have_count(1)
     assert frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != light
 
-    other = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
-    expect(other.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
+    # From there to all months, by Airflow's navigation.
+    page.get_by_role("link", name="Taxiway", exact=True).click()
+    page.wait_for_url("**/plugin/taxi-months")
+    expect(frame.get_by_role("heading", name="Taxi months")).to_be_visible()
+
+
+def test_a_browser_runs_no_foreign_script(chromium: Browser, client: Client) -> None:
+    page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
+    expect(page.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
+    refused = page.evaluate(
+        """() => new Promise((resolve) => {
+          const refused = [];
+          document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => {
+            if (refused.push([effectiveDirective, blockedURI]) === 2) resolve(refused);
+          });
+          for (const script of [{ src: "http://foreign.test/a.js" }, { textContent: "document.title = 'foreign'" }]) {
+            document.head.append(Object.assign(document.createElement("script"), script));
+          }
+          setTimeout(() => resolve(refused), 10_000);
+        })"""
+    )
+    assert sorted(refused) == [["script-src-elem", "http://foreign.test/a.js"], ["script-src-elem", "inline"]]
+    assert page.title() == "Taxi months"
 
 
 def test_a_published_month_that_is_loaded_again_is_asked_for_often(
@@ -610,6 +710,8 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     load = board.locator(".tools .main")
     load.click()
     expect(press).to_contain_text("2 months: 2 waiting")
+    expect(board.locator(".legend [data-state=queued] b")).to_have_text("2")
+    assert "queued" in states_that_differ(board)
     expect(board.get_by_text("started")).to_have_count(0)
     select(first, second)
     load.click()
@@ -643,6 +745,15 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     expect(board.get_by_text("Not cancelled: green 2019-07. The Dag with ID: `taxi` was not found")).to_be_visible()
     change("UPDATE dag_run SET state = 'failed', end_date = now()", second)
     expect(press).to_contain_text("1 cancelled, 1 running")
+
+    # All of this has its place in a narrow window, too.
+    expect(load).to_have_text("Load 2 months")
+    expect(board.get_by_text("Airflow's scheduler isn't running")).to_be_visible()
+    expect(cancel).to_be_visible()
+    for width in (390, 1280):
+        board.set_viewport_size({"width": width, "height": 900})
+        assert overlaps(board) == []
+        assert overflow(board) == 0
 
     # Its month is published while somebody cancels it.
     change("UPDATE dag_run SET bundle_version = NULL, created_dag_version_id = NULL", first)
@@ -701,10 +812,13 @@ def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow
     )
     try:
         shown = [run["run_id"].rpartition("__")[2] for run in client.json(RUNS, "admin")["runs"]]
+        # Who may not read the runs of taxi sees none.
+        hidden = [client.json(RUNS, user)["runs"] for user in (ONLY_ZONES, ONLY_GREEN)]
     finally:
         taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
 
     assert shown == [str(number) for number in range(2, MOST_RUNS + 2)]
+    assert hidden == [[], []]
 
 
 def test_deletions_are_accepted_of_months_that_were_held_back_alone(
@@ -836,6 +950,9 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
 ) -> None:
     grid = ready(board)
     months = MISSING[2:]
+    staging = "SELECT tablename FROM pg_tables WHERE schemaname = 'taxiway_staging'"
+    active = "state IN ('queued', 'running', 'scheduled', 'deferred', 'up_for_retry')"
+    tasks = f"SELECT task_id FROM task_instance WHERE dag_id = 'taxi' AND {active}"
     cell(grid, months[0]).click(modifiers=["Control"])
     cell(grid, months[-1]).click(modifiers=["Shift"])
 
@@ -843,11 +960,21 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
         runs = board_runs(taxi)
         return [runs[str(month)] for month in months if str(month) in runs]
 
+    # The first load has staged its rows when it is held up, the others get no further than the ledger's first line.
     with taxi.connect() as connection:
-        # No load gets further than its first line in the ledger, which can be read.
-        connection.execute("LOCK TABLE taxiway.loads IN SHARE MODE")
+        by_hand(
+            connection,
+            "CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;"
+            "CREATE TRIGGER hold_up BEFORE INSERT OR UPDATE ON taxiway.loads FOR EACH ROW"
+            f" WHEN (NEW.rows_staged IS NOT NULL OR NEW.month <> '{months[0].first_day}') EXECUTE FUNCTION hold_up()",
+        )
+    with taxi.connect() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
         board.get_by_role("button", name=f"Load {len(months)} months").click()
         wait_until(lambda: sorted(states()) == ["queued", "queued", *["running"] * 4], timeout=120, what="four runs")
+        wait_until(lambda: ("postgres.hash_rows",) in taxi.airflow.query(tasks), timeout=120, what="staged rows")
+        assert taxi.query(staging) != []
         # Whoever comes back finds the load as it is.
         board.reload()
         grid = ready(board)
@@ -857,13 +984,15 @@ def test_a_load_of_selected_months_is_cancelled_and_nothing_stays_queued(
         wait_until(lambda: "running" not in states(), timeout=180, what="the runs to end")
     wait_until(lambda: states() == ["failed"] * 4, timeout=60, what="Airflow to call them failed")
     expect(board.locator(".press").first).to_contain_text("4 cancelled")
-    active = "state IN ('queued', 'running', 'scheduled', 'deferred', 'up_for_retry')"
-    assert taxi.airflow.query(f"SELECT task_id FROM task_instance WHERE dag_id = 'taxi' AND {active}") == []
+    assert taxi.airflow.query(tasks) == []
+    assert taxi.query(staging) == []
     for month in months:
         expect(cell(grid, month)).to_have_attribute("data-state", re.compile("missing|failed"))
     notes = "SELECT count(*) FROM dag_run_note WHERE content LIKE 'Cancelled on the board, 2%'"
     assert taxi.airflow.query(notes) == [(4,)]
     assert board.said == []  # type: ignore[attr-defined]
+    with taxi.connect() as connection:
+        connection.execute("DROP FUNCTION hold_up() CASCADE")
 
 
 @pytest.fixture
