@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow.sdk import DAG, AssetAny, Param
+from airflow.sdk import DAG, AssetAny
 
 from taxiway.orchestration.assets import asset_of
-from taxiway.orchestration.dag_template import month_param, service_dag
+from taxiway.orchestration.dag_template import month_param, param, service_dag
 from taxiway.orchestration.operators.compare_months import CompareMonthsOperator
 from taxiway.sources.source import Source
 
@@ -42,7 +42,7 @@ def compare_dag(sources: Sequence[Source]) -> DAG:
         schedule=AssetAny(*assets),
         tags=["postgres", "bigquery"],
         params={
-            "source": Param(
+            "source": param(
                 None,
                 type=["null", "string"],
                 enum=[None, *(source.name for source in sources)],

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, TaskGroup
 
-from taxiway.orchestration.dag_template import service_dag
+from taxiway.orchestration.dag_template import param, service_dag
 from taxiway.orchestration.operators.clean_metadata import CleanMetadataOperator
 from taxiway.orchestration.operators.trim_cache import TrimCacheOperator
 from taxiway.orchestration.operators.trim_warehouse import TrimWarehouseOperator
@@ -46,7 +46,7 @@ def maintenance_dag() -> DAG:
         tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
         params={
-            "dry_run": Param(
+            "dry_run": param(
                 False,
                 type="boolean",
                 title="Dry run",

@@ -19,7 +19,7 @@ from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.partition_mappers.base import PartitionMapper
 
 from taxiway.orchestration.assets import SUMMARY, asset_of
-from taxiway.orchestration.dag_template import month_param, service_dag
+from taxiway.orchestration.dag_template import month_param, param, service_dag
 from taxiway.orchestration.operators.summarize_months import SummarizeMonthsOperator
 from taxiway.orchestration.operators.write_month_reports import WriteMonthReportsOperator
 from taxiway.orchestration.operators.write_year_reports import WriteYearReportsOperator
@@ -122,7 +122,7 @@ def year_report_dag(sources: Sequence[Source]) -> DAG:
         tags=["postgres", "report"],
         params={
             "source": _source_param(sources),
-            "year": Param(
+            "year": param(
                 None,
                 type=["null", "string"],
                 pattern=r"^[12][0-9]{3}(?!\n)$",
@@ -137,7 +137,7 @@ def year_report_dag(sources: Sequence[Source]) -> DAG:
 
 def _source_param(sources: Sequence[Source]) -> Param:
     names = [source.name for source in sources]
-    return Param(
+    return param(
         "green" if "green" in names else names[0],
         type="string",
         enum=names,

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, TaskGroup
 
 from taxiway.loads.steps import STEPS
-from taxiway.orchestration.dag_template import DAGRUN_TIMEOUT, MAX_ACTIVE_RUNS, RUN_FAILED, default_args, load_params
+from taxiway.orchestration.dag_template import (
+    DAGRUN_TIMEOUT,
+    MAX_ACTIVE_RUNS,
+    RUN_FAILED,
+    default_args,
+    load_params,
+    param,
+)
 from taxiway.orchestration.load_tasks import FAILED, add_tasks
 from taxiway.orchestration.operators.choose_warehouse import ChooseWarehouseOperator
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -62,7 +69,7 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
         on_failure_callback=RUN_FAILED,
         tags=["taxi", *WAREHOUSES],
         params={
-            "taxi": Param(
+            "taxi": param(
                 "green" if "green" in names else names[0],
                 type="string",
                 enum=names,
@@ -70,7 +77,7 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
                 title="Taxi",
                 description="What to load.",
             ),
-            "year": Param(
+            "year": param(
                 YEARS[0],
                 type=["string", "integer"],
                 pattern=r"^[12][0-9]{3}(?!\n)$",
@@ -80,14 +87,14 @@ def taxi_dag(titles: Mapping[str, str]) -> DAG:
                 title="Year, as YYYY",
                 description="Choose one, or write another one. A file of no month, such as zones, needs none.",
             ),
-            "month": Param(
+            "month": param(
                 MONTHS[0],
                 type="string",
                 enum=list(MONTHS),
                 title="Month, as MM",
                 description="If the source doesn't have the month, the run fails and says which months there are.",
             ),
-            "warehouse": Param(
+            "warehouse": param(
                 "postgres",
                 type="string",
                 enum=list(WAREHOUSES),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, TaskGroup
 
 from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
-from taxiway.orchestration.dag_template import service_dag
+from taxiway.orchestration.dag_template import param, service_dag
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator
 from taxiway.orchestration.retry_after import RetryAfterPolicy
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID
@@ -54,13 +54,13 @@ def watch_dag() -> DAG:
         tags=[*WAREHOUSES],
         dagrun_timeout=timedelta(hours=6),
         params={
-            "only_look": Param(
+            "only_look": param(
                 False,
                 type="boolean",
                 title="Only look",
                 description="Say and record what would be loaded, and start no run.",
             ),
-            "most_runs": Param(
+            "most_runs": param(
                 MOST_RUNS,
                 type="integer",
                 minimum=1,
@@ -68,7 +68,7 @@ def watch_dag() -> DAG:
                 title="Most runs",
                 description="How many runs one look starts for a warehouse. The next look starts others.",
             ),
-            "catch_up": Param(
+            "catch_up": param(
                 CATCH_UP,
                 type="integer",
                 minimum=0,
