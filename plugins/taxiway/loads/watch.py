@@ -281,7 +281,7 @@ def _with_run(
 def _has_found_it(last: LastLoad | None, run_id: str) -> bool:
     """Say whether a run of taxi has found the published bytes, by the ledger, which calls it ``taxi`` and its id.
 
-    Airflow calls a run a success, too, that somebody has ended between two tasks.
+    Airflow also calls a run a success that somebody has ended, unless ``merge_month`` ran.
     """
     return last is not None and last.state == "unchanged" and last.run_id.endswith(run_id)
 
