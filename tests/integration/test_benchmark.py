@@ -211,7 +211,7 @@ def month_is_loaded(folder: Path) -> bool:
     [
         (signal.SIGTERM, months_are_made, 300_000),
         (signal.SIGHUP, initdb_writes, 300_000),
-        (signal.SIGINT, month_is_loaded, 300),
+        (signal.SIGINT, month_is_loaded, 3_000),
     ],
     ids=["while months are made", "while the server is made", "while months are loaded"],
 )
