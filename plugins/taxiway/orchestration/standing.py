@@ -23,7 +23,10 @@ from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.errors import said_by
 from taxiway.warehouses.postgres.watched_files import watched_files
 
-CUT_OFF = "its run has ended before the load did: somebody cancelled or deleted it, or marked it in Airflow"
+CUT_OFF = (
+    "its run has ended before the load did: somebody cancelled, deleted or marked it in Airflow; or another Airflow "
+    "has it"
+)
 """The error of a load that goes on as the ledger has it, and whose run has ended."""
 
 STATEMENT_TIMEOUT = "4s"
