@@ -109,13 +109,13 @@ def test_traces_are_found_in_whatever_form() -> None:
 
 
 class Places:
-    """Texts by the place where they were found."""
+    """Texts by the place where they were found, each of them once."""
 
     def __init__(self) -> None:
-        self.texts: dict[str, list[bytes]] = {}
+        self.texts: dict[str, set[bytes]] = {}
 
     def add(self, place: str, text: str | bytes) -> None:
-        self.texts.setdefault(place, []).append(text if isinstance(text, bytes) else text.encode(errors="replace"))
+        self.texts.setdefault(place, set()).add(text if isinstance(text, bytes) else text.encode(errors="replace"))
 
     def holding(self, token: str) -> list[str]:
         """Return the places, each with what stands around the token."""
