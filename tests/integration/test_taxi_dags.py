@@ -385,7 +385,7 @@ def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
     # A connection that breaks is tried again, and the month loads.
     mirror.script(f"/{green.file_path(Month(2019, 9))}", cut_off(whole[8], after=len(whole[8]) // 2))
 
-    code, said = taxi.backfill("2019-01-01", "2019-09-30", "taxi_green", "--max-active-runs", "8")
+    code, said = taxi.backfill("2019-01-01", "2019-09-30", "taxi_green", "--max-active-runs", "2")
 
     assert code == 1
     assert taxi.query("SELECT DISTINCT filename FROM green_tripdata ORDER BY 1") == [
