@@ -408,14 +408,15 @@ def world(
             status, answer = api.post("/connections", connection)
             assert status == 201, answer
             places.add("API, a connection that was made", answer)
+        into_cloud, into_postgres = [f"taxi_{name}_gcp" for name in CLOUD_CASES], [f"taxi_{name}" for name in CASES]
+        wanted = {*into_cloud, *into_postgres, "taxi_green"}
         wait_until(
-            lambda: airflow.query("SELECT count(*) FROM dag") >= [(len(CASES) + len(CLOUD_CASES) + 2,)],
+            lambda: wanted <= {dag_id for (dag_id,) in airflow.query("SELECT dag_id FROM serialized_dag")},
             timeout=60,
             what="the DAGs to be read",
         )
         backfill = airflow.popen("dags", "backfill", "-s", MISSING[0], "-e", MISSING[1], "taxi_green")
-        into_cloud = [f"taxi_{name}_gcp" for name in CLOUD_CASES]
-        for dag_ids in (into_cloud, [f"taxi_{name}" for name in CASES]):
+        for dag_ids in (into_cloud, into_postgres):
             for dag_id, loaded in zip(dag_ids, MONTHS, strict=False):
                 body = {"logical_date": None, "conf": {"month": str(loaded)}}
                 status, answer = api.post(f"/dags/{dag_id}/dagRuns", body)
