@@ -156,6 +156,9 @@ def _write_config(home: Home, server: database.Server | None) -> None:
             "dag_processor_child_process_log_directory": "$AIRFLOW_HOME/logs/dag_processor",
         },
         "api_auth": {"jwt_secret": secrets.token_urlsafe(48)},
+        # How late a worker may tell that its task waits for a person or a job. If the answer comes earlier, the
+        # scheduler takes the task for dead, and runs it again: the person is asked again.
+        "workers": {"min_heartbeat_interval": "1"},
         # Of the two, only pip reads a person's settings of pip: another index, a proxy, certificates.
         "standard": {"venv_install_method": "pip"},
     }
