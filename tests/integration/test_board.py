@@ -326,9 +326,9 @@ def cell(grid: Locator, month: Month) -> Locator:
     return grid.locator(f"[data-month='{month}']")
 
 
-def overflow(page: Page) -> int:
+def overflow(page: Page | FrameLocator) -> int:
     """Return by how many pixels the page is wider than the window."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    return int(page.locator("html").evaluate("page => page.scrollWidth - page.clientWidth"))
 
 
 def states_that_differ(page: Page | FrameLocator) -> set[str]:
@@ -343,9 +343,9 @@ def states_that_differ(page: Page | FrameLocator) -> set[str]:
     return set(found)
 
 
-def overlaps(page: Page) -> list[str]:
+def overlaps(page: Page | FrameLocator) -> list[str]:
     """Return what lies over something else on the page, or beside it, or doesn't hold its own text."""
-    found = page.evaluate(
+    found = page.locator("html").evaluate(
         """() => {
           scrollTo(0, 0);
           const shown = "button, a, input, label, summary, p, h1, h2, h3, .legend li, [data-month]";
@@ -377,7 +377,7 @@ def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client, green
 
     # Each state has a look and a sign of its own, and the legend counts them.
     assert states_that_differ(frame) == set(STATES)
-    assert frame.locator("html").evaluate("page => page.scrollWidth - page.clientWidth") == 0
+    assert overflow(frame) == 0
     months = (PUBLISHED, WARNED, CHANGED, FAILED, RUNNING, Month(2019, 7))
     looks = [
         cell(grid, month).evaluate("cell => [cell.textContent, getComputedStyle(cell).backgroundColor]")
@@ -415,6 +415,19 @@ def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client, green
         "Took": f"{told['seconds']:.1f} s",
         "Published": f"{datetime.fromisoformat(told['at']).astimezone():%Y-%m-%d %H:%M}",
     }
+
+    # On a phone, Airflow's own navigation leaves less room for what is selected.
+    page.set_viewport_size({"width": 390, "height": 844})
+    for month in MISSING[:2]:
+        cell(grid, month).click(modifiers=["Control"])
+    expect(frame.get_by_role("button", name="Load 2 months")).to_be_visible()
+    expect(frame.get_by_text("Airflow's scheduler isn't running")).to_be_visible()
+    box = page.locator("iframe").bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+    assert (overlaps(frame), overflow(frame)) == ([], 0)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    frame.get_by_role("button", name="Clear").click()
 
     # A click opens a month, whose run is a page of Airflow, outside the frame.
     cell(grid, PUBLISHED).click()
