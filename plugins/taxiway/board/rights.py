@@ -24,14 +24,15 @@ def month_dags() -> dict[str, tuple[str, str]]:
 
 def readable(dag_ids: Iterable[str], user: BaseUser) -> frozenset[str]:
     """Return those of some DAGs whose runs a user may read."""
-    manager = get_auth_manager()
+    manager, asked = get_auth_manager(), list(dag_ids)
+    teams = DagModel.get_dag_id_to_team_name_mapping(asked)
     return frozenset(
         dag_id
-        for dag_id in dag_ids
+        for dag_id in asked
         if manager.is_authorized_dag(
             method="GET",
             access_entity=DagAccessEntity.RUN,
-            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+            details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
             user=user,
         )
     )
