@@ -29,8 +29,10 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Layout, Source
 from taxiway.warehouses.postgres import ledger, publish
 from taxiway.warehouses.postgres.cleanup import drop_staging
+from taxiway.warehouses.postgres.published_months import PostgresMonths
 from taxiway.warehouses.postgres.session import lock, transaction
 from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.sql import render
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect
 from tests.faults.task_runner import context_of
@@ -392,3 +394,33 @@ def test_rejected_rows_belong_to_the_attempt_that_publishes(connect: Connect, gr
     assert query(connection, joined) == [(2, "published", 2, [3, 4]), (3, "running", 1, [3])]
     hash_rows(connection, load, staged)
     assert query(connection, joined) == [(2, "published", 2, [3, 4]), (3, "running", 2, [3, 4])]
+
+
+def test_the_last_loads_are_those_of_the_view_whichever_attempts_share_a_file(connect: Connect, green: Source) -> None:
+    connection = connect()
+    connection.execute(render("postgres/create_ledger.sql"))
+    connection.execute("SELECT setseed(0.15)")
+    # Attempts of 200 months, of which one in three goes on with the file of an earlier one of its month.
+    connection.execute(
+        "INSERT INTO taxiway.loads (source, month, destination, run_id, attempt, step, state, filename, rows_staged,"
+        " started_at, finished_at)"
+        " SELECT 'green', date '2001-01-01' + make_interval(months => number % 200), 'postgres', 'a', number, 'x',"
+        " (ARRAY['published', 'published', 'failed', 'unchanged'])[1 + floor(4 * random())::integer],"
+        " 'file ' || number, number, now(), now() FROM generate_series(1, 1200) AS number"
+    )
+    connection.execute(
+        "UPDATE taxiway.loads"
+        " SET fetched_load_id = load_id - 200 * (1 + floor(random() * ((load_id - 1) / 200))::bigint)"
+        " WHERE load_id > 200 AND random() < 0.34"
+    )
+    connection.execute("DELETE FROM taxiway.loads WHERE month = '2001-02-01' AND state = 'published'")
+    connection.commit()
+    view = query(connection, "SELECT month, last_state, filename, row_count, published_at FROM taxiway.months")
+
+    found = PostgresMonths(connection).last_loads([green])["green"]
+    assert len(view) == len(found) == 200
+    assert {Month.of(month): tuple(said) for month, *said in view} == {
+        month: (each.state, each.filename or None, each.rows, each.published_at) for month, each in found.items()
+    }
+    own = query(connection, "SELECT count(*) FROM taxiway.loads WHERE fetched_load_id IS NOT NULL")
+    assert 300 < own[0][0] < 400

@@ -5,16 +5,27 @@
 -- Twice: safe, it only reads.
 -- Which attempts these are is found in one pass: the view taxiway.months looks for them attempt by attempt. Then each is
 -- found by its key; LIMIT keeps the planner from reading all attempts again.
-WITH chosen AS MATERIALIZED (
+-- Published last is the attempt whose file was fetched last, and of those with the same file the last one. Few attempts
+-- go on with the file of another one: only these are compared by both, for an array of each attempt takes long.
+WITH found AS (
     SELECT
         MAX(load_id) AS last_id,
         MAX(finished_at) FILTER (WHERE state IN ('published', 'unchanged')) AS confirmed_at,
-        (
-            MAX(ARRAY[COALESCE(fetched_load_id, load_id), load_id]) FILTER (WHERE state = 'published')
-        )[2] AS published_id
+        MAX(load_id) FILTER (WHERE state = 'published' AND fetched_load_id IS NULL) AS own_id,
+        MAX(ARRAY[fetched_load_id, load_id]) FILTER (
+            WHERE state = 'published' AND fetched_load_id IS NOT NULL
+        ) AS with_file_of
     FROM taxiway.loads
     WHERE source = ANY(%(sources)s) AND destination = %(destination)s
     GROUP BY source, month
+),
+
+chosen AS MATERIALIZED (
+    SELECT
+        last_id,
+        confirmed_at,
+        CASE WHEN own_id > with_file_of[1] OR with_file_of IS NULL THEN own_id ELSE with_file_of[2] END AS published_id
+    FROM found
 )
 
 SELECT
