@@ -37,23 +37,26 @@ SHARED_DATABASE = "airflow_shared"
 BASE_URL = "AIRFLOW__API__BASE_URL"
 PASSWORD = "admin"
 
+PATIENCE = 3 if os.environ.get("CI") else 1
+"""How often a wait takes the seconds that it may: CI's machine is a slow one, and runs several files at once."""
+
 T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], *, timeout: float, what: str, interval: float = 0.1) -> T:
     """Ask until the answer is true, and return it.
 
-    :param timeout: seconds after which the wait fails
+    :param timeout: seconds after which the wait fails; in CI, after :data:`PATIENCE` times as many
     :param what: what is waited for, for the failure's message
     :param interval: seconds between two questions
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE * timeout
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout:.0f} s in vain for {what}")
+            raise AssertionError(f"waited {PATIENCE * timeout:.0f} s in vain for {what}")
         time.sleep(interval)
 
 
@@ -239,6 +242,7 @@ class AirflowEnvironment:
     api: SharedApiServer | None = None
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     _connection: psycopg.Connection[Any] | None = field(default=None, init=False)
+    _token: str | None = field(default=None, init=False)
 
     @classmethod
     def create(
@@ -313,19 +317,22 @@ class AirflowEnvironment:
         """Address of the web UI and the REST API, once services run."""
         return self.variables[BASE_URL]
 
-    def run(self, *arguments: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout: float = 120, again: bool = False, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run an ``airflow`` command to its end.
 
         :param timeout: seconds after which it is killed, and the test fails
+        :param again: whether the next commands have the same variables: Airflow is imported once for them
         :param variables: more environment variables
         """
         environment = {**self.variables, **variables}
-        ready = {"has_airflow": not variables, "own_api": self.api is None}
+        ready = {"has_airflow": again or not variables, "own_api": self.api is None}
         return command_server().run(arguments, environment, self.home, timeout, **ready)
 
-    def succeed(self, *arguments: str, timeout: float = 120, **variables: str) -> str:
+    def succeed(self, *arguments: str, timeout: float = 120, again: bool = False, **variables: str) -> str:
         """Run an ``airflow`` command as :meth:`run`, which must succeed; return what it printed to standard output."""
-        done = self.run(*arguments, timeout=timeout, **variables)
+        done = self.run(*arguments, timeout=timeout, again=again, **variables)
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
         return done.stdout
 
@@ -403,30 +410,35 @@ class AirflowEnvironment:
         for name in names:
             wait_until(lambda name=name: ready(name), timeout=300, what=f"{name} to start", interval=0.25)  # type: ignore[misc]
 
+    def token(self) -> str:
+        """Return what opens the REST API to the user admin: one for all requests, whichever server answers."""
+        if self._token is None:
+            login = urllib.request.Request(
+                f"{self.base_url}/auth/token",
+                data=json.dumps({"username": "admin", "password": PASSWORD}).encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(login, timeout=60) as answer:
+                self._token = json.load(answer)["access_token"]
+        return self._token
+
     def rest(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Ask the REST API as the user admin.
 
         :param path: below ``/api/v2``, with a leading slash
         :param body: what is sent, as JSON
         """
-        login = urllib.request.Request(
-            f"{self.base_url}/auth/token",
-            data=json.dumps({"username": "admin", "password": PASSWORD}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(login, timeout=30) as answer:
-            token = json.load(answer)["access_token"]
         request = urllib.request.Request(
             f"{self.base_url}/api/v2{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={
-                "Authorization": f"Bearer {token}",
+                "Authorization": f"Bearer {self.token()}",
                 "Accept": "application/json",
                 "Content-Type": "application/json",
             },
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def __enter__(self) -> AirflowEnvironment:
