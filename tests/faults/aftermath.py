@@ -67,7 +67,7 @@ def assert_survived(
     :return: the ledger: month, state, step and error of every attempt
     """
     pids = list(ours)
-    wait_until(lambda: not query(connection, OTHERS, [pids]), timeout=15, what="other sessions to end")
+    wait_until(lambda: not query(connection, OTHERS, [pids]), timeout=60, what="other sessions to end")
     assert {name: table_digest(connection, source, name) for name in expected} == expected
     of_these = [row_id for name in expected for row_id in ids(connection, source, name)]
     assert digest(ids(connection, source)) == digest(of_these), "rows of other files"

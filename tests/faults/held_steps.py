@@ -3,6 +3,8 @@
 An event trigger in the warehouse waits for an advisory lock behind every definition that a step
 makes: in the staging step behind the staging table, in the hashing step behind the typed rows, in
 the merge behind each change of the partition. The test holds that lock.
+
+The step ``COPY`` is the staging step among its rows: a trigger of the staging table waits for the lock of that name.
 """
 
 from __future__ import annotations
@@ -17,11 +19,22 @@ CREATE SCHEMA faults;
 CREATE FUNCTION faults.key(step text, month text) RETURNS bigint LANGUAGE sql IMMUTABLE
 AS $$ SELECT pg_catalog.hashtextextended('hold/' || step || '/' || month, 0) $$;
 
+CREATE SEQUENCE faults.copied_rows;
+
+CREATE FUNCTION faults.wait_in_copy() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_catalog.nextval('faults.copied_rows') > 2000 THEN
+        PERFORM pg_catalog.pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint);
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION faults.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
     described record;
     found text[];
     doing text;
+    copying bigint;
 BEGIN
     FOR described IN SELECT * FROM pg_catalog.pg_event_trigger_ddl_commands() LOOP
         found := regexp_match(described.object_identity, '_([0-9]{4})_([0-9]{2})(_|$)');
@@ -31,6 +44,15 @@ BEGIN
         ORDER BY loads.load_id DESC LIMIT 1;
         PERFORM pg_catalog.pg_advisory_xact_lock_shared(faults.key(doing, found[1] || '-' || found[2]))
         WHERE doing IS NOT NULL;
+        copying := faults.key('COPY', found[1] || '-' || found[2]);
+        IF doing = 'stage_month' AND described.command_tag = 'CREATE TABLE'
+            AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(copying)
+        THEN
+            EXECUTE pg_catalog.format(
+                'CREATE TRIGGER hold BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION faults.wait_in_copy(%L)',
+                described.object_identity, copying
+            );
+        END IF;
     END LOOP;
 END $$;
 
@@ -59,7 +81,10 @@ class HeldSteps:
         return self._connection.info.backend_pid
 
     def hold(self, step: str, month: str) -> None:
-        """Hold a step of a month from now on, for example ``hold("hash_rows", "2019-03")``."""
+        """Hold a step of a month from now on, for example ``hold("hash_rows", "2019-03")``.
+
+        :param step: its name, or ``COPY``, which waits behind 2,000 rows
+        """
         self._connection.execute("SELECT pg_advisory_lock(faults.key(%s, %s))", [step, month])
 
     def reached(self, step: str, month: str) -> bool:

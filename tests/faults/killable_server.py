@@ -86,7 +86,7 @@ class KillableServer(PostgresServer):
                 process.kill()
         postmaster.kill()
         postmaster.wait(10)
-        wait_until(lambda: not any(map(_is_alive, children)), timeout=10, what="Postgres to be gone", interval=0.005)
+        wait_until(lambda: not any(map(_is_alive, children)), timeout=60, what="Postgres to be gone", interval=0.005)
 
     def __enter__(self) -> KillableServer:
         return self

@@ -19,6 +19,8 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from taxiway.orchestration import month_of_run
 from taxiway.orchestration.load_tasks import OPERATORS
+from taxiway.orchestration.warehouses import prepare_tasks
+from taxiway.warehouses.sql import compile_all
 
 
 def execute_task(task_id: str, source: str, month: str, run_id: str, try_number: int, outputs: dict[str, Any]) -> Any:
@@ -73,6 +75,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     ExecutorSafeguard.test_mode = True
+    # What every task needs, as a backfill imports it before it forks its workers.
+    compile_all()
+    prepare_tasks("taxi_green")
     for line in sys.stdin:
         _answer_order(*json.loads(line), answers)
 

@@ -1,4 +1,4 @@
-"""Airflow's API server and scheduler killed and started again in the middle of a backfill."""
+"""Airflow's API server and scheduler killed and started again in the middle of two backfills and a triggered run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from tests.integration.airflow_environment import wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.mirror_faults import Answer, FaultyMirror, good, held
 
-DAGS = Path(__file__).with_name("scheduled_dags")
+DAGS = Path(__file__).with_name("scheduled_dags") / "taxi.py"
 ROWS = 300
-MONTHS = [f"2019-{number:02d}" for number in range(1, 8)]
-SERVICES = ("api-server", "scheduler", "dag-processor")
+BY_COMMAND = ["2019-01", "2019-02", "2019-03"]
+"""Months of green taxis."""
+
+BY_SCHEDULER = ["2019-04", "2019-05", "2019-06", "2019-07"]
+"""Months of yellow taxis; the last one is triggered."""
+
+KILLED = ("api-server", "scheduler")
 SOONER = {
     # What Airflow notices in minutes is to be noticed sooner here.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
@@ -59,45 +64,41 @@ class Running:
             process.wait(10)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, green: Source) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("months")
-    paths = {month: folder / green.download_name(Month.parse(month)) for month in MONTHS}
-    for month, path in paths.items():
-        write_sample_month(green, Month.parse(month), path, rows=ROWS)
-    return paths
+Files = dict[str, Path]
+"""By month."""
 
 
-@pytest.fixture(scope="module")
-def mirror(files: dict[str, Path], green: Source) -> Iterator[FaultyMirror]:
+@pytest.fixture
+def mirror() -> Iterator[FaultyMirror]:
     with FaultyMirror() as mirror:
-        for month, path in files.items():
-            mirror.put(f"/{green.file_path(Month.parse(month))}", path.read_bytes())
         yield mirror
 
 
-@pytest.fixture(scope="module")
-def running(
-    tmp_path_factory: pytest.TempPathFactory, mirror: FaultyMirror, postgres_server: PostgresServer
-) -> Iterator[Running]:
-    home = tmp_path_factory.mktemp("services") / "home"
-    taxi = TaxiAirflow.create(postgres_server, home, mirror.url)
-    (home / "dags").unlink()
-    (home / "dags").symlink_to(DAGS)
+def publish(mirror: FaultyMirror, source: Source, folder: Path, months: list[str]) -> Files:
+    """Put sample months on the mirror."""
+    files = {month: folder / source.download_name(Month.parse(month)) for month in months}
+    for month, path in files.items():
+        write_sample_month(source, Month.parse(month), path, rows=ROWS)
+        mirror.put(f"/{source.file_path(Month.parse(month))}", path.read_bytes())
+    return files
+
+
+@pytest.fixture
+def running(tmp_path: Path, mirror: FaultyMirror, postgres_server: PostgresServer) -> Iterator[Running]:
+    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.url, own_api=True)
+    taxi.use_dag_files(DAGS)
     taxi.airflow.variables.update(SOONER)
     try:
         with ExitStack() as services:
             started = Running(taxi, services, {})
-            started.start(*SERVICES)
-            wait_until(
-                lambda: taxi.airflow.query("SELECT 1 FROM serialized_dag"), timeout=60, what="the DAG to have been read"
-            )
+            taxi.airflow.succeed("dags", "reserialize")
+            started.start(*KILLED)
             yield started
     finally:
         taxi.close()
 
 
-def hold(mirror: FaultyMirror, source: Source, files: dict[str, Path], *months: str) -> list[Answer]:
+def hold(mirror: FaultyMirror, source: Source, files: Files, *months: str) -> list[Answer]:
     """Hold the next downloads of months in the middle; return their answers."""
     answers = [held(good(files[month].read_bytes()), after=100) for month in months]
     for month, answer in zip(months, answers, strict=True):
@@ -107,7 +108,7 @@ def hold(mirror: FaultyMirror, source: Source, files: dict[str, Path], *months: 
 
 def wait_for(answers: list[Answer]) -> None:
     for answer in answers:
-        wait_until(lambda: answer.started is not None and answer.started.is_set(), timeout=60, what="a download")  # noqa: B023
+        wait_until(lambda: answer.started is not None and answer.started.is_set(), timeout=120, what="a download")  # noqa: B023
 
 
 def release(answers: list[Answer]) -> None:
@@ -116,60 +117,57 @@ def release(answers: list[Answer]) -> None:
         answer.hold.set()
 
 
-def test_under_a_backfill_of_the_command(
-    running: Running, mirror: FaultyMirror, files: dict[str, Path], postgres_server: PostgresServer, green: Source
+def test_under_backfills_of_the_command_and_the_scheduler_and_a_triggered_run(
+    running: Running,
+    mirror: FaultyMirror,
+    postgres_server: PostgresServer,
+    green: Source,
+    yellow: Source,
+    tmp_path: Path,
 ) -> None:
-    taxi = running.taxi
-    downloads = hold(mirror, green, files, "2019-01", "2019-02")
-    command = taxi.airflow.popen(
+    taxi, airflow = running.taxi, running.taxi.airflow
+    by_command, by_scheduler = (
+        publish(mirror, source, tmp_path, months) for source, months in ((green, BY_COMMAND), (yellow, BY_SCHEDULER))
+    )
+    downloads = hold(mirror, green, by_command, "2019-01", "2019-02")
+    downloads += hold(mirror, yellow, by_scheduler, "2019-04", "2019-05", "2019-07")
+    airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi_yellow'")
+    airflow.succeed(
+        "backfill", "create", "--dag-id", "taxi_yellow", "--from-date", "2019-04-01", "--to-date", "2019-06-30"
+    )
+    airflow.succeed("dags", "trigger", "taxi_yellow", "-c", '{"month": "2019-07"}')
+    command = airflow.popen(
         "dags", "backfill", "-s", "2019-01-01", "-e", "2019-03-31", "--max-active-runs", "2", "taxi_green"
     )
     try:
         wait_for(downloads)
-        running.kill("api-server", "scheduler")
+        running.kill(*KILLED)
     finally:
         release(downloads)
-    running.start("api-server", "scheduler")
-    said, _ = command.communicate(timeout=200)
+    running.start(*KILLED)
+    said, _ = command.communicate(timeout=300)
+    ours = (
+        "dag_run.dag_id = 'taxi_yellow' AND (run_type = 'manual' OR logical_date BETWEEN '2019-04-01' AND '2019-07-01')"
+    )
+    runs = f"SELECT state FROM dag_run WHERE {ours}"
+    unfinished = "SELECT 1 FROM dag_run WHERE state IN ('queued', 'running')"
+    wait_until(lambda: not airflow.query(unfinished), timeout=300, what="all runs to end")
 
+    assert airflow.query(runs) == [("success",)] * 4
     assert command.returncode == 0, said
     assert "3 of 3 months succeeded" in said
     assert "The execution API has gone away" in said
-    expected = clean_ids(postgres_server, green, list(files.items())[:3])
-    with closing(taxi.connect()) as connection:
-        ledger = assert_survived(connection, green, expected)
-    assert sorted(month for month, state, _, _ in ledger if state == "abandoned") == ["2019-01", "2019-02"]
-
-
-def test_under_a_backfill_and_a_triggered_run_of_the_scheduler(
-    running: Running, mirror: FaultyMirror, files: dict[str, Path], postgres_server: PostgresServer, green: Source
-) -> None:
-    """The one before has left its months behind; these are others."""
-    taxi = running.taxi
-    airflow = taxi.airflow
-    downloads = hold(mirror, green, files, "2019-04", "2019-05", "2019-07")
-    airflow.query("UPDATE dag SET is_paused = false")
-    for arguments in (
-        ("backfill", "create", "--dag-id", "taxi_green", "--from-date", "2019-04-01", "--to-date", "2019-06-30"),
-        ("dags", "trigger", "taxi_green", "-c", '{"month": "2019-07"}'),
-    ):
-        done = airflow.run(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-    try:
-        wait_for(downloads)
-        running.kill("api-server", "scheduler")
-    finally:
-        release(downloads)
-    running.start("api-server", "scheduler")
-    runs = "SELECT state FROM dag_run WHERE run_type = 'manual' OR logical_date BETWEEN '2019-04-01' AND '2019-07-01'"
-    wait_until(lambda: airflow.query(runs) == [("success",)] * 4, timeout=150, what="four runs to end")
-
     assert airflow.query(
         "SELECT DISTINCT job_type FROM task_instance AS task JOIN job ON job.id = task.queued_by_job_id"
-        " JOIN dag_run USING (run_id) WHERE run_type = 'manual' OR logical_date BETWEEN '2019-04-01' AND '2019-07-01'"
+        f" JOIN dag_run USING (run_id) WHERE {ours}"
     ) == [("SchedulerJob",)]
-    expected = clean_ids(postgres_server, green, files.items())
     with closing(taxi.connect()) as connection:
-        # The scheduler starts a run of its own, of the latest month that is due, which the mirror lacks.
-        ledger = assert_survived(connection, green, expected, last_states=["published", "failed"])
-    assert {month for month, state, _, _ in ledger if state == "abandoned"} >= {"2019-04", "2019-05", "2019-07"}
+        for source, files in ((green, by_command), (yellow, by_scheduler)):
+            expected = clean_ids(postgres_server, source, files.items())
+            # The scheduler starts a run of its own, of the latest month that is due, which the mirror lacks.
+            ledger = assert_survived(connection, source, expected, last_states=["published", "failed"])
+    last = {month: state for month, state, _, _ in ledger}
+    assert {last[month] for month in (*BY_COMMAND, *BY_SCHEDULER)} == {"published"}
+    abandoned = sorted(month for month, state, _, _ in ledger if state == "abandoned")
+    assert [month for month in abandoned if month in BY_COMMAND] == ["2019-01", "2019-02"]
+    assert set(abandoned) >= {"2019-04", "2019-05", "2019-07"}

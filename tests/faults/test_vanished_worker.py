@@ -115,7 +115,7 @@ def let_worker_vanish(
         # Airflow may log something before.
         assert "STAGING\n" in iter(worker.stdout.readline, "")
         with closing(server.connect(database)) as watcher:
-            wait_until(lambda: query(watcher, COPYING) == [(2,)], timeout=30, what="both sessions to copy")
+            wait_until(lambda: query(watcher, COPYING) == [(2,)], timeout=60, what="both sessions to copy")
             network.vanish()
             worker.kill()
             worker.wait()

@@ -19,6 +19,9 @@ from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server
 from tests.loading import begin_load, query, source_file
 
+GREEN_DAGS = Path(__file__).with_name("green_dags") / "taxi.py"
+"""A file with the DAGs of green taxis alone."""
+
 
 @dataclass
 class TaxiAirflow:
@@ -65,6 +68,14 @@ class TaxiAirflow:
             shared_metadata_server(), home, dags=ROOT / "dags", extra=connections, own_api=own_api
         )
         return cls(airflow=airflow, server=server, database=database)
+
+    def use_dag_files(self, *paths: Path) -> None:
+        """Have these DAG files alone: to build the DAGs of all takes longer than many a task."""
+        folder = self.airflow.home / "dags"
+        folder.unlink()
+        folder.mkdir()
+        for path in paths:
+            (folder / path.name).symlink_to(path)
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection to the warehouse."""

@@ -1,8 +1,10 @@
-"""The project's DAG of green taxis for Airflow's own scheduler, without catchup: a test un-pauses it."""
+"""The project's DAGs of two sources for Airflow's own scheduler, without catchup: a test un-pauses one."""
 
 from taxiway.orchestration.dags import load_dag
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import load_source
 
-dag = load_dag(load_source(SOURCES_FOLDER / "green.yaml"), "postgres")
-dag.catchup = False
+for name in ("green", "yellow"):
+    dag = load_dag(load_source(SOURCES_FOLDER / f"{name}.yaml"), "postgres")
+    dag.catchup = False
+    globals()[dag.dag_id] = dag
