@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 def _isolate_from_this_machine() -> None:
     """Give the tests' own process an Airflow home of its own, before anything imports Airflow.
 
-    Whatever the person who runs the tests has in ``.env`` or in the shell stays out of them.
+    Whatever the person who runs the tests has in ``.env`` or in the shell stays out of them. So does the size of a
+    terminal, which readline gives to the workers of pytest-xdist: Rich would take it for the size of any terminal.
     """
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
-        del os.environ[name]
+    for name in [*os.environ]:
+        if name.startswith(("AIRFLOW", "_AIRFLOW")) or name in ("COLUMNS", "LINES"):
+            del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="taxiway-home-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     for name in ("config", "dags", "include", "plugins"):

@@ -30,6 +30,7 @@ from tests.conftest import Connect, PostgresServer
 from tests.integration.command_output import told_in_each_format
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.terminal import COLOURS, run_in_terminal
 from tests.loading import by_hand, lines_of, load, source_file, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, status
 
@@ -259,6 +260,7 @@ def both(
         FaultyMirror() as mirror,
         gcp_airflow(postgres_server, tmp_path / "home", mirror.url, stand_ins(bigquery, cloud_storage)) as made,
     ):
+        made.airflow.variables |= COLOURS
         with made.connect() as connection:
             for month, path in files.items():
                 load(connection, green, str(month), path, run_id=f"manual__{month}")
@@ -292,6 +294,10 @@ def test_the_command_compares_with_the_ledger_and_with_the_other_warehouse(
     assert first["note"].endswith(
         "To load it again: airflow dags backfill -s 2019-01-01 -e 2019-01-31 --reprocess-behavior completed taxi_green"
     )
+    code, shown = run_in_terminal(both.taxi.airflow, "taxi", "verify", "--source", "green", columns=40)
+    assert code == 1
+    assert f"source: green\nmonth: 2019-01\nrows: {ROWS}\nledger: {ROWS}\nresult: differs\n\n" in shown
+    assert f"\n{first['note']}\n" in shown
 
     # Which loads were refused is one job of a source, though the month differs from ledger and file.
     both.cloud.query("UPDATE $taxi.green_tripdata SET fare_amount = fare_amount + 1 WHERE TRUE")
