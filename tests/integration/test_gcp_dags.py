@@ -1,4 +1,4 @@
-"""The DAGs of Google Cloud in a real Airflow, against the stand-ins: set up, load, wait, hold back, compare."""
+"""The DAGs of Google Cloud in a real Airflow, against the stand-ins: load, wait, hold back, compare, clear up."""
 
 from __future__ import annotations
 
@@ -214,6 +214,25 @@ def test_backfills_load_hold_back_correct_and_set_off_the_comparison(
     assert len(events) == 2 * len(said_of)
     # None sets off more than one.
     assert len(compare_runs(taxi)) <= len(said_of)
+
+    # Two years later, what no month needs is deleted, and what the run that is over has left in the bucket.
+    cloud.query(
+        "UPDATE $taxi.load_events SET started_at = TIMESTAMP_SUB(started_at, INTERVAL 800 DAY),"
+        " finished_at = TIMESTAMP_SUB(finished_at, INTERVAL 800 DAY) WHERE TRUE"
+    )
+    left = cloud.tables(green, "2019-01", cloud.loads(green, "2019-01")[-1].run_id).clean_object_name
+    cloud.storage.bucket(SETTINGS.bucket).blob(left).upload_from_string(b"left")
+    before = digest(cloud.ids(green, "2019-01"))
+    others = ("--mark-success-pattern", "postgres.trim|trim_cache|clean_metadata")
+    done = taxi.airflow.run("dags", "test", "taxi_maintenance", *others, timeout=200)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    deleted = "what 1 run left in the staging area; 0 rejected rows older than 180 days; 1 attempt older than 730 days"
+    assert f"taxi_maintenance, BigQuery: deleted: {deleted}" in said
+    assert left not in cloud.bucket().names("")
+    states = {str(month): [entry.state for entry in cloud.loads(green, str(month))] for month in MONTHS}
+    assert states == {"2019-01": ["failed", "published"], "2019-02": ["published", "unchanged"]}
+    assert digest(cloud.ids(green, "2019-01")) == before
 
 
 def published_events(taxi: TaxiAirflow) -> list[tuple[tuple[str, str], str | None]]:
