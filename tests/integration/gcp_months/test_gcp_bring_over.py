@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,8 +22,10 @@ from taxiway.loads.published_months import Verified
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source
 from taxiway.warehouses.bigquery.ledger import create_ledger
+from taxiway.warehouses.bigquery.main_table import cluster_column
 from taxiway.warehouses.bigquery.provisioning import Provisioner
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
+from taxiway.warehouses.bigquery.statements import statement
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.integration.gcp_months import ROWS
 from tests.integration.gcp_months.test_gcp_overlaps import EARLIER_COLUMNS, earlier_views
@@ -31,19 +34,38 @@ MONTHS = ("2020-01", "2020-02")
 Samples = Callable[..., Path]
 
 
-@pytest.fixture
-def earlier(cloud: Cloud, samples: Samples, green: Source, request: pytest.FixtureRequest) -> Cloud:
-    """Two months as version 0.1.0 left them, with a view and a label of somebody's."""
-    name = f"version_0_1_0_{abs(hash(request.node.name)) % 10**6}"
-    made = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset=name))
+DATASETS = map("version_0_1_0_{}".format, itertools.count())
+
+
+def new_dataset(cloud: Cloud) -> Cloud:
+    made = Cloud(cloud.bigquery, cloud.storage, replace(SETTINGS, dataset=next(DATASETS)))
     Provisioner(made.settings, "test").ensure_dataset(cloud.bigquery)
+    return made
+
+
+@pytest.fixture(scope="module")
+def original(shared_cloud: tuple[Cloud, StandIn], samples: Samples, green: Source) -> Cloud:
+    """The rows of two months, and the events of their loads, as version 0.1.0 left them: each test gets a copy."""
+    made = new_dataset(shared_cloud[0])
     for month in MONTHS:
         made.load(green, month, samples(month), f"manual__{month}")
     made.query("UPDATE `$taxi.green_tripdata` SET filename = CONCAT(filename, '.gz') WHERE TRUE")
-    made.query("DROP VIEW `$taxi.months`")
-    made.query("DROP VIEW `$taxi.loads`")
     columns = EARLIER_COLUMNS.replace("filename,", "CONCAT(filename, '.gz') AS filename,")
     made.query(f"CREATE OR REPLACE TABLE `$taxi.load_events` AS SELECT {columns} FROM `$taxi.load_events`")
+    return made
+
+
+@pytest.fixture
+def earlier(original: Cloud, green: Source) -> Cloud:
+    """Two months as version 0.1.0 left them, with a view and a label of somebody's."""
+    made = new_dataset(original)
+    main_table, columns = made.tables(green, MONTHS[0]).main_table, green.columns
+    described = {"columns": columns, "title": green.title, "cluster_by": cluster_column(green)}
+    made.jobs().run(statement("create_main_table", main_table=main_table, **described))
+    copied = original.settings.dataset_name
+    made.query(f"INSERT INTO `$taxi.green_tripdata` SELECT * FROM `{copied}.green_tripdata`")
+    for table in ("load_events", "rejected_rows"):
+        made.query(f"CREATE TABLE `$taxi.{table}` AS SELECT * FROM `{copied}.{table}`")
     for view in earlier_views():
         made.query(view)
     made.query("CREATE VIEW `$taxi.totals` AS SELECT filename, unique_row_id FROM `$taxi.green_tripdata`")
