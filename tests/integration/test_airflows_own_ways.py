@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import one_home, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 
 IN_TURN = Path(__file__).with_name("commands_in_turn.py")
 ROWS = 60
@@ -55,6 +54,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory, green: Source) -> Iterator[
 @pytest.fixture
 def taxi(mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
     with TaxiAirflow.create(postgres_server, one_home(), mirror) as taxi:
+        taxi.use_dag_files(GREEN_DAGS)
         yield taxi
 
 
@@ -63,6 +63,7 @@ def cloud_taxi(
     tmp_path: Path, mirror: str, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
 ) -> Iterator[TaxiAirflow]:
     with gcp_airflow(postgres_server, tmp_path / "home", mirror, stand_ins(bigquery, cloud_storage)) as taxi:
+        taxi.use_dag_files(GREEN_DAGS)
         yield taxi
 
 
@@ -105,6 +106,7 @@ def tested(
     """A warehouse whose months were loaded by commands for tests, and what each command said."""
     home = tmp_path_factory.mktemp("tested") / "home"
     with TaxiAirflow.create(postgres_server, home, mirror, own_api=True) as taxi:
+        taxi.use_dag_files(GREEN_DAGS)
         yield taxi, in_turn(taxi, ("dags", "reserialize"), *NAMED, *ALONE, *ADVISED)[1:]
 
 
@@ -177,25 +179,6 @@ def test_tasks_of_google_cloud_are_tested_alone_and_in_their_order(cloud_taxi: T
     assert cloud.staging_tables() == []
 
 
-def post(taxi: TaxiAirflow, path: str, body: Any, method: str = "POST") -> Any:
-    """Ask the REST API to do something, as the web UI does."""
-    login = urllib.request.Request(
-        f"{taxi.airflow.base_url}/auth/token",
-        data=json.dumps({"username": "admin", "password": "admin"}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(login, timeout=30) as answer:
-        token = json.load(answer)["access_token"]
-    request = urllib.request.Request(
-        f"{taxi.airflow.base_url}/api/v2{path}",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        method=method,
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
 def test_a_task_is_cleared_whose_month_was_unchanged(taxi: TaxiAirflow) -> None:
     month = ("dags", "backfill", "-s", "2019-01-01", "taxi_green")
     assert taxi.airflow.run(*month).returncode == 0
@@ -226,20 +209,21 @@ def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:
 
     def wait_for(run_id: str, *states: str) -> str:
         return wait_until(
-            lambda: state(run_id) in states and state(run_id), timeout=180, what=f"{run_id} to end", interval=0.5
+            lambda: state(run_id) in states and state(run_id), timeout=300, what=f"{run_id} to end", interval=0.5
         )
 
     # Only the runs of this test: the DAG catches up with years of months.
     taxi.airflow.variables["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
-    with taxi.airflow.services("scheduler", "dag-processor"):
-        wait_until(lambda: taxi.airflow.query("SELECT 1 FROM dag WHERE dag_id = 'taxi_green'"), timeout=90, what="DAG")
+    taxi.airflow.succeed("dags", "reserialize")
+    rest = taxi.airflow.rest
+    with taxi.airflow.services("scheduler"):
         # Marked before it runs, while the DAG is paused.
         day = "2019-03-01T00:00:00+00:00"
-        post(taxi, runs, {"dag_run_id": "marked", "logical_date": day})
-        post(taxi, f"{runs}/marked/taskInstances/download_month", {"new_state": "success"}, "PATCH")
+        rest(runs, "POST", {"dag_run_id": "marked", "logical_date": day})
+        rest(f"{runs}/marked/taskInstances/download_month", "PATCH", {"new_state": "success"})
         taxi.airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi_green'")
-        post(taxi, runs, {"dag_run_id": "by_conf", "logical_date": None, "conf": {"month": "2019-01"}})
-        post(taxi, runs, {"dag_run_id": "of_no_month", "logical_date": None})
+        rest(runs, "POST", {"dag_run_id": "by_conf", "logical_date": None, "conf": {"month": "2019-01"}})
+        rest(runs, "POST", {"dag_run_id": "of_no_month", "logical_date": None})
         assert wait_for("marked", "success", "failed") == "failed"
         assert wait_for("by_conf", "success", "failed") == "success"
         assert wait_for("of_no_month", "success", "failed") == "failed"
@@ -252,12 +236,12 @@ def test_runs_by_the_api_marked_and_cleared_by_hand(taxi: TaxiAirflow) -> None:
         # As it advises; and what has succeeded, from its middle on.
         def clear(run_id: str, task_id: str) -> None:
             asked = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
-            post(taxi, "/dags/taxi_green/clearTaskInstances", {**asked, "only_failed": False})
+            rest("/dags/taxi_green/clearTaskInstances", "POST", {**asked, "only_failed": False})
 
         clear("marked", "download_month")
         clear("by_conf", "stage_month")
         for run_id in ("marked", "by_conf"):
-            wait_until(lambda: state(run_id) == "success", timeout=180, what=f"{run_id} to end", interval=0.5)  # noqa: B023
+            wait_until(lambda: state(run_id) == "success", timeout=300, what=f"{run_id} to end", interval=0.5)  # noqa: B023
         # Airflow clears the setups of a step, too: the month is staged and hashed again for the check.
         attempts = len(taxi.query(LEDGER))
         clear("by_conf", "check_month")
