@@ -26,7 +26,7 @@ def airflow() -> Iterator[AirflowEnvironment]:
 def sqlite(airflow: AirflowEnvironment, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database that Airflow can work with otherwise."""
     address = f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/airflow.db"
-    airflow.succeed("db", "migrate", **{CONNECTION: address})
+    airflow.succeed("db", "migrate", again=True, **{CONNECTION: address})
     return address
 
 
@@ -35,7 +35,7 @@ def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: Air
     airflow.metadata.execute("CREATE DATABASE airflow_empty")
     address = airflow.variables[CONNECTION].replace(f"/{airflow.database}", "/airflow_empty")
     try:
-        done = airflow.run(*BACKFILL, *options, **{CONNECTION: address})
+        done = airflow.run(*BACKFILL, *options, again=True, **{CONNECTION: address})
 
         assert done.returncode == 1
         assert re.search(
@@ -45,17 +45,17 @@ def test_metadata_that_was_never_migrated(options: tuple[str, ...], airflow: Air
         ), done.stderr
         if not options:
             # What it advises leads on.
-            assert airflow.run("db", "migrate", **{CONNECTION: address}).returncode == 0
-            airflow.succeed(*BACKFILL, **{CONNECTION: address})
+            airflow.succeed("db", "migrate", again=True, **{CONNECTION: address})
+            assert airflow.succeed(*BACKFILL, "--dry-run", again=True, **{CONNECTION: address}) == "2019-01  create\n"
     finally:
         airflow.metadata.drop_database("airflow_empty")
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-@pytest.mark.parametrize("migrated", [False, True])
+@pytest.mark.parametrize("migrated", [True, False])
 def test_metadata_in_sqlite(migrated: bool, options: tuple[str, ...], airflow: AirflowEnvironment, sqlite: str) -> None:
     address = sqlite if migrated else f"{sqlite}.absent"
-    done = airflow.run(*BACKFILL, *options, **{CONNECTION: address})
+    done = airflow.run(*BACKFILL, *options, again=True, **{CONNECTION: address})
 
     assert done.returncode == 1
     assert (
@@ -80,7 +80,7 @@ def test_another_airflows_configuration_is_not_taken(airflow: AirflowEnvironment
     other = tmp_path / "airflow.cfg"
     other.write_text("[core]\nexecutor = NoSuchExecutor\n")
 
-    airflow.succeed(*BACKFILL, AIRFLOW_CONFIG=str(other))
+    assert airflow.succeed(*BACKFILL, "--dry-run", AIRFLOW_CONFIG=str(other)) == "2019-01  create\n"
 
 
 def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_an_unusable_executor_is_refused_before_anything_is_changed(
     runs = "SELECT run_id, state, clear_number, conf::text, queued_at FROM dag_run WHERE dag_id = 'trivial'"
     before = airflow.query(runs)
 
-    done = airflow.run(*BACKFILL, *options, AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
+    done = airflow.run(*BACKFILL, *options, again=True, AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
 
     assert done.returncode == 1, done.stdout
     assert (
