@@ -258,6 +258,20 @@ def test_a_package_lists_its_modules(folder: Path) -> None:
     assert sorted(name for line in index for name in line.split(", ")) == sorted(modules_there | packages_there)
 
 
+def test_one_module_decides_between_retry_and_failure() -> None:
+    """Others raise errors of ours, and that module fails the task; a learning DAG holds all of itself."""
+    trees = {name: ast.walk(ast.parse(path.read_text())) for name, path in OWN.items()}
+    decide = {
+        name
+        for name, nodes in trees.items()
+        for node in nodes
+        if (isinstance(node, ast.alias) and node.name.endswith("AirflowFailException"))
+        or (isinstance(node, ast.Attribute) and node.attr == "AirflowFailException")
+        or (isinstance(node, ast.Raise) and re.match(r"raise (\w+\.)*Airflow(Fail)?Exception\b", ast.unparse(node)))
+    }
+    assert decide == {"taxiway.orchestration.failures"}
+
+
 def test_no_module_is_a_drawer_for_anything() -> None:
     drawers = {"utils", "common", "helpers", "manager", "misc"}
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from taxiway.errors import SettingError
 from taxiway.messages import unknown_conf
 
 if TYPE_CHECKING:
@@ -20,11 +19,14 @@ def refuse_unknown_conf(context: Context) -> None:
     :param context: Airflow's context of the task
     :raises AirflowFailException: names the keys, and those that there are
     """
+    from taxiway.orchestration.failures import retry_or_fail  # not while a DAG that loads nothing is parsed
+
     dag, run = context["dag"], context["dag_run"]
     known = sorted(dag.params)
     unknown = unknown_conf(run.conf or {}, known)
     if unknown:
-        raise AirflowFailException(
-            f"DAG {dag.dag_id!r}, run {run.run_id}: its conf has {unknown}. Expected: {', '.join(known) or 'no key'}. "
-            f"Nothing was loaded: start a new run without it"
-        )
+        with retry_or_fail(context):
+            raise SettingError(
+                f"DAG {dag.dag_id!r}, run {run.run_id}: its conf has {unknown}. "
+                f"Expected: {', '.join(known) or 'no key'}. Nothing was loaded: start a new run without it"
+            )

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
-from taxiway.errors import InvalidMonthError, MissingInputError, TaxiwayError
+from taxiway.errors import InvalidMonthError, MissingInputError
 from taxiway.loads.load import Load
 from taxiway.messages import one_line
+from taxiway.orchestration.failures import retry_or_fail
 from taxiway.orchestration.load_command import load_command
 from taxiway.orchestration.taxi_conf import TAXI_DAG_ID, taxi_command
 from taxiway.paths import SOURCES_FOLDER
@@ -37,7 +36,8 @@ def source_and_month(
     :raises AirflowFailException: the source doesn't exist; the month is not a month, or not the one that the run stands
         for, or it is that of a logical date that nobody has chosen
     """
-    try:
+    asked = one_line(f"{source_name} {month or '(no month)'}", 60)
+    with retry_or_fail(context, lambda error: f"{asked}: {error}"):
         source = find_source(SOURCES_FOLDER, source_name)
         if source.stands_alone:
             return source, WHOLE
@@ -47,9 +47,6 @@ def source_and_month(
         parsed = Month.parse(month)
         _refuse_another_month(parsed, source, context, warehouse)
         _refuse_month_of_no_file(parsed, source, context, warehouse)
-    except TaxiwayError as error:
-        asked = one_line(f"{source_name} {month or '(no month)'}", 60)
-        raise AirflowFailException(f"{asked}: {error}") from error
     return source, parsed
 
 

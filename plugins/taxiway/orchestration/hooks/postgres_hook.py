@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from taxiway.errors import SettingError
 from taxiway.orchestration.hooks.connection_variable import require_readable, require_type
@@ -67,9 +67,8 @@ class WarehouseHook(PostgresHook):
     def get_conn(self) -> psycopg.Connection[Any]:
         """Connect.
 
-        :raises SettingError: there is no such connection, or it can't be read
+        :raises SettingError: there is no such connection, it can't be read, or the driver isn't psycopg 3
         :raises psycopg.Error: the server can't be reached, or refuses
-        :raises AirflowFailException: the driver isn't psycopg 3
         """
         for pause in self.pauses:
             try:
@@ -84,7 +83,7 @@ class WarehouseHook(PostgresHook):
         with with_sqlstate():
             connection = super().get_conn()
         if not isinstance(connection, psycopg.Connection):
-            raise AirflowFailException(
+            raise SettingError(
                 f"connection {self.get_conn_id()}: found the driver {type(connection).__module__}, expected psycopg 3: "
                 f"install the project's requirements.txt"
             )
