@@ -106,6 +106,15 @@ purge_of_files timezone logs Gantt metrics copilot
 """The flows of the course's orchestration module, and its words."""
 
 
+def test_the_page_on_extending_lists_every_file_of_the_conformance_suite() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    _, table = text.split("cover these rules:\n")
+    rows = re.findall(r"^\| (`test_.*?`) \|", table, re.MULTILINE)
+
+    listed = [name for row in rows for name in re.findall(r"`(test_\w+\.py)`", row)]
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "tests" / "conformance").glob("test_*.py"))
+
+
 def test_the_page_for_people_from_kestra_has_every_flow_and_word_of_the_course() -> None:
     text = (ROOT / "docs" / "from-kestra.md").read_text(encoding="utf-8")
     first_cells = "\n".join(re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE))
