@@ -72,6 +72,33 @@ LIBRARIES = {
 }
 """Who may import the libraries that only some of our packages know; packages in them as well."""
 
+LEARNING = {"airflow", "taxiway.paths", "taxiway.orchestration.known_conf"}
+
+FILES = {
+    "dags": {"taxiway.orchestration"},
+    "dags/learn": LEARNING,
+    "dags/learn/docker_pulls.py": {*LEARNING, "requests"},
+    "dags/learn/getting_started.py": {*LEARNING, "duckdb"},
+    "dags/learn/loop.py": {
+        *LEARNING,
+        "taxiway.sources",
+        *(f"taxiway.orchestration.{name}" for name in ("dag_template", "taxi_conf", "warehouses")),
+    },
+    "plugins/taxiway_board.py": {"airflow", "taxiway.board"},
+    "plugins/taxiway_reports.py": {"airflow", "taxiway.orchestration"},
+    "plugins/taxiway_timetables.py": {"airflow", "taxiway.orchestration"},
+    "config": {
+        *("airflow", "dags_backfill", "taxiway_local"),
+        *TOP,
+        *(f"taxiway.{name}" for name in ("cli", "orchestration", "sources", "warehouses")),
+    },
+    "docker": set(),
+    "docker/make_env.py": {"taxiway_local.env_file"},
+    "bin": {"rich"},
+    "bench/airflow_files": {"airflow"},
+}
+"""What Python files outside of our packages may import besides the standard library, by file or else by folder."""
+
 
 def modules(*folders: Path) -> Iterator[tuple[str, Path, ast.Module]]:
     """Yield name, file and syntax tree of each module below the folders."""
@@ -120,6 +147,31 @@ def test_imports_go_one_way(name: str) -> None:
         elif top in LIBRARIES:
             knows = any(name == user or name.startswith(f"{user}.") for user in LIBRARIES[top])
             assert knows, f"{name} imports {other}"
+
+
+def other_files() -> list[str]:
+    """Python files that are in none of our packages, nor in the tests or the benchmark: Airflow or a shell runs them."""
+    folders = ("plugins", "dags", "dags/learn", "config", "docker", "bench/airflow_files")
+    found = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    scripts = [path for path in (ROOT / "bin").iterdir() if "python" in path.read_text().partition("\n")[0]]
+    return sorted(str(path.relative_to(ROOT)) for path in [*found, *scripts])
+
+
+@pytest.mark.parametrize("name", other_files())
+def test_a_file_of_no_package_imports_what_its_row_says(name: str) -> None:
+    allowed = FILES[name if name in FILES else str(Path(name).parent)]
+    for other in imported(ast.parse((ROOT / name).read_text())):
+        top = other.partition(".")[0]
+        ours = {other, package_of(other)} if other in OWN else {top}
+        assert top in sys.stdlib_module_names or ours & allowed, f"{name} imports {other}"
+
+
+def test_no_python_file_is_without_a_rule() -> None:
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    packages = {str(path.relative_to(ROOT)) for path in OWN.values()}
+    theirs = {name for name in tracked.split() if not re.match(r"tests/|bench/\w+\.py", name)}
+
+    assert sorted(theirs - packages - {*other_files()}) == []
 
 
 def test_every_package_has_its_rule_and_its_row() -> None:
