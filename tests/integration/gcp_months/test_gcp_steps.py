@@ -90,6 +90,10 @@ def test_a_month_arrives_whole_typed_and_described(
     assert blob.download_as_bytes(raw_download=True) == path.read_bytes()
     assert (blob.content_type, blob.content_encoding) == ("application/gzip", None)
     assert blob.md5_hash == base64.b64encode(hashlib.md5(path.read_bytes()).digest()).decode()
+    # The course's queries find the rows by the name of their file.
+    named = "SELECT count(*) FROM `$taxi.green_tripdata` WHERE filename"
+    assert cloud.query(f"{named} = 'green_tripdata_{january}.csv'") == [(ROWS,)]
+    assert cloud.query(f"{named} LIKE 'green_tripdata_{january[:4]}-__.csv'") == [(ROWS,)]
     # And the ledger says so.
     (entry,) = cloud.loads(green, january)
     assert (entry.state, entry.rows_read, entry.rows_rejected, entry.rows_staged) == ("published", ROWS, 0, ROWS)
