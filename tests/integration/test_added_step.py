@@ -29,6 +29,8 @@ RUNS = Path(__file__).with_name("runs_of_dags.py")
 MONTH = Month(2019, 1)
 ROWS = 30
 SAID = "check_sums: green 2019-01: fare_amount sums to zero. Nothing was published"
+AGAIN = "check_sums: green 2019-01: no answer. The task is tried again"
+TRIES = "SELECT try_number, state FROM task_instance WHERE task_id = 'check_sums'"
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ class Runs:
         return states()
 
 
-def test_a_step_that_fails_publishes_nothing_and_the_runs_retry_does(
+def test_a_step_that_fails_publishes_nothing_and_its_retry_or_the_next_run_does(
     taxi: TaxiAirflow, file: Path, green: Source
 ) -> None:
     cloud = Cloud.connect().set_up()
@@ -109,20 +111,26 @@ def test_a_step_that_fails_publishes_nothing_and_the_runs_retry_does(
     assert runs.ended(2) == ["failed"] * 2
     for ledger in ledgers:
         assert ledger() == [(1, "check_sums", "failed", SAID)]
+    assert taxi.airflow.query(TRIES) == [(1, "failed")] * 2, "a retry can't fix it"
     with taxi.connect() as connection:
         assert ids(connection, green) == []
         assert staging_tables(connection) == []
     assert cloud.ids(green, str(MONTH)) == []
     assert cloud.staging_tables() == []
 
-    # The file is corrected, and the runs are run again.
+    # The file is corrected, and the runs are run again. Airflow tries the step again after a transient error.
     file.unlink()
     write_sample_month(green, MONTH, file, rows=ROWS)
     runs.again()
 
     assert runs.ended(4) == [*["failed"] * 2, *["success"] * 2]
     for ledger in ledgers:
-        assert ledger() == [(1, "check_sums", "failed", SAID), (2, "merge_month", "published", None)]
+        assert ledger() == [
+            (1, "check_sums", "failed", SAID),
+            (2, "check_sums", "failed", AGAIN),
+            (3, "merge_month", "published", None),
+        ]
+    assert taxi.airflow.query(TRIES) == [(2, "success")] * 2
     with taxi.connect() as connection:
         published = sorted(row_id.replace("-", "") for row_id in ids(connection, green))
         assert staging_tables(connection) == []
