@@ -19,6 +19,7 @@ from taxiway.orchestration.load_tasks import OPERATORS
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
+from taxiway.sources.strict_yaml import read_yaml
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import Connect
@@ -98,13 +99,22 @@ def steps_of(tasks: Tasks) -> list[str]:
     return [name for name in OPERATORS if name not in WAREHOUSES[tasks.warehouse].without]
 
 
-def test_each_task_may_run_on_a_machine_of_its_own(tasks: Tasks) -> None:
+def test_each_task_may_run_on_a_machine_of_its_own(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And reads the source's file once."""
+    read: list[str] = []
+
+    def counted(path: Path) -> bytes:
+        read.append(task_id)
+        return read_yaml(path)
+
+    monkeypatch.setattr("taxiway.sources.source.read_yaml", counted)
     for machine, task_id in enumerate(steps_of(tasks)):
         shutil.rmtree(tasks.folder / f"cache {machine - 1}", ignore_errors=True)
         tasks.execute(task_id, machine)
 
     assert tasks.left["merge_month"].items() >= {"inserted": ROWS, "deleted": 0, "unchanged": 0}.items()
     assert [seen.status for seen in tasks.mirror.seen] == [200, 200]
+    assert read == steps_of(tasks)
 
 
 def test_a_task_fetches_by_the_connection_that_it_is_given(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
