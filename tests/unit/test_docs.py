@@ -97,6 +97,16 @@ def test_decisions_have_numbers_of_their_own_and_one_head() -> None:
         assert re.match(head, page.read_text(encoding="utf-8")), page.name
 
 
+def test_the_changelog_says_what_breaks_first_for_each_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
+
+    assert next(iter(versions)) == "Unreleased"
+    for version, said in versions.items():
+        assert version == "Unreleased" or re.fullmatch(r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)", version), version
+        assert re.findall(r"^### (.+)", said, re.MULTILINE)[0] == "Breaking changes", version
+
+
 FROM_KESTRA = """
 01_hello_world 02_python 03_getting_started_data_pipeline 04_postgres_taxi 05_postgres_taxi_scheduled 06_gcp_kv
 07_gcp_setup 08_gcp_taxi 09_gcp_taxi_scheduled 10_chat_without_rag 11_chat_with_rag ForEach flow task input variable
