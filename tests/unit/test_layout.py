@@ -150,7 +150,7 @@ def test_imports_go_one_way(name: str) -> None:
 
 
 def other_files() -> list[str]:
-    """Python files that are in none of our packages, nor in the tests or the benchmark: Airflow or a shell runs them."""
+    """Python files that are in no package, nor in the tests or the benchmark: Airflow or a shell runs them."""
     folders = ("plugins", "dags", "dags/learn", "config", "docker", "bench/airflow_files")
     found = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     scripts = [path for path in (ROOT / "bin").iterdir() if "python" in path.read_text().partition("\n")[0]]
