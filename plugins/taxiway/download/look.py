@@ -193,7 +193,7 @@ class Lookout:
             return Look(url, Presence.THERE, answer, _version_of(response))
         self.retry_after = retry_after_of(response)
         refusal = refusal_of(status, b"", with_login=False, asks_to_wait=self.retry_after is not None)
-        if refusal is Refusal.BUSY:
+        if refusal is Refusal.RETRY:
             if self.retry_after is None:
                 return self._unanswered(Look(url, Presence.UNKNOWN, answer))
             self._stopped = f"the mirror asked to wait {self.retry_after:.0f} s"
@@ -221,4 +221,4 @@ def _version_of(response: requests.Response) -> FileVersion:
 
 def _without(error: Exception, where: str) -> str:
     """Return what an error says, without its beginning, and without what it says about the next try."""
-    return str(error).removeprefix(where).partition(f" {Refusal.BUSY.value}")[0]
+    return str(error).removeprefix(where).partition(f" {Refusal.RETRY.value}")[0]

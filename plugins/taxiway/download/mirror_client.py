@@ -127,7 +127,7 @@ class Mirror:
         retry_after = retry_after_of(response)
         with_login = bool(self._auth or self.session.auth or "Authorization" in self.session.headers)
         refusal = refusal_of(status, body, with_login=with_login, asks_to_wait=retry_after is not None)
-        if refusal is Refusal.BUSY and retry_after is not None:
+        if refusal is Refusal.RETRY and retry_after is not None:
             found += f"; it asks to wait {retry_after:.0f} s"
             if retry_after > MAX_RETRY_AFTER:
                 return RetryAfterTooLongError(
@@ -135,7 +135,7 @@ class Mirror:
                     f"{_after(retry_after)}"
                 )
         message = f"{found}; expected the month's file. {refusal.value}"
-        if refusal is Refusal.BUSY:
+        if refusal is Refusal.RETRY:
             return DownloadError(message, retry_after=retry_after)
         if refusal in (Refusal.ABSENT, Refusal.HIDDEN):
             return MonthNotFoundError(message, found=found)
@@ -183,7 +183,7 @@ class Mirror:
             return refused_by_proxy(where, cause)
         if isinstance(error, requests.Timeout):
             seconds = self.timeout[0] if isinstance(error, requests.ConnectTimeout) else self.timeout[1]
-            return DownloadError(f"{where}: no answer within {seconds:g} s. {Refusal.BUSY.value}")
+            return DownloadError(f"{where}: no answer within {seconds:g} s. {Refusal.RETRY.value}")
         if isinstance(_innermost(error), ssl.SSLError):
             return DownloadError(
                 f"{where}: no secure connection: {cause}. Check the certificate of the mirror (or of a proxy that puts "

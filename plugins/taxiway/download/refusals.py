@@ -1,4 +1,4 @@
-"""What an answer means that isn't the file: absent, private, a login, busy, or something else, and what to do.
+"""What an answer means that isn't the file: absent, private, a login, transient, or something else, and what to do.
 
 Storage such as S3 answers 403 for an absent file, too, if the client may not list files. An XML document names the
 reason: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and learn.microsoft.com for Azure's codes.
@@ -49,7 +49,7 @@ class Refusal(enum.Enum):
     LEGAL = (
         "The mirror may not serve the file here, for legal reasons: set the address of another mirror in the connection"
     )
-    BUSY = "The task is tried again; if that goes on failing, check whether the mirror works, and load the month later"
+    RETRY = "The task is tried again; if that goes on failing, check whether the mirror works, and load the month later"
     OTHER = "Look at the address in a browser, and correct the connection's address or the source's path"
 
 
@@ -72,17 +72,17 @@ _OF_CODE = {
         ),
         Refusal.WRONG_LOGIN,
     ),
-    **dict.fromkeys(("SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout", "ServerBusy"), Refusal.BUSY),
+    **dict.fromkeys(("SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout", "ServerBusy"), Refusal.RETRY),
 }
 _OF_STATUS = {
     401: Refusal.LOGIN,
     403: Refusal.FORBIDDEN,
     404: Refusal.ABSENT,
     407: Refusal.PROXY_LOGIN,
-    408: Refusal.BUSY,
+    408: Refusal.RETRY,
     410: Refusal.ABSENT,
-    425: Refusal.BUSY,
-    429: Refusal.BUSY,
+    425: Refusal.RETRY,
+    429: Refusal.RETRY,
     451: Refusal.LEGAL,
 }
 
@@ -96,7 +96,7 @@ def refusal_of(status: int, body: bytes, *, with_login: bool, asks_to_wait: bool
     :param asks_to_wait: whether it says when to come again
     """
     if status >= 500 or (status == 403 and asks_to_wait):
-        return Refusal.BUSY
+        return Refusal.RETRY
     found = _OF_STATUS.get(status, Refusal.OTHER)
     if found in (Refusal.FORBIDDEN, Refusal.OTHER):
         found = _OF_CODE.get(_code(body), found)
@@ -120,7 +120,7 @@ def refused_by_proxy(where: str, cause: str) -> TaxiwayError:
     if refused[1] == "407":
         return DownloadRefusedError(f"{found}. {Refusal.PROXY_LOGIN.value}")
     if refused[1].startswith("5"):
-        return DownloadError(f"{found}. {Refusal.BUSY.value}")
+        return DownloadError(f"{found}. {Refusal.RETRY.value}")
     return DownloadRefusedError(f"{found}. Ask the proxy's administrator to allow the mirror. {correct}")
 
 
