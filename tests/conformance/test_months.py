@@ -39,6 +39,8 @@ def test_a_month_arrives_whole_with_the_ids_of_the_specification(harness: Harnes
         Entry("manual__1", 1, PUBLISH, "published", None, url, (7, 0, 7), (7, 0, 0), ()),
     ]
     assert harness.left_behind(run.load) == []
+    of_load = f"SELECT filename, finished_at >= started_at FROM $taxi.loads WHERE source = 'green' AND url = '{url}'"
+    assert [tuple(row) for row in harness.ask(of_load)] == [(run.load.filename, True)]
 
 
 def test_a_real_file_has_its_golden_ids(harness: Harness, months: Months, green: Source, tlc: Path) -> None:
@@ -91,6 +93,7 @@ def test_a_correction_replaces_its_month_and_no_other(harness: Harness, months: 
     assert harness.ids(first.load) == sorted(specified_ids(months.source, corrected))
     assert harness.ids(neighbour.load) == before
     assert len(before) == 4
+    assert [entry.changes for entry in harness.attempts(first.load)] == [(12, 0, 0), (3, 2, 10)]
 
 
 def test_rows_that_are_equal_all_stay_and_are_numbered(harness: Harness, months: Months) -> None:
@@ -103,7 +106,9 @@ def test_rows_that_are_equal_all_stay_and_are_numbered(harness: Harness, months:
     ids = harness.ids(run.load)
     assert len(set(ids)) == 9
     assert ids == sorted(specified_ids(months.source, file))
-    assert months.run("manual__2").complete(file, force=True) == Counts(0, 0, 9)
+    # Neither they nor values that are NULL look like rows that somebody has changed.
+    assert months.run("manual__2").download(file).nothing_to_do is not None
+    assert months.run("manual__3").complete(file, force=True) == Counts(0, 0, 9)
     assert harness.ids(run.load) == ids
 
 

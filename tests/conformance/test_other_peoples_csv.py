@@ -53,7 +53,13 @@ def in_capitals(rows: list[list[str]]) -> str:
     return "\n".join(",".join(row) for row in [[f" {name.upper()} " for name in header], *others])
 
 
-@pytest.mark.parametrize("saved", [quoted, all_quoted, with_mark, blank_lines, doubles, in_capitals])
+def turned(rows: list[list[str]]) -> str:
+    """Columns in another order, behind a byte order mark; lines that end as Windows ends them."""
+    header, *others = rows
+    return "\ufeff" + "".join(",".join(reversed(row)) + "\r\n" for row in [[name.upper() for name in header], *others])
+
+
+@pytest.mark.parametrize("saved", [quoted, all_quoted, with_mark, blank_lines, doubles, in_capitals, turned])
 def test_its_rows_have_the_ids_of_the_file_that_it_was(
     harness: Harness, months: Months, saved: Callable[[list[list[str]]], str]
 ) -> None:

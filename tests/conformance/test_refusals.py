@@ -1,8 +1,11 @@
-"""What is not published: rows that can't be read, a month that doesn't balance, one that fails a check."""
+"""What is not published: files and rows that can't be read, a month that doesn't balance, one that fails a check."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,10 +16,15 @@ from taxiway.errors import (
     BalanceError,
     CheckFailedError,
     DestructiveCorrectionError,
+    FileTooLargeError,
+    HeaderError,
+    InvalidFileError,
     MainTableError,
     MissingInputError,
     RejectLimitError,
+    TaxiwayError,
 )
+from taxiway.files.rejects import Reject
 from taxiway.loads.deletions import ACCEPTING_CONF, Answer, Deletions, ToApprove
 from taxiway.loads.load import Counts
 from taxiway.loads.step_names import CHECK, HASH, PUBLISH, STAGE
@@ -26,42 +34,120 @@ from taxiway.sources.checks import MEASURES, Check
 from tests.conformance.conftest import Months
 from tests.conformance.harness import Harness
 from tests.conformance.run import Run
-from tests.loading import specified_ids
+from tests.loading import lines_of, specified_ids
+
+A_TIME = "expected a time as YYYY-MM-DD HH:MM:SS"
+BAD_ROWS = (
+    ("{day} 08:30:00,N,1,far", "fare_amount is 'far', expected a decimal number"),
+    ("{day} 08:30:00,N,1,NaN", "fare_amount is 'NaN', expected a decimal number"),
+    ("{day} 08:30:00,N,1,Infinity", "fare_amount is 'Infinity', expected a decimal number"),
+    ("{day} 08:30:00,N,1,0x1A", "fare_amount is '0x1A', expected a decimal number"),
+    ("{day} 08:30:00,N,1.5,1", "PULocationID is '1.5', expected a whole number"),
+    ("{day} 08:30:00,N,4200000000,1", "PULocationID is '4200000000', expected a whole number between"),
+    ("2019-02-30 08:30:00,N,1,1", f"lpep_pickup_datetime is '2019-02-30 08:30:00', {A_TIME}"),
+    ("12019-01-05 08:30:00,N,1,1", f"lpep_pickup_datetime is '12019-01-05 08:30:00', {A_TIME}"),
+    ("20190105,N,1,1", f"lpep_pickup_datetime is '20190105', {A_TIME}"),
+    ("1/5/2019 0:44,N,1,1", f"lpep_pickup_datetime is '1/5/2019 0:44', {A_TIME}"),
+    ("today,N,1,1", f"lpep_pickup_datetime is 'today', {A_TIME}"),
+    ("{day} 24:00:00,N,1,1", A_TIME),
+    ("{day} 08:30:00+05,N,1,1", A_TIME),
+    ("{day} 08:30:00,\\N,1,1", "store_and_fwd_flag is '\\\\N', expected neither"),
+    ("{day} 08:30:00,x\x1fy,1,1", "store_and_fwd_flag is 'x\\x1fy', expected neither"),
+    ("1,2", "2 fields, expected 4"),
+    ("{day} 08:30:00,N,1,1,1", "5 fields, expected 4"),
+    ("{day} 08:30:00,\0,1,1", "a NUL at byte"),
+    ("{day} 08:30:00,\udcff,1,1", "not UTF-8: byte 0xff"),
+    ('{day} 08:30:00,"N,1,1', "a quotation mark that isn't closed in its line"),
+)
+"""Rows that can't be read, each with its reason."""
 
 
-def test_rows_that_cannot_be_read_are_kept_and_the_others_load(harness: Harness, months: Months) -> None:
-    first, second, third, *others = months.rows()
-    field, line = second.replace(",1,", ",1.5,"), "1,2"
+def test_rows_that_cannot_be_read_are_kept_and_the_others_load(
+    harness: Harness, months: Months, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An empty line isn't a row. How many are left out is said once, with the command that shows the lines."""
+    bad = [row.format(day=months.month.first_day).encode("utf-8", "surrogateescape") for row, _ in BAD_ROWS]
+    good, many = months.file(months.rows(len(bad)), "good"), len(bad)
+    header, *rows = lines_of(good)
+    pairs = [line for row, line in zip(rows, bad, strict=True) for line in (row.encode(), line)]
+    file = months.file([])
+    file.write_bytes(gzip.compress(b"\n".join([header.encode(), b"", *pairs, b""])))
     run = months.run(source=replace(months.source, max_rejected_share=0.5))
 
-    counts = run.complete(months.file([first, field, third, line, *others]))
+    assert run.complete(file) == Counts(many, 0, 0)
 
-    assert counts == Counts(5, 0, 0)
-    good = months.file([first, third, *others], "good")
     assert harness.ids(run.load) == sorted(specified_ids(months.source, good))
-    (first_kept, second_kept) = harness.rejects(run.load)
-    assert first_kept[:2] == (3, field)
-    assert "PULocationID is '1.5', expected a whole number" in first_kept[2]
-    assert second_kept == (5, line, "2 fields, expected 4")
+    kept = harness.rejects(run.load)
+    assert [number for number, _, _ in kept] == [4 + 2 * place for place in range(many)]
+    assert [line for _, line, _ in kept] == [Reject(0, line, "").printable_line for line in bad]
+    assert [row for (_, _, said), (row, reason) in zip(kept, BAD_ROWS, strict=True) if reason not in said] == []
     (entry,) = harness.attempts(run.load)
-    assert entry.counts == (7, 2, 5)
+    assert entry.counts == (2 * many, many, many)
+    (said,) = [message for message in caplog.messages if "can't be read, and are left out" in message]
+    assert said.startswith(f"{run.load.where}: {run.load.filename}: {many} of {2 * many} rows")
+    assert f"To see and mend the lines: {run.load.rejects_command}" in said
+
+
+BAD_FILES: tuple[tuple[Callable[[bytes], bytes], type[TaxiwayError], str], ...] = (
+    (lambda whole: whole[: len(whole) // 2], InvalidFileError, "breaks off"),
+    (lambda whole: whole[:-8] + bytes(8), InvalidFileError, "damaged"),
+    (lambda whole: b"<html><title>Not here</title></html>", InvalidFileError, "no gzip file"),
+    (lambda whole: gzip.compress(b"<html>\n<body>"), InvalidFileError, "an HTML page"),
+    (lambda whole: gzip.compress(b""), InvalidFileError, "is empty"),
+    (lambda whole: unpacked(whole, b"fare_amount", b"fare"), HeaderError, "missing fare_amount; unknown fare"),
+    (lambda whole: unpacked(whole, b"fare_amount", b"fare_amount,tip"), HeaderError, "unknown tip"),
+)
+"""What becomes of a file, and what is said of it; every other kind: the tests of the modules in ``files``."""
+
+
+def unpacked(whole: bytes, old: bytes, new: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(whole).replace(old, new, 1))
+
+
+def test_a_file_that_cannot_be_read_is_refused_and_changes_nothing(harness: Harness, months: Months) -> None:
+    file = months.file(months.rows())
+    first = months.run()
+    first.complete(file)
+    before, whole = harness.ids(first.load), file.read_bytes()
+    refused = [(*kind, months.source) for kind in BAD_FILES]
+    small = replace(months.source, max_unpacked_size=100)
+    refused.append((lambda whole: whole, FileTooLargeError, r"at most 100 bytes.*max_unpacked_size", small))
+
+    for number, (spoil, error, said, source) in enumerate(refused, 2):
+        file.write_bytes(spoil(whole))
+        run = months.run(f"manual__{number}", source=source)
+        with pytest.raises(error, match=f"^{run.load.where}: .*{said}"):
+            run.complete(file, force=True)
+
+    assert harness.ids(first.load) == before
+    assert [entry.state for entry in harness.attempts(first.load)[1:]] == ["failed"] * len(refused)
+    assert harness.left_behind(first.load) == []
 
 
 @pytest.mark.parametrize("bad", ["1,2", "x"], ids=["line", "field"])
 def test_more_rejected_rows_than_the_source_allows_publish_nothing(bad: str, harness: Harness, months: Months) -> None:
     good, *rows = months.rows()
     bad = good.replace("0.50", "x") if bad == "x" else bad
-    run = months.run()
+    run, file = months.run(), months.file([*rows, bad])
 
     with pytest.raises(RejectLimitError, match=r"1 of 6 rows can't be read, expected at most 0\.10%") as caught:
-        run.complete(months.file([*rows, bad]))
+        run.complete(file)
 
-    assert "line 7: " in str(caught.value)
+    said = str(caught.value)
+    assert "line 7: " in said
     assert harness.ids(run.load) == []
     assert [kept[:2] for kept in harness.rejects(run.load)] == [(7, bad)]
     (entry,) = harness.attempts(run.load)
     assert (entry.stands, entry.counts[:2]) == (("manual__1", 1, "failed"), (6, 1))
     assert harness.left_behind(run.load) == []
+
+    # With the share that the error advises, the month loads.
+    advised = re.search(
+        rf"set 'max_rejected_share: ([\d.]+)' in that file, and clear the task {run.load.first_step} with its", said
+    )
+    assert advised is not None
+    allowing = months.run(source=replace(months.source, max_rejected_share=float(advised[1])))
+    assert allowing.complete(file) == Counts(5, 0, 0)
 
 
 def test_a_month_that_does_not_balance_is_not_published(harness: Harness, months: Months) -> None:
@@ -152,7 +238,7 @@ def test_another_table_in_the_main_tables_place_is_refused_and_stays(harness: Ha
     harness.do(f"INSERT INTO {table} (unique_row_id, mine) VALUES (1, 2)")
     run = months.run(source=source)
 
-    with pytest.raises(MainTableError, match="Rename it"):
+    with pytest.raises(MainTableError, match=r"with unique_row_id \w+, mine \w+[,;].* expected .*Rename it"):
         run.complete(months.file(months.rows()))
 
     assert harness.ask(f"SELECT unique_row_id, mine FROM {table}") == [(1, 2)]

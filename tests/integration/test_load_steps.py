@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -40,25 +38,6 @@ def header(source: Source) -> str:
 
 def green_file(folder: Path, green: Source, rows: list[str], line_end: str = "\n", head: str | None = None) -> Path:
     return write_gzip(folder / "green_tripdata_2019-01.csv.gz", [head or header(green), *rows], line_end)
-
-
-@pytest.mark.parametrize(
-    ("name", "month", "rows"), [("green", "2020-04", 35_612), ("yellow", "2021-01", 22_792)], ids=["green", "yellow"]
-)
-def test_whole_months_have_the_golden_ids(
-    name: str, month: str, rows: int, request: pytest.FixtureRequest, connect: Connect, tlc: Path
-) -> None:
-    source: Source = request.getfixturevalue(name)
-    file = f"months/{name}/{name}_tripdata_{month}.csv.gz"
-    golden = {entry["file"]: entry for entry in json.loads((tlc / "golden_row_ids.json").read_text())["files"]}[file]
-    connection = connect()
-
-    counts = load(connection, source, month, tlc / file)
-
-    assert counts == Counts(inserted=rows, deleted=0, unchanged=0)
-    assert golden["rows"] == rows
-    assert table_digest(connection, source) == golden["digest"]
-    assert staging_tables(connection) == []
 
 
 @pytest.mark.parametrize("name", ["green", "yellow"])
@@ -210,22 +189,6 @@ def test_nothing_of_the_staging_stays_with_a_partition(connect: Connect, green: 
     assert query(connection, f"SELECT relpersistence::text FROM pg_class WHERE oid = {of_partition}") == [("p",)]
 
 
-def test_columns_in_another_order_and_case_load_right(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    straight = green_file(tmp_path, green, [ROW])
-    load(connection, green, "2019-01", straight)
-    expected = query(connection, "SELECT * FROM public.green_tripdata")
-    names = [column.header for column in green.columns][::-1]
-    turned = green_file(
-        tmp_path, green, [",".join(ROW.split(",")[::-1])], head=",".join(f'"{name.upper()}"' for name in names)
-    )
-
-    counts = load(connection, green, "2019-01", turned, run_id="manual__2")
-
-    assert counts == Counts(inserted=0, deleted=0, unchanged=1)
-    assert query(connection, "SELECT * FROM public.green_tripdata") == expected
-
-
 def test_values_arrive_exactly(connect: Connect, green: Source, tmp_path: Path) -> None:
     connection = connect()
     row = ",2019-01-05 00:44:02,2008-12-31 23:59:59,,1.0,42,41,,.79,-8.50,0.10,,205654.12,0,,0.3,9.30,,,2.75"
@@ -277,108 +240,6 @@ def test_main_table_has_the_sources_columns_types_and_comments(connect: Connect,
     assert persistence == [("p",)], "the published table is logged"
 
 
-BAD_FILES = {
-    "cut off": (lambda whole: whole[: len(whole) // 2], errors.InvalidFileError, "breaks off"),
-    "corrupt": (lambda whole: whole[:60] + b"\xff\xff\xff\xff" + whole[64:], errors.InvalidFileError, "damaged"),
-    "wrong checksum": (lambda whole: whole[:-8] + bytes(8), errors.InvalidFileError, "damaged"),
-    "trailing garbage": (lambda whole: whole + b"garbage", errors.InvalidFileError, "other data behind its end"),
-    "html": (lambda whole: b"<html><title>Not here</title></html>", errors.InvalidFileError, "no gzip file"),
-    "no bytes": (lambda whole: b"", errors.InvalidFileError, "is empty"),
-    "nothing packed": (lambda whole: gzip.compress(b""), errors.InvalidFileError, "is empty"),
-    "packed html": (lambda whole: gzip.compress(b"<html>\n<body>"), errors.InvalidFileError, "an HTML page"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_a_bad_file_is_an_error_and_leaves_the_main_table_alone(
-    name: str, connect: Connect, green: Source, tmp_path: Path
-) -> None:
-    spoil, error, said = BAD_FILES[name]
-    connection = connect()
-    path = green_file(tmp_path, green, [ROW, *(ROW.replace("9.3", f"{n}.3") for n in range(200))])
-    load(connection, green, "2019-01", path)
-    before = query(connection, "SELECT * FROM public.green_tripdata ORDER BY 1")
-    path.write_bytes(spoil(path.read_bytes()))
-
-    with pytest.raises(error, match="green 2019-01") as caught:
-        load(connection, green, "2019-01", path, run_id="manual__2")
-
-    assert said in str(caught.value)
-    assert query(connection, "SELECT * FROM public.green_tripdata ORDER BY 1") == before
-    assert staging_tables(connection) == []
-
-
-BAD_HEADERS = {
-    "missing": (lambda names: [*names[:-1], "X"], ["missing congestion_surcharge", "unknown X"]),
-    "repeated": (
-        lambda names: [*names[:-1], "vendorid"],
-        ["repeated VendorID, vendorid", "missing congestion_surcharge"],
-    ),
-    "unknown": (lambda names: [*names, "cbd_congestion_fee"], ["unknown cbd_congestion_fee"]),
-    "no header": (lambda names: ROW.split(","), ["missing VendorID"]),
-    "bom is fine but a name is not": (lambda names: ["\ufeff" + names[0], *names[1:-1], "Y"], ["unknown Y"]),
-}
-
-
-@pytest.mark.parametrize("name", BAD_HEADERS)
-def test_a_wrong_header_is_named(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
-    change, said = BAD_HEADERS[name]
-    connection = connect()
-    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
-    before = table_digest(connection, green)
-    names = change([column.header for column in green.columns])
-    path = green_file(tmp_path, green, [ROW + ",0" * (len(names) - 20)], head=",".join(names))
-
-    with pytest.raises(errors.HeaderError, match="green 2019-01") as caught:
-        load(connection, green, "2019-01", path, run_id="manual__2")
-
-    for words in said:
-        assert words in str(caught.value)
-    assert table_digest(connection, green) == before
-
-
-def test_a_byte_order_mark_is_no_part_of_the_first_name(connect: Connect, green: Source, tmp_path: Path) -> None:
-    path = green_file(tmp_path, green, [ROW], head="\ufeff" + header(green))
-
-    assert load(connect(), green, "2019-01", path).inserted == 1
-
-
-BAD_ROWS = {
-    "word in a number": (ROW.replace("1.68", "far"), "line 3: trip_distance is 'far'"),
-    "fraction in an integer": (ROW.replace(",42,", ",42.5,"), "line 3: PULocationID is '42.5'"),
-    "too large an integer": (ROW.replace(",42,", ",4200000000,"), "line 3: PULocationID is '4200000000'"),
-    "impossible date": (ROW.replace("2019-01-05 00:44", "2019-02-30 00:44"), "lpep_pickup_datetime is '2019-02-30"),
-    "spreadsheet date": (
-        ROW.replace("2019-01-05 00:44:02", "1/5/2019 0:44"),
-        "lpep_pickup_datetime is '1/5/2019 0:44'",
-    ),
-    "24 o'clock": (ROW.replace("00:44:02", "24:00:00"), "lpep_pickup_datetime is '2019-01-05 24:00:00'"),
-    "time zone": (ROW.replace("00:44:02", "00:44:02+05"), "lpep_pickup_datetime is '2019-01-05 00:44:02+05'"),
-    "today": (ROW.replace("2019-01-05 00:44:02", "today"), "lpep_pickup_datetime is 'today'"),
-    "NaN": (ROW.replace("1.68", "NaN"), "trip_distance is 'NaN'"),
-    "Infinity": (ROW.replace("1.68", "Infinity"), "trip_distance is 'Infinity'"),
-    "hexadecimal": (ROW.replace("1.68", "0x1A"), "trip_distance is '0x1A'"),
-    "too few fields": (ROW.rpartition(",")[0], "line 3: 19 fields, expected 20"),
-    "too many fields": (ROW + ",1", "line 3: 21 fields, expected 20"),
-    "open quotation mark": (ROW.replace(",N,", ',"N,'), "line"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_row_that_cannot_be_read_is_named(name: str, connect: Connect, green: Source, tmp_path: Path) -> None:
-    row, said = BAD_ROWS[name]
-    connection = connect()
-    load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
-    before = table_digest(connection, green)
-
-    with pytest.raises(errors.RejectLimitError, match="green 2019-01") as caught:
-        load(connection, green, "2019-01", green_file(tmp_path, green, [ROW, row, ROW]), run_id="manual__2")
-
-    assert said in str(caught.value)
-    assert table_digest(connection, green) == before
-    assert staging_tables(connection) == []
-
-
 def test_a_file_that_is_replaced_or_gone_since_its_download_is_not_loaded(
     connect: Connect, green: Source, tmp_path: Path
 ) -> None:
@@ -397,14 +258,6 @@ def test_a_file_that_is_replaced_or_gone_since_its_download_is_not_loaded(
     assert staging_tables(connection) == []
 
 
-def test_bytes_that_are_not_utf_8_are_named(connect: Connect, green: Source, tmp_path: Path) -> None:
-    path = tmp_path / "green_tripdata_2019-01.csv.gz"
-    path.write_bytes(gzip.compress(f"{header(green)}\n{ROW}\n".encode().replace(b",N,", b",\xff\xfe,")))
-
-    with pytest.raises(errors.RejectLimitError, match=r"green 2019-01.*line 2: not UTF-8: byte 0xff"):
-        load(connect(), green, "2019-01", path)
-
-
 def test_a_file_mangled_by_a_spreadsheet_is_refused(connect: Connect, yellow: Source, tlc: Path) -> None:
     connection = connect()
 
@@ -412,15 +265,6 @@ def test_a_file_mangled_by_a_spreadsheet_is_refused(connect: Connect, yellow: So
         load(connection, yellow, "2019-01", tlc / "broken/yellow_tripdata_2019-01.excel_dates.csv.gz")
 
     assert query(connection, "SELECT count(*) FROM public.yellow_tripdata") == [(0,)]
-
-
-def test_a_table_of_another_make_is_not_touched(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    with connection.transaction():
-        connection.execute("CREATE TABLE public.green_tripdata (unique_row_id text, filename text, vendorid text)")
-
-    with pytest.raises(errors.MainTableError, match=r"found an ordinary table with unique_row_id text.*Rename it"):
-        load(connection, green, "2019-01", green_file(tmp_path, green, [ROW]))
 
 
 def test_a_reader_sees_the_month_whole_or_not_at_all(connect: Connect, green: Source, tmp_path: Path) -> None:
@@ -436,56 +280,3 @@ def test_a_reader_sees_the_month_whole_or_not_at_all(connect: Connect, green: So
     assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(1,)]
     reader.rollback()
     assert reader.execute("SELECT count(*) FROM public.green_tripdata").fetchall() == [(50,)]
-
-
-def test_the_ledger_tells_what_was_loaded_from_where(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    path = green_file(tmp_path, green, [ROW, ROW.replace("9.3", "9.9")])
-    load(connection, green, "2019-01", path)
-    again = green_file(tmp_path, green, [ROW, ROW])
-    load(connection, green, "2019-01", again, run_id="manual__2", accept_deletions=True)
-
-    found = query(
-        connection,
-        "SELECT month::text, run_id, attempt, step, state, filename, url, rows_read, rows_staged, rows_rejected, "
-        "rows_inserted, rows_deleted, rows_unchanged, finished_at >= started_at, error "
-        "FROM taxiway.loads ORDER BY load_id",
-    )
-
-    url = f"http://mirror.test/{path.name}"
-    assert found == [
-        (
-            "2019-01-01",
-            "manual__1",
-            1,
-            "merge_month",
-            "published",
-            path.name.removesuffix(".gz"),
-            url,
-            2,
-            2,
-            0,
-            2,
-            0,
-            0,
-            True,
-            None,
-        ),
-        (
-            "2019-01-01",
-            "manual__2",
-            1,
-            "merge_month",
-            "published",
-            path.name.removesuffix(".gz"),
-            url,
-            2,
-            2,
-            0,
-            1,
-            1,
-            1,
-            True,
-            None,
-        ),
-    ]

@@ -55,127 +55,6 @@ def printable(row: str) -> str:
     return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_row_is_kept_with_its_line_and_reason(kind: str, connect: Connect, green: Source, tmp_path: Path) -> None:
-    bad, reason = BAD[kind]
-    connection = connect()
-    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(5)]
-    path = month_file(tmp_path, green, [*rows[:2], bad, *rows[2:]])
-
-    load(connection, lenient(green), "2019-01", path)
-
-    assert query(connection, RESULT) == [("published", 6, 1, 5, 5)]
-    ((line, raw, said),) = query(connection, KEPT)
-    assert (line, raw) == (4, printable(bad))
-    assert reason in said
-    assert staging_tables(connection) == []
-
-
-def test_kinds_of_bad_rows_together(
-    connect: Connect, green: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Some stop the quick way into staging, some the quick way out of it; line numbers hold for both."""
-    connection = connect()
-    rows: list[str] = []
-    for number, (bad, _) in enumerate(BAD.values()):
-        rows += [GOOD.replace("9.3", f"{number}.5"), bad]
-    path = month_file(tmp_path, green, rows)
-
-    load(connection, lenient(green), "2019-01", path)
-
-    assert query(connection, RESULT) == [("published", 2 * len(BAD), len(BAD), len(BAD), len(BAD))]
-    kept = query(connection, KEPT)
-    assert [line for line, _, _ in kept] == [3 + 2 * number for number in range(len(BAD))]
-    for (_, raw, said), (bad, reason) in zip(kept, BAD.values(), strict=True):
-        assert raw == printable(bad)
-        assert reason in said
-    # A warning says it once, with the command that shows the lines.
-    (left_out,) = [message for message in caplog.messages if "can't be read, and are left out" in message]
-    assert left_out.startswith(f"green 2019-01: {path.name.removesuffix('.gz')}: {len(BAD)} of {2 * len(BAD)} rows")
-    assert left_out.endswith("To see and mend the lines: airflow taxi rejects green 2019-01")
-
-
-def test_over_the_limit_nothing_is_published(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(1000)]
-    load(connection, green, "2019-01", month_file(tmp_path, green, rows))
-    before = sorted(ids(connection, green))
-
-    one = month_file(tmp_path, green, [*rows[:999], BAD["word"][0]])
-    load(connection, green, "2019-01", one, run_id="manual__2")
-    assert len(ids(connection, green)) == 999, "one row in a thousand is within the limit"
-    two = month_file(tmp_path, green, [*rows[:998], BAD["word"][0], BAD["few"][0]])
-    with pytest.raises(errors.RejectLimitError, match=r"green 2019-01: .*2 of 1000 rows .*at most 0\.10%") as caught:
-        load(connection, green, "2019-01", two, run_id="manual__3")
-
-    assert "line 1001: 19 fields" in str(caught.value) or "line 1000: trip_distance" in str(caught.value)
-    assert sorted(ids(connection, green)) == [row_id for row_id in before if row_id in set(ids(connection, green))]
-    assert len(ids(connection, green)) == 999
-    assert query(connection, RESULT)[-1][:3] == ("failed", 1000, 2)
-    assert staging_tables(connection) == []
-
-    # The lines are there, and with the share that the error advises the month loads.
-    advised = re.search(
-        r"set 'max_rejected_share: ([\d.]+)' in that file, and clear the task stage_month with its downstream tasks",
-        str(caught.value),
-    )
-    assert advised is not None
-    assert [line[0] for line in query(connection, KEPT)] == [1000, 1001, 1001]
-    allowing = replace(green, max_rejected_share=float(advised[1]))
-    load(connection, allowing, "2019-01", two, run_id="manual__3")
-    assert len(ids(connection, green)) == 998
-
-
-def test_empty_lines_are_no_rows(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-
-    load(connection, green, "2019-01", month_file(tmp_path, green, [GOOD, "", GOOD, "", ""]))
-
-    assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
-
-
-def test_integers_may_read_as_decimals(connect: Connect, green: Source, tmp_path: Path) -> None:
-    connection = connect()
-    rows = [GOOD.replace(",1,42,41,1,", ",1.0,42.0,41.,1.00,"), GOOD.replace("9.3", "8.3")]
-
-    load(connection, green, "2019-01", month_file(tmp_path, green, rows))
-
-    assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
-    assert query(connection, "SELECT DISTINCT ratecodeid, pulocationid, dolocationid FROM green_tripdata") == [
-        (1, 42, 41)
-    ]
-
-
-MISREAD = {
-    "no time": ("2019-01-05", "N"),
-    "digits": ("20190105", "N"),
-    "leap second": ("2019-01-05 00:44:60", "N"),
-    "24 o'clock": ("2019-01-05 24:00:00", "N"),
-    "fraction": ("2019-01-05 00:44:02.5", "N"),
-    "year 12019": ("12019-01-05 00:44:02", "N"),
-    "a text makes up for it": ("20190105", "2019-01-05 00:44:02"),
-}
-
-
-@pytest.mark.parametrize("kind", MISREAD)
-def test_a_timestamp_that_postgres_reads_as_another_is_rejected(
-    kind: str, connect: Connect, green: Source, tmp_path: Path
-) -> None:
-    """Each has only characters that canonical CSV has, and COPY into typed columns takes it."""
-    time, flag = MISREAD[kind]
-    odd = GOOD.replace("2019-01-05 00:44:02", time).replace(",N,", f",{flag},")
-    connection = connect()
-    rows = [GOOD, GOOD.replace("9.3", "8.3")]
-
-    load(connection, lenient(green), "2019-01", month_file(tmp_path, green, [*rows, odd]))
-
-    ((line, raw, reason),) = query(connection, KEPT)
-    assert (line, raw) == (4, odd)
-    assert f"lpep_pickup_datetime is '{time}'" in reason
-    expected = sorted(unique_row_ids(green.columns, [row.split(",") for row in rows]))
-    assert sorted(row_id.replace("-", "") for row_id in ids(connection, green)) == expected
-
-
 FIELDS = st.sampled_from(["", "0", "-0", "1.50", ".5", "-.25", "100", "1.0", "99999.99", "0.00"])
 GOOD_ROWS = st.builds(
     lambda fare, tip, flag, zone: (
@@ -230,6 +109,43 @@ def test_leading_zeros_are_read_whatever_the_other_rows_hold(
 
     assert query(connection, RESULT) == [("published", 2, 0, 2, 2)]
     assert query(connection, "SELECT DISTINCT pulocationid FROM green_tripdata") == [(42,)]
+
+
+TIMES = (
+    *("2019-01-05", "20190105", "12019-01-05 00:44:02", "today"),
+    *(f"2019-01-05 {time}" for time in ("00:44:60", "24:00:00", "00:44:02.5", "00:44:02+05")),
+)
+"""Postgres reads each as another time; COPY into typed columns takes them."""
+ALONE = (
+    *BAD.values(),
+    *((GOOD.replace("2019-01-05 00:44:02", time), f"lpep_pickup_datetime is '{time}'") for time in TIMES),
+    # A text makes up for its characters.
+    (
+        GOOD.replace("2019-01-05 00:44:02", "20190105").replace(",N,", ",2019-01-05 00:44:02,"),
+        "lpep_pickup_datetime is '20190105'",
+    ),
+    *((GOOD.replace("1.68", number), f"trip_distance is '{number}'") for number in ("NaN", "Infinity")),
+)
+
+
+def test_each_bad_row_is_kept_whichever_way_its_file_takes(connect: Connect, green: Source, tmp_path: Path) -> None:
+    """Each in a file of its own: some stop the quick way into staging, some the quick way out of it."""
+    connection = connect()
+    source = replace(lenient(green), checks=())
+    rows = [GOOD.replace("9.3", f"{number}.5") for number in range(3)]
+    expected = sorted(unique_row_ids(green.columns, [row.split(",") for row in rows]))
+    of_last = "WHERE load_id = (SELECT max(load_id) FROM taxiway.loads)"
+    month = Month(2019, 1)
+    for bad, reason in ALONE:
+        load(connection, source, str(month), month_file(tmp_path, green, [*rows[:2], bad, *rows[2:]]))
+
+        assert query(connection, RESULT)[-1] == ("published", 4, 1, 3, 3), bad
+        ((line, raw, said),) = query(connection, KEPT.replace("ORDER", f"{of_last} ORDER"))
+        assert (line, raw, reason in said) == (4, printable(bad), True), (bad, said)
+        found = sorted(row_id.replace("-", "") for row_id in ids(connection, green, green.filename(month)))
+        assert found == expected, bad
+        month = month.next()
+    assert staging_tables(connection) == []
 
 
 def test_more_bad_rows_than_are_kept_are_counted_all_the_same(connect: Connect, green: Source, tmp_path: Path) -> None:
