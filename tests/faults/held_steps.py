@@ -1,8 +1,8 @@
 """Holds a step of a load in the middle of its transaction, until the test lets it go.
 
-An event trigger in the warehouse waits for an advisory lock behind every definition that a step
-makes: in the staging step behind the staging table, in the hashing step behind the typed rows, in
-the merge behind each change of the partition. The test holds that lock.
+An event trigger in the warehouse waits for an advisory lock, for as long as it takes, behind every
+definition that a step makes: in the staging step behind the staging table, in the hashing step
+behind the typed rows, in the merge behind each change of the partition. The test holds that lock.
 
 The step ``COPY`` is the staging step among its rows: a trigger of the staging table waits for the lock of that name.
 """
@@ -21,7 +21,7 @@ AS $$ SELECT pg_catalog.hashtextextended('hold/' || step || '/' || month, 0) $$;
 
 CREATE SEQUENCE faults.copied_rows;
 
-CREATE FUNCTION faults.wait_in_copy() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION faults.wait_in_copy() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
 BEGIN
     IF pg_catalog.nextval('faults.copied_rows') > 2000 THEN
         PERFORM pg_catalog.pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint);
@@ -29,7 +29,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION faults.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION faults.wait() RETURNS event_trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
 DECLARE
     described record;
     found text[];

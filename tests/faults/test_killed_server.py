@@ -45,7 +45,7 @@ def mirror(month_files: dict[str, Path], green: Source) -> Iterator[FaultyMirror
 
 @pytest.fixture
 def taxi(tmp_path: Path, mirror: FaultyMirror, killable_server: KillableServer) -> Iterator[TaxiAirflow]:
-    taxi = TaxiAirflow.create(killable_server, tmp_path / "home", mirror.url)
+    taxi = TaxiAirflow.create(killable_server, tmp_path / "home", mirror.url, read_timeout=600)
     taxi.use_dag_files(GREEN_DAGS)
     try:
         yield taxi
@@ -89,7 +89,7 @@ def test_killed_while_downloading_staging_hashing_and_merging(
         what="four tasks that are to be tried again",
     )
     killable_server.start()
-    said, _ = command.communicate(timeout=200)
+    said, _ = command.communicate(timeout=600)
 
     assert command.returncode == 0, said
     assert "4 of 4 months succeeded" in said

@@ -85,7 +85,7 @@ def publish(mirror: FaultyMirror, source: Source, folder: Path, months: list[str
 
 @pytest.fixture
 def running(tmp_path: Path, mirror: FaultyMirror, postgres_server: PostgresServer) -> Iterator[Running]:
-    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.url, own_api=True)
+    taxi = TaxiAirflow.create(postgres_server, tmp_path / "home", mirror.url, own_api=True, read_timeout=600)
     taxi.use_dag_files(DAGS)
     taxi.airflow.variables.update(SOONER)
     try:

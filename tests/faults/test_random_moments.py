@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 
@@ -28,7 +28,7 @@ from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN, KillableServer
 from tests.faults.loading_by_operators import Loading
 from tests.faults.served_months import KINDS, ServedMonth
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import end_group, wait_until
 from tests.loading import load, staging_tables, table_digest
 
 STEPS = {"download_month", "stage_month", "hash_rows", "check_month", "merge_month"}
@@ -170,8 +170,14 @@ def test_workers_killed(loading: Loading) -> None:
             load(connection, source, str(month), file.path)
 
     def answer() -> int:
+        """Read a number; a worker that hangs is ended after a minute."""
         assert workers.stdout is not None
-        return int(workers.stdout.readline())
+        alarm = threading.Timer(60.0, end_group, [workers])
+        alarm.start()
+        said = workers.stdout.readline()
+        alarm.cancel()
+        assert said, "no answer within a minute"
+        return int(said)
 
     def work(month: Month, path: Path) -> int:
         """Start a worker; return its process id."""
@@ -181,14 +187,19 @@ def test_workers_killed(loading: Loading) -> None:
         return answer()
 
     passed = measured(loading, load_here)
-    with subprocess.Popen(
-        [sys.executable, "-c", LOAD],
-        cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": ""},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as workers:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", LOAD],
+            cwd=ROOT,
+            env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as workers,
+        ExitStack() as ending,
+    ):
+        ending.callback(end_group, workers)
         for case, (month, revision, kind) in enumerate(cases(WORKERS_KILLED)):
             file = loading.serve(month, rows=ROWS, revision=revision, kind=kind)
             part = passed[kind, revision]["messages"] * 0.97 / WORKERS_KILLED

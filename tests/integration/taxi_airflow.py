@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,19 +45,22 @@ class TaxiAirflow:
         mirror: str,
         *,
         own_api: bool = False,
+        read_timeout: int | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> TaxiAirflow:
         """Lay out a home whose connections name a fresh warehouse and a mirror.
 
         :param mirror: address of the mirror
         :param own_api: whether there is no API server: a backfill starts an execution API of its own
+        :param read_timeout: seconds for which a download waits for a mirror that holds it; usually as users have it
         :param extra: more environment variables, for every process
         """
+        timeout = {} if read_timeout is None else {"extra": {"timeout": read_timeout}}
         database = server.create_database(f"of_{hashlib.sha256(bytes(home)).hexdigest()[:12]}")
         connections = {
             **dict.fromkeys(
                 ("AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"),
-                json.dumps({"conn_type": "http", "host": mirror}),
+                json.dumps({"conn_type": "http", "host": mirror, **timeout}),
             ),
             "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(
                 {"conn_type": "postgres", "host": str(server.socket_folder), "login": "postgres", "schema": database}
@@ -72,7 +76,10 @@ class TaxiAirflow:
     def use_dag_files(self, *paths: Path) -> None:
         """Have these DAG files alone: to build the DAGs of all takes longer than many a task."""
         folder = self.airflow.home / "dags"
-        folder.unlink()
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
         folder.mkdir()
         for path in paths:
             (folder / path.name).symlink_to(path)

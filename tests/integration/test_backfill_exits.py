@@ -80,7 +80,7 @@ def test_another_airflows_configuration_is_not_taken(airflow: AirflowEnvironment
     other = tmp_path / "airflow.cfg"
     other.write_text("[core]\nexecutor = NoSuchExecutor\n")
 
-    assert airflow.succeed(*BACKFILL, "--dry-run", AIRFLOW_CONFIG=str(other)) == "2019-01  create\n"
+    airflow.succeed(*BACKFILL, AIRFLOW_CONFIG=str(other))  # in its workers and tasks, too
 
 
 def test_settings_of_another_airflow_are_named(airflow: AirflowEnvironment, tmp_path: Path) -> None:
