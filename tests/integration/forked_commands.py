@@ -4,12 +4,11 @@ A process imports them once and is forked for each command. The command has its 
 input and output, and imports everything of Airflow and of the project itself, as if Python had just started.
 
 Several commands in the same environment may be forked from a process of that environment, which has imported Airflow
-and has made what commands of their kind need.
+and has made what commands of their kind need. Each has connections and Variables of its own all the same.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import gc
@@ -62,6 +61,9 @@ OF_TASKS = (
     "taxiway.orchestration.dags", "taxiway.orchestration.open_postgres", "taxiway.orchestration.report_dags",
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
+
+OF_ONE_COMMAND = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "TAXIWAY_CALL")
+"""What the names of variables begin with that a command reads when it needs them, never while Airflow is imported."""
 
 MOST_READY = 2
 """How many processes that have imported Airflow are kept."""
@@ -130,12 +132,14 @@ class CommandServer:
         folder: Path,
         timeout: float,
         *,
+        program: Path | None = None,
         has_airflow: bool = False,
         own_api: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, as :func:`subprocess.run` does.
 
         :param timeout: seconds after which it is killed
+        :param program: the script to run; that of the commands by default
         :param has_airflow: whether Airflow has been imported before, in the same environment
         :param own_api: whether a backfill starts an execution API of its own there
         :raises subprocess.TimeoutExpired: it was
@@ -143,6 +147,7 @@ class CommandServer:
         options: dict[str, Any] = {
             "env": environment,
             "cwd": folder,
+            "program": program,
             "has_airflow": has_airflow,
             "own_api": own_api,
         }
@@ -269,7 +274,8 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
         command, environment, folder, program, own_api = json.loads(text)
         _reap()
         if program and not has_airflow:
-            key = json.dumps([environment, folder])
+            shared, _ = _split(environment)
+            key = json.dumps([shared, folder])
             found = ready.pop(key, None)
             if found is not None and found.settings != _settings(folder):
                 found.orders.close()
@@ -278,7 +284,7 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
                 ours, theirs = socket.socketpair()
                 if (pid := os.fork()) == 0:
                     _close([orders, ours, *(each.orders for each in ready.values())], files)
-                    _import_airflow(theirs, program, environment, folder)
+                    _import_airflow(theirs, program, shared, folder)
                     return
                 theirs.close()
                 if ours.recv(1):
@@ -311,7 +317,7 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
         os.dup2(stream, number)
     _close([], files)
     if has_airflow:
-        _become_command(command, folder)
+        _become_command(command, environment, folder)
     else:
         _become(command, environment, folder)
 
@@ -328,6 +334,12 @@ def _close(sockets: list[socket.socket], files: list[int]) -> None:
         each.close()
     for file in files:
         os.close(file)
+
+
+def _split(environment: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what commands share that are forked from one process, and what each has of its own."""
+    own = {name: value for name, value in environment.items() if name.startswith(OF_ONE_COMMAND)}
+    return {name: value for name, value in environment.items() if name not in own}, own
 
 
 def _settings(folder: str) -> list[int]:
@@ -390,12 +402,13 @@ def _prepare_for_an_execution_api() -> None:
     gc.freeze()
 
 
-def _become_command(command: list[str], folder: str) -> None:
+def _become_command(command: list[str], environment: dict[str, str], folder: str) -> None:
     """Be another command in the same environment, or a script with Airflow's commands at hand."""
     from setproctitle import setproctitle
 
     setproctitle(" ".join([sys.executable, *command]))
     os.chdir(folder)  # another one of that name, if the home before it was deleted
+    os.environ.update(_split(environment)[1])
     sys.path[0] = str(Path(command[0]).parent)
     sys.argv = command
     sys.orig_argv = [sys.executable, *command]
@@ -430,25 +443,6 @@ def _become(command: list[str], environment: dict[str, str], folder: str) -> Non
     importlib.import_module("taxiway_local.environment")
 
 
-def _run() -> None:
-    """Run the program, and end as Python does, without freeing memory: all that was imported is shared until then."""
-    status = 0
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    except SystemExit as told:
-        status = told.code if isinstance(told.code, int) else int(told.code is not None)
-        if isinstance(told.code, str):
-            print(told.code, file=sys.stderr)
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except (OSError, ValueError):
-        sys.exit(status)  # Python says what is wrong
-    os._exit(status & 0xFF)
-
-
 if __name__ == "__main__":
     main()
-    _run()
+    runpy.run_path(sys.argv[0], run_name="__main__")

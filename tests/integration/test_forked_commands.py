@@ -135,15 +135,24 @@ def test_commands_of_one_environment_have_airflow_imported_before(tmp_path: Path
     server = CommandServer(Path(sys.executable).with_name("airflow"), tmp_path / "empty")
     forked: set[psutil.Process] = set()
 
-    def run(*arguments: str) -> str:
-        done = server.run(arguments, environment, tmp_path, 120, has_airflow=True)
+    def run(*arguments: str, program: Path | None = None, **variables: str) -> str:
+        given = {**environment, **variables}
+        done = server.run(arguments, given, tmp_path, 120, program=program, has_airflow=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    tells = tmp_path / "tells.py"
+    tells.write_text("import os\nprint(os.environ.get('AIRFLOW_CONN_MIRROR'))\n")
 
     try:
         assert run("config", "get-value", "core", "parallelism") == "32"
         forked |= set(psutil.Process(server.pid).children())
         assert "3.3.2" in run("version")
+        # Its connections are a command's own.
+        *_, ready = psutil.Process(server.pid).children()
+        assert run(program=tells, AIRFLOW_CONN_MIRROR="http://one") == "http://one"
+        assert run(program=tells) == "None"
+        assert psutil.Process(server.pid).children()[-1] == ready
         (tmp_path / ".env").write_text("AIRFLOW__CORE__PARALLELISM=7\n")
         assert run("config", "get-value", "core", "parallelism") == "7"
         forked |= set(psutil.Process(server.pid).children())

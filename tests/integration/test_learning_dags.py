@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 from stand_ins.web_apis import PRODUCTS, PULLS, WebApis
 from taxiway.paths import ROOT
 from tests.integration.airflow_environment import AirflowEnvironment, shared_metadata_server, wait_until
+from tests.integration.forked_python import forked_python
 from tests.package_index import PackageIndex
 
 
@@ -114,15 +114,8 @@ def averages(products: list[dict[str, Any]]) -> list[tuple[str, float | None]]:
 
 
 def test_the_demo_runs_all_of_them_by_airflow_dags_test(stopped: Learning) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "taxiway_local.demo_learn"],
-        env={**stopped.airflow.variables, "PYTHONPATH": str(ROOT / "plugins")},
-        cwd=stopped.airflow.home,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    environment = {**stopped.airflow.variables, "PYTHONPATH": str(ROOT / "plugins")}
+    done = forked_python().run("taxiway_local.demo_learn", env=environment, cwd=stopped.airflow.home, timeout=400)
 
     assert done.returncode == 0, done.stdout + done.stderr
     commands = re.findall(r"^\$ airflow (.*)$", done.stdout, re.MULTILINE)
