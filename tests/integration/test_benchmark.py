@@ -21,6 +21,7 @@ import pytest
 from bench.budget import BUDGET
 from bench.report import FOR_A_WHOLE_RUN, MARKS, NOT_JUDGED, SECONDS, SIZES
 from taxiway.paths import ROOT
+from tests.integration.forked_python import forked_python
 
 ROWS = 300
 LONGEST = 900.0
@@ -28,18 +29,22 @@ LONGEST = 900.0
 LOADED = {"copy", "steps", "course", "pandas", "dlt_merge", "airflow"}
 
 
-def start(folder: Path, *options: object) -> subprocess.Popen[str]:
-    """Start the benchmark, in a shell whose settings would let commits be lost."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", *map(str, options), "--folder", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PGOPTIONS": "-c synchronous_commit=off"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+def start(folder: Path, *options: object, forked: bool = False) -> subprocess.Popen[str]:
+    """Start the benchmark, in a shell whose settings would let commits be lost.
+
+    :param forked: whether it is forked, and so are its backfills: they begin sooner than those that are measured
+    """
+    arguments = [*map(str, options), "--folder", str(folder)]
+    how: dict[str, Any] = {
+        "cwd": ROOT,
+        "env": {**os.environ, "PGOPTIONS": "-c synchronous_commit=off"},
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+    }
+    if forked:
+        return forked_python().start("bench", *arguments, **how)
+    return subprocess.Popen([sys.executable, "-m", "bench", *arguments], text=True, start_new_session=True, **how)
 
 
 def wait_for(process: subprocess.Popen[str], words: str) -> None:
@@ -55,7 +60,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
 
 def run(folder: Path, *options: object) -> str:
     """Run the benchmark to its end, and return what it printed."""
-    process = start(folder, *options)
+    process = start(folder, *options, forked=True)
     try:
         output, _ = process.communicate(timeout=LONGEST)
     except BaseException:
@@ -158,10 +163,10 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(disk: Path) -> Iterator[Killed]:
-    """A run that was killed before its last contender; its server and its mirror go on, and a task of its Airflow."""
-    with start(disk, "--scale", "year", "--rows", ROWS, "--months", 3) as process:
+    """A run that was killed while it warmed up; its server and its mirror go on, and a task of its Airflow."""
+    with start(disk, "--scale", "year", "--rows", ROWS, "--months", 2) as process:
         try:
-            wait_for(process, "round 1: many months")
+            wait_for(process, "warming up")
         finally:
             process.kill()
     (folder,) = disk.iterdir()
