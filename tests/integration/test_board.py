@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
@@ -1025,12 +1024,6 @@ def told(taxi: TaxiAirflow) -> Iterator[Receivers]:
         yield found
 
 
-def told_of(log: Path, run: str) -> list[str]:
-    """Return the lines of a log on a run of the board, of which the address is given."""
-    run_id = unquote(run.rpartition("/")[2])
-    return [line for line in log.read_text(encoding="utf-8").splitlines() if run_id in line]
-
-
 def test_a_person_approves_a_correction_on_airflows_own_page(
     board: Page, taxi: TaxiAirflow, green: Source, scheduler: None, told: Receivers
 ) -> None:
@@ -1060,13 +1053,6 @@ def test_a_person_approves_a_correction_on_airflows_own_page(
     expect(dialog).to_contain_text("waits for a person to approve")
     run = dialog.get_by_role("link", name=re.compile("taxi board__")).first.evaluate("link => link.href")
     assert "/dags/taxi/runs/board__" in run
-    # If the answer came before the worker's report, the scheduler would take the task for dead.
-    log = taxi.airflow.home / "scheduler.log"
-    wait_until(
-        lambda: any("Received executor event" in line and "postgres.merge_month" in line for line in told_of(log, run)),
-        timeout=WAIT / 1000,
-        what="the worker's report",
-    )
     board.goto(f"{run}/tasks/postgres.merge_month/required_actions")
     expect(board.get_by_text(f"would delete {ROWS - 1 - left} of the {ROWS - 1} published rows").first).to_be_visible()
     board.get_by_role("button", name="Approve").first.click()

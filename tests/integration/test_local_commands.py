@@ -127,6 +127,7 @@ def test_setup_then_demo(home: Path) -> None:
     assert stat.S_IMODE(home.stat().st_mode) == 0o700, "no folder of somebody else's is opened for the server"
     assert "sqlite" not in (home / "airflow.cfg").read_text()
     assert "load_examples = False" in (home / "airflow.cfg").read_text()
+    assert "min_heartbeat_interval = 1\n" in (home / "airflow.cfg").read_text()
     for path in (home / "airflow.cfg", home / ".taxiway" / "passwords.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE((home / ".taxiway" / "postgres").stat().st_mode) == 0o700

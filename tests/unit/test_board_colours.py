@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from taxiway.loads.month_state import STATES
 from taxiway.paths import ROOT
 
 STATIC = ROOT / "plugins/taxiway/board/static"
@@ -71,6 +72,10 @@ def colours(look: str, declared: str, theme: str) -> list[str]:
     """
     found = re.findall(rf"(?:^|[ ;])(?:{declared}): ([^;]+);", RULES[f".{look}"])
     return [THEMES[theme][name] for value in found for name in re.findall(r"var\(--([a-z-]+)\)", value)]
+
+
+def test_every_state_is_looked_at() -> None:
+    assert len(SIGNS) == len(STATES) + 1, "those of the ledger, and that of a load that waits"
 
 
 def test_contrasts_are_those_of_the_specification() -> None:

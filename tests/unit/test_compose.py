@@ -356,3 +356,9 @@ def test_addresses_are_those_of_the_setup_otherwise() -> None:
     environment = services()["airflow-scheduler"]["environment"]
     for name, (address, _) in ADDRESSES.items():
         assert environment[f"AIRFLOW_CONN_{name.upper()}"] == f"http://{quote(address, safe='')}"
+
+
+def test_workers_tell_soon_that_a_task_waits() -> None:
+    """An answer that comes before the worker's report is lost."""
+    for name in AIRFLOW_SERVICES:
+        assert services()[name]["environment"]["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] == "1", name
