@@ -37,7 +37,7 @@ def start(airflow: AirflowEnvironment, *options: str) -> subprocess.Popen[str]:
 def held(airflow: AirflowEnvironment, month: str) -> psutil.Process:
     """Wait until a month's task has begun, and return its process."""
     file = airflow.home / f"held-{month}"
-    pid = wait_until(lambda: file.exists() and file.read_text(), timeout=60, what=f"the task of {month}")
+    pid = wait_until(lambda: file.exists() and file.read_text(), timeout=120, what=f"the task of {month}")
     return psutil.Process(int(pid))
 
 
@@ -174,7 +174,7 @@ def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:
     # Whichever it is, the other says so at once, while the first is under way.
     loser = wait_until(
         lambda: next((command for command in commands if command.poll() is not None), None),
-        timeout=60,
+        timeout=120,
         what="one of two commands to give way",
     )
     winner = commands[1 - commands.index(loser)]
@@ -185,7 +185,7 @@ def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:
     assert "Traceback" not in output
 
     (airflow.home / "release").touch()
-    output, _ = winner.communicate(timeout=60)
+    output, _ = winner.communicate(timeout=120)
     assert winner.returncode == 0, output
     assert "3 of 3 months succeeded, in" in output
     assert {month: state for month, (state, _) in states(airflow).items()} == {

@@ -26,10 +26,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AirflowE
     environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=True)
     try:
         with environment.services() as services:
+            read = "SELECT count(*) FROM serialized_dag WHERE dag_id IN ('trivial', 'other_trivial', 'holding')"
             wait_until(
-                lambda: environment.query("SELECT count(*) FROM serialized_dag") >= [(7,)],
-                timeout=60,
-                what="the DAG processor to have read the DAGs",
+                lambda: environment.query(read) == [(3,)], timeout=60, what="the DAG processor to have read the DAGs"
             )
             yield environment, services
     finally:

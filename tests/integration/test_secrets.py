@@ -412,7 +412,7 @@ def world(
         wanted = {*into_cloud, *into_postgres, "taxi_green"}
         wait_until(
             lambda: wanted <= {dag_id for (dag_id,) in airflow.query("SELECT dag_id FROM serialized_dag")},
-            timeout=60,
+            timeout=120,
             what="the DAGs to be read",
         )
         backfill = airflow.popen("dags", "backfill", "-s", MISSING[0], "-e", MISSING[1], "taxi_green")
@@ -435,7 +435,7 @@ def world(
                     places.add("command lines of processes", "\0".join(process.cmdline()))
             return airflow.query("SELECT 1 FROM dag_run WHERE state IN ('queued', 'running') LIMIT 1") == []
 
-        wait_until(over, timeout=150, what="all runs to end", interval=0.3)
+        wait_until(over, timeout=300, what="all runs to end", interval=0.3)
         said, _ = backfill.communicate(timeout=120)
         bystander.communicate("\n")
         places.add("output of the backfill command", said)
