@@ -62,8 +62,11 @@ OF_TASKS = (
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
 
-OF_ONE_COMMAND = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "TAXIWAY_CALL")
-"""What the names of variables begin with that a command reads when it needs them, never while Airflow is imported."""
+OF_ONE_COMMAND = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "TAXIWAY_CALL", "PYTEST_")
+"""What the names of variables begin with that a command reads when it needs them, never while Airflow is imported.
+
+The name of the test is among them.
+"""
 
 MOST_READY = 2
 """How many processes that have imported Airflow are kept."""
