@@ -167,6 +167,10 @@ def test_a_mended_file_is_loaded_as_the_command_advises(
     code, _, refused = rejects(taxi, "green", "2019-03", "--csv", str(folder))
     assert code == 2
     assert f"{written} exists already: move it away, or name another folder" in refused
+    code, _, refused = rejects(taxi, "green", "2019-03", "--csv", str(written))
+    assert code == 2
+    assert f"error: --csv {written}: {written}/green/green_tripdata_2019-03.csv can't be written: " in refused
+    assert "Traceback" not in refused
 
     # By hand, and then as the command says, but for the port.
     mended = [sound_lines[0], *(sound_lines[at - 1] for at in BAD), *(line.decode() for line in lines[4:])]

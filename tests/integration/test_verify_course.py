@@ -288,7 +288,7 @@ def test_a_sample_month_is_known_by_its_bytes(taxi: TaxiAirflow, green: Source, 
 
     assert (code, SAMPLES in text) == (1, True)
     assert said.splitlines() == [
-        "green 2020-05: not compared, 2020-05 holds sample data. To put the real files in its place: airflow dags "
+        "green 2020-05: not compared, 2020-05 holds sample data. To put the real files in their place: airflow dags "
         "backfill -s 2020-05-01 -e 2020-05-31 --reprocess-behavior completed taxi_green",
         "Nothing was compared: Postgres holds no real month with a known figure. To load some: airflow dags backfill "
         "-s 2020-05-01 -e 2020-05-31 --reprocess-behavior completed taxi_green",

@@ -66,8 +66,8 @@ def _sentence(checked: Checked, source: Source, warehouse: str, held_back: Colle
         return f"{where}: {_difference(checked, source, warehouse, held_back)}"
     if checked.result == SAMPLES:
         return (
-            f"{where}: not compared, {in_words(checked.samples)} holds sample data. To put the real files in its "
-            f"place: {load_command(source, checked.samples, warehouse)}"
+            f"{where}: not compared, {in_words(checked.samples)} {'hold' if checked.samples[1:] else 'holds'} sample "
+            f"data. To put the real files in their place: {load_command(source, checked.samples, warehouse)}"
         )
     if checked.result == OTHER_FILES:
         others = ", ".join(f"{month} is loaded from {name}" for month, name in (checked.others or {}).items())

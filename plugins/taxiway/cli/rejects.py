@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def rejects(arguments: Namespace) -> int:
         show(records, arguments.output)
     say(_summary(source, month, found))
     if not found.count:
+        if arguments.csv is not None:
+            say("There is nothing to write")
         return FINE
     if arguments.csv is None:
         say(f"To mend them: give the command again with --csv FOLDER, which writes {source.filename(month)} there")
@@ -105,7 +108,8 @@ def _write(source: Source, month: Month, found: Rejected, folder: Path, again: s
     except OSError as error:
         raise InvalidArgumentError(f"--csv {folder}: {path} can't be written: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 

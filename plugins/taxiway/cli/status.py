@@ -63,9 +63,6 @@ STYLES = {
 PURPOSE = "status"
 """What the months are read for, for messages."""
 
-LONGEST_ERROR = 500
-"""Characters of an error that a sentence quotes; what is cut out is its middle, for an error ends with advice."""
-
 
 @command
 def status(arguments: Namespace) -> int:
@@ -164,4 +161,4 @@ def _record(
 
 def _named(where: str, text: str) -> str:
     """Return a text that begins with source and month, which most errors name behind their step."""
-    return f"{where}: {printable(text.replace(f'{where}: ', '', 1).rstrip('.'), LONGEST_ERROR)}"
+    return f"{where}: {printable(text.replace(f'{where}: ', '', 1).rstrip('.'))}"
