@@ -440,13 +440,20 @@ def test_arrow_is_imported_only_when_a_file_is_read() -> None:
 
 @pytest.mark.parametrize(("given", "taken"), [({}, "jemalloc"), ({"ARROW_DEFAULT_MEMORY_POOL": "system"}, "system")])
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Arrow has its default allocator")
-def test_arrow_has_one_allocator_which_gives_memory_back(tmp_path: Path, given: dict[str, str], taken: str) -> None:
-    path = write(tmp_path, {"a": [1, 2]})
+def test_arrow_has_one_allocator_which_gives_memory_back_and_no_pandas(
+    tmp_path: Path, given: dict[str, str], taken: str
+) -> None:
+    """Arrow imports pandas, which takes 30 MiB, for Python's values that it is given."""
+    day = datetime(2019, 1, 1)
+    columns = {"integer": [1, 2], "numeric": [1e-7, None], "timestamp": [day, day], "text": ["N", None]}
+    odd = {"odd": pa.array([b"\xff", b"a\nb"]), "other": [[1], None]}
+    path = write(tmp_path, columns | odd)
     code = (
         "import sys; from pathlib import Path; from taxiway.files.parquet_file import ParquetFile\n"
         "from taxiway.sources.source import Layout\n"
-        "sum(map(len, ParquetFile().blocks(Path(sys.argv[1]), Layout(()))))\n"
-        "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+        f"path, kinds = Path(sys.argv[1]), list(enumerate({list(columns)}))\n"
+        "print(*ParquetFile().typed_lines(path, kinds), *ParquetFile().blocks(path, Layout(())))\n"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name, 'pandas' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],
@@ -455,7 +462,9 @@ def test_arrow_has_one_allocator_which_gives_memory_back(tmp_path: Path, given: 
         text=True,
         check=True,
     )
-    assert done.stdout == f"{taken}\n"
+    rows, said = done.stdout.strip().rsplit("\n", 1)
+    assert "0.0000001" in rows
+    assert said == f"{taken} False"
 
 
 def test_a_file_that_unpacks_to_too_much_is_not_read_on(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -23,6 +23,13 @@ def scalar(text: str) -> pa.StringScalar:
     data = text.encode()
     offsets = pa.py_buffer(struct.pack("=ii", 0, len(data)))
     return pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))[0]
+
+
+def texts_of(values: Iterable[str | None]) -> Texts:
+    """Make texts for Arrow without :func:`pyarrow.array`, which imports pandas first: 30 MiB that nothing here uses."""
+    texts = pa.lib.StringBuilder()
+    texts.append_values(values)
+    return texts.finish()
 
 
 def lines_of(columns: Sequence[Texts], options: pcsv.WriteOptions = PLAIN) -> bytes:

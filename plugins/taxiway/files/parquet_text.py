@@ -14,7 +14,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxiway.files.arrow_lines import Texts, scalar
+from taxiway.files.arrow_lines import Texts, scalar, texts_of
 from taxiway.files.file_format import NotOfTypeError
 
 UNREADABLE = "\x1f"
@@ -71,7 +71,8 @@ def typed_texts(array: pa.Array, kind: str) -> Texts:
         raise NotOfTypeError
     texts = field_texts(array, kind)
     if kind == "timestamp":
-        is_sound = pc.all(pc.equal(pc.binary_length(texts), _TIMESTAMP_LENGTH)).as_py() is not False
+        # Compared in Python: for a number that Arrow is given, it imports pandas first, as for a text.
+        is_sound = {None, _TIMESTAMP_LENGTH}.issuperset(pc.min_max(pc.binary_length(texts)).as_py().values())
     elif kind == "text":
         is_sound = pc.all(pc.match_substring_regex(texts.unique(), r"^[0-9A-Za-z.:_-]+$")).as_py() is not False
     if not is_sound:
@@ -137,7 +138,7 @@ def _number_texts(values: pa.Array, *, kind: str | None) -> Texts:
         texts = pc.replace_with_mask(
             texts,
             with_exponent,
-            pa.array([f"{Decimal(text):f}" for text in texts.filter(with_exponent).to_pylist()], pa.string()),
+            texts_of(f"{Decimal(text):f}" for text in texts.filter(with_exponent).to_pylist()),
         )
     return texts
 
@@ -155,8 +156,8 @@ def _time_texts(array: pa.Array) -> Texts:
 
 def _other_texts(array: pa.Array) -> Texts:
     """Write values of types that no source has, one by one; the first characters tell what they are."""
-    texts = [None if value is None else f"{array.type}: {value}"[:200] for value in array.to_pylist()]
-    return _quoted_texts(pa.array(texts, pa.string()))
+    texts = (None if value is None else f"{array.type}: {value}"[:200] for value in array.to_pylist())
+    return _quoted_texts(texts_of(texts))
 
 
 def _quoted_texts(values: pa.Array) -> Texts:
@@ -171,7 +172,7 @@ def _checked_texts(values: pa.Array) -> Texts:
     try:
         texts = values.cast(pa.string())  # which looks whether they are UTF-8
     except pa.ArrowInvalid:
-        texts = pa.array([value and _valid_text(value) for value in values.to_pylist()], pa.string())
+        texts = texts_of(None if value is None else _valid_text(value) for value in values.to_pylist())
     broken = pc.match_substring(texts, "\n")
     if pc.any(broken).as_py():
         texts = pc.if_else(broken, _marked(pc.replace_substring(texts, "\n", "\\n")), texts)
