@@ -39,7 +39,7 @@ BIG_TIMES = 3.8
 FHV = load_source(SOURCES_FOLDER / "fhv.yaml")
 """The source of months with text columns."""
 
-_SAVED = {"text": '"{}"', "timestamp": "{}.000000"}
+_SAVED = {"text": b'"%b"', "timestamp": b"%b.000000"}
 _CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
 _BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes
 
@@ -133,54 +133,42 @@ def first_parquet_month(source: Source) -> Month:
     return next(release.first for release in source.releases if release.format == "parquet")
 
 
-def write_big(path: Path, source: Source, scale: Scale) -> None:
-    """Make a Parquet file of several times a month's rows, which differ in their total."""
-    import pyarrow
-    from pyarrow import compute, parquet
-
-    write_sample_month(source, first_parquet_month(source), path, rows=scale.rows, duplicates=False)
-    rows, name = parquet.read_table(path), "total_amount"
-    at = rows.schema.get_field_index(name)
-    parts = [rows.set_column(at, name, compute.add(rows[name], 1000.0 * part)) for part in range(ceil(BIG_TIMES))]
-    big = pyarrow.concat_tables(parts)[: scale.big_rows]
-    parquet.write_table(big, path, row_group_size=scale.big_rows, compression="zstd")
-
-
-def write_kinds(folder: Path, source: Source, scale: Scale) -> None:
-    """Make the first month in other kinds of files.
-
-    :param source: its Parquet file has the rows of its CSV, all in one row group
-    """
-    from pyarrow import parquet
-
-    for kind in (as_parquet(source), FHV):
-        path = folder / REAL / kind.file_path(FIRST_MONTH)
-        write_sample_month(kind, FIRST_MONTH, path, rows=scale.rows, duplicates=False)
-        if path.suffix == ".parquet":
-            parquet.write_table(parquet.read_table(path), path, row_group_size=scale.rows, compression="zstd")
-    fhv, saved = (folder / name / FHV.file_path(FIRST_MONTH) for name in (REAL, SAVED_AGAIN))
-    saved.parent.mkdir(parents=True)
-    form = ",".join(_SAVED.get(column.type, "{}") for column in columns_of(FHV)) + "\n"
-    with gzip.open(fhv, "rt") as lines, gzip.open(saved, "wt", 4) as file:
-        file.write(next(lines))
-        file.writelines(form.format(*line.rstrip("\n").split(",")) for line in lines)
-
-
 def write_months(folder: Path, source: Source, scale: Scale) -> None:
     """Make every month that a run needs, a folder a set; no row is a duplicate, as in the real files at hand."""
-    wanted = [(REAL, month, scale.rows) for month in months_from(FIRST_MONTH, scale.files)]
+    wanted = [(REAL, source, month, scale.rows) for month in months_from(FIRST_MONTH, scale.files)]
     if scale.name == "budget":
-        wanted += [(TINY, month, TINY_ROWS) for month in months_from(FIRST_MONTH, scale.tiny_months)]
-        wanted += [(CORRECTED, FIRST_MONTH, scale.rows)]
-        wanted += [(TRANSFER, FIRST_MONTH, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
-    for name, month, rows in wanted:
-        path = folder / name / source.file_path(month)
-        write_sample_month(source, month, path, rows=rows, duplicates=False)
-        if name == CORRECTED:
-            lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-            for number in range(1 + CORRECTED_EVERY // 2, len(lines), CORRECTED_EVERY):
-                lines[number] = lines[number].rpartition(b",")[0] + b"," + _CORRECTED_VALUE + b"\n"
-            path.write_bytes(gzip.compress(b"".join(lines), 4))
-    if scale.name == "budget":
-        write_kinds(folder, source, scale)
-        write_big(folder / BIG / source.file_path(first_parquet_month(source)), source, scale)
+        wanted += [(TINY, source, month, TINY_ROWS) for month in months_from(FIRST_MONTH, scale.tiny_months)]
+        kinds = [(CORRECTED, source), (REAL, as_parquet(source)), (REAL, FHV), (SAVED_AGAIN, FHV)]
+        wanted += [(name, kind, FIRST_MONTH, scale.rows) for name, kind in kinds]
+        wanted += [(TRANSFER, source, FIRST_MONTH, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
+        wanted += [(BIG, source, first_parquet_month(source), scale.rows)]
+    for name, kind, month, rows in wanted:
+        path = folder / name / kind.file_path(month)
+        write_sample_month(kind, month, path, rows=rows, duplicates=False)
+        if path.suffix == ".parquet":
+            _write_one_group(path, scale.big_rows if name == BIG else rows)
+        elif change := {CORRECTED: _correct, SAVED_AGAIN: _save_again}.get(name):
+            header, *lines = gzip.decompress(path.read_bytes()).splitlines()
+            path.write_bytes(gzip.compress(b"\n".join([header, *change(lines), b""]), 4))
+
+
+def _write_one_group(path: Path, rows: int) -> None:
+    """Write a Parquet file again, in one row group, and so often in a row that it has these rows; totals differ."""
+    from pyarrow import compute, concat_tables, parquet
+
+    table, name = parquet.read_table(path), "total_amount"
+    at = table.schema.get_field_index(name)
+    times = range(ceil(rows / table.num_rows))
+    parts = [table.set_column(at, name, compute.add(table[name], 1000.0 * part)) if part else table for part in times]
+    parquet.write_table(concat_tables(parts)[:rows], path, row_group_size=rows, compression="zstd")
+
+
+def _correct(lines: list[bytes]) -> list[bytes]:
+    for number in range(CORRECTED_EVERY // 2, len(lines), CORRECTED_EVERY):
+        lines[number] = lines[number].rpartition(b",")[0] + b"," + _CORRECTED_VALUE
+    return lines
+
+
+def _save_again(lines: list[bytes]) -> list[bytes]:
+    forms = [_SAVED.get(column.type, b"%b") for column in columns_of(FHV)]
+    return [b",".join(forms) % (*line.split(b","),) for line in lines]

@@ -115,13 +115,12 @@ def require_durability(connection: psycopg.Connection[Any]) -> None:
 
     :raises RuntimeError: a setting is off, for the server, the database, the role or this process
     """
-    for setting in DURABILITY:
-        ((value,),) = connection.execute("SELECT current_setting(%s)", [setting])
-        if value != "on":
-            raise RuntimeError(
-                f"{setting} is {value} in sessions of the database {connection.info.dbname}, expected on: no figure "
-                f"may come from a weaker guarantee. Look at PGOPTIONS and at pg_db_role_setting"
-            )
+    off = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s) AND setting <> 'on'"
+    for setting, value in connection.execute(off, [list(DURABILITY)]):
+        raise RuntimeError(
+            f"{setting} is {value} in sessions of the database {connection.info.dbname}, expected on: no figure may "
+            f"come from a weaker guarantee. Look at PGOPTIONS and at pg_db_role_setting"
+        )
 
 
 @contextmanager
