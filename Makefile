@@ -74,7 +74,7 @@ bench: $(VENV)/.bench ## Measure Taxiway against COPY, the course's flow, pandas
 	@$(BIN)/python -m bench $(if $(SCALE),--scale "$(SCALE)") $(if $(ROWS),--rows "$(ROWS)") \
 	    $(if $(MONTHS),--months "$(MONTHS)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-bench-board: $(VENV)/.development ## Measure the board with 1,200 months and 50,000 attempts (needs Chromium)
+bench-board: $(VENV)/.development ## Measure the board with 2,400 months and 50,000 attempts (needs Chromium)
 	@$(BIN)/python -m bench.board
 
 pictures: $(VENV)/.development ## Make the pictures of README.md and docs/ anew (needs Chromium)

@@ -94,13 +94,12 @@ def _demo(home: Home, folder: Path, console: Console, source: Source, rows: int)
     console.print(f"Making {made} in {folder}", markup=False)
     write_sample_months([source], months, folder, rows=rows)
     load = ["test"] if source.stands_alone else ["backfill", "-s", f"{months[0]}-01", "-e", f"{months[-1]}-28"]
-    with serve(folder) as mirror, _stand_ins() as (bigquery, cloud):
+    with serve(folder) as mirror, start_stand_ins() as (bigquery, cloud):
         console.print(f"Stand-ins: BigQuery at {bigquery.url}, Cloud Storage at {cloud['STORAGE_EMULATOR_HOST']}")
         environment = {
             **airflow_environment(home),
             **demo.connections_to(source, mirror.address),
             "AIRFLOW_CONN_TAXI_POSTGRES": json.dumps(server.airflow_connection()),
-            **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
             **cloud,
             CALL_VARIABLE: demo.make_call("demo-gcp", rows, source=source.name),
         }
@@ -120,8 +119,11 @@ def _demo(home: Home, folder: Path, console: Console, source: Source, rows: int)
 
 
 @contextmanager
-def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
-    """Start the stand-ins; return BigQuery's, and what Airflow's processes need to find them."""
+def start_stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """Start the stand-ins; return BigQuery's, and what Airflow's processes need to find them and :data:`VARIABLES`.
+
+    :raises DemoError: their libraries are absent
+    """
     sys.path.insert(0, str(ROOT))  # they lie beside plugins/, wherever the command was called
     try:
         from stand_ins.bigquery import StandIn, service_account_key
@@ -139,27 +141,34 @@ def _stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
                 "BIGQUERY_EMULATOR_HOST": bigquery.url,
                 "STORAGE_EMULATOR_HOST": bucket.url,
                 "AIRFLOW_CONN_TAXI_GCP": json.dumps(connection),
+                **{f"AIRFLOW_VAR_{name}": value for name, value in VARIABLES.items()},
             },
         )
 
 
-def _show(console: Console, source: Source, bigquery: Any) -> None:
-    """Show the ledger of the dataset."""
+def client_of(bigquery: Any) -> Any:
+    """Return Google's client of the stand-in."""
     from google.auth.credentials import AnonymousCredentials
-    from google.cloud.bigquery import Client, QueryJobConfig
+    from google.cloud.bigquery import Client
 
     os.environ["BIGQUERY_EMULATOR_HOST"] = bigquery.url
-    client = Client(
+    return Client(
         project=VARIABLES["GCP_PROJECT_ID"],
         credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
         location=VARIABLES["GCP_LOCATION"],
     )
+
+
+def _show(console: Console, source: Source, bigquery: Any) -> None:
+    """Show the ledger of the dataset."""
+    from google.cloud.bigquery import QueryJobConfig
+
     dataset = f"{VARIABLES['GCP_PROJECT_ID']}.{VARIABLES['GCP_DATASET']}"
     statement = """
         SELECT month, rows_read, rows_inserted, rows_deleted, rows_unchanged, rows_rejected
         FROM loads WHERE state = 'published' ORDER BY month
     """
-    rows = client.query_and_wait(statement, job_config=QueryJobConfig(default_dataset=dataset))
+    rows = client_of(bigquery).query_and_wait(statement, job_config=QueryJobConfig(default_dataset=dataset))
     table = Table(title=f"{dataset}.{source.main_table}")
     table.add_column("month")
     for name in ("rows read", "inserted", "deleted", "unchanged", "rejected"):

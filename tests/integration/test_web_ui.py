@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from rich.console import Console
 
+from bench.board import ask, browse, compared
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import HeaderError
@@ -347,6 +350,22 @@ def test_months_of_bigquery_beside_those_of_postgres(
     expect(page.locator(".press")).to_contain_text("1 ended well")
     expect(cell("bigquery", asked_for)).to_have_attribute("data-state", "published")
     assert [each.state for each in cloud.loads(green, str(asked_for))] == ["published"]
+
+
+def test_the_board_is_measured(chromium: Browser, client: Client, cloud: Cloud) -> None:
+    """As make bench-board does; test_bench_board.py has its ledgers."""
+    token = client.token("admin")
+    found = ask(client.address, token, count=3, alone=2, pause=0.0)
+    found |= browse(chromium, client.address, token, visits=1, pause=0.0)
+
+    assert [found[kind]["count"] for kind in ("kept", "asked")] == [3, 2]
+    assert 0 < found["kept"]["median_ms"] <= found["kept"]["p95_ms"]
+    shown = [client.json(f"/taxiway/api/months?warehouse={name}")["sources"] for name in ("postgres", "bigquery")]
+    assert found["cells"] == sum(len(source["months"]) for sources in shown for source in sources)
+    assert 20 < found["kb"] < 300
+    text = io.StringIO()
+    Console(file=text, width=160).print(compared(found))
+    assert re.search(r"months of both warehouses, 95th percentile of 3, one after another .*150 ms", text.getvalue())
 
 
 def found(page: Page, name: str, value: str, count: int) -> list[str]:
