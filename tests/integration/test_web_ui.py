@@ -17,11 +17,12 @@ from bench.board import ask, browse, compared
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.errors import HeaderError
+from taxiway.loads.row_identity import digest
 from taxiway.orchestration.report_link import MONTHLY_DAG_ID, YEAR_DAG_ID
-from taxiway.paths import ROOT
+from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.reports.folder import FOLDER_VARIABLE
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
+from taxiway.sources.source import Source, load_source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.browser import STILL, WAIT, start_browser
@@ -30,9 +31,10 @@ from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import PASSWORD, wait_until
 from tests.integration.dag_rights import ONLY
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
+from tests.integration.gcp_scenario import specified
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.web_client import Client
-from tests.loading import write_gzip
+from tests.loading import lines_of, write_gzip
 
 ROWS = 120
 
@@ -81,6 +83,7 @@ def taxi(
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.integration.dag_rights.DagRights",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in USERS.items()),
             "PYTHONPATH": str(ROOT),
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # as make setup says
         }
         (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)), encoding="utf-8")
         try:
@@ -322,33 +325,27 @@ def test_months_of_bigquery_beside_those_of_postgres(
     with pytest.raises(HeaderError):
         cloud.load(green, str(failed), write_gzip(tmp_path / "other.csv.gz", ["a,b", "1,2"]))
     taxi.airflow.rest("/dags/taxi", "PATCH", {"is_paused": False})
-    sign_in(page, client)
-    page.goto("/taxiway/board")
-    page.locator("body[data-ready]").wait_for()
-
-    def cell(warehouse: str, month: Month) -> Locator:
-        return page.locator(f"[data-warehouse={warehouse}] [data-dag-id^=taxi_green] [data-month='{month}']")
+    open_board(page, client)
 
     # Each warehouse has its own grids, and the same month stands in each as it does there.
     expect(page.get_by_role("heading", level=2)).to_have_text(["Postgres", "BigQuery"])
     states = {published: "published", failed: "failed", asked_for: "missing", Month(2021, 6): "missing"}
     for month, state in states.items():
-        expect(cell("bigquery", month)).to_have_attribute("data-state", state)
-    expect(cell("postgres", published)).not_to_have_attribute("data-state", "published")
-    cell("bigquery", published).hover()
+        expect(cell(page, "bigquery", month)).to_have_attribute("data-state", state)
+    expect(cell(page, "postgres", published)).not_to_have_attribute("data-state", "published")
+    cell(page, "bigquery", published).hover()
     expect(page.get_by_role("tooltip")).to_contain_text(f"Rows{ROWS}")
-    cell("bigquery", failed).click()
+    cell(page, "bigquery", failed).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("the header doesn't fit")
     expect(dialog.get_by_role("row", name=re.compile("taxi_green_gcp manual__1.*upload_month"))).to_be_visible()
     dialog.get_by_role("button", name="Close").click()
 
     # A month that is selected in BigQuery is loaded there.
-    cell("bigquery", asked_for).click(modifiers=["Control"])
-    page.get_by_role("button", name="Load 1 month").click()
-    expect(cell("bigquery", asked_for)).to_have_attribute("data-state", re.compile("queued|running"))
+    load_by_board(page, asked_for)
+    expect(cell(page, "bigquery", asked_for)).to_have_attribute("data-state", re.compile("queued|running"))
     expect(page.locator(".press")).to_contain_text("1 ended well")
-    expect(cell("bigquery", asked_for)).to_have_attribute("data-state", "published")
+    expect(cell(page, "bigquery", asked_for)).to_have_attribute("data-state", "published")
     assert [each.state for each in cloud.loads(green, str(asked_for))] == ["published"]
 
 
@@ -366,6 +363,105 @@ def test_the_board_is_measured(chromium: Browser, client: Client, cloud: Cloud) 
     text = io.StringIO()
     Console(file=text, width=160).print(compared(found))
     assert re.search(r"months of both warehouses, 95th percentile of 3, one after another .*150 ms", text.getvalue())
+
+
+@pytest.fixture
+def stand_in(_bigquery_server: StandIn) -> Iterator[StandIn]:
+    """BigQuery, with what the tests before have loaded; no job is held when the test has ended."""
+    yield _bigquery_server
+    _bigquery_server.faults.clear()
+
+
+def test_a_load_into_bigquery_is_cancelled_on_the_board(
+    page: Page, taxi: TaxiAirflow, client: Client, cloud: Cloud, green: Source, stand_in: StandIn
+) -> None:
+    """No run, task, job or staging table is left, and the ledger says that the load has failed."""
+    month = Month(2021, 6)
+    taxi.airflow.rest("/dags/taxi", "PATCH", {"is_paused": False})
+    open_board(page, client)
+    held = stand_in.faults.hold_next_job(containing="Gives every staged row")
+    load_by_board(page, month)
+    held.wait_until_running()
+    assert cloud.staging_tables() != []
+    stand_in.forget_requests()
+
+    page.get_by_role("button", name="Cancel the load").click()
+    of_run = "dag_id = 'taxi' AND run_id LIKE 'board\\_\\_%__bigquery__green__2021-06'"
+    active = "state IN ('queued', 'running', 'scheduled', 'deferred', 'up_for_retry')"
+    wait_until(
+        lambda: (
+            taxi.airflow.query(f"SELECT state FROM dag_run WHERE {of_run}") == [("failed",)]
+            and not taxi.airflow.query(f"SELECT 1 FROM task_instance WHERE {of_run} AND {active}")
+        ),
+        timeout=WAIT / 1000,
+        what="the run and its tasks to end",
+    )
+    expect(page.locator(".press").first).to_contain_text("1 cancelled")
+    # The task's process hears of it at its next heartbeat.
+    wait_until(
+        lambda: [each.path for each in stand_in.requests if each.path.endswith("/cancel")],
+        timeout=WAIT / 1000,
+        what="BigQuery to be asked to end the job",
+    )
+    wait_until(
+        lambda: [each.state for each in cloud.loads(green, str(month))] == ["failed"],
+        timeout=WAIT / 1000,
+        what="the ledger to say that the load has failed",
+    )
+    expect(cell(page, "bigquery", month)).to_have_attribute("data-state", "failed")
+    wait_until(lambda: cloud.staging_tables() == [], timeout=WAIT / 1000, what="the staging tables to be gone")
+    assert cloud.ids(green, str(month)) == []
+
+
+def test_a_person_approves_a_correction_of_bigquery(
+    page: Page, taxi: TaxiAirflow, client: Client, cloud: Cloud
+) -> None:
+    """The last test: from it on, the DAGs of green taxis ask."""
+    month, green = Month(2021, 7), load_source(SOURCES_FOLDER / "green.yaml")  # as Airflow's loads have it
+    path = taxi.airflow.home.parent / "mirror" / green.file_path(month)
+    # No sample that is known: the rows of those may go.
+    write_sample_month(green, month, path, rows=ROWS, revision=1)
+    published = cloud.load(green, str(month), path).inserted
+    write_gzip(path, lines_of(path)[: 1 + ROWS // 2])
+    dags = taxi.airflow.home / "dags"
+    dags.unlink()
+    dags.symlink_to(Path(__file__).with_name("asking_dags"))
+    open_board(page, client)
+    load_by_board(page, month)
+    waits = "SELECT run_id FROM task_instance WHERE task_id = 'bigquery.merge_month' AND state = 'awaiting_input'"
+    ((run_id,),) = wait_until(lambda: taxi.airflow.query(waits), timeout=WAIT / 1000, what="the question")
+    # Else Airflow may take the end of the process that has asked for that of the answered task, and asks once more.
+    end = re.compile(rf"executor event with state success .*task_id='bigquery\.merge_month', .*green__{month}'")
+    log = taxi.airflow.home / "scheduler.log"
+    wait_until(lambda: end.search(log.read_text()), timeout=WAIT / 1000, what="the end of the process that has asked")
+    task = f"/dags/taxi/dagRuns/{quote(run_id)}/taskInstances/bigquery.merge_month/-1/hitlDetails"
+    asked = taxi.airflow.rest(task)
+    deleted = f"would delete {published - ROWS // 2} of the {published} published rows"
+    assert (asked["options"], deleted in asked["body"]) == (["Approve", "Reject"], True)
+    assert len(cloud.ids(green, str(month))) == published
+
+    taxi.airflow.rest(task, "PATCH", {"chosen_options": ["Approve"], "params_input": {}})
+    expect(page.locator(".press").first).to_contain_text("1 ended well")
+    expect(cell(page, "bigquery", month)).to_have_attribute("data-state", "published")
+    assert [each.state for each in cloud.loads(green, str(month))] == ["published", "published"]
+    assert digest(cloud.ids(green, str(month))) == specified(green, path)
+    assert cloud.staging_tables() == []
+
+
+def open_board(page: Page, client: Client) -> None:
+    sign_in(page, client)
+    page.goto("/taxiway/board")
+    page.locator("body[data-ready]").wait_for()
+
+
+def cell(page: Page, warehouse: str, month: Month) -> Locator:
+    return page.locator(f"[data-warehouse={warehouse}] [data-dag-id^=taxi_green] [data-month='{month}']")
+
+
+def load_by_board(page: Page, month: Month) -> None:
+    """Load a month into BigQuery."""
+    cell(page, "bigquery", month).click(modifiers=["Control"])
+    page.get_by_role("button", name="Load 1 month").click()
 
 
 def found(page: Page, name: str, value: str, count: int) -> list[str]:
