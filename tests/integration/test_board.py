@@ -513,6 +513,10 @@ def test_a_phone_and_dark_colours(chromium: Browser, client: Client, taxi: TaxiA
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+    # The table is wider than the box; what went wrong is read without moving it.
+    reason = dialog.locator("tr.text div").first.bounding_box()
+    assert reason is not None
+    assert reason["x"] + reason["width"] <= box["x"] + box["width"]
     assert overflow(page) == 0
     page.set_viewport_size({"width": 1280, "height": 900})
     assert overflow(page) == 0

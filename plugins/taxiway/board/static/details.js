@@ -58,7 +58,7 @@ export class Details {
         element("td", { class: "number" }, attempt.rows === undefined ? "" : number(attempt.rows)),
         element("td", { class: "number" }, this.#rejected(attempt, path, lines))));
       for (const text of [attempt.error, ...(attempt.warnings ?? [])].filter(Boolean)) {
-        body.append(element("tr", { class: "text" }, element("td", { colspan: titles.length }, text)));
+        body.append(element("tr", { class: "text" }, element("td", { colspan: titles.length }, element("div", {}, text))));
       }
     }
     table.append(body);
