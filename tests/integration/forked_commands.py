@@ -9,6 +9,7 @@ and has made what commands of their kind need. Each has connections and Variable
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -446,6 +447,25 @@ def _become(command: list[str], environment: dict[str, str], folder: str) -> Non
     importlib.import_module("taxiway_local.environment")
 
 
+def _run() -> None:
+    """Run the program, and end as Python does, without freeing memory: all that was imported is shared until then."""
+    status = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as told:
+        status = told.code if isinstance(told.code, int) else int(told.code is not None)
+        if not isinstance(told.code, (int, type(None))):
+            print(told.code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):
+        sys.exit(status)  # Python says what is wrong
+    os._exit(status & 0xFF)
+
+
 if __name__ == "__main__":
     main()
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    _run()

@@ -126,6 +126,17 @@ def test_another_program_runs_from_its_own_folder(server: CommandServer, tmp_pat
     assert said == f"{script} ['{script}', 'b'] found\n"
 
 
+@pytest.mark.parametrize("code", ["None", "True", "-1", "256", "'not well'", "('not', 'well')"])
+def test_it_ends_with_the_code_of_one_that_was_started(server: CommandServer, tmp_path: Path, code: str) -> None:
+    script = tmp_path / "ends.py"
+    script.write_text(f"import sys\nsys.exit({code})\n")
+    started = subprocess.run([sys.executable, "-S", script], capture_output=True, text=True, check=False)
+
+    forked = server.run([], os.environ, tmp_path, 60, program=script)
+
+    assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
+
+
 def test_commands_of_one_environment_have_airflow_imported_before(tmp_path: Path) -> None:
     """Settings are read anew if a file of theirs is another; each command ends on its own."""
     for name in ("config", "plugins"):
