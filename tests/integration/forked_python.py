@@ -1,8 +1,8 @@
 """The project's own commands, such as ``make demo``, in forked processes; so are the backfills that they start.
 
 They call Airflow as a program of its own, by the Python that they run in. Here, that Python is a small program which
-has ``airflow dags backfill`` and ``airflow dags test`` forked, and ends as they do; anything else it leaves to the real
-one. It passes no signals on: a command that is told to end is one that a test has started.
+has ``airflow dags backfill`` and some others forked, and ends as they do; anything else it leaves to the real one. It
+passes no signals on: a command that is told to end is one that a test has started.
 """
 
 from __future__ import annotations
@@ -71,17 +71,27 @@ class ForkedPython:
         self._door.close()
 
     def _take_orders(self) -> None:
-        with contextlib.suppress(OSError):  # the end
-            while True:
+        while True:
+            try:
                 asking, _ = self._door.accept()
-                with asking:
+            except OSError:
+                return  # the end
+            with asking:
+                try:
                     self._take_order(asking)
+                except (OSError, ValueError) as error:
+                    # Of this order: the next one may be sound.
+                    with contextlib.suppress(OSError):
+                        asking.sendall(f"{type(error).__name__}: {error}".encode())
 
     def _take_order(self, asking: socket.socket) -> None:
         length, files, _, _ = socket.recv_fds(asking, 4, 3)
-        arguments, environment, folder = json.loads(asking.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
         try:
+            order = asking.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
+            (module, *arguments), environment, folder = json.loads(order)
             command = [str(self._server.program), *arguments]
+            if module != "airflow":
+                command = [str(RUN_MODULE), str(self.program), module, *arguments]
             ready = {"has_airflow": True, "own_api": True}
             with self._server.order(command, environment, Path(folder), files, **ready) as answers:
                 socket.send_fds(asking, [b"."], [answers.fileno()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from taxiway.paths import ROOT
 from tests.integration.forked_commands import CommandServer
+from tests.integration.forked_python import ForkedPython
 
 PROGRAM = """
 import atexit, json, os, pathlib, random, sys, time
@@ -135,6 +137,39 @@ def test_it_ends_with_the_code_of_one_that_was_started(server: CommandServer, tm
     forked = server.run([], os.environ, tmp_path, 60, program=script)
 
     assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
+
+
+def test_a_python_that_forks_says_what_is_wrong_with_an_order_and_takes_the_next(
+    server: CommandServer, tmp_path: Path
+) -> None:
+    python = ForkedPython(server, tmp_path / "python")
+    (tmp_path / "airflow.py").write_text("raise ImportError('nothing to import beforehand')\n")
+
+    def ask() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python.program, "-m", "airflow", "dags", "backfill"],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    try:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(str(python.program.with_name("door")))
+            socket.send_fds(door, [(4).to_bytes(4, "big")], [0, 1, 2])
+            door.sendall(b"what")
+            answer, files, _, _ = socket.recv_fds(door, 1000, 1)
+        assert (answer.partition(b":")[0], files) == (b"JSONDecodeError", [])
+        done = ask()
+        assert (done.returncode, "not well" in done.stderr) == (3, True), done.stderr
+    finally:
+        python.stop()
+    refused = ask()
+    assert (refused.returncode, "ConnectionRefusedError" in refused.stderr) == (1, True), refused.stderr
 
 
 def test_commands_of_one_environment_have_airflow_imported_before(tmp_path: Path) -> None:
