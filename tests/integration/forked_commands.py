@@ -63,13 +63,19 @@ OF_TASKS = (
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
 
-OF_ONE_COMMAND = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "TAXIWAY_CALL", "PYTEST_")
+OF_ONE_COMMAND = (
+    "AIRFLOW_CONN_", "AIRFLOW_VAR_", "BIGQUERY_EMULATOR_HOST", "PYTEST_", "STORAGE_EMULATOR_HOST", "TAXIWAY_CALL",
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
+)  # fmt: skip
 """What the names of variables begin with that a command reads when it needs them, never while Airflow is imported.
 
 The name of the test is among them.
 """
 
-MOST_READY = 2
+THAT_TEST_DAGS = ("commands_in_turn.py", "runs_of_dags.py")
+"""Programs of tests that do what ``airflow dags test`` does, once or more."""
+
+MOST_READY = 4
 """How many processes that have imported Airflow are kept."""
 
 
@@ -369,6 +375,8 @@ def _import_airflow(orders: socket.socket, program: str, environment: dict[str, 
 def _prepare_for(command: Sequence[str], *, own_api: bool) -> None:
     """Make beforehand what a command would make, and what commands after it need as well."""
     group, name = [*command[1:3], "", ""][:2]
+    if Path(command[0]).name in THAT_TEST_DAGS:
+        group, name = "dags", "test"
     if group in ("dags", "tasks", "scheduler", "dag-processor"):
         _prepare_for_tasks()
     if name == "test" or group in ("api-server", "dag-processor") or (own_api and name == "backfill"):
@@ -413,6 +421,7 @@ def _become_command(command: list[str], environment: dict[str, str], folder: str
     setproctitle(" ".join([sys.executable, *command]))
     os.chdir(folder)  # another one of that name, if the home before it was deleted
     os.environ.update(_split(environment)[1])
+    sys.modules["taxiway_local.environment"].apply()
     sys.path[0] = str(Path(command[0]).parent)
     sys.argv = command
     sys.orig_argv = [sys.executable, *command]
