@@ -29,6 +29,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from taxiway_local.setup import _stamp
 from tests.integration.airflow_environment import wait_until
+from tests.integration.forked_python import forked_python
 from tests.loading import load
 
 YEAR = [f"2019-{number:02d}" for number in range(9, 13)]
@@ -42,11 +43,13 @@ RELEASES = {
 
 
 def new_home(prefix: str) -> Path:
-    """Make a checkout of its own, whose sources have few months."""
+    """Make a checkout of its own, whose sources are few and have few months."""
     home = Path(tempfile.mkdtemp(prefix=prefix))
     for name in ("config", "dags", "include", "plugins", "stand_ins"):
         shutil.copytree(ROOT / name, home / name)
     shutil.copy(ROOT / "requirements.txt", home)
+    for name in ("fhv", "fhvhv"):
+        (home / "include" / "sources" / f"{name}.yaml").unlink()
     for name, changes in RELEASES.items():
         path = home / "include" / "sources" / f"{name}.yaml"
         text = path.read_text(encoding="utf-8")
@@ -81,6 +84,12 @@ def other_home() -> Iterator[Path]:
 def run(
     home: Path, module: str, *arguments: str, timeout: float = 300, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    """Run one of the local commands in a process that is forked, as are the backfills that it starts."""
+    given = {**environment(home), **variables}
+    return forked_python().run(f"taxiway_local.{module}", *arguments, env=given, cwd=home, timeout=timeout)
+
+
+def start(home: Path, module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run one of the local commands as the Makefile does."""
     return subprocess.run(
         [sys.executable, "-m", f"taxiway_local.{module}", *arguments],
@@ -89,7 +98,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=300,
         check=False,
     )
 
@@ -120,9 +129,9 @@ def test_setup_then_demo(home: Path) -> None:
     assert missing in run(home, "doctor").stdout
     # An airflow command that ran before the setup has left Airflow's own defaults.
     (home / "airflow.cfg").write_text("[core]\nload_examples = True\n[database]\nsql_alchemy_conn = sqlite:////x.db\n")
-    done = run(home, "setup")
+    done = start(home, "setup")
     assert done.returncode == 0, done.stderr
-    again = run(home, "setup")
+    again = start(home, "setup")
     assert (again.returncode, again.stdout) == (0, ""), "a second setup has nothing to do"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700, "no folder of somebody else's is opened for the server"
     assert "sqlite" not in (home / "airflow.cfg").read_text()
@@ -132,7 +141,7 @@ def test_setup_then_demo(home: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE((home / ".taxiway" / "postgres").stat().st_mode) == 0o700
 
-    done = run(home, "demo", "--rows", "60")
+    done = start(home, "demo", "--rows", "60")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ airflow dags backfill -s 2019-01-01 -e 2019-12-31 taxi_green\n" in done.stdout
@@ -164,7 +173,7 @@ def test_metadata_of_ones_own_are_set_up_once(other_home: Path) -> None:
     """The warehouse stays embedded: the server's own database for metadata has no tables, and needs none."""
     address = f"sqlite:///{other_home}/metadata.db"
     (other_home / ".env").write_text(f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={address}\n")
-    done = run(other_home, "setup")
+    done = start(other_home, "setup")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Creating Airflow's metadata" in done.stdout
     assert (other_home / "metadata.db").exists()
@@ -414,15 +423,7 @@ def test_up_and_down(home: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "taxiway_local.services", "up"],
-            env={**environment(home), "AIRFLOW__API__PORT": str(port)},
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = start(home, "services", "up", AIRFLOW__API__PORT=str(port))
         assert done.returncode == 0, done.stdout + done.stderr
     address = re.search(r"Airflow is up: (http://127\.0\.0\.1:(\d+))", done.stdout)
     assert address
