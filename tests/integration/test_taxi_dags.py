@@ -22,7 +22,7 @@ from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import one_home, wait_until
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.loading import lines_of, load, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
 from tests.receivers import Receivers, receivers
@@ -75,6 +75,12 @@ def files(mirror: FaultyMirror, green: Source) -> list[Path]:
 def taxi(mirror: FaultyMirror, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
     with TaxiAirflow.create(postgres_server, one_home(), mirror.url) as taxi:
         yield taxi
+
+
+@pytest.fixture
+def green_alone(taxi: TaxiAirflow) -> None:
+    """No DAGs of other sources are read."""
+    taxi.use_dag_files(GREEN_DAGS)
 
 
 def test_months_from_one_command_again_and_corrected(
@@ -176,9 +182,7 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     February is cancelled while it waits, and nobody is told that it failed.
     The publication that was approved loses its connection, and asks nobody again.
     """
-    dags = taxi.airflow.home / "dags"
-    dags.unlink()
-    dags.symlink_to(Path(__file__).with_name("asking_dags"))
+    taxi.use_dag_files(Path(__file__).with_name("asking_dags") / "taxi.py")
     for month, path in zip(MONTHS[1:3], files[1:3], strict=True):
         path.unlink()
         write_sample_month(green, month, path, rows=ROWS, revision=1)
@@ -271,9 +275,7 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
 def test_months_that_the_source_does_not_have_are_not_run(
     taxi: TaxiAirflow, mirror: FaultyMirror, green: Source
 ) -> None:
-    dags = taxi.airflow.home / "dags"
-    dags.unlink()
-    dags.symlink_to(Path(__file__).with_name("ended_dags"))
+    taxi.use_dag_files(Path(__file__).with_name("ended_dags") / "taxi.py")
     last = Month(2021, 7)
     assert green.last_month == last
     assert mirror.folder is not None
@@ -296,6 +298,7 @@ def test_months_that_the_source_does_not_have_are_not_run(
     assert f"has no run from 2021-08-01 to 2021-08-31: 2021-08: not run, because {there}\n" in said
 
 
+@pytest.mark.usefixtures("green_alone")
 def test_months_that_are_not_published_yet(taxi: TaxiAirflow, green: Source) -> None:
     """The mirror has none of them. One is waited for, or skipped if somebody asks for it."""
     waiting = Month.of(datetime.now(timezone.utc).date()).previous()
@@ -364,6 +367,7 @@ def test_a_real_month_has_the_golden_ids(
     assert (len(found), digest(found)) == (rows, golden["digest"])
 
 
+@pytest.mark.usefixtures("green_alone")
 def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
     taxi: TaxiAirflow, mirror: FaultyMirror, tmp_path: Path, green: Source
 ) -> None:
@@ -410,7 +414,7 @@ def test_bad_months_fail_at_once_with_their_reason_and_good_ones_load(
     assert taxi.query("SELECT * FROM pg_tables WHERE schemaname = 'taxiway_staging'") == []
 
 
-@pytest.mark.usefixtures("files")
+@pytest.mark.usefixtures("files", "green_alone")
 def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> None:
     """The month of ``-c`` counts, and one that is none is refused before anything runs."""
     taxi.airflow.succeed("dags", "test", "taxi_green", "-c", '{"month": "2019-05"}', timeout=200)
@@ -439,7 +443,7 @@ def test_a_month_that_is_triggered_on_the_command_line(taxi: TaxiAirflow) -> Non
     ) == [("failed", "download_month", 1)]
 
 
-@pytest.mark.usefixtures("files")
+@pytest.mark.usefixtures("files", "green_alone")
 def test_a_task_that_is_cleared_as_its_error_advises_leads_on(taxi: TaxiAirflow) -> None:
     with taxi.connect() as connection:
         connection.execute(f"ALTER DATABASE {taxi.database} SET default_transaction_read_only = on")
