@@ -15,7 +15,7 @@ from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps
 from tests.faults.killable_server import KillableServer
 from tests.faults.served_months import describe, write_month
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.loading import query
 from tests.mirror_faults import FaultyMirror, good, held
@@ -89,7 +89,7 @@ def test_killed_while_downloading_staging_hashing_and_merging(
         what="four tasks that are to be tried again",
     )
     killable_server.start()
-    said, _ = command.communicate(timeout=600)
+    said, _ = command.communicate(timeout=PATIENCE * 600)
 
     assert command.returncode == 0, said
     assert "4 of 4 months succeeded" in said

@@ -17,7 +17,7 @@ from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.aftermath import assert_survived, clean_ids
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.mirror_faults import Answer, FaultyMirror, good, held
 
@@ -145,7 +145,7 @@ def test_under_backfills_of_the_command_and_the_scheduler_and_a_triggered_run(
     finally:
         release(downloads)
     running.start(*KILLED)
-    said, _ = command.communicate(timeout=300)
+    said, _ = command.communicate(timeout=PATIENCE * 300)
     ours = (
         "dag_run.dag_id = 'taxi_yellow' AND (run_type = 'manual' OR logical_date BETWEEN '2019-04-01' AND '2019-07-01')"
     )

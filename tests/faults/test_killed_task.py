@@ -17,7 +17,7 @@ from tests.conftest import PostgresServer
 from tests.faults.aftermath import assert_rejected, assert_survived, clean_ids
 from tests.faults.held_steps import HeldSteps
 from tests.faults.served_months import describe, write_month
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.loading import query
 from tests.mirror_faults import FaultyMirror, good, held
@@ -110,13 +110,13 @@ def test_killed_while_downloading_staging_hashing_and_merging(
         assert worker is not None
         assert worker.pid != command.pid
         worker.send_signal(signal.SIGKILL)
-        assert psutil.wait_procs([task], timeout=30)[1] == [], "a task whose worker is gone ends"
+        assert psutil.wait_procs([task], timeout=PATIENCE * 30)[1] == [], "a task whose worker is gone ends"
         holds.release("hash_rows", "2019-05")
         wait_until(lambda: holds.reached("COPY", "2019-02"), timeout=120, what="COPY of 2019-02")
         assert query(connection, COPYING)
         process_of(taxi, command, "stage_month", "2019-02").send_signal(signal.SIGKILL)
         holds.release("COPY", "2019-02")
-        said, _ = command.communicate(timeout=300)
+        said, _ = command.communicate(timeout=PATIENCE * 300)
 
         assert command.returncode == 0, said
         assert "5 of 5 months succeeded" in said

@@ -22,7 +22,7 @@ from taxiway.warehouses.postgres.watched_files import record_decisions
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import PASSWORD
+from tests.integration.airflow_environment import PASSWORD, PATIENCE
 from tests.integration.dag_rights import ONLY, RIGHTS
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import begin_load, by_hand, lines_of, load, write_gzip
@@ -74,7 +74,7 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
         (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(users, PASSWORD)))
         # As dags test runs it, but all DAGs are known.
         arguments = str(taxi.airflow.home / "dags"), json.dumps([["taxi_green", {}, "2019-01-01T00:00:00+00:00"]])
-        said, _ = (process := taxi.airflow.popen(*arguments, program=RUNS_OF_DAGS)).communicate(timeout=300)
+        said, _ = (process := taxi.airflow.popen(*arguments, program=RUNS_OF_DAGS)).communicate(timeout=PATIENCE * 300)
         assert process.returncode == 0, said[-5000:]
         _fill(taxi, green, folder, paths)
         with taxi.airflow.services("api-server"):

@@ -19,7 +19,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import one_home, wait_until
+from tests.integration.airflow_environment import PATIENCE, one_home, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 
@@ -70,7 +70,7 @@ def cloud_taxi(
 def in_turn(taxi: TaxiAirflow, *commands: Sequence[str]) -> list[str]:
     """Run commands one after another; return what each said."""
     process = taxi.airflow.popen(json.dumps([list(each) for each in commands]), program=IN_TURN)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=PATIENCE * 300)
     assert process.returncode == 0, said
     return said.split("COMMAND ")[1:]
 

@@ -21,7 +21,7 @@ from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.airflow_environment import PATIENCE, free_port, wait_until
 from tests.integration.command_output import told_in_each_format
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import COLOURS, run_in_terminal
@@ -257,7 +257,7 @@ def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Wa
         process = psutil.Process(pid) if killed == "task" else psutil.Process(psutil.Process(pid).ppid())
         assert process.pid != command.pid
         process.send_signal(signal.SIGKILL)
-        output, _ = command.communicate(timeout=240)
+        output, _ = command.communicate(timeout=PATIENCE * 240)
     finally:
         answer.hold.set()
 

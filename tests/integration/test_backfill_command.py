@@ -15,7 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import (
+    PATIENCE,
+    AirflowEnvironment,
+    one_home,
+    shared_metadata_server,
+    wait_until,
+)
 from tests.integration.terminal import run_in_terminal
 
 DAGS = Path(__file__).with_name("backfill_dags")
@@ -278,12 +284,12 @@ def test_callbacks_run_without_a_dag_processor_also_those_that_one_has_left(airf
     wait_until((airflow.home / "told-2019-03").exists, timeout=120, what="the callback of March")
     family = psutil.Process(command.pid).children(recursive=True)
     os.killpg(command.pid, signal.SIGINT)
-    output, _ = command.communicate(timeout=120)
+    output, _ = command.communicate(timeout=PATIENCE * 120)
 
     assert command.returncode == 1, output
     assert "Waiting for callbacks of runs that have ended, 60 seconds at most. Ctrl-C ends them.\n" in output
     assert "0 of 1 month succeeded" in output
-    assert psutil.wait_procs(family, timeout=30)[1] == []
+    assert psutil.wait_procs(family, timeout=PATIENCE * 30)[1] == []
 
 
 def test_another_server_at_airflows_address_is_not_taken_for_its_api(alone: AirflowEnvironment) -> None:

@@ -14,7 +14,13 @@ import psutil
 import pytest
 
 from tests.faults.killable_server import KillableServer
-from tests.integration.airflow_environment import AirflowEnvironment, one_home, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import (
+    PATIENCE,
+    AirflowEnvironment,
+    one_home,
+    shared_metadata_server,
+    wait_until,
+)
 
 DAGS = Path(__file__).with_name("backfill_dags")
 
@@ -96,7 +102,7 @@ def test_a_stop_leaves_nothing_half_done(airflow: AirflowEnvironment, march_ran_
     else:
         # As a terminal does: the signal goes to the whole process group.
         os.killpg(command.pid, signal.SIGINT)
-    output, _ = command.communicate(timeout=60)
+    output, _ = command.communicate(timeout=PATIENCE * 60)
 
     assert command.returncode == (143 if march_ran_before else 130), output
     assert psutil.wait_procs(family, timeout=0)[1] == []
@@ -125,7 +131,7 @@ def test_a_killed_command_takes_its_processes_along_and_the_next_call_takes_over
     os.kill(command.pid, signal.SIGKILL)
 
     assert command.wait(30) == -signal.SIGKILL
-    assert psutil.wait_procs(family, timeout=30)[1] == [], "they end without the command"
+    assert psutil.wait_procs(family, timeout=PATIENCE * 30)[1] == [], "they end without the command"
     assert states(airflow)["2019-02"][0] == "running", "nobody was left to write it down"
 
     dry = airflow.run("dags", "backfill", "-n", "-s", "2019-01-01", "-e", "2019-03-31", "holding")
@@ -147,7 +153,7 @@ def test_a_database_that_stops_is_said_with_the_call_that_goes_on(airflow: Airfl
 
         server.stop()
 
-        output, _ = command.communicate(timeout=120)
+        output, _ = command.communicate(timeout=PATIENCE * 120)
         assert command.returncode == 1, output
         again = "airflow dags backfill -s 2019-01-01 -e 2019-03-31 --reprocess-behavior failed holding"
         assert re.search(
@@ -185,7 +191,7 @@ def test_of_two_calls_one_runs(airflow: AirflowEnvironment) -> None:
     assert "Traceback" not in output
 
     (airflow.home / "release").touch()
-    output, _ = winner.communicate(timeout=120)
+    output, _ = winner.communicate(timeout=PATIENCE * 120)
     assert winner.returncode == 0, output
     assert "3 of 3 months succeeded, in" in output
     assert {month: state for month, (state, _) in states(airflow).items()} == {

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.integration.airflow_environment import (
+    PATIENCE,
     AirflowEnvironment,
     end_group,
     one_home,
@@ -300,7 +301,7 @@ def test_a_run_that_is_marked_while_a_task_waits_for_its_next_try(airflow: Airfl
     wait_until(lambda: airflow.query(waiting), timeout=180, what="the task to wait for its next try")
     run_id = airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'patient'")[0][0]
     airflow.rest(f"/dags/patient/dagRuns/{quote(run_id)}", "PATCH", {"state": "success"})
-    said, _ = command.communicate(timeout=120)
+    said, _ = command.communicate(timeout=PATIENCE * 120)
     ran = ("success", 1)
     assert tasks(airflow, "patient") == {"2019-01": {"start": ran, "wait_long": ("skipped", 1), "tidy_up": ran}}
     assert "0 of 1 month succeeded, 1 skipped, in" in said
@@ -343,7 +344,7 @@ def test_an_interrupted_run_that_is_marked_afterwards(airflow: AirflowEnvironmen
     ours = "FROM dag_run WHERE dag_id = 'holding' AND logical_date >= '2019-05-01'"
     wait_until(lambda: airflow.query(f"SELECT 1 {ours} AND state = 'success'"), timeout=60, what="May to succeed")
     os.killpg(command.pid, signal.SIGINT)
-    command.communicate(timeout=60)
+    command.communicate(timeout=PATIENCE * 60)
     first, alone, together, anywhere = [run_id for (run_id,) in airflow.query(f"SELECT run_id {ours} ORDER BY 1")]
 
     def several(path: str, *runs: dict[str, str]) -> None:
@@ -368,7 +369,7 @@ def test_an_interrupted_run_that_is_marked_afterwards(airflow: AirflowEnvironmen
 
     program = airflow.home / "marks.py"
     program.write_text(MARKS, encoding="utf-8")
-    seen, _ = airflow.popen(program=program).communicate(timeout=60)
+    seen, _ = airflow.popen(program=program).communicate(timeout=PATIENCE * 60)
     assert seen.splitlines()[-1:] == [f"[] 0 {months} 1"], f"the DAG is loaded once, and only if it is needed: {seen}"
 
 
@@ -378,7 +379,7 @@ def test_interrupted_runs_that_are_marked_while_they_wait_for_their_next_try(air
     waiting = "SELECT 1 FROM task_instance WHERE dag_id = 'hopeful' AND state = 'up_for_retry' OFFSET 1"
     wait_until(lambda: airflow.query(waiting), timeout=180, what="both tasks to wait for their next try")
     os.killpg(command.pid, signal.SIGINT)
-    command.communicate(timeout=60)
+    command.communicate(timeout=PATIENCE * 60)
     january, february = airflow.query("SELECT run_id FROM dag_run WHERE dag_id = 'hopeful' ORDER BY 1")
     for (run_id,), state in ((january, "success"), (february, "failed"), (february, "success")):
         airflow.rest(f"/dags/hopeful/dagRuns/{quote(run_id)}", "PATCH", {"state": state})

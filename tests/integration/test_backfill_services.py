@@ -12,7 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.airflow_environment import AirflowEnvironment, end_group, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import (
+    PATIENCE,
+    AirflowEnvironment,
+    end_group,
+    shared_metadata_server,
+    wait_until,
+)
 
 DAGS = Path(__file__).with_name("backfill_dags")
 
@@ -114,7 +120,7 @@ def test_a_dag_is_unpaused_and_paused_while_the_backfill_goes_on(airflow: Airflo
     (airflow.home / "release-2019-02").touch()
     held("2019-03")
     (airflow.home / "release-2019-03").touch()
-    output, _ = command.communicate(timeout=90)
+    output, _ = command.communicate(timeout=PATIENCE * 90)
 
     assert command.returncode == 0, output
     assert "3 of 3 months succeeded" in output
@@ -196,7 +202,7 @@ def test_ctrl_c_stops_what_the_scheduler_runs(airflow: AirflowEnvironment) -> No
     task = psutil.Process(int(wait_until(lambda: file.exists() and file.read_text(), timeout=90, what="a task")))
 
     os.killpg(command.pid, signal.SIGINT)
-    output, _ = command.communicate(timeout=90)
+    output, _ = command.communicate(timeout=PATIENCE * 90)
 
     assert command.returncode == 130, output
     assert not task.is_running(), "the command waits until the task has ended"
@@ -226,7 +232,7 @@ def test_services_go_away_in_the_middle(running: tuple[AirflowEnvironment, Servi
     wait_until(lambda: file.read_text() not in ("", first_try), timeout=90, what="the task to begin again")
     assert not psutil.pid_exists(int(first_try)), "it was ended before"
     (airflow.home / "release-2019-08").touch()
-    output, _ = command.communicate(timeout=90)
+    output, _ = command.communicate(timeout=PATIENCE * 90)
 
     assert command.returncode == 0, output
     assert airflow.query(

@@ -22,7 +22,7 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.browser import WAIT, start_browser
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import PASSWORD, wait_until
+from tests.integration.airflow_environment import PASSWORD, PATIENCE, wait_until
 from tests.integration.board_airflow import (
     CHANGED,
     FAILED,
@@ -99,7 +99,7 @@ def test_every_route_of_the_board_is_asked(taxi: TaxiAirflow, tmp_path: Path) ->
         "from taxiway.board.app import create_app\n"
         "print(json.dumps([[route.path, *route.methods] for route in create_app().routes]))\n"
     )
-    said, _ = taxi.airflow.popen(program=program).communicate(timeout=120)
+    said, _ = taxi.airflow.popen(program=program).communicate(timeout=PATIENCE * 120)
     (routes,) = [json.loads(line) for line in said.splitlines() if line.startswith("[[")]
 
     assert {method for _, *methods in routes for method in methods} == {"GET"}

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from taxiway.paths import ROOT
+from tests.integration.airflow_environment import PATIENCE
 from tests.integration.forked_commands import CommandServer
 from tests.integration.forked_python import ForkedPython
 
@@ -124,7 +125,7 @@ def test_another_program_runs_from_its_own_folder(server: CommandServer, tmp_pat
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as command:
-        said, _ = command.communicate(timeout=60)
+        said, _ = command.communicate(timeout=PATIENCE * 60)
     assert said == f"{script} ['{script}', 'b'] found\n"
 
 
@@ -204,6 +205,6 @@ def test_commands_of_one_environment_have_airflow_imported_before(tmp_path: Path
         forked |= set(psutil.Process(server.pid).children())
     finally:
         server.stop()
-    gone, alive = psutil.wait_procs(forked, timeout=60)
+    gone, alive = psutil.wait_procs(forked, timeout=PATIENCE * 60)
     assert len(gone) > 1
     assert not alive

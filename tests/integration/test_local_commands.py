@@ -28,7 +28,7 @@ from taxiway_local.home import Home
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from taxiway_local.setup import _stamp
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.forked_python import forked_python
 from tests.loading import load
 
@@ -264,7 +264,7 @@ def test_a_stopped_demo_of_google_cloud_leaves_nothing(
     refused = run(home, "demo_gcp", "--rows", "50")
     assert (refused.returncode, "another make demo-gcp is running" in refused.stdout) == (2, True)
     os.killpg(process.pid, number)
-    rest, _ = process.communicate(timeout=120)
+    rest, _ = process.communicate(timeout=PATIENCE * 120)
 
     assert process.returncode == code, rest
     if number == signal.SIGINT:
@@ -381,7 +381,7 @@ def test_the_demo_replaces_nothing_real_without_the_word_and_ctrl_c_leaves_nothi
     assert f"make demo REPLACE=1 ROWS=70 MIRROR={mirror.address}. " in said
     process = start_demo(home, "demo", "--replace", until="running")
     os.killpg(process.pid, signal.SIGINT)
-    rest, _ = process.communicate(timeout=120)
+    rest, _ = process.communicate(timeout=PATIENCE * 120)
     assert process.returncode == 130, rest
     assert "Traceback" not in rest
     assert "Nothing is half done. Finish the rest: make demo REPLACE=1 ROWS=70\n" in rest

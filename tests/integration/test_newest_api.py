@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.paths import ROOT
-from tests.integration.airflow_environment import command_server
+from tests.integration.airflow_environment import PATIENCE, command_server
 
 ROUTES = """
 import json
@@ -74,7 +74,7 @@ def run(folder: Path, code: str, *arguments: str) -> str:
         stderr=subprocess.PIPE,
     )
     with command:
-        said, errors = command.communicate(timeout=300)
+        said, errors = command.communicate(timeout=PATIENCE * 300)
     assert command.returncode == 0, said + errors
     return said
 

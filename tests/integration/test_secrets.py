@@ -41,7 +41,13 @@ from taxiway.sources.source import Source
 from taxiway_local import database, postgres_server
 from taxiway_local.home import Home
 from taxiway_local.samples import write_sample_months
-from tests.integration.airflow_environment import AirflowEnvironment, free_port, shared_metadata_server, wait_until
+from tests.integration.airflow_environment import (
+    PATIENCE,
+    AirflowEnvironment,
+    free_port,
+    shared_metadata_server,
+    wait_until,
+)
 from tests.integration.secret_cloud import SecretCloud
 from tests.integration.secret_dags.secret_gcp_months import CLOUD_CASES
 from tests.integration.secret_dags.secret_months import CASES
@@ -436,7 +442,7 @@ def world(
             return airflow.query("SELECT 1 FROM dag_run WHERE state IN ('queued', 'running') LIMIT 1") == []
 
         wait_until(over, timeout=300, what="all runs to end", interval=0.3)
-        said, _ = backfill.communicate(timeout=120)
+        said, _ = backfill.communicate(timeout=PATIENCE * 120)
         bystander.communicate("\n")
         places.add("output of the backfill command", said)
         for path in ("/dags", "/connections", "/eventLogs?limit=1000", "/importErrors", "/config"):

@@ -27,7 +27,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.scheduled import Scheduled
 from tests.loading import ids, specified_ids
@@ -60,7 +60,7 @@ class Form(Scheduled):
     def run(self, *runs: list[Any]) -> str:
         """Run DAGs, all of which must succeed, and return what they said."""
         process = self.start(*runs)
-        said, _ = process.communicate(timeout=900)
+        said, _ = process.communicate(timeout=PATIENCE * 900)
         assert process.returncode == 0, said[-5000:]
         return said
 
@@ -178,7 +178,7 @@ def test_two_runs_of_one_id_and_month_at_once_load_it_once(form: Form) -> None:
     month, date = MORE["green"][0], datetime.now(timezone.utc).isoformat()
     both = (["taxi", conf_of(green, month, "postgres"), date], ["taxi_green", {"month": str(month)}, date])
     for process in [form.start(run) for run in both]:
-        said, _ = process.communicate(timeout=600)
+        said, _ = process.communicate(timeout=PATIENCE * 600)
         assert process.returncode == 0, said[-3000:]
 
     entries = [entry[1:] for entry in form.ledger("green") if entry[0] == "2019-02-01"]

@@ -19,6 +19,7 @@ import requests
 from taxiway.download.cache import Cache
 from taxiway.download.download import Download, download_month
 from taxiway.errors import DownloadError
+from tests.integration.airflow_environment import PATIENCE
 from tests.mirror_faults import Answer, FaultyMirror, good, held, status
 from tests.month_files import GREEN, MONTH, PATH, fetch, fetch_in_process, files_below, month_file, wait_for_part
 
@@ -243,7 +244,10 @@ def test_two_processes_fetch_a_month_once(mirror: FaultyMirror, cache: Cache) ->
             assert "another process is fetching this file" in second.stdout.readline()
             assert len(mirror.seen) == 1
             answer.hold.set()
-            results = [json.loads(process.communicate(timeout=30)[0].splitlines()[-1]) for process in (first, second)]
+            results = [
+                json.loads(process.communicate(timeout=PATIENCE * 30)[0].splitlines()[-1])
+                for process in (first, second)
+            ]
 
     assert [result["from_cache"] for result in results] == [False, True]
     assert [seen.status for seen in mirror.seen] == [200, 304]

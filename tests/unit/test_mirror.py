@@ -24,6 +24,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import Mirror, serve
 from taxiway_local.samples import write_sample_months
+from tests.integration.airflow_environment import PATIENCE
 
 PATH = "/green/green_tripdata_2019-03.csv.gz"
 SECRET = "not for the mirror's visitors"
@@ -383,7 +384,7 @@ def test_the_command_serves_until_it_is_told_to_stop(
         assert address.startswith("http://127.0.0.1:")
         assert requests.get(address + PATH, timeout=10).content == content
         process.send_signal(number)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=PATIENCE * 20)
     finally:
         process.kill()
         process.wait()
@@ -393,6 +394,6 @@ def test_the_command_serves_until_it_is_told_to_stop(
 
 def test_the_command_names_what_is_wrong(tmp_path: Path) -> None:
     process = command("--folder", str(tmp_path / "missing"))
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=PATIENCE * 20)
     assert (process.returncode, output) == (2, "")
     assert errors == f"mirror: {tmp_path / 'missing'} is not a folder: expected one that holds the mirror's files\n"
