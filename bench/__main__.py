@@ -24,8 +24,7 @@ from bench.rounds import run_rounds
 from bench.scale import SCALES, SIZES, Scale, write_months
 from bench.servers import Airflow, Postgres, mirror
 from taxiway.messages import printable
-from taxiway.paths import ROOT, SOURCES_FOLDER
-from taxiway.sources.source import load_source
+from taxiway.paths import ROOT
 from taxiway_local.exits import EXIT_USAGE, end
 from taxiway_local.own_home import Say, clear_leftovers, forget_settings, own_home, stop_in_order
 
@@ -54,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", choices=SCALES, default="budget", help="which whole run (default: %(default)s)")
     for name, (_, what, _) in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=whole_number, help=f"{what} (default: the scale's)")
-    parser.add_argument("--results", type=Path, help="where the results go (default: .taxiway/benchmark.json)")
     parser.add_argument("--document", type=Path, help="where the tables go, between marks")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help="a folder on the disk to measure")
+    where = "a folder on the disk to measure; the results go there, too (default: %(default)s)"
+    parser.add_argument("--folder", type=Path, default=ROOT / ".taxiway", help=where)
     try:
         options = parser.parse_args(arguments)
         asked = {name: size for name in SIZES if (size := getattr(options, name)) is not None}
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # In one sentence, without the usage: the caller has typed variables of make.
         print(f"{parser.prog}: {str(error).removeprefix('argument --')}", file=sys.stderr)
         return EXIT_USAGE
-    places = report.places(scale, options.results)
+    places = report.places(scale, options.folder)
     console, began, found = Console(highlight=False, width=120), time.monotonic(), None
 
     def say(line: str) -> None:
@@ -113,24 +112,21 @@ def measure(scale: Scale, say: Say, folder: Path) -> Generator[dict[str, Any]]:
     :param folder: a folder on the disk to measure
     :return: after each round, what goes into ``bench/results.json``
     """
-    source = load_source(SOURCES_FOLDER / "yellow.yaml")
     with own_home(folder, "bench", say) as home:
-        postgres = Postgres.start(home)
-        airflow, months = Airflow(postgres), home.root / "months"
-        warm_up = replace(WARM_UP, name=scale.name)
+        postgres, months = Postgres.start(home), home.root / "months"
+        airflow, warm_up = Airflow(postgres), replace(WARM_UP, name=scale.name)
         for name, size in {"measured": scale, "warm-up": warm_up}.items():
             say(f"making {size.files} months of {size.rows:,} rows")
-            write_months(months / name, source, size)
+            write_months(months / name, size)
         if scale.name == "budget":
             say("setting Airflow up")
             airflow.create()
         with mirror(home, months) as address:
             say("warming up")
-            for contender in (
-                Contenders(warm_up, postgres, source, airflow, address, "warm-up").all(airflow=False).values()
-            ):
+            first = Contenders(warm_up, postgres, airflow, months / "warm-up", f"{address}/warm-up")
+            for contender in first.all(airflow=False).values():
                 contender()
-            contenders = Contenders(scale, postgres, source, airflow, address, "measured")
+            contenders = Contenders(scale, postgres, airflow, months / "measured", f"{address}/measured")
             for measured in run_rounds(contenders.all(), scale.rounds, say, BUDGET if scale.is_whole else ()):
                 yield report.results(contenders, measured)
 

@@ -5,62 +5,57 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from bench import rivals
 from bench import taxiway_load as taxiway
 from bench.contents import Contents
-from bench.rounds import Contender
+from bench.rounds import Contender, Measures
 from bench.scale import (
     BIG,
     CORRECTED,
     COURSE_MONTHS,
     FHV,
     FIRST_MONTH,
+    PARQUET,
     REAL,
     SAVED_AGAIN,
     TINY,
     TINY_ROWS,
     TRANSFER,
+    YELLOW,
+    Files,
     Scale,
-    as_parquet,
-    first_parquet_month,
-    months_from,
 )
-from bench.servers import TAXIWAY_DAG, TRIVIAL_DAG, Airflow, Postgres, folder_bytes, require_durability, watching
+from bench.servers import TAXIWAY_DAG, TRIVIAL_DAG, Airflow, Postgres, folder_bytes, watching
 from taxiway.download.download import Download
+from taxiway.loads.month import download_month
 from taxiway.sources.months import Month
-from taxiway.sources.source import Source
-from taxiway.warehouses.postgres.session import transaction
 
 MIB = 1 << 20
-
-Measures = Mapping[str, float]
 
 
 @dataclass
 class Contenders:
     """Everything that is compared.
 
-    :param mirror: address of the run's mirror
-    :param name: of the folder with the sets of months, below that address and in the mirror's folder
+    :param months: the folder with the sets of months
+    :param mirror: address of the mirror that serves it
+    :param contents: of all tables so far, by the source's name
     """
 
     scale: Scale
     postgres: Postgres
-    source: Source
     airflow: Airflow
+    months: Path
     mirror: str
-    name: str
-
-    def __post_init__(self) -> None:
-        """Begin with nothing loaded."""
-        self.contents = Contents(self.source)
-        self._main = f"public.{self.source.main_table}"
+    contents: dict[str, Contents] = field(
+        default_factory=lambda: {files.source.name: Contents(files.source) for files in (REAL, FHV)}
+    )
 
     def all(self, *, airflow: bool = True) -> dict[str, Contender]:
         """Return the contenders of the scale by name; each measures once when it is called.
@@ -80,10 +75,10 @@ class Contenders:
             "big_parquet": (TAXIWAY_DAG, BIG, 1, self.scale.big_rows, 1, "peak_of_parquet"),
         }
         return {
-            **{name: partial(self.one_go, name) for name in rivals.ONE_GO},
+            **{name: partial(self.one_go, name, name) for name in rivals.ONE_GO},
             "steps": self.steps,
             "rejects": self.rejects,
-            "parquet": self.parquet,
+            "parquet": lambda: self.one_go("parquet_copy", "copy") | self.first_load("parquet_steps", PARQUET),
             "fhv": self.fhv,
             "course": self.course,
             "curl": self.curl,
@@ -92,38 +87,40 @@ class Contenders:
             **{name: partial(self.backfill, name, *how) for name, how in backfills.items() if airflow},
         }
 
-    def one_go(self, name: str) -> Measures:
-        """One of those that load a file in one go: COPY, pandas, dlt."""
-        table, load = rivals.ONE_GO[name]
+    def one_go(self, name: str, rival: str, files: Files = REAL) -> Measures:
+        """Load a file by one of those that do so in one go: COPY, pandas, dlt."""
+        table, load = rivals.ONE_GO[rival]
         with self._folder() as folder, self.postgres.fresh() as own:
-            seconds = load(own, self.source, self._path(FIRST_MONTH), folder)
-            with own.connect() as connection:
-                self.contents.look(connection, name, table, self.scale.rows)
+            seconds = load(own, files.source, self.months / files.path(), folder)
+            self._look(own, name, files, table)
         return {name: seconds}
+
+    def first_load(self, name: str, files: Files) -> Measures:
+        """Load a file by the steps."""
+        file = self._download(files)
+        with self.postgres.fresh() as own, own.connect() as connection:
+            _, seconds = taxiway.load(taxiway.warehouse(connection, files.source, FIRST_MONTH), file)
+            self._look(own, name, files)
+        return {name: sum(seconds.values())}
 
     def steps(self) -> Measures:
         """A first load, a reload of the same bytes, a reload of a corrected file."""
-        file, changed = self._download(REAL), self.scale.corrected_rows
-        corrected = self._download(CORRECTED)
+        file, corrected, changed = self._download(REAL), self._download(CORRECTED), self.scale.corrected_rows
         with self.postgres.fresh() as own, own.connect() as connection:
-            with transaction(connection):  # with the settings of the steps
-                require_durability(connection)
-            _, first = taxiway.load(connection, self.source, FIRST_MONTH, file)
-            self.contents.look(connection, "steps", self._main, self.scale.rows)
-            self.contents.look_at_ids(connection, "steps", self._main)
+            first, unchanged, again = (
+                taxiway.warehouse(connection, YELLOW, FIRST_MONTH, run) for run in ("first", "unchanged", "corrected")
+            )
+            _, seconds = taxiway.load(first, file)
+            self._look(own, "steps", REAL)
             self.postgres.query("CHECKPOINT")
             began = time.perf_counter()
-            fetched = taxiway.fetch(connection, self.source, FIRST_MONTH, "unchanged", self._download)
-            unchanged = time.perf_counter() - began
-            counts, again = taxiway.load(connection, self.source, FIRST_MONTH, corrected, "corrected")
+            fetched = download_month(unchanged, partial(self._download, REAL))
+            reload_unchanged = time.perf_counter() - began
+            counts, reload_corrected = taxiway.load(again, corrected)
         if fetched.nothing_to_do is None or (counts.inserted, counts.deleted) != (changed, changed):
             raise RuntimeError(f"reloads went wrong: {fetched}, {counts}, expected {changed} rows to change")
-        return {
-            **first,
-            "steps": sum(first.values()),
-            "reload_unchanged": unchanged,
-            "reload_corrected": sum(again.values()),
-        }
+        of_reloads = {"reload_unchanged": reload_unchanged, "reload_corrected": sum(reload_corrected.values())}
+        return {**seconds, "steps": sum(seconds.values()), **of_reloads}
 
     def rejects(self) -> Measures:
         """First loads by steps that trust every row, and by those that don't: two each, one pair within the other.
@@ -134,42 +131,29 @@ class Contenders:
         seconds = dict.fromkeys((with_, without), 0.0)
         for name in (without, with_, with_, without):
             with taxiway.trusting(self.scale.rows) if name == without else nullcontext():
-                seconds[name] += self._first_load(self.contents, name, self.source) / 2
+                seconds[name] += self.first_load(name, REAL)[name] / 2
         return seconds
-
-    def parquet(self) -> Measures:
-        """A month as Parquet, after a bare COPY of the same rows as CSV."""
-        copied = self._copy(self.source)
-        return {
-            "parquet_copy": copied,
-            "parquet_steps": self._first_load(self.contents, "parquet", as_parquet(self.source)),
-        }
 
     def fhv(self) -> Measures:
         """A month with text columns: a bare COPY, the steps, and the steps of the file that a tool saved again."""
-        contents = Contents(FHV)
-        return {
-            "fhv_copy": self._copy(FHV),
-            "fhv_steps": self._first_load(contents, "fhv", FHV),
-            "saved_again_steps": self._first_load(contents, "saved again", FHV, SAVED_AGAIN),
-        }
+        copied = self.one_go("fhv_copy", "copy", FHV)
+        return copied | self.first_load("fhv_steps", FHV) | self.first_load("saved_again_steps", SAVED_AGAIN)
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""
-        seconds = []
-        locale = rivals.course_locale(self.postgres)
+        locale, seconds = rivals.course_locale(self.postgres), 0.0
         with self._folder() as folder, self.postgres.fresh(locale) as own, own.connect() as connection:
-            rivals.make_course_tables(connection, self.source)
-            for month in months_from(FIRST_MONTH, COURSE_MONTHS):
-                seconds.append(rivals.load_course(connection, self.source, month, self._path(month), folder))
+            rivals.make_course_tables(connection, YELLOW)
+            for month in REAL.months(COURSE_MONTHS):
+                seconds = rivals.load_course(connection, YELLOW, month, self.months / REAL.path(month), folder)
                 if month == FIRST_MONTH:
-                    self.contents.look(connection, "course", rivals.COURSE, self.scale.rows)
-        return {"course_third_month": seconds[-1]}
+                    self._look(own, "course", REAL, rivals.COURSE)
+        return {"course_third_month": seconds}
 
     def growth(self) -> Measures:
         """Many months into one table: the first and the last, which are compared, and what all of them took."""
-        months, seconds = months_from(FIRST_MONTH, self.scale.months), list[float]()
-        files = [self._download(REAL, month) for month in months]
+        months, seconds = REAL.months(self.scale.months), list[float]()
+        downloads = {month: self._download(REAL, month) for month in months}
         with self.postgres.fresh() as own, own.connect() as connection:
 
             def taken() -> dict[str, float]:
@@ -177,100 +161,81 @@ class Contenders:
                 cpu = {"many_server_cpu": own.cpu_seconds(), "many_client_cpu": time.process_time()}
                 return {**{name: size / MIB for name, size in sizes.items()}, **cpu}
 
-            taxiway.make_tables(connection, self.source)
+            taxiway.warehouse(connection, YELLOW, FIRST_MONTH).prepare()
             folders = own.data_folders()
             before = taken()
-            for month, file in zip(months, files, strict=True):
+            for month, file in downloads.items():
                 own.query("CHECKPOINT")  # as before the first one
-                seconds.append(sum(taxiway.load(connection, self.source, month, file)[1].values()))
+                _, taken_by = taxiway.load(taxiway.warehouse(connection, YELLOW, month), file)
+                seconds.append(sum(taken_by.values()))
             all_of_them = {name: value - before[name] for name, value in taken().items()}
             self._require(own, self.scale.rows * self.scale.months)
         return {"first_month": seconds[0], "last_month": seconds[-1], "many_months": sum(seconds), **all_of_them}
 
     def disk(self) -> Measures:
         """A month from the mirror to the table, with an eye on the disk."""
-        file_bytes = self._path(FIRST_MONTH).stat().st_size
+        file_bytes = (self.months / REAL.path()).stat().st_size
         with self._folder() as cache, self.postgres.fresh() as own, own.connect() as connection:
-            taxiway.make_tables(connection, self.source)
+            warehouse = taxiway.warehouse(connection, YELLOW, FIRST_MONTH)
+            warehouse.prepare()
             folders = own.data_folders()
 
             def used() -> int:
                 return max(0, folder_bytes(cache) - file_bytes) + folder_bytes(*folders)
 
             before = used()
-            with watching(used) as peak:
-                fetch = partial(self._download, cache=cache)
-                fetched = taxiway.fetch(connection, self.source, FIRST_MONTH, "first", fetch)
+            with watching(used) as sizes:
+                fetched = download_month(warehouse, partial(self._download, REAL, cache=cache))
                 assert fetched.file is not None  # noqa: S101 - the mirror has it
-                taxiway.load(connection, self.source, FIRST_MONTH, fetched.file)
+                taxiway.load(warehouse, fetched.file)
             published = used() - before
-        beyond = peak[0] - before - published
+        beyond = max(sizes) - before - published
         return {"beyond_mib": beyond / MIB, "published_mib": published / MIB}
 
     def curl(self) -> Measures:
         """What curl takes for a big file."""
-        address = f"{self._address(TRANSFER)}/{self.source.file_path(FIRST_MONTH)}"
         with self._folder() as folder:
             began = time.perf_counter()
-            subprocess.run(["curl", "--silent", "--show-error", "--fail", "-O", address], cwd=folder, check=True)
+            command = ["curl", "--silent", "--show-error", "--fail", "-O", f"{self.mirror}/{TRANSFER.path()}"]
+            subprocess.run(command, cwd=folder, check=True)
             return {"curl": time.perf_counter() - began}
 
     def download(self) -> Measures:
-        """What Taxiway's download takes for the same file."""
+        """What Taxiway takes for the same file: until the last byte is written, and until it is verified."""
         with self._folder() as cache:
-            seconds = taxiway.transfer(self._address(TRANSFER), self.source, FIRST_MONTH, cache)
-        return dict(zip(("transfer", "download"), seconds, strict=True))
+            last_byte, verified = taxiway.transfer(f"{self.mirror}/{TRANSFER.name}", YELLOW, FIRST_MONTH, cache)
+        return {"transfer": last_byte, "download": verified}
 
-    def backfill(self, name: str, dag_id: str, files: str, months: int, rows: int, at_once: int, peak: str) -> Measures:
+    def backfill(
+        self, name: str, dag_id: str, files: Files, months: int, rows: int, at_once: int, peak: str
+    ) -> Measures:
         """Some months through Airflow, by ``airflow dags backfill``.
 
         :param rows: of each month; 0 if the DAG loads none
         :param peak: what the peak memory of its tasks is called
         """
-        self.airflow.forget(self._address(files))
-        first = first_parquet_month(self.source) if files == BIG else FIRST_MONTH
-        seconds = self.airflow.backfill(dag_id, months_from(first, months), at_once)
-        if rows:
-            self._require(self.postgres, rows * months)
+        self.airflow.forget(f"{self.mirror}/{files.name}")
+        seconds = self.airflow.backfill(dag_id, files.months(months), at_once)
         if name == "airflow_month":
-            with self.postgres.connect() as connection:
-                self.contents.look(connection, "airflow", self._main, rows)
-                self.contents.look_at_ids(connection, "airflow", self._main)
+            self._look(self.postgres, "airflow", REAL)
+        elif rows:
+            self._require(self.postgres, rows * months)
         return {name: seconds, peak: self.airflow.peak_mib(dag_id)}
 
-    def _copy(self, source: Source) -> float:
-        """Return the seconds of a bare COPY of a source's first month."""
-        with self._folder() as folder, self.postgres.fresh() as own:
-            seconds = rivals.copy_bare(own, source, self._path(FIRST_MONTH, source), folder)
-            self._require(own, self.scale.rows, rivals.BARE)
-        return seconds
-
-    def _first_load(self, contents: Contents, name: str, source: Source, files: str = REAL) -> float:
-        """Return the seconds of the steps of a source's first month, whose ids are those of the loads before."""
-        file, table = self._download(files, source=source), f"public.{source.main_table}"
-        with self.postgres.fresh() as own, own.connect() as connection:
-            _, seconds = taxiway.load(connection, source, FIRST_MONTH, file)
-            contents.look_at_ids(connection, name, table)
-            self._require(own, self.scale.rows, table)
-        return sum(seconds.values())
-
-    def _address(self, files: str) -> str:
-        return f"{self.mirror}/{self.name}/{files}"
-
-    def _path(self, month: Month, source: Source | None = None) -> Path:
-        return self.postgres.home.root / "months" / self.name / REAL / (source or self.source).file_path(month)
-
-    def _download(
-        self, files: str = REAL, month: Month = FIRST_MONTH, cache: Path | None = None, source: Source | None = None
-    ) -> Download:
+    def _download(self, files: Files, month: Month = FIRST_MONTH, cache: Path | None = None) -> Download:
         cache = cache or self.postgres.home.root / "downloads"
-        return taxiway.download(self._address(files), source or self.source, month, cache)
+        return taxiway.download(f"{self.mirror}/{files.name}", files.source, month, cache)
 
-    def _require(self, postgres: Postgres, rows: int, table: str = "") -> None:
-        table = table or self._main
-        ((found,),) = postgres.query(f"SELECT count(*) FROM {table}", postgres.name)
+    def _look(self, postgres: Postgres, name: str, files: Files, table: str = "") -> None:
+        """Compare a table with the other contenders' ones; without a name, it is the main table, with its ids."""
+        contents, main = self.contents[files.source.name], f"public.{files.source.main_table}"
+        with postgres.connect() as connection:
+            contents.look(connection, name, table or main, self.scale.rows, ids=not table)
+
+    def _require(self, postgres: Postgres, rows: int) -> None:
+        ((found,),) = postgres.query(f"SELECT count(*) FROM public.{YELLOW.main_table}", postgres.name)
         if found != rows:
-            raise RuntimeError(f"{table} holds {found} rows, expected {rows}")
+            raise RuntimeError(f"{YELLOW.main_table} holds {found} rows, expected {rows}")
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

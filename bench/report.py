@@ -18,15 +18,8 @@ from bench.rivals import course_locale
 from bench.scale import COURSE_MONTHS, TINY_ROWS, Scale
 from taxiway.paths import ROOT
 
-DOCUMENT = ROOT / "docs" / "performance.md"
-"""What the project says of its figures."""
-
-RESULTS = ROOT / "bench" / "results.json"
-"""The project's own results: those of a whole run of the budget."""
-
-LATEST = ROOT / ".taxiway" / "benchmark.json"
-"""Where any run leaves its results, after each round: they outlive what goes wrong in the next one."""
-
+DOCUMENT = ROOT / "docs" / "performance.md"  # what the project says of its figures
+RESULTS = ROOT / "bench" / "results.json"  # those of a whole run of the budget
 MARKS = {
     "budget": ("<!-- results: written by make bench -->", "<!-- end of results -->"),
     "year": ("<!-- year: written by make bench SCALE=year -->", "<!-- end of year -->"),
@@ -90,13 +83,9 @@ SIZES = {
 
 def results(contenders: Contenders, measured: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Put together what goes into ``bench/results.json``; nothing in it names the machine."""
-    scale, postgres = contenders.scale, contenders.postgres
-    cpu, names = Path("/proc/cpuinfo"), measured[0].keys()
+    scale, postgres, cpu = contenders.scale, contenders.postgres, Path("/proc/cpuinfo")
     models = re.findall(r"^model name\s*: (.*)", cpu.read_text() if cpu.exists() else "", re.MULTILINE)
-
-    def spreads(shown: Mapping[str, str]) -> dict[str, dict[str, float]]:
-        return {name: spread([each[name] for each in measured if name in each]) for name in shown if name in names}
-
+    values = {name: [each[name] for each in measured if name in each] for name in (*SECONDS, *SIZES)}
     return {
         "machine": {
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -115,15 +104,18 @@ def results(contenders: Contenders, measured: Sequence[Mapping[str, float]]) -> 
         "tiny_months": {"months": scale.tiny_months, "rows": TINY_ROWS},
         "course_locale": course_locale(postgres),
         "ratios": {budget.key: judged for budget in BUDGET if (judged := budget.judge(measured))},
-        "seconds": spreads(SECONDS),
-        "mib": spreads(SIZES),
-        "loaded": contenders.contents.loaded,
+        "seconds": {name: spread(values[name]) for name in SECONDS if values[name]},
+        "mib": {name: spread(values[name]) for name in SIZES if values[name]},
+        "loaded": contenders.contents["yellow"].loaded,
     }
 
 
-def places(scale: Scale, asked: Path | None) -> list[Path]:
-    """Return where the results go, the first of them after each round already; only if asked, if it is."""
-    return [asked] if asked else [LATEST, *([RESULTS] if scale.is_whole and scale.name == "budget" else [])]
+def places(scale: Scale, folder: Path) -> list[Path]:
+    """Return where the results go; the first place outlives what goes wrong in a later round.
+
+    :param folder: the folder of the run's home
+    """
+    return [folder / "benchmark.json", *([RESULTS] if scale.is_whole and scale.name == "budget" else [])]
 
 
 def write_results(found: Mapping[str, Any], path: Path) -> None:

@@ -6,20 +6,17 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bench.contents import Connection
 from bench.scale import columns_of
-from bench.servers import Postgres
+from bench.servers import OWNER, Postgres
 from taxiway.files.gzip_file import unpacked_blocks
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
-from taxiway_local.database import DATABASES
-
-Connection = Any
-"""Of psycopg, whose types take literal statements only: here they are made of the benchmark's own names."""
 
 CHUNK_ROWS = 100_000
 """Rows that pandas reads at a time, and that dlt writes into a file, or a few more. Of several files, dlt loads some at
@@ -69,11 +66,14 @@ def make_course_tables(connection: Connection, source: Source) -> None:
     """Make the course's shared staging table and its main table, neither of them indexed."""
     columns = ", ".join(f"{column.name} {_COURSE_TYPES[column.type]}" for column in columns_of(source))
     for table in (COURSE_STAGING, COURSE):
-        _commit(connection, f"CREATE TABLE {table} (unique_row_id text, filename text, {columns})")
+        connection.execute(f"CREATE TABLE {table} (unique_row_id text, filename text, {columns})")
 
 
 def load_course(connection: Connection, source: Source, month: Month, path: Path, folder: Path) -> float:
-    """Load a month as the course does, written anew: a file on disk, one shared staging table, UPDATE, MERGE."""
+    """Load a month as the course does, written anew: a file on disk, one shared staging table, UPDATE, MERGE.
+
+    :param connection: commits each statement
+    """
     names = [column.name for column in columns_of(source)]
     listed, staged = ", ".join(names), ", ".join(f"staged.{name}" for name in names)
     key = " || ".join(f"coalesce({name}::text, '')" for name in _KEY)
@@ -81,17 +81,16 @@ def load_course(connection: Connection, source: Source, month: Month, path: Path
     unpacked = folder / path.stem
     with gzip.open(path, "rb") as packed, unpacked.open("wb") as file:
         shutil.copyfileobj(packed, file, 1 << 20)
-    _commit(connection, f"TRUNCATE {COURSE_STAGING}")
-    with connection.transaction(), unpacked.open("rb") as file:
+    connection.execute(f"TRUNCATE {COURSE_STAGING}")
+    with unpacked.open("rb") as file:
         blocks = iter(lambda: file.read(1 << 20), b"")
         _copy(connection, f"COPY {COURSE_STAGING} ({listed}) FROM STDIN WITH (FORMAT csv, HEADER)", blocks)
     values = [source.filename(month)]
-    _commit(connection, f"UPDATE {COURSE_STAGING} SET unique_row_id = md5({key}), filename = %s", values)
-    _commit(
-        connection,
+    connection.execute(f"UPDATE {COURSE_STAGING} SET unique_row_id = md5({key}), filename = %s", values)
+    connection.execute(
         f"MERGE INTO {COURSE} AS main USING {COURSE_STAGING} AS staged ON main.unique_row_id = staged.unique_row_id "
         f"WHEN NOT MATCHED THEN INSERT (unique_row_id, filename, {listed}) "
-        f"VALUES (staged.unique_row_id, staged.filename, {staged})",
+        f"VALUES (staged.unique_row_id, staged.filename, {staged})"
     )
     unpacked.unlink()
     return time.perf_counter() - began
@@ -106,14 +105,13 @@ def load_pandas(postgres: Postgres, source: Source, path: Path, _: Path) -> floa
     times = [column.header for column in columns_of(source) if column.type == "timestamp"]
     schema, table = PANDAS.split(".")
     engine = sqlalchemy.create_engine(postgres.url("postgresql+psycopg2"))
-    try:
-        began = time.perf_counter()
-        with pandas.read_csv(path, dtype=dtypes, parse_dates=times, chunksize=CHUNK_ROWS) as chunks:
-            for chunk in chunks:
-                chunk.to_sql(table, engine, schema=schema, if_exists="append", index=False)
-        return time.perf_counter() - began
-    finally:
-        engine.dispose()
+    began = time.perf_counter()
+    with pandas.read_csv(path, dtype=dtypes, parse_dates=times, chunksize=CHUNK_ROWS) as chunks:
+        for chunk in chunks:
+            chunk.to_sql(table, engine, schema=schema, if_exists="append", index=False)
+    seconds = time.perf_counter() - began
+    engine.dispose()
+    return seconds
 
 
 def load_dlt(postgres: Postgres, source: Source, path: Path, folder: Path) -> float:
@@ -139,19 +137,14 @@ def load_dlt(postgres: Postgres, source: Source, path: Path, folder: Path) -> fl
 
     # It asks for a password, which the socket doesn't.
     host = quote(str(postgres.server.socket_folder), safe="")
-    login = {"host": host, "database": postgres.name, "username": DATABASES["taxi"], "password": "none"}
+    login = {"host": host, "database": postgres.name, "username": OWNER, "password": "none"}
     dataset, table = DLT.split(".")
-    pipeline = dlt.pipeline(
-        table,
-        pipelines_dir=str(folder / "pipelines"),
-        destination=dlt.destinations.postgres(login),
-        dataset_name=dataset,
-    )
+    to = dlt.destinations.postgres(login)
+    pipeline = dlt.pipeline(table, pipelines_dir=str(folder / "pipelines"), destination=to, dataset_name=dataset)
     how: Any = {"disposition": "merge", "strategy": "delete-insert"}
     month = dlt.resource(_arrow_tables(source, path), name=table, write_disposition=how, merge_key="filename")
     began = time.perf_counter()
-    info = pipeline.run(month, loader_file_format="csv")
-    info.raise_on_failed_jobs()
+    pipeline.run(month, loader_file_format="csv").raise_on_failed_jobs()
     seconds = time.perf_counter() - began
     pipeline.drop()
     return seconds
@@ -170,11 +163,6 @@ def _arrow_tables(source: Source, path: Path) -> Iterator[Any]:
         for batch in batches:
             names = pyarrow.array([path.name] * batch.num_rows)
             yield pyarrow.Table.from_batches([batch]).append_column("filename", names)
-
-
-def _commit(connection: Connection, statement: str, values: Sequence[object] | None = None) -> None:
-    with connection.transaction():
-        connection.execute(statement, values)
 
 
 def _copy(connection: Connection, statement: str, blocks: Iterator[bytes]) -> None:

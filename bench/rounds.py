@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench.budget import Budget
 
-Contender = Callable[[], Mapping[str, float]]
+Measures = dict[str, float]
+
+Contender = Callable[[], Measures]
 
 MOST_TIMES = 2
 """How many times the asked rounds there are at the most, for ratios that stay too close to call."""

@@ -14,34 +14,14 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source, load_source
 from taxiway_local.samples import write_sample_month
 
-FIRST_MONTH = Month(2019, 2)
-"""The first month that is loaded: from here on every column has values, so all months weigh the same."""
+YELLOW = load_source(SOURCES_FOLDER / "yellow.yaml")
+"""The source whose months are measured, but for those with text columns."""
 
-COURSE_MONTHS = 3
-"""Months that the course's flow loads in a row; the last one is counted."""
-
-TINY_ROWS = 100
-"""Rows of a month whose load is nothing but orchestration."""
-
-CORRECTED_EVERY = 100
-"""One row of so many differs in the corrected file."""
-
-REAL, CORRECTED, TINY, TRANSFER, SAVED_AGAIN, BIG = "real", "corrected", "tiny", "transfer", "saved again", "big"
-"""Sets of months, each in a folder that is laid out as a mirror is. ``REAL`` has months of the run's rows, which all
-share that load big months. ``CORRECTED`` has the first of them with some rows changed, ``TINY`` months that are
-nothing but orchestration, and ``TRANSFER`` one that is only downloaded. ``SAVED_AGAIN`` has the first month as a tool
-may have saved it: texts in quotation marks, times with a fraction. ``BIG`` has a Parquet file of :data:`BIG_TIMES` the
-rows in one row group, of the source's first month in that format."""
-
-BIG_TIMES = 3.8
-"""How many times the rows of a month the big Parquet file has: of a million rows, as many as a real month of yellow."""
-
-FHV = load_source(SOURCES_FOLDER / "fhv.yaml")
-"""The source of months with text columns."""
-
-_SAVED = {"text": b'"%b"', "timestamp": b"%b.000000"}
-_CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
-_BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes
+FIRST_MONTH = Month(2019, 2)  # that is loaded: from here on every column has values, so all months weigh the same
+COURSE_MONTHS = 3  # that the course's flow loads in a row; the last one is counted
+TINY_ROWS = 100  # of a month whose load is nothing but orchestration
+CORRECTED_EVERY = 100  # one row of so many differs in the corrected file
+BIG_TIMES = 3.8  # the rows of a month has the big Parquet file: of a million rows, as many as a real month of yellow
 
 SIZES = {
     "rows": (100, "rows of a month", ", because one row of a hundred is corrected"),
@@ -53,10 +33,45 @@ SIZES = {
 }
 """The sizes that can be asked for: the least that compares anything, what it is, why it can't be less."""
 
-_ROW_BYTES = 260  # of a published row with its part of the index, and a little more; a staged one takes no more
-_FILE_ROW_BYTES = 25  # of a row in the compressed file, and the same in the cache
+_SAVED = {"text": b'"%b"', "timestamp": b"%b.000000"}
+_CORRECTED_VALUE = b"0.01"  # the last column's, congestion_surcharge: no sample row has this one
+_BYTES_A_ROW = 20  # of a compressed sample row, a little less than it takes
+_DISK_A_ROW = 310  # of a published or staged row with its part of the index, and twice in a compressed file
 _LOG_BYTES = 6 << 30  # of write-ahead log that the server may keep: max_wal_size is 4 GB, and it may run over
 _HOME_BYTES = 256 << 20  # of a server, and an Airflow with its logs, whatever they load
+
+
+@dataclass(frozen=True)
+class Files:
+    """A set of months, in a folder of its own that is laid out as a mirror is.
+
+    :param name: of the folder
+    :param source: whose months they are
+    """
+
+    name: str
+    source: Source
+    first: Month = FIRST_MONTH
+
+    def months(self, count: int) -> list[Month]:
+        """Return so many months in a row, from the first on."""
+        return list(accumulate(repeat(self.first, count), lambda month, _: month.next()))
+
+    def path(self, month: Month = FIRST_MONTH) -> str:
+        """Return the path of a month's file, with the set's folder."""
+        return f"{self.name}/{self.source.file_path(month)}"
+
+
+REAL, CORRECTED, TINY, TRANSFER = (Files(name, YELLOW) for name in ("real", "corrected", "tiny", "transfer"))
+PARQUET = Files("parquet", replace(YELLOW, releases=(replace(YELLOW.releases[-1], first=FIRST_MONTH),)))
+BIG = Files("big", YELLOW, YELLOW.releases[-1].first)
+FHV = Files("fhv", load_source(SOURCES_FOLDER / "fhv.yaml"))
+SAVED_AGAIN = Files("saved again", FHV.source)
+"""``REAL`` has months of the run's rows, which all share that load big months. ``CORRECTED`` has the first of them with
+some rows changed, and ``PARQUET`` the same rows in that format. ``TINY`` has months that are nothing but orchestration,
+and ``TRANSFER`` one that is only downloaded. ``BIG`` has a Parquet file of :data:`BIG_TIMES` the rows in one row group,
+of the source's first month in that format. ``FHV`` has a month with text columns, and ``SAVED_AGAIN`` the same one as a
+tool may have saved it: texts in quotation marks, times with a fraction."""
 
 
 def columns_of(source: Source) -> tuple[Column, ...]:
@@ -92,7 +107,7 @@ class Scale:
 
     @property
     def files(self) -> int:
-        """How many months of ``rows`` rows are made; all that load big months share them."""
+        """How many months :data:`REAL` has."""
         return max(self.months, self.side_months, COURSE_MONTHS)
 
     @property
@@ -108,48 +123,29 @@ class Scale:
     @property
     def disk_bytes(self) -> int:
         """The disk at the run's peak, in bytes: published months, a staged one, the files, the write-ahead log."""
-        rows = self.rows * (self.files + 1) + self.big_rows
-        log = min(_LOG_BYTES, self.rounds * 3 * rows * _ROW_BYTES)
-        return rows * (_ROW_BYTES + 2 * _FILE_ROW_BYTES) + log + _HOME_BYTES + 3_000_000 * self.transfer_mb
+        rows = _DISK_A_ROW * (self.rows * (self.files + 1) + self.big_rows)
+        return rows + min(_LOG_BYTES, self.rounds * 3 * rows) + _HOME_BYTES + 3_000_000 * self.transfer_mb
 
 
 SCALES = {"budget": Scale(), "year": Scale("year", rows=7_000_000, months=12, rounds=1)}
 """The whole runs: the budget, and a year of yellow taxis at real size."""
 
 
-def months_from(first: Month, count: int) -> list[Month]:
-    """Return so many months in a row, from the first on."""
-    return list(accumulate(repeat(first, count), lambda month, _: month.next()))
-
-
-def as_parquet(source: Source) -> Source:
-    """Return a source whose files are Parquet."""
-    release = replace(source.releases[0], last=None, path=f"{source.name}/{{month}}.parquet", format="parquet")
-    return replace(source, releases=(release,))
-
-
-def first_parquet_month(source: Source) -> Month:
-    """Return the first month of a source that comes as Parquet."""
-    return next(release.first for release in source.releases if release.format == "parquet")
-
-
-def write_months(folder: Path, source: Source, scale: Scale) -> None:
+def write_months(folder: Path, scale: Scale) -> None:
     """Make every month that a run needs, a folder a set; no row is a duplicate, as in the real files at hand."""
-    wanted = [(REAL, source, month, scale.rows) for month in months_from(FIRST_MONTH, scale.files)]
+    wanted = [(REAL, scale.files, scale.rows)]
     if scale.name == "budget":
-        wanted += [(TINY, source, month, TINY_ROWS) for month in months_from(FIRST_MONTH, scale.tiny_months)]
-        kinds = [(CORRECTED, source), (REAL, as_parquet(source)), (REAL, FHV), (SAVED_AGAIN, FHV)]
-        wanted += [(name, kind, FIRST_MONTH, scale.rows) for name, kind in kinds]
-        wanted += [(TRANSFER, source, FIRST_MONTH, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
-        wanted += [(BIG, source, first_parquet_month(source), scale.rows)]
-    for name, kind, month, rows in wanted:
-        path = folder / name / kind.file_path(month)
-        write_sample_month(kind, month, path, rows=rows, duplicates=False)
-        if path.suffix == ".parquet":
-            _write_one_group(path, scale.big_rows if name == BIG else rows)
-        elif change := {CORRECTED: _correct, SAVED_AGAIN: _save_again}.get(name):
-            header, *lines = gzip.decompress(path.read_bytes()).splitlines()
-            path.write_bytes(gzip.compress(b"\n".join([header, *change(lines), b""]), 4))
+        wanted += [(TINY, scale.tiny_months, TINY_ROWS), (TRANSFER, 1, scale.transfer_mb * 1_000_000 // _BYTES_A_ROW)]
+        wanted += [(files, 1, scale.rows) for files in (CORRECTED, PARQUET, FHV, SAVED_AGAIN, BIG)]
+    for files, count, rows in wanted:
+        for month in files.months(count):
+            path = folder / files.path(month)
+            write_sample_month(files.source, month, path, rows=rows, duplicates=False)
+            if path.suffix == ".parquet":
+                _write_one_group(path, scale.big_rows if files is BIG else rows)
+            elif change := {CORRECTED.name: _correct, SAVED_AGAIN.name: _save_again}.get(files.name):
+                header, *lines = gzip.decompress(path.read_bytes()).splitlines()
+                path.write_bytes(gzip.compress(b"\n".join([header, *change(lines), b""]), 4))
 
 
 def _write_one_group(path: Path, rows: int) -> None:
@@ -170,5 +166,5 @@ def _correct(lines: list[bytes]) -> list[bytes]:
 
 
 def _save_again(lines: list[bytes]) -> list[bytes]:
-    forms = [_SAVED.get(column.type, b"%b") for column in columns_of(FHV)]
+    forms = [_SAVED.get(column.type, b"%b") for column in columns_of(FHV.source)]
     return [b",".join(forms) % (*line.split(b","),) for line in lines]

@@ -24,13 +24,10 @@ from taxiway_local.home import Home
 from taxiway_local.own_home import lay_out
 from taxiway_local.setup import airflow_command, airflow_environment, setup
 
-DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
-"""Settings that must be on: no figure comes from a weaker guarantee."""
-
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")  # on, so that no figure comes from less
+OWNER = database.DATABASES["taxi"]  # the role that loads: the owner of the databases, who isn't a superuser
 TAXIWAY_DAG, TRIVIAL_DAG = "taxi_yellow", "trivial"
-
-LONGEST = 1800.0
-"""Seconds after which a command of Airflow hangs."""
+LONGEST = 1800.0  # seconds after which a command of Airflow hangs
 
 _FILES = Path(__file__).parent / "airflow_files"
 
@@ -45,18 +42,16 @@ class Postgres:
 
     @classmethod
     def start(cls, home: Home) -> Postgres:
-        """Start a server in a home, and make sure that it keeps what is committed."""
-        started = cls(home, database.start(home))
-        started.settle()
-        return started
+        """Start a server in a home."""
+        return cls(home, database.start(home))
 
-    def url(self, scheme: str = "postgresql") -> str:
-        """Return the database's address, as libpq or SQLAlchemy want it, for its owner, who isn't a superuser."""
-        return self.server.url(self.name, role=database.DATABASES["taxi"], driver=scheme)
+    def url(self, driver: str = "postgresql") -> str:
+        """Return the database's address, as libpq or SQLAlchemy want it, for its owner."""
+        return self.server.url(self.name, role=OWNER, driver=driver)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection as the database's owner."""
-        return psycopg.connect(self.url())
+        """Open a connection as the database's owner; it commits each statement."""
+        return psycopg.connect(self.url(), autocommit=True)
 
     def query(self, statement: Any, database_name: str = "postgres") -> list[tuple[Any, ...]]:
         """Ask one of the server's databases as the superuser."""
@@ -70,26 +65,13 @@ class Postgres:
 
         :param locale: one of the C library's, in place of the server's own
         """
-        own = replace(self, name="contender")
         of_locale = f" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE '{locale}'" if locale else ""
-        self.query(f"CREATE DATABASE contender OWNER {database.DATABASES['taxi']}{of_locale}")
+        self.query(f"CREATE DATABASE contender OWNER {OWNER}{of_locale}")
         try:
-            own.settle()
-            yield own
+            self.query("CHECKPOINT")
+            yield replace(self, name="contender")
         finally:
             self.query("DROP DATABASE contender WITH (FORCE)")
-
-    def renew(self) -> None:
-        """Make the warehouse that Airflow loads anew, with the roles and rights that the setup gives it."""
-        self.query("DROP DATABASE taxi WITH (FORCE)")
-        database.start(self.home)
-        self.settle()
-
-    def settle(self) -> None:
-        """Make sure that sessions keep what they commit, and let the server write out what is left."""
-        with self.connect() as connection:
-            require_durability(connection)
-        self.query("CHECKPOINT")
 
     def wal_bytes(self) -> int:
         """Return how much write-ahead log the server has written since it was made."""
@@ -111,9 +93,9 @@ class Postgres:
 
 
 def require_durability(connection: psycopg.Connection[Any]) -> None:
-    """Make sure that a session keeps what it commits.
+    """Make sure that a session, or the transaction that is open in it, keeps what it commits.
 
-    :raises RuntimeError: a setting is off, for the server, the database, the role or this process
+    :raises RuntimeError: a setting is off, for the server, the database, the role, this process or the transaction
     """
     off = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s) AND setting <> 'on'"
     for setting, value in connection.execute(off, [list(DURABILITY)]):
@@ -131,9 +113,8 @@ def mirror(home: Home, folder: Path) -> Iterator[str]:
     :return: the mirror's address
     """
     command = [sys.executable, "-m", "taxiway_local.mirror_server", "--folder", str(folder), "--quiet"]
-    environment = airflow_environment(home)
     with subprocess.Popen(
-        command, env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
+        command, env=airflow_environment(home), start_new_session=True, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             if not process.stdout or not (address := process.stdout.readline().strip()):
@@ -143,32 +124,31 @@ def mirror(home: Home, folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Airflow:
     """An Airflow with the project's DAGs, which load the warehouse ``taxi`` of its server, and the trivial one."""
 
     postgres: Postgres
 
-    def __post_init__(self) -> None:
-        """Name the folders of downloaded files, and of what the plugin writes."""
-        self._cache, self._peaks = self.postgres.home.state / "cache", self.postgres.home.root / "peaks"
-
     def create(self) -> None:
         """Set Airflow up in the home, as ``make setup`` does."""
-        lay_out(self.postgres.home, dags=[_FILES / "trivial.py"], plugins=[_FILES / "peak_memory.py"])
-        setup(self.postgres.home, report=lambda _line: None)
-        variable = f"('taxiway_cache_folder', '{self._cache}', false)"
+        home = self.postgres.home
+        lay_out(home, dags=[_FILES / "trivial.py"], plugins=[_FILES / "peak_memory.py"])
+        setup(home, report=lambda _line: None)
+        variable = f"('taxiway_cache_folder', '{home.root / 'cache'}', false)"
         self.postgres.query(f"INSERT INTO variable (key, val, is_encrypted) VALUES {variable}", "airflow")
         self._run("dags", "reserialize")  # reads the DAG files once, outside every measurement
 
-    def forget(self, mirror: str) -> None:
-        """Begin anew, with files from a mirror's address: no runs, an empty warehouse, an empty cache."""
+    def forget(self, address: str) -> None:
+        """Begin anew, with files from a mirror's address: no runs, an empty warehouse as set up, an empty cache."""
         for table in ("backfill_dag_run", "dag_run", "backfill"):
             self.postgres.query(f"DELETE FROM {table}", "airflow")
-        self.postgres.query(f"UPDATE connection SET host = '{mirror}' WHERE conn_id LIKE 'tlc_%'", "airflow")
-        self.postgres.renew()
-        for folder in (self._cache, self._peaks):
-            shutil.rmtree(folder, ignore_errors=True)
+        self.postgres.query(f"UPDATE connection SET host = '{address}' WHERE conn_id LIKE 'tlc_%'", "airflow")
+        self.postgres.query("DROP DATABASE taxi WITH (FORCE)")
+        database.start(self.postgres.home)
+        self.postgres.query("CHECKPOINT")
+        for folder in ("cache", "peaks"):
+            shutil.rmtree(self.postgres.home.root / folder, ignore_errors=True)
 
     def backfill(self, dag_id: str, months: Sequence[Month], max_active_runs: int) -> float:
         """Run ``airflow dags backfill`` on months in a row; return seconds, from the command's start to its end."""
@@ -179,10 +159,10 @@ class Airflow:
 
     def peak_mib(self, dag_id: str) -> float:
         """Return the greatest peak of the processes of a DAG's tasks since the last :meth:`forget`, in MiB."""
-        return max(int(path.read_text()) for path in self._peaks.glob(f"{dag_id}.*")) / 1024
+        return max(int(path.read_text()) for path in self.postgres.home.root.glob(f"peaks/{dag_id}.*")) / 1024
 
     def _run(self, *arguments: str) -> None:
-        done = subprocess.run(
+        subprocess.run(
             [*airflow_command(), *arguments],
             # The second one keeps the environment readable, by which the processes of a stopped run are known.
             env={**airflow_environment(self.postgres.home), "SPT_NOENV": "1"},
@@ -192,10 +172,8 @@ class Airflow:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=LONGEST,
-            check=False,
+            check=True,
         )
-        if done.returncode:
-            raise RuntimeError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
 
 
 @contextmanager
@@ -203,22 +181,23 @@ def watching(size: Callable[[], int]) -> Iterator[list[int]]:
     """Ask for a size again and again in a thread while the block runs.
 
     :param size: returns the size now; its errors are raised when the block has ended
-    :return: the greatest size, alone in a list, final when the block has ended
+    :return: the sizes, complete when the block has ended
     """
-    peak, stop = [size()], threading.Event()
+    sizes, stop = list[int](), threading.Event()
 
     def ask() -> None:
-        while not stop.wait(0.02):
-            peak[0] = max(peak[0], size())
+        ended = False
+        while not ended:
+            ended = stop.wait(0.02)  # asks once more when the block has ended
+            sizes.append(size())
 
     with ThreadPoolExecutor(1) as thread:
         asking = thread.submit(ask)
         try:
-            yield peak
+            yield sizes
         finally:
             stop.set()
     asking.result()
-    peak[0] = max(peak[0], size())
 
 
 def folder_bytes(*folders: Path) -> int:

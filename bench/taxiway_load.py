@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from unittest.mock import patch
 import psycopg
 import requests
 
+from bench.servers import require_durability
 from taxiway.download.cache import Cache
 from taxiway.download.download import CONNECT_TIMEOUT, READ_TIMEOUT, Download, download_month
 from taxiway.download.mirror_client import Mirror
@@ -23,7 +23,6 @@ from taxiway.loads.load import Counts
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway.warehouses.postgres import stage
-from taxiway.warehouses.postgres.main_table import ensure_tables
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
@@ -32,21 +31,30 @@ CACHE_BYTES = 1 << 40
 """Limit of a cache that is never full."""
 
 
-def load(
-    connection: psycopg.Connection[Any], source: Source, month: Month, file: Download, run_id: str = "first"
-) -> tuple[Counts, dict[str, float]]:
+def warehouse(
+    connection: psycopg.Connection[Any], source: Source, month: Month, run_id: str = "first"
+) -> PostgresWarehouse:
+    """Return the warehouse of a load.
+
+    :param run_id: stands for Airflow's run id
+    """
+    return PostgresWarehouse(connection, LoadTables(source, month, run_id))
+
+
+def load(to: PostgresWarehouse, file: Download) -> tuple[Counts, dict[str, float]]:
     """Run the steps that follow the download, one by one.
 
-    :param file: the downloaded file
-    :param run_id: stands for Airflow's run id
+    :param to: the warehouse of the load
     :return: what was published, and how long each step took, in seconds
+    :raises RuntimeError: as :func:`bench.servers.require_durability`
     """
-    warehouse = PostgresWarehouse(connection, LoadTables(source, month, run_id))
+    with transaction(to.connection):  # with the settings of the steps
+        require_durability(to.connection)
     outputs: dict[str, Any] = {"download_month": file.to_dict()}
     seconds = dict[str, float]()
     for step in (steps.stage_month, steps.hash_rows, steps.check_month, steps.merge_month, steps.drop_staging):
         began = time.perf_counter()
-        outputs[step.__name__] = step(warehouse, outputs)
+        outputs[step.__name__] = step(to, outputs)
         seconds[step.__name__.partition("_")[0]] = time.perf_counter() - began
     published = outputs["merge_month"]
     return Counts(*(published[name] for name in ("inserted", "deleted", "unchanged"))), seconds
@@ -57,19 +65,6 @@ def trusting(rows: int) -> AbstractContextManager[object]:
     are canonical CSV. A good file meets nothing else of the rejects."""
     trusted = SimpleNamespace(count=rows, add=lambda _block: True)
     return patch.object(stage, "CanonicalRows", lambda _columns: trusted)
-
-
-def make_tables(connection: psycopg.Connection[Any], source: Source) -> None:
-    """Make the ledger and the main table, if the first month's time must not hold that."""
-    with transaction(connection) as cursor:
-        ensure_tables(cursor, source)
-
-
-def fetch(
-    connection: psycopg.Connection[Any], source: Source, month: Month, run_id: str, download: Callable[[], Download]
-) -> steps.Downloaded:
-    """Run the step that downloads a month and finds out whether there is anything to do."""
-    return steps.download_month(PostgresWarehouse(connection, LoadTables(source, month, run_id)), download)
 
 
 def download(address: str, source: Source, month: Month, cache: Path) -> Download:

@@ -4,30 +4,26 @@ import os
 import resource
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-_KIB = 1024 if sys.platform == "darwin" else 1
 
+class PeakMemory:
+    """Listens to the ends of tasks."""
 
-@hookimpl
-def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
-    """Write the peak of this process, in KiB, where the benchmark looks for it."""
-    folder = Path(os.environ["AIRFLOW_HOME"]) / "peaks"
-    folder.mkdir(exist_ok=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _KIB
-    (folder / f"{task_instance.dag_id}.{task_instance.task_id}.{os.getpid()}").write_text(str(peak))
-
-
-listener = ModuleType("peak_memory_listener")
-listener.on_task_instance_success = on_task_instance_success  # type: ignore[attr-defined]
+    @hookimpl
+    def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
+        """Write the peak of this process, in KiB, where the benchmark looks for it."""
+        folder = Path(os.environ["AIRFLOW_HOME"]) / "peaks"
+        folder.mkdir(exist_ok=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+        (folder / f"{task_instance.dag_id}.{task_instance.task_id}.{os.getpid()}").write_text(str(peak))
 
 
 class PeakMemoryPlugin(AirflowPlugin):
     """Registers the listener."""
 
     name = "peak_memory"
-    listeners: list[object] = [listener]  # noqa: RUF012 - so Airflow declares it
+    listeners: list[object] = [PeakMemory()]  # noqa: RUF012 - so Airflow declares it

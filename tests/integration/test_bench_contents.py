@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from bench.contents import Contents
+from bench.scale import FIRST_MONTH
 from bench.servers import require_durability
-from bench.taxiway_load import make_tables
+from bench.taxiway_load import warehouse
 from taxiway.sources.source import Source
 from tests.conftest import Connect, PostgresServer
 from tests.integration.airflow_environment import wait_until
@@ -92,7 +93,7 @@ def test_a_table_that_a_crash_empties_is_refused(connect: Connect, yellow: Sourc
 )
 def test_a_partition_without_its_guarantees_is_refused(connect: Connect, yellow: Source, kind: str, index: str) -> None:
     connection, main = connect(), f"public.{yellow.main_table}"
-    make_tables(connection, yellow)
+    warehouse(connection, yellow, FIRST_MONTH).prepare()
     for statement in (
         f"CREATE {kind} part (LIKE {main})",
         index,
@@ -102,7 +103,7 @@ def test_a_partition_without_its_guarantees_is_refused(connect: Connect, yellow:
     connection.commit()
 
     with pytest.raises(RuntimeError, match=r"steps: found part in .*, expected all to be logged, with a valid unique"):
-        Contents(yellow).look_at_ids(connection, "steps", main)
+        Contents(yellow).look(connection, "steps", main, 0, ids=True)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_without_a_locale_the_servers_own_compares_bytes(server: Postgres) -> No
 BACKFILL = """
 import signal, sys
 from pathlib import Path
-from bench.scale import FIRST_MONTH, months_from
+from bench.scale import TINY
 from bench.servers import TRIVIAL_DAG, Airflow, Postgres
 from taxiway_local.own_home import own_home, stop_in_order
 
@@ -71,7 +71,7 @@ stop_in_order(signal.SIGTERM)
 with own_home(Path(sys.argv[1]), "bench", print) as home:
     airflow = Airflow(Postgres.start(home))
     airflow.create()
-    airflow.backfill(TRIVIAL_DAG, months_from(FIRST_MONTH, 2), 2)
+    airflow.backfill(TRIVIAL_DAG, TINY.months(2), 2)
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import DOCUMENT, LATEST, MARKS, RESULTS, places, write_between
+from bench.report import DOCUMENT, MARKS, RESULTS, places, write_between
 from bench.scale import SCALES, Scale
 
 BEGIN, END = MARKS["budget"]
@@ -42,8 +42,8 @@ def test_a_document_without_marks_is_left_alone(tmp_path: Path, text: str) -> No
 
 
 def test_only_a_whole_run_of_the_budget_replaces_the_projects_own_results() -> None:
-    asked = Path("elsewhere.json")
+    folder = Path("folder")
+    of_the_run = folder / "benchmark.json"
 
-    assert places(Scale(), None) == [LATEST, RESULTS]
-    assert places(Scale(rounds=1), None) == places(SCALES["year"], None) == [LATEST]
-    assert places(Scale(), asked) == places(Scale(rounds=1), asked) == [asked]
+    assert places(Scale(), folder) == [of_the_run, RESULTS]
+    assert places(Scale(rounds=1), folder) == places(SCALES["year"], folder) == [of_the_run]

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.scale import CORRECTED, FIRST_MONTH, REAL, SCALES, SIZES, Scale, write_months
-from taxiway.paths import SOURCES_FOLDER
-from taxiway.sources.source import load_source
+from bench.scale import CORRECTED, REAL, SCALES, SIZES, Scale, write_months
 
 
 def test_the_scales_are_whole_runs_with_every_size() -> None:
@@ -46,13 +44,11 @@ def test_a_whole_run_has_room_for_its_months_and_the_log() -> None:
 
 @pytest.mark.parametrize("rows", [149, 150, 151, 1000])
 def test_one_row_of_a_hundred_is_corrected_and_none_is_a_duplicate(tmp_path: Path, rows: int) -> None:
-    yellow = load_source(SOURCES_FOLDER / "yellow.yaml")
     scale = Scale(rows=rows, months=2, rounds=1, tiny_months=1, side_months=2, transfer_mb=1)
-    write_months(tmp_path, yellow, scale)
+    write_months(tmp_path, scale)
 
     real, corrected = (
-        gzip.decompress((tmp_path / name / yellow.file_path(FIRST_MONTH)).read_bytes()).splitlines()
-        for name in (REAL, CORRECTED)
+        gzip.decompress((tmp_path / files.path()).read_bytes()).splitlines() for files in (REAL, CORRECTED)
     )
     assert len(real) == len(corrected) == len(set(real)) == len(set(corrected)) == 1 + rows
     assert len(set(real) - set(corrected)) == scale.corrected_rows == rows // 100 + (rows % 100 > 50)
