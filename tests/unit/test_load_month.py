@@ -39,8 +39,8 @@ from taxiway.loads.month import (
 )
 from taxiway.loads.publication import Counted, Difference, Measured, Published
 from taxiway.loads.warehouse import Pending, Resumed
-from taxiway.sources.checks import Check
 from taxiway.messages import counted
+from taxiway.sources.checks import Check
 from taxiway.sources.months import WHOLE, Month
 from taxiway.sources.source import Source
 from tests.releases import ending, from_path
@@ -191,8 +191,8 @@ def test_a_month_that_is_not_published_yet_is_skipped_until_its_file_is_due(
     assert downloaded.file is None
     assert downloaded.nothing_to_do == (
         f"lime: the answer is 403: not published yet: include/sources/lime.yaml expects the file by "
-        f"{today + timedelta(days=1)}, {counted(days + 1, 'day')} after the month's end (publication_lag_days). Until then an "
-        f"absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
+        f"{today + timedelta(days=1)}, {counted(days + 1, 'day')} after the month's end (publication_lag_days). Until "
+        f"then an absent file is skipped, from then on it is an error. An unpaused DAG loads the month then"
     )
     assert asked[1:] == ["download", ("skipped", {"error": downloaded.nothing_to_do})]
     for must_exist in (False, True):
