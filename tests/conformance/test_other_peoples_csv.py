@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +44,11 @@ def blank_lines(rows: list[list[str]]) -> str:
 def doubles(rows: list[list[str]]) -> str:
     """Integers as decimal numbers, as pandas writes a column with empty fields; a nought for each nanosecond."""
     header, *others = rows
-    lines = [header] + [[f"{stamp}.000000000", flag, f"{zone}.0", f"{fare}000"] for stamp, flag, zone, fare in others]
-    return "".join(",".join(line) + "\n" for line in lines)
+    lines = [
+        [f"{stamp}.000000000", flag, zone + form, f"{fare}000"]
+        for (stamp, flag, zone, fare), form in zip(others, itertools.cycle([".0", ".", ".00"]))
+    ]
+    return "".join(",".join(line) + "\n" for line in [header, *lines])
 
 
 def in_capitals(rows: list[list[str]]) -> str:

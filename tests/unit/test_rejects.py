@@ -147,6 +147,13 @@ def test_a_share_within_the_limit_is_said(green: Source) -> None:
     )
 
 
+def test_without_a_word_of_the_source_one_row_of_a_thousand_may_be_rejected(green: Source) -> None:
+    assert limited(green, 1, 1000, green.max_rejected_share)
+
+    with pytest.raises(RejectLimitError, match=r"2 of 1000 rows can't be read, expected at most 0\.10%"):
+        limited(green, 2, 1000, green.max_rejected_share)
+
+
 @pytest.mark.parametrize(
     ("named", "first"),
     [
