@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from taxiway.warehouses.postgres.cleanup import sweep_staging
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local.samples import write_sample_month
 from tests.conftest import Connect, PostgresServer
+from tests.integration.airflow_environment import wait_until
 from tests.loading import (
     check_month,
     hash_rows,
@@ -176,41 +177,39 @@ def test_a_detached_partition_that_was_renamed_has_the_months_index(
     assert load(connection, green, "2019-01", path, "manual__3").inserted == 60
 
 
-def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source, tmp_path: Path) -> None:
-    """It looks again and again, each time with a new snapshot, while months are replaced."""
+def test_a_reader_never_sees_half_a_replacement(connect: Connect, green: Source, path: Path, tmp_path: Path) -> None:
+    """It looks while the replacement waits: when the first row comes in, and when all have. Others are deleted then."""
     writer, reader = connect(), connect()
-    paths = []
-    for revision in (0, 1):
-        path = tmp_path / str(revision) / green.download_name(MONTH)
-        write_sample_month(green, MONTH, path, rows=5_000, revision=revision)
-        paths.append(path)
-    load(writer, green, "2019-01", paths[0])
-    expected = {len(lines_of(path)) - 1 for path in paths}
-    sums = {
-        query(writer, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0],
-    }
-    load(writer, green, "2019-01", paths[1], run_id="first change")
-    sums.add(query(writer, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0])
-    done = threading.Event()
+    later = write_sample_month(green, MONTH, tmp_path / "1" / path.name, rows=60, revision=1)
+    load(writer, green, "2019-01", path)
+    table = "public.green_tripdata"
+    look = f"SELECT count(*), sum(total_amount) FROM {table}"
+    before = query(reader, look)
+    with writer.transaction():
+        writer.execute(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM pg_advisory_xact_lock(CASE TG_WHEN WHEN 'BEFORE' THEN 1 ELSE 2 END); RETURN NEW; END $$;"
+            f"CREATE TRIGGER first BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION wait();"
+            f"CREATE TRIGGER last AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION wait()"
+        )
+    waits = (
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    query(reader, "SELECT pg_advisory_lock(1), pg_advisory_lock(2)")
 
-    def replace_again_and_again() -> None:
-        try:
-            for number in range(4):
-                load(writer, green, "2019-01", paths[number % 2], run_id=f"change {number}")
-        finally:
-            done.set()
+    with ThreadPoolExecutor(1) as thread:
+        replacing = thread.submit(load, writer, green, "2019-01", later.path, "manual__2")
+        for moment in (1, 2):
+            wait_until(lambda moment=moment: query(reader, waits, [moment]), timeout=60, what=f"moment {moment}")  # type: ignore[misc]
+            assert query(reader, look) == before
+            query(reader, f"SELECT pg_advisory_unlock({moment})")
+        assert replacing.result() == Counts(later.inserted, later.deleted, later.unchanged)
 
-    thread = threading.Thread(target=replace_again_and_again)
-    thread.start()
-    seen = set()
-    while not done.is_set():
-        seen.add(query(reader, "SELECT count(*), sum(total_amount) FROM public.green_tripdata")[0])
-    thread.join()
-
-    assert {count for count, _ in sums} == expected
-    assert seen
-    assert seen <= sums
-    assert len(sums) == 2
+    assert min(later.inserted, later.deleted) > 0
+    after = query(reader, look)
+    assert after[0][0] == later.rows
+    assert after != before
 
 
 def test_a_partition_that_was_emptied_is_filled_again_in_seconds(
