@@ -26,7 +26,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import one_home
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.mirror_faults import FaultyMirror
 
 HOST = "mirror.example"  # no name server knows it: only a proxy can
@@ -101,6 +101,7 @@ def folder(tmp_path: Path, green: Source) -> Path:
 @pytest.fixture
 def taxi(postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
     taxi = TaxiAirflow.create(postgres_server, one_home(), f"http://{HOST}")
+    taxi.use_dag_files(GREEN_DAGS)
     for name in [name for name in taxi.airflow.variables if name.lower().endswith("_proxy")]:
         del taxi.airflow.variables[name]
     try:
