@@ -123,13 +123,15 @@ def shared_metadata_server() -> MetadataServer:
     return MetadataServer()
 
 
-def one_home() -> Path:
+def one_home(name: str = "home") -> Path:
     """Return the home of tests that have one after another: in equal environments, Airflow is imported once.
 
     Its settings, its port and its database's name are the same each time; its files and its metadata are new. The file
     of settings that Airflow has made stays: in a home without one, it would be imported again.
+
+    :param name: another one for a second home beside the first
     """
-    home = shared_metadata_server().folder / "home"
+    home = shared_metadata_server().folder / name
     settings = home / "airflow.cfg"
     for path in home.iterdir() if home.exists() else ():
         if path.is_dir() and not path.is_symlink():

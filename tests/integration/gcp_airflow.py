@@ -57,9 +57,9 @@ def gcp_airflow(
     :param settings: project, location, bucket and dataset
     """
     taxi = TaxiAirflow.create(server, home, mirror)
-    taxi.airflow.variables.update(
-        {**gcp_variables(settings), "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": str(deferrable), **cloud}
-    )
+    # As long as it has Airflow's own default, the environment is that of other tests: Airflow is imported once.
+    waiting = {"AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True"} if deferrable else {}
+    taxi.airflow.variables.update({**gcp_variables(settings), **waiting, **cloud})
     return taxi
 
 

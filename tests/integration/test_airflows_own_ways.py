@@ -60,9 +60,9 @@ def taxi(mirror: str, postgres_server: PostgresServer) -> Iterator[TaxiAirflow]:
 
 @pytest.fixture
 def cloud_taxi(
-    tmp_path: Path, mirror: str, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
+    mirror: str, postgres_server: PostgresServer, bigquery: StandIn, cloud_storage: CloudStorage
 ) -> Iterator[TaxiAirflow]:
-    with gcp_airflow(postgres_server, tmp_path / "home", mirror, stand_ins(bigquery, cloud_storage)) as taxi:
+    with gcp_airflow(postgres_server, one_home(), mirror, stand_ins(bigquery, cloud_storage)) as taxi:
         taxi.use_dag_files(GREEN_DAGS)
         yield taxi
 
@@ -100,12 +100,9 @@ ADVISED = [
 
 
 @pytest.fixture(scope="module")
-def tested(
-    mirror: str, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[TaxiAirflow, list[str]]]:
+def tested(mirror: str, postgres_server: PostgresServer) -> Iterator[tuple[TaxiAirflow, list[str]]]:
     """A warehouse whose months were loaded by commands for tests, and what each command said."""
-    home = tmp_path_factory.mktemp("tested") / "home"
-    with TaxiAirflow.create(postgres_server, home, mirror, own_api=True) as taxi:
+    with TaxiAirflow.create(postgres_server, one_home("second home"), mirror, own_api=True) as taxi:
         taxi.use_dag_files(GREEN_DAGS)
         yield taxi, in_turn(taxi, ("dags", "reserialize"), *NAMED, *ALONE, *ADVISED)[1:]
 

@@ -43,9 +43,9 @@ def airflow() -> Iterator[AirflowEnvironment]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnvironment]:
+def alone() -> Iterator[AirflowEnvironment]:
     """Nothing of Airflow runs: the command starts all that it needs."""
-    with new_airflow(tmp_path_factory.mktemp("command") / "home", own_api=True) as environment:
+    with new_airflow(one_home("second home"), own_api=True) as environment:
         yield environment
 
 

@@ -16,6 +16,7 @@ from tests.integration.airflow_environment import (
     PATIENCE,
     AirflowEnvironment,
     end_group,
+    one_home,
     shared_metadata_server,
     wait_until,
 )
@@ -27,8 +28,8 @@ Services = dict[str, subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AirflowEnvironment, Services]]:
-    home = tmp_path_factory.mktemp("services") / "home"
+def running() -> Iterator[tuple[AirflowEnvironment, Services]]:
+    home = one_home()
     environment = AirflowEnvironment.create(shared_metadata_server(), home, dags=DAGS, own_api=True)
     try:
         with environment.services() as services:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from taxiway.loads.row_identity import digest
+from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.conftest import PostgresServer
+from tests.integration.airflow_environment import one_home
 from tests.integration.scheduled import Scheduled
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import ids, specified_ids
@@ -79,7 +81,8 @@ def loop(
     folder = tmp_path_factory.mktemp("loop")
     mirror = folder / "mirror"
     write_sample_months([green, yellow], MONTHS, mirror, rows=ROWS)
-    with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
+    with serve(mirror) as server, TaxiAirflow.create(postgres_server, one_home(), server.address) as taxi:
+        taxi.use_dag_files(ROOT / "dags" / "taxi.py", ROOT / "dags" / "learn" / "loop.py")
         taxi.airflow.succeed("dags", "reserialize")
         loop = Loop(taxi, mirror, (green, yellow))
         with taxi.airflow.services("scheduler", "triggerer"):
