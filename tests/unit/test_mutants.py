@@ -19,14 +19,23 @@ source_paths = ["src"]
 only_mutate = ["src/lime/fares/*"]
 pytest_add_cli_args_test_selection = ["tests/test_fares.py"]
 """
+BESIDE = """
+from pathlib import Path
+
+
+def test_what_tests_read_is_where_it_is_in_the_repository():
+    root = Path(__file__).parents[1]
+    assert (root / "plugins/lime/fares/taxi.py").is_file() and (root / "docs/fares.md").is_file()
+"""
 HALF = "return 3 + 2 / miles if miles > 0 else 0"
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    for folder in ("plugins/lime/fares", "tests/mutants", "include"):
+    for folder in ("plugins/lime/fares", "tests/mutants", "include", "docs"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "plugins" / "lime" / "fares" / "taxi.py").write_text(CODE)
+    (tmp_path / "docs" / "fares.md").write_text("Fares are linear.\n")
     (tmp_path / "pyproject.toml").write_text(SETTINGS)
     (tmp_path / "tests" / "mutants" / "survivors.yaml").write_text(f"a half is a double of one:\n  - {HALF}\n")
     return tmp_path
@@ -34,7 +43,7 @@ def repository(tmp_path: Path) -> Path:
 
 def mutants(repository: Path, tests: str) -> tuple[int, list[str]]:
     """Return the exit code and the lines of the report."""
-    code = f"from lime.fares.taxi import fare\n\n\ndef test_fare():\n    assert {tests}\n"
+    code = f"from lime.fares.taxi import fare\n\n\ndef test_fare():\n    assert {tests}\n{BESIDE}"
     (repository / "tests" / "test_fares.py").write_text(code)
     call = (
         "import pathlib, sys; from tests.mutants.__main__ import main; sys.exit(main('1', pathlib.Path(sys.argv[1])))"
