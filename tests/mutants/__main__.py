@@ -36,8 +36,9 @@ def main(jobs: str, root: Path = ROOT) -> int:
     for name, there in (("src", "plugins"), ("tests", "tests"), ("include", "include"), ("pyproject.toml",) * 2):
         (work / name).symlink_to(root / there)
     # What tests read beside the code; and a process that works in plugins/ looks for mutmut's settings there.
-    for name, there in (("plugins", "src"), ("docs", root / "docs"), ("src/pyproject.toml", root / "pyproject.toml")):
-        (work / "mutants" / name).symlink_to(there)
+    (work / "mutants" / "plugins").symlink_to("src")
+    for name, there in (("docs", "docs"), ("src/pyproject.toml", "pyproject.toml")):
+        (work / "mutants" / name).symlink_to(root / there)
     done = subprocess.run(
         [Path(sys.executable).with_name("mutmut"), "run", *(["--max-children", jobs] if jobs else [])],
         cwd=work,

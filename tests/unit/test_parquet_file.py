@@ -25,7 +25,7 @@ from taxiway.download.cache import Cache
 from taxiway.download.download import download_month
 from taxiway.errors import DownloadError
 from taxiway.files import parquet_file
-from taxiway.files.file_format import BLOCK, CheckBrokenOffError, FileFaultError, UnpackedSizeError
+from taxiway.files.file_format import BLOCK, CheckBrokenOffError, FileFaultError, NotOfTypeError, UnpackedSizeError
 from taxiway.files.parquet_file import ParquetFile
 from taxiway.loads.row_identity import digest, unique_row_ids
 from taxiway.paths import ROOT
@@ -151,6 +151,87 @@ def test_a_time_in_a_zone_is_its_wall_clock_time(tmp_path: Path) -> None:
     values = pa.array([datetime(2020, 7, 1, 4, tzinfo=timezone.utc)], pa.timestamp("us", "America/New_York"))
 
     assert read(write(tmp_path, {"a": values}), [column("timestamp")])[1:] == [["2020-07-01 00:00:00"]]
+
+
+SOUND: dict[str, tuple[pa.Array, list[str]]] = {
+    "integer": (pa.array([1, None, -3], pa.int64()), ["1", "\\N", "-3"]),
+    "numeric": (pa.array([0.1 + 0.2, -0.0, 1e22]), ["0.30000000000000004", "0", "10000000000000000000000"]),
+    "timestamp": (pa.array([datetime(2020, 7, 1, 4, 5, 6)] * 3, pa.timestamp("us")), ["2020-07-01 04:05:06"] * 3),
+    "text": (pa.array(["B.1-2:3_z", None, "N"]), ["B.1-2:3_z", "\\N", "N"]),
+}
+
+
+def texts(path: Path, kinds: Sequence[tuple[int, str]], **options: Any) -> list[list[str]]:
+    """The values of the rows' texts."""
+    lines = b"".join(ParquetFile().typed_lines(path, kinds, **options)).decode()
+    return [line.split("\x1f") for line in lines.splitlines()]
+
+
+def test_rows_are_written_as_the_texts_that_ids_are_made_from(tmp_path: Path) -> None:
+    path = write(tmp_path, {kind: values for kind, (values, _) in SOUND.items()}, row_group_size=2)
+    kinds = list(enumerate(SOUND))
+    found = hashlib.sha256()
+
+    rows = texts(path, kinds[::-1], digest=found)
+
+    assert rows == [list(row) for row in zip(*(written for _, written in reversed(SOUND.values())), strict=True)]
+    assert found.hexdigest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert texts(path, kinds[1:2]) == [[text] for text in SOUND["numeric"][1]]
+
+
+def test_texts_of_many_rows_come_in_blocks_that_the_limit_counts(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a": pa.array(range(10_000)), "b": pa.array(["x"] * 10_000)})
+    kinds = [(0, "integer"), (1, "text")]
+    blocks = list(ParquetFile().typed_lines(path, kinds))
+    size = sum(map(len, blocks))
+
+    assert [block.count(b"\n") for block in blocks] == [4_096, 4_096, 1_808]
+    assert texts(path, kinds, limit=size) == [[str(number), "x"] for number in range(10_000)]
+    with pytest.raises(NotOfTypeError):
+        texts(path, kinds, limit=size - 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("timestamp", pa.array([datetime(2020, 7, 1, microsecond=5)], pa.timestamp("us"))),
+        ("timestamp", pa.array([datetime(2020, 7, 1), None], pa.timestamp("us"))),
+        ("timestamp", pa.array([date(2020, 7, 1)])),
+        ("timestamp", pa.array(["2020-07-01 00:00:00"])),
+        ("timestamp", pa.nulls(1)),
+        ("text", pa.array([1])),
+        *(("text", pa.array(["N", text])) for text in ("", "a b", "N,Y", "é", "\\N", "N\n", "N\x1f")),
+        ("numeric", pa.array([1.5, float("nan")])),
+        ("integer", pa.array([float("inf")])),
+        ("integer", pa.array(["7"])),
+        ("numeric", pa.array([Decimal("8.50")])),
+    ],
+)
+def test_values_that_need_a_closer_look_are_no_texts_of_rows(tmp_path: Path, kind: str, values: pa.Array) -> None:
+    path = write(tmp_path, {"sound": pa.array([1] * len(values)), "a": values})
+
+    assert texts(path, [(0, "integer")]) == [["1"]] * len(values)
+    with pytest.raises(NotOfTypeError):
+        texts(path, [(0, "integer"), (1, kind)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "text"),
+    [
+        ("integer", pa.nulls(1), "\\N"),
+        ("numeric", pa.nulls(1), "\\N"),
+        ("text", pa.nulls(1), "\\N"),
+        ("integer", pa.array([None], pa.float64()), "\\N"),
+        ("integer", pa.array([7.0]), "7"),
+        ("numeric", pa.array([7], pa.int32()), "7"),
+        ("text", pa.array(["N"], pa.large_string()), "N"),
+        ("text", pa.array([b"N"]), "N"),
+        ("text", pa.array(["N"]).dictionary_encode(), "N"),
+        ("integer", pa.array([7]).dictionary_encode(), "7"),
+    ],
+)
+def test_types_drift_where_no_value_changes(tmp_path: Path, kind: str, values: pa.Array, text: str) -> None:
+    assert texts(write(tmp_path, {"a": values}), [(0, kind)]) == [[text]]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd", "snappy", "none"])
