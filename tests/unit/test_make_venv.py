@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,9 +54,20 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@dataclass(frozen=True)
+class Made:
+    """A virtual environment with pip, as the script makes it.
+
+    :param said: what the script has printed
+    """
+
+    venv: Path
+    said: str
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with pip, as the script makes it: that takes most of its time."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """One for all tests: to make it takes most of the script's time. The wheel of the lock is taken out again."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "bin").mkdir()
     shutil.copy(ROOT / "bin" / "make-venv", folder / "bin")
@@ -66,13 +78,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in made_trip.parent.glob("made_trip*"):
         path.unlink() if path.is_file() else shutil.rmtree(path)
     (made_trip.parent / "taxiway.pth").unlink()  # written when an install is done
-    return folder / ".venv"
+    return Made(folder / ".venv", done.stdout)
 
 
 @pytest.fixture
-def with_venv(checkout: Path, made: Path) -> Path:
+def with_venv(checkout: Path, made: Made) -> Path:
     """The folder, in which the virtual environment is there already, and nothing is installed."""
-    shutil.copytree(made, checkout / ".venv", symlinks=True)
+    shutil.copytree(made.venv, checkout / ".venv", symlinks=True)
     return checkout
 
 
@@ -89,13 +101,10 @@ def make_venv(checkout: Path, python: str = sys.executable, **settings: str) -> 
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_settings_of_pip_decide_where_packages_come_from(checkout: Path) -> None:
-    done = make_venv(checkout)
-
-    assert done.returncode == 0, done.stderr
-    assert "pip installs requirements.txt" in done.stdout
-    assert not (checkout / ".venv" / "bin" / "uv").exists()
-    assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
+def test_settings_of_pip_decide_where_packages_come_from(made: Made) -> None:
+    """The wheel was there alone."""
+    assert "pip installs requirements.txt" in made.said
+    assert not (made.venv / "bin" / "uv").exists()
 
 
 def test_a_home_that_cannot_be_written_to_is_not_complained_of(with_venv: Path) -> None:
@@ -140,37 +149,31 @@ def test_what_an_older_lock_has_left_is_named_and_the_advice_leads_on(with_venv:
     assert make_venv(with_venv).returncode == 0
 
 
-def test_an_environment_that_was_left_half_made_is_made_anew(checkout: Path) -> None:
-    """Python makes .venv first, and puts pip into it afterwards."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(checkout / ".venv")], check=True)
-
-    done = make_venv(checkout)
-
-    assert done.returncode == 0, done.stderr
-    assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
-
-
 def without_pythons(checkout: Path, said: str) -> str:
     """Return a PATH whose every Python is one that says its version, and can do no more."""
     folder = checkout / "other"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name in ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"):
         (folder / name).write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{said}"\n')
         (folder / name).chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize("version", ["3.9.18", "3.14.0"])
-def test_without_a_supported_python_one_is_asked_for(version: str, checkout: Path) -> None:
-    done = make_venv(checkout, python="", PATH=without_pythons(checkout, f"Python {version}"))
+def test_without_a_supported_python_one_is_asked_for_and_what_is_half_made_is_made_anew(checkout: Path) -> None:
+    """Python makes .venv first, and puts pip into it afterwards."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(checkout / ".venv")], check=True)
+    for version in ("3.9.18", "3.14.0"):
+        done = make_venv(checkout, python="", PATH=without_pythons(checkout, f"Python {version}"))
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        f"No Python 3.10, 3.11, 3.12 or 3.13 here (python3 is Python {version}): install one, or name it: make setup "
-        "PYTHON=/path/to/python3.12\n"
-    )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"No Python 3.10, 3.11, 3.12 or 3.13 here (python3 is Python {version}): install one, or name it: make "
+            "setup PYTHON=/path/to/python3.12\n"
+        )
     # What it advises leads on.
-    assert make_venv(checkout, PATH=os.environ["PATH"]).returncode == 0
+    done = make_venv(checkout, PATH=os.environ["PATH"])
+    assert done.returncode == 0, done.stderr
+    assert len(list((checkout / ".venv").rglob("tiny_trip.py"))) == 1
 
 
 def test_a_named_python_that_does_not_fit_is_refused_and_no_other_is_taken(checkout: Path) -> None:
@@ -220,8 +223,9 @@ class Tunnel(SocksProxy):
                     pairs[source].sendall(data)
 
 
-def test_a_socks_proxy_is_used_with_the_pysocks_of_the_python_here(checkout: Path) -> None:
+def test_a_socks_proxy_is_used_with_the_pysocks_of_the_python_here(with_venv: Path) -> None:
     """pip needs PySocks to fetch the PySocks of the lock."""
+    checkout = with_venv
     index = checkout / "simple" / "tiny-trip"
     index.mkdir(parents=True)
     (whl,) = checkout.glob("*.whl")
