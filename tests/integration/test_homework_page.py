@@ -48,6 +48,7 @@ def taxi(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServ
         serve(folder / "mirror") as mirror,
         TaxiAirflow.create(postgres_server, folder / "home", mirror.address) as made,
     ):
+        made.use_dag_files(ROOT / "dags" / "taxi.py")
         with made.connect() as connection:
             for source in TAXIS:
                 for month in [*OF_2020, *OF_2021[1:-1]]:

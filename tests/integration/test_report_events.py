@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from taxiway.orchestration.taxi_conf import taxi_conf
-from taxiway.paths import SOURCES_FOLDER
+from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.reports.figures import Period
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, load_source
@@ -107,6 +107,7 @@ def reporting(
     with serve(mirror) as server, TaxiAirflow.create(postgres_server, folder / "home", server.address) as taxi:
         reporting = Reporting(taxi, green, mirror, folder / "reports")
         taxi.airflow.variables["AIRFLOW_VAR_TAXIWAY_REPORTS_FOLDER"] = str(reporting.reports)
+        taxi.use_dag_files(*(ROOT / "dags" / f"{name}.py" for name in ("taxi", "taxi_reports")))
         taxi.airflow.succeed("dags", "reserialize")
         with taxi.connect() as connection:
             for month in FIRST:
