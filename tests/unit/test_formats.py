@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.files.file_format import HEAD, FileFaultError, UnpackedSizeError
+from taxiway.files.file_kinds import describe_body
 from taxiway.files.formats import FORMATS, format_of
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources import release
@@ -87,3 +88,20 @@ def test_a_gzip_file_is_no_csv_and_csv_is_no_gzip_file() -> None:
     assert "'format: csv.gz'" in gzipped.advice
     assert plain is not None
     assert "'format: csv'" in plain.advice
+
+
+def test_what_a_gzip_file_holds_is_no_csv() -> None:
+    """Another gzip file may be the server's doing, which is undone later."""
+    form, page = FORMATS["csv.gz"], gzip.compress(b"<html><title>Sign in</title>")
+    kind = form.other_kind(page, "text/html")
+
+    assert kind is not None
+    assert kind.described == "a gzip file that holds an HTML page (text/html, title 'Sign in')"
+    assert kind.advice == describe_body(b"<html><title>Sign in</title>", "text/html").advice
+    assert form.other_kind(gzip.compress(page), "text/html") is None
+
+
+@pytest.mark.parametrize(("inside", "named"), [(gzip.compress(CSV), "inside a gzip file"), (b"", "with nothing in it")])
+def test_a_gzip_file_must_hold_csv(tmp_path: Path, inside: bytes, named: str) -> None:
+    with pytest.raises(FileFaultError, match=f"^a gzip file {named}$"):
+        FORMATS["csv.gz"].check(written(tmp_path, "csv.gz", gzip.compress(inside)))

@@ -70,7 +70,7 @@ def test_an_outcome_with_its_reason(
 def test_a_month_whose_columns_have_changed_is_loaded_again() -> None:
     planned = plan_month(GREEN, OLD, NOW, there(), STATE, recorded(OLD, "another"))
 
-    assert planned.outcome is Outcome.CHANGED
+    assert (planned.month, planned.outcome, planned.size) == (OLD, Outcome.CHANGED, ONE.size)
     assert "with other columns than include/sources/green.yaml says now" in planned.reason
 
 
