@@ -1,4 +1,7 @@
-"""A Postgres that is frozen while the board asks it: it keeps no time limit of its own, and its machine answers."""
+"""Warehouses that don't answer the board: a BigQuery that is slow, or away, and a Postgres that is frozen.
+
+A frozen server keeps no time limit of its own, and its machine answers.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from playwright.sync_api import expect
 
 from stand_ins.bigquery import StandIn
 from stand_ins.cloud_storage import CloudStorage
@@ -17,15 +21,21 @@ from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
 from taxiway_local.samples import write_sample_month
+from tests.browser import start_browser
 from tests.cloud_loading import Cloud
 from tests.faults.killable_server import KillableServer
 from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
-from tests.integration.test_board import MONTHS, Client
+from tests.integration.web_client import Client, open_page
 from tests.loading import load
 
 GREEN = load_source(SOURCES_FOLDER / "green.yaml")
 JANUARY = Month(2019, 1)
+POSTGRES, BIGQUERY = (f"/taxiway/api/months?warehouse={name}" for name in ("postgres", "bigquery"))
+SILENT = (
+    "BigQuery hasn't answered within 6 seconds: wait a moment, and load the page again. If that goes on, look whether "
+    "BigQuery works, and at the connection taxi_gcp"
+)
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'taxiway' AND wait_event_type = 'Lock'"
 
 
@@ -47,7 +57,7 @@ def server() -> Iterator[FreezableServer]:
         server.close()
 
 
-def test_it_is_a_sentence_and_the_other_warehouse_shows_and_the_api_server_stops(
+def test_each_is_a_sentence_while_the_other_shows_and_the_api_server_stops(
     server: FreezableServer, tmp_path: Path, bigquery: StandIn, cloud_storage: CloudStorage
 ) -> None:
     path = tmp_path / GREEN.download_name(JANUARY)
@@ -59,36 +69,62 @@ def test_it_is_a_sentence_and_the_other_warehouse_shows_and_the_api_server_stops
         load(locking, GREEN, str(JANUARY), path)
         with taxi.airflow.services("api-server") as services:
             client = Client(taxi.airflow.base_url)
-            assert client.json(MONTHS, "admin")["problem"] == ""
-            locking.execute("LOCK TABLE taxiway.loads")
-            wait_until(lambda: client.json(MONTHS, "admin") and taxi.query(WAITING), timeout=60, what="a question")
-            server.freeze()
 
-            said = wait_until(lambda: client.json(MONTHS, "admin")["problem"], timeout=60, what="a sentence")
+            # A job of BigQuery takes its time. Postgres shows, also on the page.
+            held = bigquery.faults.hold_next_job()
+            assert problem(client, BIGQUERY) == SILENT
+            held.wait_until_running()
+            assert rows_of_january(client, POSTGRES) == 30
+            with start_browser() as chromium:
+                page = open_page(chromium, client, "/taxiway/board")
+                shown = page.locator("[data-warehouse=bigquery]")
+                expect(shown.locator(".sentence")).to_have_text([SILENT])
+                expect(shown.locator("[data-month]")).to_have_count(0)
+                expect(page.locator("[data-warehouse=postgres] [data-month='2019-01']").first).to_be_visible()
+                assert page.said == []  # type: ignore[attr-defined]
+
+            # Its connections are lost, that of the question among them.
+            bigquery.faults.answer("drop", times=10_000)
+            bigquery.faults.answer("drop", path_containing="/tables/", times=10_000)
+            held.release()
+            lost = "board, the ledger: no answer from Google Cloud (ConnectionError), expected one. Load the page again"
+            wait_until(lambda: problem(client, BIGQUERY).endswith(lost), timeout=60, what="another sentence")
+            assert problem(client, POSTGRES) == ""
+            assert rows_of_january(client, POSTGRES) == 30
+
+            # A Postgres that is frozen keeps no time limit. BigQuery is asked again, and shows.
+            locking.execute("LOCK TABLE taxiway.loads")
+            wait_until(lambda: client.json(POSTGRES, "admin") and taxi.query(WAITING), timeout=60, what="a question")
+            server.freeze()
+            bigquery.faults.clear()
+            said = wait_until(lambda: problem(client, POSTGRES), timeout=60, what="a sentence")
             assert "Postgres" in said
-            of_bigquery = MONTHS.replace("postgres", "bigquery")
-            told = wait_until(
-                lambda: found if (found := client.json(of_bigquery, "admin"))["sources"] else None,
-                timeout=60,
-                what="the months in BigQuery",
-            )
-            (green,) = [source for source in told["sources"] if source["name"] == "green"]
-            assert green["months"][0]["rows"] == 30
-            (note,) = told["notes"]
+            wait_until(lambda: not problem(client, BIGQUERY), timeout=60, what="the months in BigQuery")
+            assert rows_of_january(client, BIGQUERY) == 30
+            (note,) = client.json(BIGQUERY, "admin")["notes"]
             assert note.startswith("Whether files have changed at their source isn't known: ")
             # The thread is free again: another question finds that nobody answers.
-            wait_until(
-                lambda: "connection timeout" in client.json(MONTHS, "admin")["problem"],
-                timeout=60,
-                what="another question",
-            )
+            wait_until(lambda: "connection timeout" in problem(client, POSTGRES), timeout=60, what="another question")
 
+            # The API server stops while both keep it waiting.
+            held = bigquery.faults.hold_next_job()
+            assert problem(client, f"/taxiway/api/months/taxi_green_gcp/{JANUARY}") == SILENT
+            held.wait_until_running()
             os.killpg(services["api-server"].pid, signal.SIGTERM)
             try:
                 services["api-server"].wait(30)
             except subprocess.TimeoutExpired:
-                pytest.fail("the API server waits for Postgres")
+                pytest.fail("the API server waits for a warehouse")
     finally:
         server.kill()
         locking.close()
         taxi.airflow.close()
+
+
+def problem(client: Client, path: str) -> str:
+    return str(client.json(path, "admin")["problem"])
+
+
+def rows_of_january(client: Client, path: str) -> int:
+    (green,) = [source for source in client.json(path, "admin")["sources"] if source["name"] == "green"]
+    return int(green["months"][0]["rows"])

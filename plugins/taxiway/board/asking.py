@@ -28,8 +28,7 @@ from taxiway.loads.month_state import Watched
 from taxiway.loads.published_months import LastLoad, PublishedMonths
 from taxiway.messages import printable, said_by_driver
 from taxiway.next_try import of_command
-from taxiway.orchestration.open_postgres import quick_postgres_months
-from taxiway.orchestration.standing import STATEMENT_TIMEOUT, UNKNOWN_CHANGES, seen_by_watch
+from taxiway.orchestration.standing import UNKNOWN_CHANGES, seen_by_watch
 from taxiway.orchestration.warehouses import WAREHOUSES
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -224,15 +223,10 @@ class Ledger:
         :raises TaxiwayError: it can't be opened, or can't answer
         """
         kind = WAREHOUSES[self.warehouse]
-        with _in_our_words():
-            if self.warehouse == "postgres":
-                with quick_postgres_months(kind.conn_id, PURPOSE, STATEMENT_TIMEOUT) as months:
-                    yield months
-                return
-            with kind.months(kind.conn_id, PURPOSE) as opened:
-                if opened is None:
-                    raise AbsentError(f"{kind.title} isn't set up: docs/bigquery.md says how, if you want to use it")
-                yield opened
+        with _in_our_words(), kind.quick_months(kind.conn_id, PURPOSE) as opened:
+            if opened is None:
+                raise AbsentError(f"{kind.title} isn't set up: docs/bigquery.md says how, if you want to use it")
+            yield opened
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from airflow.sdk import Variable
@@ -14,7 +14,7 @@ from taxiway.loads.step_names import DISCARD
 from taxiway.loads.warehouse import Pending
 from taxiway.orchestration.hooks.gcp_hooks import bigquery_client, gcp_settings, storage_client
 from taxiway.warehouses.bigquery.bucket import Bucket
-from taxiway.warehouses.bigquery.jobs import Jobs
+from taxiway.warehouses.bigquery.jobs import QUICK_RETRY_SECONDS, RETRY_SECONDS, Jobs
 from taxiway.warehouses.bigquery.publish import NOTHING
 from taxiway.warehouses.bigquery.published_months import BigQueryMonths
 from taxiway.warehouses.bigquery.settings import VARIABLES
@@ -50,15 +50,26 @@ def open_bigquery(load: Load, conn_id: str, step: str, *, waits: bool = True) ->
 
 
 @contextmanager
-def bigquery_months(conn_id: str, task: str) -> Iterator[BigQueryMonths | None]:
+def bigquery_months(
+    conn_id: str, task: str, *, retry_seconds: float = RETRY_SECONDS
+) -> Iterator[BigQueryMonths | None]:
     """Open BigQuery to read which months are published; None if no Variable of Google Cloud is set.
 
     :param conn_id: Airflow's connection
     :param task: the task that asks, for messages
+    :param retry_seconds: how long a request that gets no answer is repeated
     :raises SettingError: the connection or a Variable is missing, can't be read, or isn't what it should be
     """
-    jobs = _jobs(conn_id, task, "look")
+    jobs = _jobs(conn_id, task, "look", retry_seconds)
     yield BigQueryMonths(jobs, purpose=task) if jobs else None
+
+
+def quick_bigquery_months(conn_id: str, purpose: str) -> AbstractContextManager[BigQueryMonths | None]:
+    """Open BigQuery likewise, for somebody who waits: a lost connection is given up within seconds.
+
+    A job that runs is waited for: another question would be billed again.
+    """
+    return bigquery_months(conn_id, purpose, retry_seconds=QUICK_RETRY_SECONDS)
 
 
 @contextmanager
@@ -72,11 +83,12 @@ def bigquery_upkeep(conn_id: str, task: str) -> Iterator[BigQueryUpkeep | None]:
         yield BigQueryUpkeep(jobs, lambda: Bucket(storage_client(settings, conn_id), settings, task))
 
 
-def _jobs(conn_id: str, task: str, step: str) -> Jobs | None:
+def _jobs(conn_id: str, task: str, step: str, retry_seconds: float = RETRY_SECONDS) -> Jobs | None:
     if all(Variable.get(name, default=None) is None for name in VARIABLES):
         return None
     settings = gcp_settings()
-    return Jobs(bigquery_client(settings, conn_id), settings, task, {"taxiway_step": step})
+    client = bigquery_client(settings, conn_id)
+    return Jobs(client, settings, task, {"taxiway_step": step}, retry_seconds=retry_seconds)
 
 
 def trigger(pending: Pending, conn_id: str, poll_interval: float) -> Any:

@@ -24,8 +24,11 @@ from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway.warehouses.postgres.upkeep import PostgresUpkeep
 from taxiway.warehouses.postgres.warehouse import PostgresWarehouse
 
+QUICK_STATEMENT_TIMEOUT = "4s"
+"""Longest run of a statement, for somebody who waits."""
+
 QUICK_SECONDS = 5.0
-"""How long a quick session may last: longer than the server gives a statement of one."""
+"""How long such a session may last: longer than the server gives a statement."""
 
 
 @contextmanager
@@ -65,7 +68,7 @@ def postgres_months(conn_id: str, task: str) -> Iterator[PostgresMonths]:
 
 
 @contextmanager
-def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) -> Iterator[PostgresMonths]:
+def quick_postgres_months(conn_id: str, purpose: str) -> Iterator[PostgresMonths]:
     """Open Postgres to read its ledger for somebody who waits: one that doesn't answer is given up within seconds.
 
     A server that is frozen keeps no time limit of its own, and its machine goes on confirming what it is sent: after
@@ -73,7 +76,6 @@ def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) ->
 
     :param conn_id: Airflow's connection
     :param purpose: what asks, for messages
-    :param statement_timeout: longest run of one statement, as Postgres writes it
     :raises SettingError: the connection is missing, can't be read, or is of another type
     :raises WarehouseError: Postgres refuses
     :raises TransientWarehouseError: it doesn't answer
@@ -82,7 +84,7 @@ def quick_postgres_months(conn_id: str, purpose: str, statement_timeout: str) ->
         connected(purpose, conn_id, QuickWarehouseHook) as connection,
         _cut_off_after(connection, QUICK_SECONDS),
     ):
-        yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=statement_timeout)
+        yield PostgresMonths(connection, conn_id, purpose=purpose, statement_timeout=QUICK_STATEMENT_TIMEOUT)
 
 
 @contextmanager

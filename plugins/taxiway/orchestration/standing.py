@@ -17,7 +17,7 @@ from taxiway.errors import TransientWarehouseError
 from taxiway.loads.month_state import Watched
 from taxiway.loads.published_months import HasEnded, LastLoad, LoggedAttempt
 from taxiway.orchestration.month_of_run import run_of_name
-from taxiway.orchestration.open_postgres import quick_postgres_months
+from taxiway.orchestration.open_postgres import QUICK_STATEMENT_TIMEOUT, quick_postgres_months
 from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
 from taxiway.sources.months import Month
 from taxiway.warehouses.postgres.errors import said_by
@@ -28,9 +28,6 @@ CUT_OFF = (
     "has it"
 )
 """The error of a load that goes on as the ledger has it, and whose run has ended."""
-
-STATEMENT_TIMEOUT = "4s"
-"""Longest run of a statement in Postgres, for somebody who waits."""
 
 UNKNOWN_CHANGES = "Whether files have changed at their source isn't known"
 """What is said if the watch's table can't be read, before the reason."""
@@ -131,8 +128,8 @@ def seen_by_watch(warehouse: str, purpose: str) -> Mapping[str, Mapping[Month, W
     :param purpose: what asks, for messages
     :raises TaxiwayError: Postgres can't be asked
     """
-    with quick_postgres_months(WAREHOUSES["postgres"].conn_id, purpose, STATEMENT_TIMEOUT) as postgres:
+    with quick_postgres_months(WAREHOUSES["postgres"].conn_id, purpose) as postgres:
         try:
-            return watched_files(postgres.connection, warehouse, STATEMENT_TIMEOUT)
+            return watched_files(postgres.connection, warehouse, QUICK_STATEMENT_TIMEOUT)
         except psycopg.Error as error:
             raise TransientWarehouseError(said_by(error)) from error

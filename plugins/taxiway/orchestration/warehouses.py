@@ -70,6 +70,7 @@ class Kind:
         two looks; None if no step has jobs to wait for
     :param months: opens it to read its published months, given the connection's id and the task that asks; opens None
         if nobody has set the warehouse up
+    :param quick_months: opens it likewise, for somebody who waits: one that doesn't answer is given up within seconds
     :param upkeep: opens it for maintenance, given the same; likewise
     :param prepare: imports what every step needs to open it
     :param without: names of the steps that it doesn't have
@@ -83,6 +84,7 @@ class Kind:
     color: str
     open: Callable[[Load, str, str, bool], AbstractContextManager[Warehouse]]
     months: Callable[[str, str], AbstractContextManager[PublishedMonths | None]]
+    quick_months: Callable[[str, str], AbstractContextManager[PublishedMonths | None]]
     upkeep: Callable[[str, str], AbstractContextManager[Upkeep | None]]
     prepare: Callable[[], None]
     trigger: Callable[[Pending, str, float], Any] | None = None
@@ -112,6 +114,18 @@ def _bigquery_months(conn_id: str, task: str) -> AbstractContextManager[Publishe
     from taxiway.orchestration.open_bigquery import bigquery_months
 
     return bigquery_months(conn_id, task)
+
+
+def _quick_postgres_months(conn_id: str, purpose: str) -> AbstractContextManager[PublishedMonths | None]:
+    from taxiway.orchestration.open_postgres import quick_postgres_months
+
+    return quick_postgres_months(conn_id, purpose)
+
+
+def _quick_bigquery_months(conn_id: str, purpose: str) -> AbstractContextManager[PublishedMonths | None]:
+    from taxiway.orchestration.open_bigquery import quick_bigquery_months
+
+    return quick_bigquery_months(conn_id, purpose)
 
 
 def _postgres_upkeep(conn_id: str, task: str) -> AbstractContextManager[Upkeep | None]:
@@ -153,6 +167,7 @@ WAREHOUSES = {
         "#f6d55c",
         _open_postgres,
         _postgres_months,
+        _quick_postgres_months,
         _postgres_upkeep,
         _prepare_postgres,
         without=WITHOUT,
@@ -165,6 +180,7 @@ WAREHOUSES = {
         "#8ab4f8",
         _open_bigquery,
         _bigquery_months,
+        _quick_bigquery_months,
         _bigquery_upkeep,
         _prepare_bigquery,
         _bigquery_trigger,

@@ -19,7 +19,10 @@ REQUEST_SECONDS = 60.0
 """Longest wait for one answer."""
 
 RETRY_SECONDS = 120.0
-"""How long a request is repeated if there is no answer, or the answer says to repeat it."""
+"""How long a request of a task is repeated."""
+
+QUICK_RETRY_SECONDS = 4.0
+"""How long one is repeated for somebody who waits."""
 
 PAGE_ROWS = 10_000
 """Rows that come with the answer that a statement is done; more are asked for page by page."""
@@ -49,6 +52,7 @@ class Jobs:
     :param where: source, month and task, for messages
     :param labels: of every job
     :param outcome: what has been published so far, for messages; empty: messages don't mention it
+    :param retry_seconds: how long a request is repeated if there is no answer, or the answer says to repeat it
     """
 
     client: bigquery.Client
@@ -56,6 +60,7 @@ class Jobs:
     where: str
     labels: Mapping[str, str]
     outcome: str = ""
+    retry_seconds: float = RETRY_SECONDS
 
     @explains
     def run(self, statement: Statement) -> list[dict[str, Any]]:
@@ -211,7 +216,7 @@ class Jobs:
     def _retry(self) -> Any:
         from google.cloud.bigquery import DEFAULT_RETRY
 
-        return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+        return DEFAULT_RETRY.with_timeout(self.retry_seconds)
 
     def _start_query(
         self, statement: Statement, job_id: str | None, labels: Mapping[str, str] | None = None
