@@ -25,6 +25,7 @@ import yaml
 from sqlalchemy.orm import Session
 
 from taxiway.cli.doctor import alerts, dag_files, metadata, mirrors
+from taxiway.cli.stranded_runs import ALL_OF_ITS_RUNS, START
 from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Finding, examine, ok
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
@@ -286,7 +287,7 @@ def test_services_that_have_died(session: Session, monkeypatch: pytest.MonkeyPat
 
     assert (found["scheduler"].state, found["scheduler"].found[:12]) == (OK, "runs on here")
     assert (found["dag processor"].state, found["dag processor"].found) == (FAIL, "has never run, and scheduler run")
-    assert (found["triggerer"].state, found["triggerer"].mend) == (FAIL, metadata.START)
+    assert (found["triggerer"].state, found["triggerer"].mend) == (FAIL, START)
     assert (api.state, "the scheduler runs, and http://" in api.found) == (FAIL, True)
 
     report(session, "SchedulerJob", "running", timedelta(hours=1))
@@ -307,7 +308,12 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     months = ("-s", "2019-01-01", "-e", "2019-01-31", "taxi_green")
     backfill = taxi.airflow.popen("dags", "backfill", *months)
     running = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi_green' AND state = 'running'"
-    wait_until(lambda: taxi.airflow.query(running), timeout=300, what="a task that runs")
+    begun = "SELECT 1 FROM taxiway.loads WHERE month = '2019-01-01'"
+
+    def works() -> bool:
+        return bool(taxi.query("SELECT to_regclass('taxiway.loads')") != [(None,)] and taxi.query(begun))
+
+    wait_until(lambda: works() and taxi.airflow.query(running), timeout=300, what="a task that has begun the load")
     assert metadata.runs() == ok("1 under way")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metadata, "MOST_RUNS", 0)
@@ -320,6 +326,9 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     )
 
     assert found.found.startswith("nobody works on taxi_green ")
+    told = taxi.airflow.run("taxi", "status", "--source", "green", "--to", "2019-01")
+    said = f"green 2019-01: {found.found}. To have it go on: {found.mend}\n"
+    assert (told.returncode, told.stdout[:16], told.stderr) == (1, "green    2019 ~\n", said)
     done = taxi.airflow.run(*shlex.split(found.mend)[1:], timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert taxi.query("SELECT month, last_state FROM taxiway.months")[0][1] == "published"
@@ -330,9 +339,9 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     taxi.airflow.run("dags", "trigger", "taxi", "-c", ZONES).check_returncode()
     found = metadata.runs()
     unpause, start = found.mend.split("; ")
-    assert (found.state, unpause, start) == (WARN, "airflow dags unpause taxi -y", metadata.START)
+    assert (found.state, unpause, start) == (WARN, "airflow dags unpause taxi -y", START)
     taxi.airflow.run(*shlex.split(unpause)[1:]).check_returncode()
-    assert metadata.runs().mend == metadata.START
+    assert metadata.runs().mend == START
     with taxi.airflow.services("scheduler"):
         wait_until(lambda: metadata.runs() == ok("0 under way"), timeout=240, what="the run's end")
 
@@ -340,8 +349,8 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
     taxi.airflow.run("dags", "trigger", "taxi_green", "-c", '{"month": "2019-01"}').check_returncode()
     found = metadata.runs()
     unpause, start = found.mend.split("; ")
-    assert (found.state, start) == (WARN, metadata.START)
-    assert unpause == f"airflow dags unpause taxi_green -y{metadata.ALL_OF_ITS_RUNS}"
+    assert (found.state, start) == (WARN, START)
+    assert unpause == f"airflow dags unpause taxi_green -y{ALL_OF_ITS_RUNS}"
 
 
 def test_a_source_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from stand_ins.cloud_storage import CloudStorage
 from taxiway.cli.commands import group
 from taxiway.cli.lines import Asked
 from taxiway.cli.status import status as show_status
+from taxiway.cli.stranded_runs import START
 from taxiway.errors import DamagedFileError, HeaderError, InvalidArgumentError
 from taxiway.orchestration.taxi_conf import taxi_conf
 from taxiway.paths import SOURCES_FOLDER
@@ -43,6 +44,11 @@ ROWS = 30
 YELLOW = load_source(SOURCES_FOLDER / "yellow.yaml")
 EARLY = YELLOW.month_of(datetime.now(timezone.utc)).previous()
 """It is over, and its file isn't due."""
+IDLE = (
+    f"green {RUNNING}: nobody works on taxi_green manual__{RUNNING}_begun. "
+    f"To have it go on: airflow dags unpause taxi_green -y; {START}"
+)
+"""What is said of the running month: Airflow has its run, and neither a process nor a scheduler."""
 NAMES = sorted(path.stem for path in SOURCES_FOLDER.glob("*.yaml"))
 
 
@@ -103,7 +109,7 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
         "# published  ! with warnings  * changed at the source",
         "~ running  x failed  - skipped  . missing",
     ]
-    sentence, early = said.splitlines()
+    sentence, early, idle = said.splitlines()
     assert sentence.startswith("green 2019-03: stage_month: green_tripdata_2019-03.csv: the header doesn't fit: ")
     # A backfill would leave it out.
     assert early.startswith(f"yellow {EARLY}: stage_month: ")
@@ -112,6 +118,7 @@ def test_a_strip_of_months_and_what_needs_a_person(taxi: TaxiAirflow) -> None:
         f"To load it again, if the file is there already (expected by {YELLOW.due(EARLY)}): "
         f"airflow dags trigger taxi -c '{conf}'"
     )
+    assert idle == IDLE
     assert max(map(len, lines)) <= 80
 
 
@@ -144,6 +151,7 @@ def test_the_formats_say_the_same(taxi: TaxiAirflow) -> None:
         ("2019-05", "missing", None, None),
     ]
     assert records[1]["note"] == "green 2019-02: it is odd"
+    assert records[3]["note"] == IDLE
     # The month's run may have succeeded, and a run of taxi have failed after it.
     assert records[2]["note"].endswith(
         "airflow dags backfill -s 2019-03-01 -e 2019-03-31 --reprocess-behavior completed taxi_green"

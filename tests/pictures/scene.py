@@ -134,6 +134,8 @@ def _load(taxi: TaxiAirflow, connection: psycopg.Connection[Any], mirror: Path) 
                 load(connection, patient, str(month), path, f"manual__{month}")
         if source.name == "green":
             taxi.begin(source, months[-1], _write(source, months[-1], mirror), "running")
+            # As one of dags test, which works by itself.
+            taxi.airflow.query("UPDATE dag_run SET triggered_by = 'TEST' WHERE state = 'running'")
     seen = [
         Decision(
             SOURCES[name],

@@ -11,6 +11,7 @@ A command is one module with a function of the command's name, and an entry in `
 - plan: ``airflow taxi plan``
 - rejects: ``airflow taxi rejects``
 - status: ``airflow taxi status``
+- stranded_runs: runs that nobody works on, and what has them go on
 - verify: ``airflow taxi verify``
-- warehouses: opens a warehouse to read its published months
+- warehouses: opens a warehouse to read its published months, and asks how their last loads have ended
 """

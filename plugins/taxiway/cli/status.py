@@ -12,7 +12,7 @@ from rich.text import Text
 
 from taxiway.cli.lines import Asked
 from taxiway.cli.output import FINDINGS, FINE, SENTENCE, command, in_truth, say, show
-from taxiway.cli.warehouses import last_loads, published_months
+from taxiway.cli.warehouses import last_loads, published_months, said_of_stranded
 from taxiway.errors import TaxiwayError
 from taxiway.loads.month_state import (
     CHANGED,
@@ -71,10 +71,11 @@ def status(arguments: Namespace) -> int:
     :return: the exit code
     """
     asked = Asked.of(arguments)
-    strips, records, any_month = list[Text](), list[dict[str, Any]](), False
+    strips, any_month = list[Text](), False
+    records, failed, asking = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     with published_months(arguments.warehouse, PURPOSE) as warehouse:
         loads = last_loads(warehouse, arguments.warehouse, tuple(asked.sources.values()))
-    watched = _watched(arguments.warehouse)
+    stranded, watched = said_of_stranded(loads, arguments.warehouse), _watched(arguments.warehouse)
     for source in asked.sources.values():
         found, seen = loads.get(source.name, {}), watched.get(source.name, {})
         tried = {*found, *(month for month, each in seen.items() if is_new(each))}
@@ -82,13 +83,18 @@ def status(arguments: Namespace) -> int:
         states = {month: state_of(source, month, found.get(month), seen.get(month)) for month in months}
         any_month = any_month or bool(months)
         strips += _strips(source, states, any_tried=bool(found))
-        records += [
-            _record(source, month, state, found.get(month), seen.get(month), arguments.warehouse)
-            for month, state in states.items()
-            if state == FAILED or not arguments.failed
-        ]
-    failed = [record for record in records if record["state"] == FAILED]
-    asking = [record for record in records if record["state"] == RUNNING and record[SENTENCE]]
+        for month, state in states.items():
+            if arguments.failed and state != FAILED:
+                continue
+            record = _record(source, month, state, found.get(month), seen.get(month), arguments.warehouse)
+            if idle := stranded.get((source.name, month)):
+                note = record[SENTENCE]
+                record[SENTENCE] = f"{note}; {idle}" if note else f"{source.name} {month}: {idle}"
+            records.append(record)
+            if state == FAILED:
+                failed.append(record)
+            elif idle or (state == RUNNING and record[SENTENCE]):
+                asking.append(record)
     if arguments.output != "table":
         show(records, arguments.output)
     elif arguments.failed:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+from airflow.utils.session import create_session
+from sqlalchemy import select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.cli.output import say, silence
+from taxiway.cli.stranded_runs import UNENDED, said_of, stranded_of
 from taxiway.errors import SettingError
 from taxiway.loads.published_months import PublishedMonths
+from taxiway.orchestration.month_of_run import run_of_name
 from taxiway.orchestration.standing import Loads, ended_by, runs_ended, with_ends
-from taxiway.orchestration.warehouses import WAREHOUSES
+from taxiway.orchestration.warehouses import WAREHOUSES, dag_id_of
+from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
 
@@ -49,6 +54,37 @@ def last_loads(opened: PublishedMonths, warehouse: str, sources: Sequence[Source
     except SQLAlchemyError as error:
         _say_unknown(error)
         return loads
+
+
+def said_of_stranded(loads: Loads, warehouse: str) -> Mapping[tuple[str, Month], str]:
+    """Say of the loads that go on whose run nobody works on, and what has it go on.
+
+    :param loads: as :func:`last_loads` returns them
+    :param warehouse: its name
+    :return: a sentence without its end, by source and month; none if Airflow can't be asked, as was said of the loads
+    """
+    going = {
+        (source, month): run_of_name(load.run_id, dag_id_of(warehouse, source))
+        for source, months in loads.items()
+        for month, load in months.items()
+        if load.state == "running"
+    }
+    if not going:
+        return {}
+    from airflow.models.dagrun import DagRun
+
+    asked = select(DagRun).where(
+        tuple_(DagRun.dag_id, DagRun.run_id).in_(set(going.values())), DagRun.state.in_(UNENDED)
+    )
+    try:
+        with create_session() as session:
+            found = {
+                (run.dag_id, run.run_id): ". To have it go on: ".join(said_of([run], session))
+                for run in stranded_of(session.scalars(asked).all(), session)
+            }
+    except SQLAlchemyError:
+        return {}
+    return {of: found[run] for of, run in going.items() if run in found}
 
 
 def _has_ended(dag_id: str, run_id: str) -> bool:

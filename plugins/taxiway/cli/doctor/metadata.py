@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,22 +15,17 @@ from sqlalchemy.exc import DBAPIError
 
 from taxiway.cli import commands
 from taxiway.cli.doctor.dag_files import METADATA
+from taxiway.cli.stranded_runs import START, UNENDED, said_of, stranded_of
 from taxiway.doctor.check import Check, Finding, fail, ok, warn
 from taxiway.messages import one_line, said_by_driver
 from taxiway.program import airflow_command
 
 if TYPE_CHECKING:
     from airflow.jobs.job import Job
-    from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
 
 JOBS = {"scheduler": "SchedulerJob", "dag processor": "DagProcessorJob", "triggerer": "TriggererJob"}
 """Services that report to the metadata database, and Airflow's names of their jobs."""
-
-START = "make up (containers: docker compose up -d --wait)"
-"""What starts the services."""
-
-ALL_OF_ITS_RUNS = " (which starts all the other runs of its schedule, too: or delete this one in the web UI)"
 
 MOST_RUNS = 200
 """Runs that are looked at."""
@@ -124,54 +118,16 @@ def runs() -> Finding:
     """Does somebody work on each run that hasn't ended?"""
     from airflow.models.dagrun import DagRun
 
-    from dags_backfill.lock import BackfillLock
-    from dags_backfill.takeover import who_works_on
-
-    goes_on = DagRun.state.in_(("queued", "running"))
+    goes_on = DagRun.state.in_(UNENDED)
     with create_session() as session:
         total = session.scalar(select(func.count()).select_from(DagRun).where(goes_on)) or 0
         found = session.scalars(
             select(DagRun).where(goes_on).order_by(DagRun.dag_id, DagRun.logical_date).limit(MOST_RUNS)
         ).all()
-        commands_at_work = {run.dag_id for run in found if BackfillLock(run.dag_id).holder(session)}
-        stranded = [
-            run
-            for run in found
-            if not (run.backfill_id and run.dag_id in commands_at_work) and who_works_on(run, session) is None
-        ]
-        if not stranded:
-            seen = f"; only the first {MOST_RUNS} were looked at" if total > MOST_RUNS else ""
-            return ok(f"{total} under way{seen}")
-        named = ", ".join(f"{run.dag_id} {run.run_id}" for run in stranded[:3])
-        more = f" and {len(stranded) - 3} more" if len(stranded) > 3 else ""
-        return warn(f"nobody works on {named}{more}", _continued(stranded, session))
-
-
-def _continued(stranded: Sequence[DagRun], session: Session) -> str:
-    """Return the commands that have runs go on: a backfill takes over those that a backfill or the schedule made."""
-    from airflow.models.backfill import Backfill
-    from airflow.models.dag import DagModel
-
-    from dags_backfill.interrupted_runs import is_ours
-
-    dates, others = dict[str, list[datetime]](), set[str]()
-    for run in stranded:
-        backfill = session.get(Backfill, run.backfill_id) if run.backfill_id is not None else None
-        if run.run_type in ("backfill", "scheduled") and run.logical_date and (backfill is None or is_ours(backfill)):
-            dates.setdefault(run.dag_id, []).append(run.logical_date)
-        else:
-            others.add(run.dag_id)
-    said = [
-        airflow_command("dags", "backfill", "-s", f"{min(days):%Y-%m-%d}", "-e", f"{max(days):%Y-%m-%d}", dag_id)
-        for dag_id, days in dates.items()
-    ]
-    for dag_id in sorted(others):
-        dag = session.get(DagModel, dag_id)
-        if dag is None or dag.is_paused:
-            has_others = dag is not None and dag.timetable_summary not in (None, "None")
-            unpause = airflow_command("dags", "unpause", dag_id, "-y")
-            said.append(unpause + (ALL_OF_ITS_RUNS if has_others else ""))
-    return "; ".join([*said, *([START] if others else [])])
+        if stranded := stranded_of(found, session):
+            return warn(*said_of(stranded, session))
+    seen = f"; only the first {MOST_RUNS} were looked at" if total > MOST_RUNS else ""
+    return ok(f"{total} under way{seen}")
 
 
 def _jobs(session: Session) -> dict[str, Job | None]:
