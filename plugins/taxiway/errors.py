@@ -7,6 +7,7 @@ the next step.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 from taxiway.messages import printable
 from taxiway.next_try import with_next_step
@@ -65,18 +66,29 @@ class MonthNotFoundError(TaxiwayError):
 class DownloadError(TaxiwayError):
     """The file could not be fetched; a retry may help."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, refusal: Enum | None = None) -> None:
         """Assign the parameters.
 
         :param message: what went wrong, as above
         :param retry_after: seconds that the mirror asks to wait before the next try, if it does
+        :param refusal: what the answer means, or that none came: a member of ``taxiway.download.refusals.Refusal``
         """
         super().__init__(message)
         self.retry_after = retry_after
+        self.refusal = refusal
 
 
 class DownloadRefusedError(TaxiwayError):
     """The file can't be asked for, and a second try would end the same: a login, a bad address or redirect."""
+
+    def __init__(self, message: str, *, refusal: Enum | None = None) -> None:
+        """Assign the parameters.
+
+        :param message: what went wrong, as above
+        :param refusal: what the answer means, as above
+        """
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class RetryAfterTooLongError(TaxiwayError):

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from taxiway.cli.doctor import alerts, dag_files, metadata, mirrors
 from taxiway.cli.stranded_runs import ALL_OF_ITS_RUNS, START
 from taxiway.doctor.check import FAIL, OK, SKIP, WARN, Finding, examine, ok
+from taxiway.download.refusals import Refusal
 from taxiway.paths import ROOT, SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import load_source
@@ -39,6 +40,7 @@ from tests.integration.command_output import in_columns
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import COLOURS, run_in_terminal, without_colours
 from tests.loading import by_hand
+from tests.mirror_faults import FaultyMirror, good, held, raw_server, status
 
 CONNECTION, METADATA = "AIRFLOW_CONN_TAXI_POSTGRES", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 MIRROR, OFFICIAL = "AIRFLOW_CONN_TLC_MIRROR", "AIRFLOW_CONN_TLC_OFFICIAL"
@@ -193,6 +195,7 @@ def test_each_broken_thing_has_its_line(taxi: TaxiAirflow, small_dags: Path, tmp
     assert "no answer: " in records["mirror tlc_mirror"]["found"]
     assert MIRROR in records["mirror tlc_mirror"]["mend"]
     assert "404" in records["mirror tlc_official"]["found"]
+    assert "correct the path in the connection tlc_official (" in records["mirror tlc_official"]["mend"]
     assert "(SQLSTATE 3D000)" in records["Postgres server"]["found"]
     assert CONNECTION in records["Postgres server"]["mend"]
 
@@ -374,6 +377,52 @@ def test_a_time_zone_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert advised is not None
     monkeypatch.setenv(advised[1], advised[2])
     assert dag_files.time_zone().state == OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "said", "mend"),
+    [
+        ("no host", FAIL, ": no answer: ", "correct the host in {connection}; if mirror.invalid is right, "),
+        ("no server", FAIL, "refused", "start the mirror, or correct host and port in {connection}"),
+        ("silence", FAIL, ": no answer within 0.1 s", "check the network: a firewall or a proxy may keep this "),
+        ("no TLS", FAIL, ": no secure connection: ", "check the certificate of 127.0.0.1, or of a proxy that puts "),
+        (400, FAIL, ": the answer is 400", "open {url} in a browser, and correct {connection}"),
+        (401, FAIL, ": the answer is 401", "set login and password, or a header in its extra, in {connection}; "),
+        (403, WARN, ": the answer is 403", "open {url} in a browser: correct the path in {connection} or in {file}"),
+        (404, WARN, ": the answer is 404", "correct the path in {connection}, or 'path' of the release in {file}"),
+        (407, FAIL, ": the answer is 407", "write the proxy's address as http://USER:PASSWORD@HOST:PORT in http_proxy"),
+        (451, FAIL, ": the answer is 451", "set the address of another mirror in {connection}"),
+        (500, FAIL, ": the answer is 500", "look again later: the mirror, or a proxy, can't serve it now. "),
+        ("no proxy", FAIL, ": no answer from the proxy: ", "start the proxy, or correct its address in http_proxy"),
+        ("proxy's login", FAIL, "Tunnel connection failed: 407", "write the proxy's address as http://USER:PASSWORD@"),
+    ],
+)
+def test_each_answer_of_a_mirror_has_its_mend(
+    answer: int | str, state: str, said: str, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, month = mirrors.first_files()["tlc_mirror"]
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with FaultyMirror() as server, raw_server(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n") as proxy:
+        address = {"no host": "http://mirror.invalid", "no server": nobody, "no proxy": "http://mirror.test"}
+        address |= {"no TLS": server.url.replace("http", "https"), "proxy's login": "https://mirror.test"}
+        url = f"{(host := address.get(str(answer), server.url))}/{source.file_path(month)}"
+        file = held(good(b"")) if answer == "silence" else status(answer) if isinstance(answer, int) else good(b"")
+        server.put(f"/{source.file_path(month)}", file)
+        monkeypatch.setenv(*(("http_proxy", nobody) if answer == "no proxy" else ("https_proxy", proxy)))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setenv(MIRROR, json.dumps({"conn_type": "http", "host": host, "extra": {"timeout": 0.1}}))
+
+        found = mirrors.mirror("tlc_mirror", source, month)
+
+    connection = f"the connection tlc_mirror ({MIRROR} in .env, or Admin, Connections in the web UI)"
+    expected = mend.format(connection=connection, url=url, file=f"include/sources/{source.name}.yaml")
+    assert (found.state, found.mend[: len(expected)]) == (state, expected)
+    assert said in found.found
+    # What to do is said once.
+    assert [refusal for refusal in Refusal if refusal.value in found.found] == []
 
 
 @contextmanager

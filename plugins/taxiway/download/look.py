@@ -21,7 +21,7 @@ from taxiway.download.refusals import Refusal, refusal_of
 from taxiway.download.validators import Validators
 from taxiway.errors import DownloadError, DownloadRefusedError
 from taxiway.messages import one_line
-from taxiway.next_try import last_try
+from taxiway.next_try import last_try, with_next_step
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 
@@ -92,6 +92,7 @@ class Look:
     :param said: the answer, in words
     :param version: which version is there; None if none is
     :param was_asked: whether it was asked for this file; if not, ``said`` says why
+    :param refusal: what it means that the file isn't there; None if it is, or the mirror's address can't be used
     """
 
     url: str
@@ -99,11 +100,18 @@ class Look:
     said: str
     version: FileVersion | None = None
     was_asked: bool = True
+    refusal: Refusal | None = None
 
     @property
     def in_full(self) -> str:
         """What the mirror says, with the address that was asked, if one was."""
         return self.said if self.url in self.said or not self.was_asked else f"{self.url}: {self.said}"
+
+    @property
+    def found(self) -> str:
+        """The same, without advice."""
+        advice = with_next_step(self.refusal.value) if self.refusal else ""
+        return self.in_full.removesuffix(f". {advice}")
 
 
 def is_cached(cache: Cache, source: Source, month: Month, look: Look) -> bool:
@@ -165,10 +173,10 @@ class Lookout:
         try:
             with last_try(False):
                 response = self._ask(mirror, url)
-        except DownloadError as error:
-            return self._unanswered(Look(url, Presence.UNKNOWN, _without(error, f"{where}: ")))
-        except DownloadRefusedError as error:
-            return Look(url, Presence.UNKNOWN, _without(error, f"{where}: "))
+        except (DownloadError, DownloadRefusedError) as error:
+            refusal = error.refusal if isinstance(error.refusal, Refusal) else None
+            look = Look(url, Presence.UNKNOWN, _without(error, f"{where}: "), refusal=refusal)
+            return self._unanswered(look) if isinstance(error, DownloadError) else look
         with closing(response):
             return self._understood(url, response)
 
@@ -189,18 +197,20 @@ class Lookout:
         if status in (200, 206, 416):
             self._in_vain = 0
             if response.headers.get("Content-Type", "").lower().startswith("text/html"):
-                return Look(url, Presence.UNKNOWN, f"{answer}, a web page in place of the file")
+                return _other(url, f"{answer}, a web page in place of the file", Refusal.OTHER)
             return Look(url, Presence.THERE, answer, _version_of(response))
         self.retry_after = retry_after_of(response)
         refusal = refusal_of(status, b"", with_login=False, asks_to_wait=self.retry_after is not None)
         if refusal is Refusal.RETRY:
             if self.retry_after is None:
-                return self._unanswered(Look(url, Presence.UNKNOWN, answer))
+                return self._unanswered(_other(url, answer, refusal))
             self._stopped = f"the mirror asked to wait {self.retry_after:.0f} s"
-            return Look(url, Presence.UNKNOWN, f"{answer}; it asks to wait {self.retry_after:.0f} s")
+            return _other(url, f"{answer}; it asks to wait {self.retry_after:.0f} s", refusal)
         self.retry_after, self._in_vain = None, 0
-        found = {Refusal.ABSENT: Presence.ABSENT, Refusal.FORBIDDEN: Presence.HIDDEN}.get(refusal, Presence.UNKNOWN)
-        return Look(url, found, answer if found is not Presence.UNKNOWN else f"{answer}. {refusal.value}")
+        found = {Refusal.ABSENT: Presence.ABSENT, Refusal.FORBIDDEN: Presence.HIDDEN}.get(refusal)
+        if found is not None:
+            return Look(url, found, answer, refusal=refusal)
+        return _other(url, f"{answer}. {refusal.value}", refusal)
 
     def _unanswered(self, look: Look) -> Look:
         self._in_vain += 1
@@ -219,6 +229,12 @@ def _version_of(response: requests.Response) -> FileVersion:
     return FileVersion(validators.etag, validators.last_modified, size)
 
 
+def _other(url: str, said: str, refusal: Refusal) -> Look:
+    """Return a look that doesn't tell whether the file is there."""
+    return Look(url, Presence.UNKNOWN, said, refusal=refusal)
+
+
 def _without(error: Exception, where: str) -> str:
     """Return what an error says, without its beginning, and without what it says about the next try."""
-    return str(error).removeprefix(where).partition(f" {Refusal.RETRY.value}")[0]
+    said = str(error).removeprefix(where)
+    return said.removesuffix(f". {Refusal.RETRY.value}").removesuffix(f". {Refusal.SILENT.value}")

@@ -8,6 +8,7 @@ host.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -178,20 +179,19 @@ class Mirror:
         )
 
     def _unanswered(self, url: str, error: Exception) -> TaxiwayError:
-        where, cause = self.where(_shown(url)), one_line(str(_innermost(error)), 200)
+        where, inner = self.where(_shown(url)), _innermost(error)
+        cause = one_line(str(inner), 200)
         if isinstance(error, requests.exceptions.ProxyError):
             return refused_by_proxy(where, cause)
+        found, refusal = f"no answer: {cause}", Refusal.NO_SERVER
         if isinstance(error, requests.Timeout):
             seconds = self.timeout[0] if isinstance(error, requests.ConnectTimeout) else self.timeout[1]
-            return DownloadError(f"{where}: no answer within {seconds:g} s. {Refusal.RETRY.value}")
-        if isinstance(_innermost(error), ssl.SSLError):
-            return DownloadError(
-                f"{where}: no secure connection: {cause}. Check the certificate of the mirror (or of a proxy that puts "
-                "its own in place), and 'verify' in the connection's extra"
-            )
-        return DownloadError(
-            f"{where}: no answer: {cause}. Check that the mirror runs and that the connection's address is right"
-        )
+            found, refusal = f"no answer within {seconds:g} s", Refusal.SILENT
+        elif isinstance(inner, ssl.SSLError):
+            found, refusal = f"no secure connection: {cause}", Refusal.INSECURE
+        elif isinstance(inner, socket.gaierror):
+            refusal = Refusal.NO_HOST
+        return DownloadError(f"{where}: {found}. {refusal.value}", refusal=refusal)
 
     def _redirected(self, url: str, current: str, location: str) -> str:
         parts, origin = _split(location, current)

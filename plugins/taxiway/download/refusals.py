@@ -1,4 +1,4 @@
-"""What an answer means that isn't the file: absent, private, a login, transient, or something else, and what to do.
+"""What it means if a mirror doesn't give the file, by an answer or without one, and what to do.
 
 Storage such as S3 answers 403 for an absent file, too, if the client may not list files. An XML document names the
 reason: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and learn.microsoft.com for Azure's codes.
@@ -20,7 +20,7 @@ _CODE = re.compile(rb"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>")
 
 
 class Refusal(enum.Enum):
-    """What an answer means; the value is what to do, in words that follow what was found."""
+    """What an answer means, or that none came; the value is what to do, in words that follow what was found."""
 
     ABSENT = (
         "The mirror doesn't have it: check whether this month is published, and whether the connection's address and "
@@ -51,6 +51,20 @@ class Refusal(enum.Enum):
     )
     RETRY = "The task is tried again; if that goes on failing, check whether the mirror works, and load the month later"
     OTHER = "Look at the address in a browser, and correct the connection's address or the source's path"
+    SILENT = (
+        "The task is tried again; if that goes on failing, check the network, and whether the mirror works, and load "
+        "the month later"
+    )
+    NO_HOST = "Check the name of the host in the connection's address, and whether this machine finds others"
+    NO_SERVER = "Check that the mirror runs and that the connection's address is right"
+    INSECURE = (
+        "Check the certificate of the mirror (or of a proxy that puts its own in place), and 'verify' in the "
+        "connection's extra"
+    )
+    PROXY = (
+        "Correct http_proxy and https_proxy, or 'proxies' in the connection's extra; name a mirror that needs no proxy "
+        "in no_proxy"
+    )
 
 
 _OF_CODE = {
@@ -109,19 +123,18 @@ def refused_by_proxy(where: str, cause: str) -> TaxiwayError:
     :param where: what the message begins with: source, month, address and proxy
     :param cause: what the connection ended with
     """
-    correct = (
-        "Correct http_proxy and https_proxy, or 'proxies' in the connection's extra; name a mirror that needs no proxy "
-        "in no_proxy"
-    )
+    of_proxy = Refusal.PROXY
     refused = _TUNNEL.search(cause)
     if refused is None:
-        return DownloadError(f"{where}: no answer from the proxy: {cause}. Check that it runs. {correct}")
+        found = f"{where}: no answer from the proxy: {cause}. Check that it runs"
+        return DownloadError(f"{found}. {of_proxy.value}", refusal=of_proxy)
     found = f"{where}: the proxy doesn't connect to the mirror: {refused[0]}"
     if refused[1] == "407":
-        return DownloadRefusedError(f"{found}. {Refusal.PROXY_LOGIN.value}")
+        return DownloadRefusedError(f"{found}. {Refusal.PROXY_LOGIN.value}", refusal=Refusal.PROXY_LOGIN)
     if refused[1].startswith("5"):
-        return DownloadError(f"{found}. {Refusal.RETRY.value}")
-    return DownloadRefusedError(f"{found}. Ask the proxy's administrator to allow the mirror. {correct}")
+        return DownloadError(f"{found}. {Refusal.RETRY.value}", refusal=Refusal.RETRY)
+    ask = "Ask the proxy's administrator to allow the mirror"
+    return DownloadRefusedError(f"{found}. {ask}. {of_proxy.value}", refusal=of_proxy)
 
 
 def said_in(body: bytes, content_type: str) -> str:

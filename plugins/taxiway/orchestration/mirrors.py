@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -19,8 +20,12 @@ from taxiway.sources.source import Source
 class Mirrors:
     """The mirrors of all releases: each is asked over one session, one file after another."""
 
-    def __init__(self) -> None:
-        """Begin without a session."""
+    def __init__(self, longest_wait: float = math.inf) -> None:
+        """Begin without a session.
+
+        :param longest_wait: seconds to wait for an answer, if the connection doesn't say less
+        """
+        self._longest_wait = longest_wait
         self._sessions = ExitStack()
         self._lookouts = dict[str, Lookout]()
 
@@ -51,7 +56,8 @@ class Mirrors:
                     f"{source.name} {month}: there is no connection {conn_id}, expected the address of its mirror: "
                     f"{airflow_command(*add)}"
                 ) from error
-            self._lookouts[conn_id] = Lookout(session, hook.base_url, read_timeout=read_timeout_of(hook))
+            wait = min(read_timeout_of(hook), self._longest_wait)
+            self._lookouts[conn_id] = Lookout(session, hook.base_url, read_timeout=wait)
         return self._lookouts[conn_id].look(source, month)
 
     @property

@@ -9,20 +9,64 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from taxiway.cli.doctor.dag_files import METADATA
 from taxiway.doctor.check import Check, Finding, fail, ok, skip, warn
+from taxiway.download.refusals import Refusal
 from taxiway.errors import TaxiwayError
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.settings import format_size
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source, read_sources
 
+if TYPE_CHECKING:
+    from taxiway.download.look import Look
+
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
-"""Longest waits for a mirror."""
+"""Longest waits for a mirror that is asked for the time."""
+
+LOOK_SECONDS = 15.0
+"""Longest wait for what a mirror says of a file."""
 
 ODD_CLOCK, WRONG_CLOCK = 60, 300
 """Seconds that clocks may differ. At the second, Google and Airflow's services refuse each other's signatures."""
+
+_MENDS = {
+    Refusal.NO_HOST: (
+        "correct the host in {connection}; if {host} is right, this machine's DNS doesn't know it: getent hosts {host}"
+    ),
+    Refusal.NO_SERVER: "start the mirror, or correct host and port in {connection}",
+    Refusal.SILENT: (
+        "check the network: a firewall or a proxy may keep this machine from {host}; or correct {connection}"
+    ),
+    Refusal.INSECURE: (
+        "check the certificate of {host}, or of a proxy that puts its own in place: 'verify' in the extra of "
+        "{connection} names the file of the authority that it is from"
+    ),
+    Refusal.LOGIN: "set login and password, or a header in its extra, in {connection}; a token may have expired",
+    Refusal.FORBIDDEN: (
+        "open {url} in a browser: correct the path in {connection} or in {file} if the file isn't there; set login and "
+        "password in the connection if it is private"
+    ),
+    Refusal.ABSENT: "correct the path in {connection}, or 'path' of the release in {file}",
+    Refusal.LEGAL: "set the address of another mirror in {connection}",
+    Refusal.RETRY: (
+        "look again later: the mirror, or a proxy, can't serve it now. If that goes on, set the address of another "
+        "mirror in {connection}"
+    ),
+    Refusal.PROXY_LOGIN: (
+        "write the proxy's address as http://USER:PASSWORD@HOST:PORT in http_proxy and https_proxy, or in 'proxies' in "
+        "the extra of {connection}"
+    ),
+    Refusal.PROXY: (
+        "start the proxy, or correct its address in http_proxy and https_proxy, or in 'proxies' in the extra of "
+        "{connection}; if {host} needs no proxy, name it in no_proxy"
+    ),
+    Refusal.OTHER: "open {url} in a browser, and correct {connection}",
+}
+"""What mends it if a mirror doesn't have a file, by what its answer means; the last one holds for all others."""
 
 MAKE_ROOM = "make room, or set a smaller taxiway_cache_limit: the next download deletes what is over it"
 
@@ -46,13 +90,25 @@ def mirror(conn_id: str, source: Source, month: Month) -> Finding:
     from taxiway.download.look import Presence
     from taxiway.orchestration.mirrors import Mirrors
 
-    with Mirrors() as mirrors:
+    with Mirrors(LOOK_SECONDS) as mirrors:
         look = mirrors.look(source, month)
     if look.presence is Presence.THERE:
         return ok(f"{look.url} is there")
+    mend = mend_of(look, conn_id, source)
     if look.presence is Presence.UNKNOWN:
-        return fail(look.in_full, _correct(conn_id))
-    return warn(f"it answers, and doesn't have {look.url}: {look.said}", _correct(conn_id))
+        return fail(look.found, mend)
+    return warn(f"it answers, and doesn't have {look.url}: {look.said}", mend)
+
+
+def mend_of(look: Look, conn_id: str, source: Source) -> str:
+    """Return what to do if a mirror doesn't have a file, by what its answer means.
+
+    :param look: what it said of the file
+    :param conn_id: its connection
+    """
+    found = _MENDS.get(look.refusal or Refusal.OTHER, _MENDS[Refusal.OTHER])
+    host, file = urlsplit(look.url).hostname, f"include/sources/{source.name}.yaml"
+    return found.format(connection=_named(conn_id), host=host, url=look.url, file=file)
 
 
 def clock(files: Mapping[str, File]) -> Finding:
@@ -144,7 +200,8 @@ def stored_in(conn_id: str) -> str:
 
 
 def _correct(conn_id: str) -> str:
-    return (
-        f"check the network, and correct the connection {conn_id} (AIRFLOW_CONN_{conn_id.upper()} in .env, or Admin, "
-        f"Connections in the web UI); make setup adds one that is absent"
-    )
+    return f"correct {_named(conn_id)}; make setup adds one that is absent"
+
+
+def _named(conn_id: str) -> str:
+    return f"the connection {conn_id} (AIRFLOW_CONN_{conn_id.upper()} in .env, or Admin, Connections in the web UI)"
