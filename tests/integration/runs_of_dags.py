@@ -15,6 +15,7 @@ from datetime import datetime
 def main() -> int:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
 
     from dags_backfill.newest_api import keep_newest_version
 
@@ -30,7 +31,9 @@ def main() -> int:
             continue
         dag_id, conf, *dates = each
         moments = {name: datetime.fromisoformat(date) for date in dates for name in ("logical_date", "run_after")}
-        run = bag.dags[dag_id].test(run_conf=conf, **moments)
+        # It reads the DAG files once more, for DAGs that this one may trigger. All are known: let them build one.
+        with _airflow_parsing_context_manager(dag_id=dag_id):
+            run = bag.dags[dag_id].test(run_conf=conf, **moments)
         states.append(str(getattr(run.state, "value", run.state)))
         print(f"ENDED {dag_id} {json.dumps(conf)} {states[-1]}", flush=True)
     return int(states != ["success"] * len(states))

@@ -27,7 +27,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_months
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import PATIENCE, wait_until
+from tests.integration.airflow_environment import PATIENCE, one_home, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.scheduled import Scheduled
 from tests.loading import ids, specified_ids
@@ -55,7 +55,7 @@ class Form(Scheduled):
 
     def start(self, *runs: list[Any]) -> subprocess.Popen[str]:
         """Run DAGs one after another in a process of their own, by ``dags test``."""
-        return self.taxi.airflow.popen(str(ROOT / "dags" / "taxi.py"), json.dumps(runs), program=RUNS_OF_DAGS)
+        return self.taxi.airflow.popen(str(self.taxi.airflow.home / "dags"), json.dumps(runs), program=RUNS_OF_DAGS)
 
     def run(self, *runs: list[Any]) -> str:
         """Run DAGs, all of which must succeed, and return what they said."""
@@ -106,11 +106,12 @@ def form(
         write_sample_months([source], [source.first_month, *MORE.get(source.name, [])], mirror, rows=ROWS)
     with serve(mirror) as server, pytest.MonkeyPatch.context() as patch:
         cloud = stand_ins(_bigquery_server, _cloud_storage_server)
-        taxi = gcp_airflow(postgres_server, folder / "home", server.address, cloud)
+        taxi = gcp_airflow(postgres_server, one_home(), server.address, cloud)
         _bigquery_server.faults.polls_until_done = 1
         try:
             patch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
             patch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage_server.url)
+            taxi.use_dag_files(*(ROOT / "dags" / f"{name}.py" for name in ("taxi", "taxi_gcp")))
             taxi.airflow.succeed("dags", "reserialize")
             yield Form(taxi, Cloud.connect().set_up(), mirror)
         finally:
