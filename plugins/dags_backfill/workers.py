@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import signal
@@ -124,8 +125,17 @@ def _prepare(dag_id: str) -> None:
 
     # The certificates that a client of the execution API could need take longer to read than a task takes to start.
     Client(base_url=get_execution_api_server_url(), token="").close()
+    keep_decoder()
     for prepare in worker_preparations:
         prepare(dag_id)
+
+
+def keep_decoder() -> None:
+    """Build once what each task's process would build twice: the decoder of what its supervisor sends."""
+    comms: Any = importlib.import_module("airflow.sdk.execution_time.comms")
+    if not hasattr(comms.TypeAdapter, "cache_info"):
+        comms.TypeAdapter = functools.cache(comms.TypeAdapter)
+    comms.TypeAdapter(comms.ToTask)
 
 
 def _nothing_reported(executor: BaseExecutor) -> bool:

@@ -59,7 +59,8 @@ OF_TASKS = (
     "airflow.dag_processing.bundles.local", "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun", "airflow.providers.standard.sensors.external_task",
     "airflow.sdk.definitions.decorators", "dags_backfill.command", "dags_backfill.runner",
-    "taxiway.orchestration.dags", "taxiway.orchestration.open_postgres", "taxiway.orchestration.report_dags",
+    "taxiway.orchestration.alerts.senders", "taxiway.orchestration.dags", "taxiway.orchestration.open_postgres",
+    "taxiway.orchestration.report_dags", "taxiway.orchestration.watch_dag",
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
 
@@ -393,6 +394,7 @@ def _prepare_for_tasks() -> None:
     from airflow.sdk.plugins_manager import integrate_macros_plugins
     from sqlalchemy.orm import configure_mappers
 
+    from dags_backfill.workers import keep_decoder
     from taxiway.warehouses.sql import compile_all
 
     for name in OF_TASKS:
@@ -404,6 +406,7 @@ def _prepare_for_tasks() -> None:
     integrate_macros_plugins()  # loads the plugins of tasks
     Client(base_url="http://127.0.0.1", token="").close()  # keeps the certificates that it has read
     compile_all()
+    keep_decoder()
     gc.freeze()
 
 
