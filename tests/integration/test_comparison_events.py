@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from taxiway.sources.source import Source, load_source
 from taxiway_local.samples import write_sample_month
 from tests.cloud_loading import Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.loading import lines_of, load
@@ -160,12 +158,7 @@ def comparing(
     taxi = gcp_airflow(
         postgres_server, folder / "home", "http://mirror.test", stand_ins(_bigquery_server, _cloud_storage_server)
     )
-    dags = folder / "dags"
-    dags.mkdir()
-    for path in (*(ROOT / "dags").glob("*.py"), *DAGS.glob("*.py")):
-        (dags / path.name).symlink_to(path)
-    (taxi.airflow.home / "dags").unlink()
-    (taxi.airflow.home / "dags").symlink_to(dags)
+    taxi.use_dag_files(ROOT / "dags" / "taxi_gcp.py", *DAGS.glob("*.py"))
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BIGQUERY_EMULATOR_HOST", _bigquery_server.url)
@@ -247,8 +240,9 @@ def test_of_many_months_none_is_lost(comparing: Comparing) -> None:
     start = comparing.last_run()
     asset = asset_of("postgres", comparing.source)
     extras = json.dumps([said_of(asset, "postgres", comparing.source, month) for month in [*MANY, SETTLED]])
-    command = [sys.executable, str(EVENTS_PROGRAM), asset.name, extras]
-    subprocess.run(command, env=comparing.taxi.airflow.variables, check=True, capture_output=True, timeout=120)
+    program = comparing.taxi.airflow.popen(asset.name, extras, program=EVENTS_PROGRAM)
+    output, _ = program.communicate(timeout=PATIENCE * 120)
+    assert program.returncode == 0, output
 
     assert comparing.compared_after(start)[f"green {SETTLED}"] == ROWS
     said = comparing.logs()
