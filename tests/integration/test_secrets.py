@@ -125,11 +125,12 @@ class Places:
 
     def holding(self, token: str) -> list[str]:
         """Return the places, each with what stands around the token."""
+        left = traces(token)
         return [
             f"{place}: …{text[max(0, text.index(trace) - 120) : text.index(trace) + 60]!r}…"
             for place, texts in self.texts.items()
             for text in texts
-            for trace in traces(token)
+            for trace in left
             if trace in text
         ]
 
