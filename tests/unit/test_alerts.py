@@ -29,6 +29,7 @@ from taxiway.orchestration.alerts.taxi_alert import TaxiAlert
 from taxiway.orchestration.dags import load_dags
 from taxiway.orchestration.gcp_dags import gcp_dags
 from taxiway.orchestration.report_dags import report_dags
+from tests.dags import as_stored
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -318,6 +319,14 @@ def test_a_task_that_loads_nothing_is_of_its_dag_alone(dag_id: str, task_id: str
     assert (alert.source, alert.months, alert.warehouse) == ("", ("",), "")
     assert alert.title == f"Taxiway: {dag_id}, {task_id}: failed"
     assert alert.advice == "Put right what the reason names. Then run it again: clear the run in Airflow's web UI"
+
+
+def test_a_run_of_dags_test_that_failed_was_told_by_its_task(dags: dict[str, Any]) -> None:
+    """``airflow dags test`` calls this with a DAG that can render no template."""
+    dag = as_stored(dags["gcp_setup"])
+    task = dag.get_task("create_bucket")
+
+    TaxiAlert("run_failed")({"dag": dag, "run_id": "r", "reason": "task_failure", "task": task})  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize(

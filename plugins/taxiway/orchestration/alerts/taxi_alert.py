@@ -40,6 +40,13 @@ class TaxiAlert(BaseNotifier):
         self.event = event
         self.reason = reason
 
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render nothing: it has no templates, and Airflow would ask the DAG of ``airflow dags test`` in vain.
+
+        :param context: Airflow's context of the task, or of the DAG's run
+        :param jinja_env: not used
+        """
+
     def notify(self, context: Context) -> None:
         """Tell what is to be told; what goes wrong with that is in the log, and is no error.
 
