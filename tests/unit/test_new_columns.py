@@ -146,6 +146,15 @@ def test_one_new_name_for_one_missing_column_may_be_the_same_column(lime: Source
     assert "If Price is another name of Fare, give that column headers: ['Price']" in said
 
 
+def test_a_name_that_differs_in_its_marks_alone_is_that_of_the_missing_column(lime: Source) -> None:
+    said = refusal(lime, b"Vendor ID,Fare ($),Fee\n1,x,7\n")
+
+    assert "missing VendorID, Fare; unknown Vendor ID, Fare ($), Fee" in said
+    assert "If Vendor ID is another name of VendorID, give that column headers: ['Vendor ID']" in said
+    assert "If Fare ($) is another name of Fare, give that column headers: ['Fare ($)']" in said
+    assert [entry["name"] for entry in added(said)] == ["Fee"]
+
+
 @pytest.mark.parametrize("name", ["Price: now", "No", "it's", "#"])
 def test_another_name_of_a_column_is_one_of_yaml_too(name: str, lime: Source) -> None:
     said = refusal(lime, f"VendorID,{name}\n1,x\n".encode())

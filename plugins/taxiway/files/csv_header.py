@@ -105,6 +105,11 @@ def _names(line: bytes) -> list[str]:
     return [name.strip() for name in next(csv.reader([text], strict=True))]
 
 
+def _letters(name: str) -> str:
+    """Return a name's letters and digits, in lower case."""
+    return "".join(filter(str.isalnum, name.lower()))
+
+
 def split_header(source: Source, month: Month, blocks: Iterator[bytes]) -> tuple[bytes, bytes]:
     """Take the header line off a file.
 
@@ -210,12 +215,18 @@ def _advice(
     of_others = {names[place]: known[names[place].lower()] for place in unknown if names[place].lower() in known}
     for name, column in of_others.items():
         advice += f". {name} is a column {column.months} there"
-    if len(unknown) == len(missing) == 1 and names[unknown[0]] and not of_others:
-        advice += f". If {names[unknown[0]]} is another name of {missing[0]}, give that column headers: "
-        advice += f"[{in_yaml(names[unknown[0]])}]"
-    lines = lines_to_add(source, month, names, unknown, sample(), declared()) if unknown else []
+    # A name that differs in spaces and marks alone is that of a missing column, and no new one.
+    renamed = {place: name for place in unknown for name in missing if _letters(name) == _letters(names[place])}
+    new = [place for place in unknown if place not in renamed]
+    rest = [name for name in missing if name not in renamed.values()]
+    if len(new) == len(rest) == 1 and names[new[0]] and not of_others:
+        renamed[new[0]] = rest[0]
+    for place, name in list(renamed.items())[:MOST_LINES]:
+        advice += f". If {names[place]} is another name of {name}, give that column headers: "
+        advice += f"[{in_yaml(names[place])}]"
+    lines = lines_to_add(source, month, names, new, sample(), declared()) if new else []
     if lines:
-        new = "the new column" if len(lines) == 1 else "new columns"
-        advice += f". To load {new}, add to its columns: {' '.join(lines[:MOST_LINES])} . "
+        what = "the new column" if len(lines) == 1 else "new columns"
+        advice += f". To load {what}, add to its columns: {' '.join(lines[:MOST_LINES])} . "
         advice += "To leave out every column that it doesn't know, set 'on_new_column: ignore' there"
     return advice
