@@ -79,10 +79,11 @@ def taxi(mirror: FaultyMirror, postgres_server: PostgresServer) -> Iterator[Taxi
 
 @pytest.fixture
 def green_alone(taxi: TaxiAirflow) -> None:
-    """No DAGs of other sources are read."""
+    """No DAGs of other sources are read: those of yellow taxis are, from the project's own files."""
     taxi.use_dag_files(GREEN_DAGS)
 
 
+@pytest.mark.usefixtures("green_alone")
 def test_months_from_one_command_again_and_corrected(
     taxi: TaxiAirflow, mirror: FaultyMirror, files: list[Path], green: Source
 ) -> None:
