@@ -31,7 +31,7 @@ from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, _, _, SEPTEMBER, OCTOBER, _, DECEMBER = (
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, _, DECEMBER = (
     Month(2019, number) for number in range(1, 13)
 )
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
@@ -67,8 +67,6 @@ def loads(
 
         taxi.airflow.variables |= {
             **COLOURS,
-            # Only the runs of these tests: no look of the schedule.
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW_CONN_TAXI_SMTP": smtp(told.smtp),
             "AIRFLOW_CONN_SMTP_DOWN": smtp(free_port()),
             "AIRFLOW_CONN_SMTP_SILENT": smtp(told.silent),
@@ -231,41 +229,49 @@ def one_try(loads: Watched) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_try")
-@pytest.mark.parametrize(("killed", "month"), [("task", SEPTEMBER), ("worker", Month(2020, 1))])
-def test_a_task_that_is_killed_is_told_once(killed: str, month: Month, loads: Watched, told: Receivers) -> None:
-    """The task's own process tells nobody any more: Airflow has others run its callback, or none at all."""
+def test_tasks_that_are_killed_are_each_told_once(loads: Watched, told: Receivers) -> None:
+    """The task's own process tells nobody any more: Airflow has others run its callback, or none at all.
+
+    The process of one task is killed, and the worker of the other. The reason is the same, and the last run that ends
+    tells what was counted.
+    """
     told.clear()
     forget(loads)
-    loads.publish(GREEN, month)
-    answer = held(status(200))
-    assert answer.hold is not None
-    assert answer.started is not None
-    loads.mirror.script(f"/{GREEN.file_path(month)}", answer)
+    answers = []
+    for month in (JULY, AUGUST):
+        loads.publish(GREEN, month)
+        answers.append(held(status(200)))
+        loads.mirror.script(f"/{GREEN.file_path(month)}", answers[-1])
     settings = {
         # What Airflow notices in five minutes is to be noticed sooner here.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
     command = loads.taxi.airflow.popen(
-        *("dags", "backfill", "-s", str(month.first_day), "taxi_green"),
+        *("dags", "backfill", "-s", str(JULY.first_day), "-e", str(AUGUST.first_day), "taxi_green"),
         env={**loads.taxi.airflow.variables, **settings},
         has_airflow=True,
     )
     try:
-        wait_until(answer.started.is_set, timeout=120, what="the download")
-        ((pid,),) = loads.taxi.airflow.query("SELECT pid FROM task_instance WHERE state = 'running'")
-        process = psutil.Process(pid) if killed == "task" else psutil.Process(psutil.Process(pid).ppid())
-        assert process.pid != command.pid
-        process.send_signal(signal.SIGKILL)
+        for answer in answers:
+            assert answer.started is not None
+            wait_until(answer.started.is_set, timeout=120, what="the download")
+        (task,), (other,) = loads.taxi.airflow.query("SELECT pid FROM task_instance WHERE state = 'running'")
+        worker = psutil.Process(psutil.Process(other).ppid())
+        assert worker.pid not in (command.pid, psutil.Process(task).ppid())
+        for process in (psutil.Process(task), worker):
+            process.send_signal(signal.SIGKILL)
         output, _ = command.communicate(timeout=PATIENCE * 240)
     finally:
-        answer.hold.set()
+        for answer in answers:
+            assert answer.hold is not None
+            answer.hold.set()
 
     assert command.returncode == 1, output
-    assert told.subjects == [f"Taxiway: green {month}, Postgres: failed"]
+    assert sorted(told.subjects) == [f"Taxiway: green {month}, Postgres: failed" for month in (JULY, AUGUST)]
     said = "Airflow ended download_month and gives no reason here: its process or its worker was killed, "
-    assert said in text_of(told.mails[0])
-    assert [body["months"] for body in told.posted("/hook")] == [[str(month)]]
+    assert [said in text_of(mail) for mail in told.mails] == [True, True]
+    assert sorted(body["months"] for body in told.posted("/hook")) == [[str(JULY)], [str(AUGUST)]]
     # And a DAG processor that runs later finds nothing to tell.
     assert loads.taxi.airflow.query("SELECT data FROM callback") == []
 
@@ -296,8 +302,10 @@ def test_a_cache_that_is_broken_is_told(loads: Watched, told: Receivers) -> None
 def scheduled(loads: Watched) -> Iterator[Watched]:
     del loads.taxi.airflow.variables[VARIABLE]
     loads.taxi.airflow.succeed("dags", "reserialize")
+    # Only the runs of these tests, whatever is unpaused.
+    loads.taxi.airflow.query("UPDATE dag SET next_dagrun_create_after = NULL")
     forget(loads)
-    with loads.taxi.airflow.services("scheduler", "dag-processor"):
+    with loads.taxi.airflow.services("scheduler"):
         yield loads
 
 
@@ -564,23 +572,66 @@ def test_maintenance_that_fails_is_one_message(scheduled: Watched, told: Receive
     assert "taxiway_retention can&#39;t be used" in text_of(told.mails[0])
 
 
-def test_a_run_that_takes_too_long(scheduled: Watched, told: Receivers, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def processed(scheduled: Watched) -> Iterator[Watched]:
+    """The same with a DAG processor, which has read the DAGs; none of them is started by its schedule."""
+    query = scheduled.taxi.airflow.query
+    query("UPDATE dag SET is_paused = true WHERE dag_id <> 'taxi'")
+    # Those of runs of the tests before, whose tasks have told.
+    query("DELETE FROM callback")
+    ((before,),) = query("SELECT max(last_parsed_time) FROM dag")
+    with scheduled.taxi.airflow.services("dag-processor"):
+        unread = "SELECT 1 FROM dag WHERE last_parsed_time <= %s"
+        wait_until(lambda: not query(unread, before), timeout=120, what="the DAG processor to read the DAGs")
+        yield scheduled
+
+
+def test_a_catch_up_with_months_that_are_not_there(processed: Watched, told: Receivers) -> None:
+    """One run at a time: each time that one has ended, no other is open, and the schedule starts the next one."""
+    told.clear()
+    forget(processed)
+    tell(processed, {"by": "mail", "to": ["ann@example.com"]})
+    last = Month.of(GREEN.today())
+    while not GREEN.is_due(last):
+        last = last.previous()
+    first = last.previous().previous()
+    ((opened,),) = processed.taxi.airflow.query("SELECT next_dagrun FROM dag WHERE dag_id = 'taxi_green'")
+    begin = opened.replace(year=first.year, month=first.number)
+    processed.taxi.airflow.query(
+        "UPDATE dag SET next_dagrun = %s, next_dagrun_data_interval_start = %s, next_dagrun_data_interval_end = %s,"
+        " next_dagrun_create_after = now(), max_active_runs = 1, is_paused = false WHERE dag_id = 'taxi_green'",
+        *[begin] * 3,
+    )
+
+    assert arrived(told, 2) == [
+        f"Taxiway: green {first}, Postgres: failed",
+        "Taxiway: green 2 months, Postgres: failed",
+    ]
+    assert f"{first.next()}, {last}" in text_of(told.mails[1])
+    ended = "SELECT run_type, state FROM dag_run WHERE dag_id = 'taxi_green' AND logical_date >= %s"
+    wait_until(
+        lambda: processed.taxi.airflow.query(ended, begin) == [("scheduled", "failed")] * 3,
+        timeout=60,
+        what="the runs to end",
+    )
+
+
+def test_a_run_that_takes_too_long(processed: Watched, told: Receivers) -> None:
     """Airflow ends it, and the DAG processor tells."""
     told.clear()
-    tell(scheduled, {"by": "mail", "to": ["ann@example.com"], "about": ["failed"]})
-    month = Month(2019, 8)
+    tell(processed, {"by": "mail", "to": ["ann@example.com"], "about": ["failed"]})
     answer = held(status(200))
     assert answer.hold is not None
     assert answer.started is not None
-    scheduled.mirror.script(f"/{GREEN.file_path(month)}", answer)
+    processed.mirror.script(f"/{GREEN.file_path(SEPTEMBER)}", answer)
     try:
-        scheduled.trigger("taxi", "too_long", json.loads(taxi_conf(GREEN, month, "postgres")))
+        processed.trigger("taxi", "too_long", json.loads(taxi_conf(GREEN, SEPTEMBER, "postgres")))
         wait_until(answer.started.is_set, timeout=120, what="the download")
-        scheduled.taxi.airflow.query(
+        processed.taxi.airflow.query(
             "UPDATE dag_run SET start_date = start_date - interval '13 hours' WHERE run_id = %s", "too_long"
         )
-        assert scheduled.ended("too_long") == "failed"
-        assert arrived(told) == ["Taxiway: green 2019-08, Postgres: failed"]
+        assert processed.ended("too_long") == "failed"
+        assert arrived(told) == ["Taxiway: green 2019-09, Postgres: failed"]
         assert "its run took longer than the DAG&#39;s dagrun_timeout" in text_of(told.mails[0])
     finally:
         answer.hold.set()

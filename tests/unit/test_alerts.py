@@ -353,6 +353,33 @@ def test_of_a_task_that_airflow_ended_no_reason_is_made_up(dags: dict[str, Any])
     assert "never left the queue" in alert.reason
 
 
+@pytest.mark.parametrize(
+    ("run_type", "is_paused", "is_due", "open_runs"),
+    [
+        ("scheduled", False, True, 2),
+        ("scheduled", False, False, 1),
+        ("scheduled", True, True, 1),
+        # Perhaps no scheduler is alive.
+        ("backfill", False, True, 1),
+    ],
+)
+def test_a_run_that_the_schedule_is_about_to_start_is_open(
+    run_type: str, is_paused: bool, is_due: bool, open_runs: int, dags: dict[str, Any]
+) -> None:
+    next_run = datetime(2019, 3, 1, 9, tzinfo=timezone.utc) if is_due else datetime.now(timezone.utc)
+    airflow = SimpleNamespace(
+        get_dr_count=lambda *_, **__: 1,
+        get_dag=lambda _: SimpleNamespace(is_paused=is_paused, next_dagrun=next_run),
+    )
+    dag = dags["taxi_green"]
+    context: Any = {"dag": dag, "run_id": "r", "task": dag.get_task("stage_month"), "ti": airflow}
+    context |= {"dag_run": SimpleNamespace(run_type=run_type), "exception": ValueError("why")}
+
+    count = TaxiAlert("failed").counter(context)
+
+    assert (count(None), count(["r"])) == (open_runs, 1)
+
+
 # --- What a message says
 
 

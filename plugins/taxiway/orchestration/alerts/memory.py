@@ -134,9 +134,10 @@ class Memory:
 
         That is when each open run of the DAG has come this far, or after :data:`PAUSE`.
 
-        :param open_runs: says how many runs of the DAG are open; of some runs, if it is given their ids
+        :param open_runs: says how many runs of the DAG, or tasks of them, are open; of some runs, if it is given their
+            ids
         """
-        ended = self.ended[dag_id] = [*self.ended.get(dag_id, []), run_id][-MOST_RUNS:]
+        ended = self.ended[dag_id] = [*dict.fromkeys([*self.ended.get(dag_id, []), run_id])][-MOST_RUNS:]
         if open_runs(None) <= open_runs(ended):
             del self.ended[dag_id]
             for cause in self.causes.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from taxiway.orchestration.alerts.alert import Alert
 
 Event = Literal["failed", "loaded", "late", "approval", "run_failed"]
+
+_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
+"""The states of tasks that have ended."""
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +86,8 @@ class TaxiAlert(BaseNotifier):
                 recovered = known.loaded(_alert("recovered", context, task, ""))
                 alerts = [*([recovered] if recovered else []), *alerts]
             messages = known.learn(alerts, now)
-            if self.event != "run_failed":
-                messages += known.end(*_run(context), _counter(context), now)
+            if alerts or self.event != "run_failed":
+                messages += known.end(*_run(context), self.counter(context), now)
         if alerts and not messages:
             log.info("%s: known already, or counted with others of its cause and told later", alerts[0].title)
         if lost := send(messages, told):
@@ -109,6 +112,45 @@ class TaxiAlert(BaseNotifier):
             warnings = "; ".join(task.ended.warnings)
             return [_alert("warnings", context, task, warnings)] if warnings else []
         return [_alert("failed", context, task, self._why(context, task)), *late]
+
+    def counter(self, context: Context) -> Callable[[list[str] | None], int]:
+        """Return what counts the open runs of the DAG, of some of them by their ids; it counts one if Airflow can't.
+
+        A run that the schedule is about to start is open, too. Airflow's DAG processor, which speaks for a task that
+        was killed, answers no question about runs or the schedule: there, the tasks are counted that haven't ended.
+
+        :param context: as for :meth:`notify`
+        """
+        ti, (dag_id, _) = context.get("ti"), _run(context)
+        is_by_task = self.event not in ("failed", "run_failed") or "exception" in context
+
+        def count(run_ids: list[str] | None) -> int:
+            try:
+                if not is_by_task:
+                    states = ti.get_task_states(dag_id, run_ids=run_ids)  # type: ignore[union-attr]
+                    return sum(state not in _ENDED for tasks in states.values() for state in tasks.values())
+                runs = int(ti.get_dr_count(dag_id, run_ids=run_ids, states=["queued", "running"]))  # type: ignore[union-attr]
+                return runs + (run_ids is None and self._goes_on(context))
+            except Exception:
+                return 1 if run_ids is None else 0
+
+        return count
+
+    def _goes_on(self, context: Context) -> bool:
+        """Say whether the schedule is about to start another run: it catches up with months that are due.
+
+        Only a run of the schedule asks that: for others, perhaps no scheduler is alive.
+        """
+        from taxiway.paths import SOURCES_FOLDER
+        from taxiway.sources.source import find_source
+
+        source_name = getattr(self._task(context), "source_name", None)
+        if source_name is None or context["dag_run"].run_type != "scheduled":
+            return False
+        dag, source = context["ti"].get_dag(_run(context)[0]), find_source(SOURCES_FOLDER, source_name)
+        if dag.is_paused or dag.next_dagrun is None or source.stands_alone:
+            return False
+        return source.is_due(source.month_of(dag.next_dagrun))
 
     def _task(self, context: Context) -> Any:
         """Return the task that knows what is loaded; None if the context and the DAG have none."""
@@ -183,17 +225,3 @@ def _loaded_by(task: Any, context: Context) -> tuple[str, str, str]:
 def _run(context: Context) -> tuple[str, str]:
     """Return the ids of the DAG and of its run."""
     return str(context["dag"].dag_id), str(context["run_id"])
-
-
-def _counter(context: Context) -> Any:
-    """Return what counts the open runs of the DAG; where Airflow can't be asked for it, it counts one."""
-    ti, (dag_id, _) = context.get("ti"), _run(context)
-
-    def count(run_ids: list[str] | None) -> int:
-        try:
-            return int(ti.get_dr_count(dag_id, run_ids=run_ids, states=["queued", "running"]))  # type: ignore[union-attr]
-        except Exception:
-            # The DAG processor, which speaks for a worker that was lost, has no such question.
-            return 1 if run_ids is None else 0
-
-    return count
