@@ -1,4 +1,7 @@
-"""Those who are told: a real mail server and a real HTTP server, on free ports of the loopback interface."""
+"""Those who are told: a real mail server and a real HTTP server, on free ports of the loopback interface.
+
+The path ``/refused`` of the HTTP server takes nothing.
+"""
 
 from __future__ import annotations
 
@@ -91,6 +94,9 @@ def receivers() -> Iterator[Receivers]:
     class Poster(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/refused":
+                self.send_error(403)
+                return
             found.posts.append((self.path, json.loads(body)))
             self.send_response(200)
             self.end_headers()

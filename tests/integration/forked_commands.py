@@ -64,6 +64,13 @@ OF_TASKS = (
 )  # fmt: skip
 """What commands import, too, that read DAGs or run their tasks."""
 
+OF_ALERTS = (
+    "airflow.providers.http.notifications", "airflow.providers.slack.notifications.slack_webhook",
+    "airflow.providers.smtp.notifications.smtp", "taxiway.orchestration.alerts.memory",
+    "taxiway.orchestration.alerts.recipients", "taxiway.orchestration.alerts.senders",
+)  # fmt: skip
+"""What tasks import, too, that tell people how they have ended."""
+
 OF_ONE_COMMAND = (
     "AIRFLOW_CONN_", "AIRFLOW_VAR_", "BIGQUERY_EMULATOR_HOST", "PYTEST_", "STORAGE_EMULATOR_HOST", "TAXIWAY_CALL",
     "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
@@ -309,7 +316,7 @@ def _serve(orders: socket.socket, *, has_airflow: bool) -> None:
                 _close([], files)
                 continue
         if has_airflow:
-            _prepare_for(command, own_api=own_api)
+            _prepare_for(command, own_api=own_api, tells="AIRFLOW_CONN_TAXI_SMTP" in environment)
         if os.fork() == 0:
             break
         _close([], files)
@@ -373,13 +380,15 @@ def _import_airflow(orders: socket.socket, program: str, environment: dict[str, 
     _serve(orders, has_airflow=True)
 
 
-def _prepare_for(command: Sequence[str], *, own_api: bool) -> None:
+def _prepare_for(command: Sequence[str], *, own_api: bool, tells: bool) -> None:
     """Make beforehand what a command would make, and what commands after it need as well."""
     group, name = [*command[1:3], "", ""][:2]
     if Path(command[0]).name in THAT_TEST_DAGS:
         group, name = "dags", "test"
     if group in ("dags", "tasks", "scheduler", "dag-processor"):
         _prepare_for_tasks()
+    if tells:
+        _prepare_to_tell()
     if name == "test" or group in ("api-server", "dag-processor") or (own_api and name == "backfill"):
         _prepare_for_an_execution_api()
 
@@ -407,6 +416,13 @@ def _prepare_for_tasks() -> None:
     Client(base_url="http://127.0.0.1", token="").close()  # keeps the certificates that it has read
     compile_all()
     keep_decoder()
+    gc.freeze()
+
+
+@functools.cache
+def _prepare_to_tell() -> None:
+    for name in OF_ALERTS:
+        importlib.import_module(name)
     gc.freeze()
 
 

@@ -31,7 +31,7 @@ from tests.mirror_faults import FaultyMirror, held, status
 from tests.receivers import Receivers, receivers, text_of
 
 GREEN: Source = load_source(SOURCES_FOLDER / "green.yaml")
-JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, _, DECEMBER = (
+JANUARY, FEBRUARY, MARCH, APRIL, MAY, _, JULY, AUGUST, SEPTEMBER, OCTOBER, _, DECEMBER = (
     Month(2019, number) for number in range(1, 13)
 )
 BROKEN = gzip.compress(b"VendorID,<b>,{{ 7 * 7 }}\n1,2,3\n")
@@ -45,6 +45,20 @@ TO_ALL = [
     {"by": "slack"},
     {"by": "webhook", "path": "hook", "about": ["failed", "recovered"]},
 ]
+
+NOT_REACHED = {
+    "mail over smtp_down: ": {"by": "mail", "to": ["ann@example.com"], "connection": "smtp_down"},
+    r"webhook over webhook_down: .*\*\*\*": {
+        "by": "webhook",
+        "connection": "webhook_down",
+        "path": "hooks/s3cr3t-path",
+    },
+    r"webhook over taxi_webhook: .*403.*": {"by": "webhook", "path": "refused"},
+}
+"""Who isn't reached, by what the log says of that: servers that are down, and one that refuses."""
+
+SILENT = {"mail over smtp_silent: ": {"by": "mail", "to": ["ann@example.com"], "connection": "smtp_silent"}}
+"""One whose server says nothing: 5 seconds pass."""
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +135,16 @@ def spoil(loads: Watched, month: Month) -> None:
     loads.mirror.put(f"/{GREEN.file_path(month)}", BROKEN)
 
 
+def in_slack(told: Receivers) -> list[str]:
+    """What each message in Slack is about: the subject that its mail has."""
+    return [body["text"].splitlines()[0] for body in told.posted("/T0/B0/s3cr3t")]
+
+
+def not_sent(what: str, way: str) -> str:
+    """What the log says of a message that somebody didn't get, as a regular expression."""
+    return rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by {way}"
+
+
 # --- Under airflow dags backfill, without any service of Airflow
 
 
@@ -130,21 +154,26 @@ def failed(loads: Watched, told: Receivers) -> tuple[Receivers, str]:
     told.clear()
     for month in (JANUARY, FEBRUARY, MARCH):
         spoil(loads, month)
-    loads.publish(GREEN, APRIL)
+    loads.load(GREEN, APRIL)
+    with loads.taxi.connect() as connection:
+        connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-04.csv'")
     # It is tried again, and nobody is told of that.
     loads.mirror.script(f"/{GREEN.file_path(APRIL)}", *[status(503, retry_after="1")] * 2)
-    code, output = backfill(loads, JANUARY, APRIL)
+    recipients = [*TO_ALL, {"by": "webhook", "path": "every"}, *NOT_REACHED.values()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(loads.taxi.airflow.variables, VARIABLE, json.dumps(recipients))
+        code, output = backfill(loads, JANUARY, APRIL)
     assert code == 1, output
     return deepcopy(told), output
 
 
 def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tuple[Receivers, str]) -> None:
     told, _ = failed
-    first, counted = told.subjects
+    mail, more = (mail for mail in told.mails if mail["Subject"].endswith(": failed"))
+    first, counted = str(mail["Subject"]), str(more["Subject"])
     assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: failed", first)
     assert counted == "Taxiway: green 2 months, Postgres: failed"
     month = first.split()[2].rstrip(",")
-    mail = told.mails[0]
     page = text_of(mail)
     assert (mail["From"], mail["X-Envelope-To"]) == ("taxiway@example.com", "ann@example.com, bob@example.com")
     assert f"green {month}: green_tripdata_{month}.csv: the header doesn&#39;t fit" in page
@@ -165,15 +194,40 @@ def test_months_that_fail_for_one_cause_in_a_backfill(loads: Watched, failed: tu
         "postgres",
     )
     assert sorted([month, *together["months"]]) == ["2019-01", "2019-02", "2019-03"]
-    texts = [body["text"] for body in told.posted("/T0/B0/s3cr3t")]
-    assert [text.splitlines()[0] for text in texts] == told.subjects
-    assert "&lt;b&gt;" in texts[0]
+    assert [title for title in in_slack(told) if title.endswith(": failed")] == [first, counted]
+    assert "&lt;b&gt;" in next(body["text"] for body in told.posted("/T0/B0/s3cr3t") if first in body["text"])
+
+
+def test_a_month_with_warnings_in_a_backfill(failed: tuple[Receivers, str]) -> None:
+    """One of whose rows are gone, though it was published."""
+    told, _ = failed
+    warned = "Taxiway: green 2019-04, Postgres: published with warnings"
+    (mail,) = (mail for mail in told.mails if mail["Subject"] == warned)
+    assert "before this load" in text_of(mail)
+    posts = told.posted("/every")
+    assert len(told.subjects) == 3
+    assert sorted(told.subjects) == sorted(in_slack(told)) == sorted(body["title"] for body in posts)
+    (post,) = (body for body in posts if body["kind"] == "warnings")
+    assert (post["title"], post["months"], "before this load" in post["reason"]) == (warned, ["2019-04"], True)
+    # It didn't ask for these.
+    assert {body["kind"] for body in told.posted("/hook")} == {"failed"}
+
+
+def test_recipients_that_are_not_reached_fail_no_load_of_a_backfill(
+    loads: Watched, failed: tuple[Receivers, str]
+) -> None:
+    _, output = failed
+
+    assert "1 of 4 months succeeded" in output
+    run_id, what = f"backfill__{APRIL}*", "published with warnings"
+    for way in NOT_REACHED:
+        assert re.search(not_sent(what, way), log(loads, run_id, "taxi_green")), way
+    assert "s3cr3t" not in "\n".join(lines_of_log(loads, "*", "taxi_green"))
 
 
 def test_the_command_names_the_months_of_a_cause_together(failed: tuple[Receivers, str]) -> None:
     _, output = failed
 
-    assert "1 of 4 months succeeded" in output
     (said,) = [line for line in output.splitlines() if "the header doesn't fit" in line and " failed" in line]
     cause = "2019-01, 2019-02, 2019-03 failed for one cause: stage_month: AirflowFailException: green 2019-01: "
     assert said.startswith(cause)
@@ -181,37 +235,22 @@ def test_the_command_names_the_months_of_a_cause_together(failed: tuple[Receiver
     assert "    log: " not in output
 
 
-def test_months_that_load_again_as_their_alerts_advise(
+def test_months_that_load_again_as_their_alert_advises(
     loads: Watched, told: Receivers, failed: tuple[Receivers, str]
 ) -> None:
     told.clear()
-    for month in (JANUARY, FEBRUARY, MARCH):
-        loads.publish(GREEN, month)
+    _, together = failed[0].posted("/hook")
+    for month in together["months"]:
+        loads.publish(GREEN, Month.parse(month))
 
-    for alert in failed[0].posted("/hook"):
-        follow(loads, alert["advice"])
+    follow(loads, together["advice"])
 
-    recovered = [month for body in told.posted("/hook") for month in body["months"]]
-    assert sorted(recovered) == ["2019-01", "2019-02", "2019-03"]
+    posts = told.posted("/hook")
+    assert sorted(month for body in posts for month in body["months"]) == sorted(together["months"])
+    assert {body["kind"] for body in posts} == {"recovered"}
+    assert sorted(told.subjects) == sorted(in_slack(told)) == sorted(body["title"] for body in posts)
     assert re.fullmatch(r"Taxiway: green 2019-0[123], Postgres: recovered", told.subjects[0])
     assert "It is loaded. It failed since " in text_of(told.mails[0])
-    assert {body["kind"] for body in told.posted("/hook")} == {"recovered"}
-
-
-def test_a_month_with_warnings(loads: Watched, told: Receivers, october: Month) -> None:
-    forget(loads)
-    told.clear()
-    with loads.taxi.connect() as connection:
-        connection.execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-10.csv'")
-
-    code, output = backfill(loads, october, october, "--reprocess-behavior", "completed")
-
-    assert code == 0, output
-    assert told.subjects == ["Taxiway: green 2019-10, Postgres: published with warnings"]
-    assert "before this load" in text_of(told.mails[0])
-    assert [body["text"].splitlines()[0] for body in told.posted("/T0/B0/s3cr3t")] == told.subjects
-    # It didn't ask for these.
-    assert told.posted("/hook") == []
 
 
 @pytest.fixture
@@ -438,16 +477,28 @@ def arrived_by_all(told: Receivers, count: int = 1) -> list[str]:
 
 
 def test_a_month_fails_recovers_and_warns_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
+    """Whoever isn't reached fails no load, and what nobody was told is told at the next failure."""
     told.clear()
+    not_reached = {**NOT_REACHED, **SILENT}
+
+    def wait_for(run_id: str, what: str) -> None:
+        for said in (not_sent(what, way) for way in not_reached):
+            wait_until(lambda said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
+        assert "s3cr3t" not in "\n".join(lines_of_log(scheduled, run_id))
+
     # What Taxiway hasn't written there keeps nobody from being told.
     set_variable(scheduled, "taxiway_alerts_told", '{"open": []}')
     spoil(scheduled, MAY)
-    tell(scheduled, *TO_ALL[:2], {**TO_ALL[2], "about": ["failed", "recovered", "warnings"]})
-
+    tell(scheduled, *not_reached.values())
     assert run_of(scheduled, "spoiled", MAY) == "failed"
+    wait_for("spoiled", "failed")
+    assert told.mails == told.posts == []
+
+    hook = {**TO_ALL[2], "about": ["failed", "recovered", "warnings"]}
+    tell(scheduled, *TO_ALL[:2], hook, *not_reached.values())
+    assert run_of(scheduled, "spoiled_again", MAY) == "failed"
     assert arrived_by_all(told) == ["Taxiway: green 2019-05, Postgres: failed"]
     assert "/dags/taxi/runs/spoiled/tasks/postgres.stage_month?try_number=1" in text_of(told.mails[0])
-    assert run_of(scheduled, "spoiled_again", MAY) == "failed"
     path = scheduled.publish(GREEN, MAY)
     # One row of forty has a negative total, of which a check warns.
     head, first, *lines = lines_of(path)
@@ -463,6 +514,7 @@ def test_a_month_fails_recovers_and_warns_in_a_scheduler(scheduled: Watched, tol
     ]
     assert "negative_totals: " in text_of(told.mails[2])
     assert [body["kind"] for body in told.posted("/hook")] == ["failed", "recovered", "warnings"]
+    wait_for("mended", "recovered")
 
 
 def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled: Watched, told: Receivers) -> None:
@@ -481,26 +533,6 @@ def test_a_correction_that_is_held_back_is_loaded_as_its_alert_advises(scheduled
 
     count = "SELECT count(*) FROM green_tripdata WHERE filename = 'green_tripdata_2019-04.csv'"
     assert scheduled.taxi.query(count) == [(len(few) - 1,)]
-
-
-def test_recipients_that_are_not_reached_fail_no_load(scheduled: Watched, told: Receivers) -> None:
-    """Two mail servers, and a webhook, whose address stays out of the log."""
-    told.clear()
-    mails = [{"by": "mail", "to": ["ann@example.com"], "connection": name} for name in ("smtp_down", "smtp_silent")]
-    tell(scheduled, *mails, {"by": "webhook", "connection": "webhook_down", "path": "hooks/s3cr3t-path"})
-    spoil(scheduled, JUNE)
-    assert run_of(scheduled, "not_reached", JUNE) == "failed"
-    scheduled.publish(GREEN, JUNE)
-    assert run_of(scheduled, "loaded", JUNE) == "success"
-
-    ways = ("mail over smtp_down: ", "mail over smtp_silent: ", r"webhook over webhook_down: .*\*\*\*")
-    for run_id, what in (("not_reached", "failed"), ("loaded", "recovered")):
-        for way in ways:
-            # Months of the same cause that were told lately are counted, too.
-            said = rf"alert not sent: Taxiway: green [^,]+, Postgres: {what}: by {way}"
-            wait_until(lambda run_id=run_id, said=said: re.search(said, log(scheduled, run_id)), timeout=60, what=said)  # type: ignore[misc]
-        assert "s3cr3t" not in "\n".join(lines_of_log(scheduled, run_id))
-    assert told.mails == []
 
 
 def test_a_variable_that_cannot_be_used_is_in_the_log(scheduled: Watched) -> None:
