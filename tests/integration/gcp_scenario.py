@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxiway.loads.row_identity import digest
-from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_months
@@ -78,7 +77,7 @@ class Scenario:
         postgres = [[f"taxi_{each.source.name}", {"month": str(each.month)}] for each in self.into_postgres]
         runs = json.dumps([["gcp_setup", {}], *loads, *again, *postgres, ["taxi_compare", {}]])
         with self._log.open("w") as log:
-            return self.taxi.airflow.popen(str(ROOT / "dags"), runs, program=_RUNS, stdout=log)
+            return self.taxi.airflow.popen(str(self.taxi.airflow.home / "dags"), runs, program=_RUNS, stdout=log)
 
     def finish(self, process: subprocess.Popen[str], cloud: Cloud, timeout: float) -> str:
         """Wait for the runs to end, look at what they have left, and return what they said.

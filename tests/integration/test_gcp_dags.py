@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from stand_ins.bigquery import StandIn, service_account_key
 from stand_ins.cloud_storage import CloudStorage
 from taxiway.loads.row_identity import digest
+from taxiway.paths import ROOT
 from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.mirror_server import serve
@@ -25,11 +27,14 @@ from tests.conftest import PostgresServer
 from tests.integration.airflow_environment import wait_until
 from tests.integration.gcp_airflow import gcp_airflow, logs_of, stand_ins
 from tests.integration.gcp_scenario import Expected, Scenario, sample_months, specified
-from tests.integration.taxi_airflow import TaxiAirflow
+from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.loading import ids, lines_of, load, write_gzip
 
 MONTHS = [Month(2019, 1), Month(2019, 2)]
 ROWS = 80
+OTHER_DAGS = [ROOT / "dags" / name for name in ("taxi_gcp.py", "taxi_maintenance.py")]
+GREEN_AND_YELLOW_DAGS = Path(__file__).with_name("green_and_yellow_dags") / "taxi.py"
+ASKING_DAGS = Path(__file__).with_name("asking_dags") / "taxi.py"
 
 
 @pytest.fixture
@@ -53,6 +58,7 @@ def taxi(
 ) -> Iterator[TaxiAirflow]:
     with serve(mirror_folder) as mirror:
         taxi = gcp_airflow(postgres_server, home, mirror.address, stand_ins(bigquery, cloud_storage))
+        taxi.use_dag_files(GREEN_DAGS, *OTHER_DAGS)
         try:
             yield taxi
         finally:
@@ -90,8 +96,8 @@ def load_both_ways(
 ) -> Callable[[list[Expected]], None]:
     """What loads months through the whole DAG, waiting and deferred, and compares them with Postgres's.
 
-    Both at once, each in a dataset of its own and with a Postgres of its own. Deferred, it is the last two months.
-    Into the first's Postgres, these get by their DAG, too.
+    Both at once, each in a dataset of its own and with a Postgres of its own. Deferred, it is the last month. Into the
+    first's Postgres, the last two get by their DAG, too.
     """
 
     def run(every: list[Expected]) -> None:
@@ -109,8 +115,10 @@ def load_both_ways(
                         deferrable=mode == "deferred",
                         settings=where,
                     )
-                    last = every[-2:]
-                    scenario = Scenario(taxi, every, last) if mode == "waiting" else Scenario(taxi, last, [])
+                    taxi.use_dag_files(GREEN_AND_YELLOW_DAGS, *OTHER_DAGS)
+                    scenario = (
+                        Scenario(taxi, every, every[-2:]) if mode == "waiting" else Scenario(taxi, every[-1:], [])
+                    )
                     scenarios[mode] = scenario
                     with taxi.connect() as connection:
                         for each in scenario.months:
@@ -145,18 +153,18 @@ def test_months_through_the_whole_dag_waiting_and_deferred(
     load_both_ways(months)
 
 
-def test_backfills_load_hold_back_correct_and_set_off_the_comparison(
+def test_backfills_load_hold_back_ask_correct_and_set_off_the_comparison(
     taxi: TaxiAirflow, bigquery: StandIn, mirror_folder: Path, green: Source
 ) -> None:
     cloud = Cloud.connect().set_up()
-    january = mirror_folder / green.file_path(MONTHS[0])
-    # No sample that is known: the rows of those may go.
+    january, february = (mirror_folder / green.file_path(month) for month in MONTHS)
+    # No samples that are known: the rows of those may go.
     published = write_sample_month(green, MONTHS[0], january, rows=ROWS, revision=1).rows
-    range_ = ("2019-01-01", "2019-02-28", "taxi_green_gcp")
-    code, said = taxi.backfill(*range_)
+    write_sample_month(green, MONTHS[1], february, rows=ROWS, revision=1)
+    cloud.load(green, "2019-02", february)
+    code, said = taxi.backfill("2019-01-01", "2019-01-31", "taxi_green_gcp")
     assert code == 0, said
-    for month in MONTHS:
-        assert digest(cloud.ids(green, str(month))) == specified(green, mirror_folder / green.file_path(month))
+    assert digest(cloud.ids(green, "2019-01")) == specified(green, january)
     assert cloud.staging_tables() == []
     assert taxi.airflow.query("SELECT is_paused FROM dag WHERE dag_id = 'taxi_compare'") == [(True,)]
     taxi.airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi_compare'")
@@ -168,15 +176,43 @@ def test_backfills_load_hold_back_correct_and_set_off_the_comparison(
     bigquery.faults.polls_until_done = 1
     before, lines, kept = specified(green, january), lines_of(january), ROWS // 2
     write_gzip(january, [*lines[: 1 + kept], lines[1]])
-    code, said = taxi.backfill(*range_, "--reprocess-behavior", "completed")
-    assert (code, "1 of 2 months succeeded" in said) == (1, True), said
+    again = ("-s", "2019-01-01", "-e", "2019-02-28", "--reprocess-behavior", "completed", "taxi_green_gcp")
+    done = taxi.airflow.run("dags", "backfill", *again, timeout=300)
+    said = done.stdout + done.stderr
+    assert (done.returncode, "1 of 2 months succeeded" in said) == (1, True), said
     assert f"would delete {published - kept} of the {published} published rows, expected at most 20.00%" in said
     assert digest(cloud.ids(green, "2019-01")) == before
-    # The conf that the error names publishes it.
     (advised,) = set(re.findall(r"conf \S+ true}: (airflow dags backfill .* taxi_green_gcp)$", said, re.MULTILINE))
+
+    # If people are asked, the backfill waits for their answers: no in January, and yes in February.
+    write_gzip(february, lines_of(february)[: 1 + kept])
+    taxi.use_dag_files(ASKING_DAGS, *OTHER_DAGS)
+    asked = taxi.airflow.home / "asked.log"
+    with asked.open("w") as output:
+        process = taxi.airflow.popen("dags", "backfill", *again, stdout=output)
+    waits = "merge_month waits for a person: answer it in the web UI, under Required Actions"
+    wait_until(lambda: asked.read_text().count(waits) == 2, timeout=240, what="two questions")
+    assert len(cloud.ids(green, "2019-02")) == published
+    for month, option in zip(MONTHS, ("Reject", "Approve"), strict=True):
+        ((run_id,),) = taxi.airflow.query("SELECT run_id FROM dag_run WHERE run_id LIKE %s", f"backfill__{month}-01%")
+        task = f"/dags/taxi_green_gcp/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
+        assert f"would delete {published - kept} of the {published} published rows" in taxi.airflow.rest(task)["body"]
+        taxi.airflow.rest(task, "PATCH", {"chosen_options": [option], "params_input": {}})
+    process.wait(timeout=300)
+    said += asked.read_text()
+    assert (process.returncode, asked.read_text().count(waits)) == (1, 2), said
+    assert re.search(r"2019-01\.csv would delete .* published rows, [Aa]dmin has rejected that\. ", said)
+    assert digest(cloud.ids(green, "2019-01")) == before
+    assert digest(cloud.ids(green, "2019-02")) == specified(green, february)
+    taxi.use_dag_files(GREEN_DAGS, *OTHER_DAGS)
+
+    # The conf that the first error names publishes January, too.
     said += taxi.airflow.succeed(*shlex.split(advised)[1:], timeout=300)
     states = {str(month): [entry.state for entry in cloud.loads(green, str(month))] for month in MONTHS}
-    assert states == {"2019-01": ["published", "failed", "published"], "2019-02": ["published", "unchanged"]}
+    assert states == {
+        "2019-01": ["published", "failed", "failed", "published"],
+        "2019-02": ["published", "unchanged", "published"],
+    }
     assert digest(cloud.ids(green, "2019-01")) == specified(green, january)
     assert cloud.staging_tables() == []
     assert key_line(bigquery) not in logs_of(taxi) + said
@@ -227,11 +263,11 @@ def test_backfills_load_hold_back_correct_and_set_off_the_comparison(
     done = taxi.airflow.run("dags", "test", "taxi_maintenance", *others, timeout=200)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    deleted = "what 1 run left in the staging area; 0 rejected rows older than 180 days; 1 attempt older than 730 days"
+    deleted = "what 1 run left in the staging area; 0 rejected rows older than 180 days; 3 attempts older than 730 days"
     assert f"taxi_maintenance, BigQuery: deleted: {deleted}" in said
     assert left not in cloud.bucket().names("")
     states = {str(month): [entry.state for entry in cloud.loads(green, str(month))] for month in MONTHS}
-    assert states == {"2019-01": ["failed", "published"], "2019-02": ["published", "unchanged"]}
+    assert states == {"2019-01": ["failed", "failed", "published"], "2019-02": ["published"]}
     assert digest(cloud.ids(green, "2019-01")) == before
 
 
