@@ -165,8 +165,7 @@ def measure(folder: Path, say: Say) -> dict[str, Any]:
             found: dict[str, Any] = {"attempts": attempts, **ask(address, token)}
             program = next(filter(None, map(shutil.which, CHROMIUM)), None)
             with sync_playwright() as playwright:
-                options = ["--no-sandbox", "--disable-gpu"]
-                chromium = playwright.chromium.launch(executable_path=program, args=options)
+                chromium = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
                 found |= browse(chromium, address, token)
                 chromium.close()
             return found

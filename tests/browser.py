@@ -11,15 +11,6 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 STILL = """
 const sheet = new CSSStyleSheet();
 sheet.replaceSync("*, ::before, ::after { animation: none !important; transition: none !important }");
@@ -45,7 +36,7 @@ def start_browser() -> Iterator[Browser]:
             pytest.fail("no Chromium: .ci/run installs it, and this test must run there")
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
         try:
             expect.set_options(timeout=WAIT)
             yield browser
