@@ -55,7 +55,6 @@ def taxi(tmp_path: Path, mirror: FaultyMirror, postgres_server: PostgresServer) 
     taxi.use_dag_files(GREEN_DAGS)
     # What Airflow notices in five minutes is to be noticed sooner here.
     taxi.airflow.variables["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] = "10"
-    taxi.airflow.variables["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"
     try:
         yield taxi
     finally:

@@ -293,6 +293,7 @@ class AirflowEnvironment:
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
             "AIRFLOW__TRIGGERER__CAPACITY": "10",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # as make setup and docker-compose.yaml say
             # Postgres gives every connection a process: pools of idle ones slow a small machine down.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "5",
             **(extra or {}),

@@ -284,7 +284,6 @@ def test_tasks_that_are_killed_are_each_told_once(loads: Watched, told: Receiver
     settings = {
         # What Airflow notices in five minutes is to be noticed sooner here.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
     command = loads.taxi.airflow.popen(
         *("dags", "backfill", "-s", str(JULY.first_day), "-e", str(AUGUST.first_day), "taxi_green"),

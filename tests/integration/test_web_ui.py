@@ -83,7 +83,6 @@ def taxi(
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.integration.dag_rights.DagRights",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in USERS.items()),
             "PYTHONPATH": str(ROOT),
-            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # as make setup says
         }
         (taxi.airflow.home / "passwords.json").write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)), encoding="utf-8")
         try:
