@@ -76,6 +76,8 @@ def board_airflow(folder: Path, server: PostgresServer, green: Source) -> Iterat
         arguments = str(taxi.airflow.home / "dags"), json.dumps([["taxi_green", {}, "2019-01-01T00:00:00+00:00"]])
         said, _ = (process := taxi.airflow.popen(*arguments, program=RUNS_OF_DAGS)).communicate(timeout=PATIENCE * 300)
         assert process.returncode == 0, said[-5000:]
+        # Nobody waits for a test that has unpaused it.
+        taxi.airflow.query("UPDATE dag SET is_paused = false WHERE dag_id = 'taxi'")
         _fill(taxi, green, folder, paths)
         with taxi.airflow.services("api-server"):
             yield taxi

@@ -115,20 +115,20 @@ def log_in(page: Page) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-@pytest.mark.parametrize("path", [f"{BOARD}?dag_id=taxi_green", "/taxiway-reports/"])
-def test_a_browser_without_a_login_is_led_to_it_and_back(chromium: Browser, client: Client, path: str) -> None:
-    assert client.get(path, None)[0] == 401
+def test_a_browser_is_led_to_the_login_and_back_also_when_its_session_has_ended(
+    chromium: Browser, client: Client
+) -> None:
     page = chromium.new_context(base_url=client.address).new_page()
-    page.goto(path)
-    log_in(page)
-    page.wait_for_url(f"**{path}")
+    page.set_default_timeout(WAIT)
+    for path in ("/taxiway-reports/", f"{BOARD}?dag_id=taxi_green"):
+        assert client.get(path, None)[0] == 401
+        page.context.clear_cookies()
+        page.goto(path)
+        log_in(page)
+        page.wait_for_url(f"**{path}")
 
-
-def test_a_session_that_has_ended_is_said_with_the_way_to_log_in(chromium: Browser, client: Client) -> None:
-    page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
     grid = ready(page)
     page.context.clear_cookies()
-
     cell(grid, PUBLISHED).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("You are no longer logged in.")
@@ -369,10 +369,29 @@ def overlaps(page: Page | FrameLocator) -> list[str]:
     return [str(each) for each in found]
 
 
-def test_the_board_is_a_page_of_airflow(chromium: Browser, client: Client, green: Source) -> None:
-    page = open_page(chromium, client, "/plugin/taxi-months")
+def test_the_board_is_a_tab_of_a_dag_and_a_page_of_airflow(chromium: Browser, client: Client, green: Source) -> None:
+    """In one page: Airflow's own is seven megabytes of scripts."""
+    page = open_page(chromium, client, "/dags/taxi_green/details")
+    page.get_by_role("link", name="Months", exact=True).click()
+    page.wait_for_url("**/dags/taxi_green/plugin/taxi-dag-months")
     frame = page.frame_locator("iframe")
+    ready(frame)
+    expect(frame.locator(".source")).to_have_count(1)
+    expect(frame.get_by_role("heading", name="Months of taxi_green")).to_be_visible()
+    # Airflow's dark mode is the page's, at once.
+    background = "body => getComputedStyle(body).backgroundColor"
+    light = frame.locator("body").evaluate(background)
+    for before, after in (("light", "dark"), ("dark", "light")):
+        page.evaluate(f"document.documentElement.classList.replace('{before}', '{after}')")
+        expect(frame.locator(f"html[data-theme={after}]")).to_have_count(1)
+        assert (frame.locator("body").evaluate(background) == light) == (after == "light")
+
+    # From there to all months, by Airflow's navigation.
+    page.get_by_role("link", name="Taxiway", exact=True).click()
+    page.wait_for_url("**/plugin/taxi-months")
+    expect(frame.get_by_role("heading", name="Taxi months")).to_be_visible()
     grid = ready(frame)
+    page.said.clear()  # type: ignore[attr-defined]
 
     # Each state has a look and a sign of its own, and the legend counts them.
     assert states_that_differ(frame) == set(STATES)
@@ -523,27 +542,6 @@ def test_a_phone_and_dark_colours(chromium: Browser, client: Client, taxi: TaxiA
     assert page.said == []  # type: ignore[attr-defined]
 
 
-def test_the_tab_of_a_dag_shows_its_months(chromium: Browser, client: Client) -> None:
-    page = open_page(chromium, client, "/dags/taxi_green/details")
-    page.get_by_role("link", name="Months", exact=True).click()
-    page.wait_for_url("**/dags/taxi_green/plugin/taxi-dag-months")
-    frame = page.frame_locator("iframe")
-    ready(frame)
-
-    expect(frame.locator(".source")).to_have_count(1)
-    expect(frame.get_by_role("heading", name="Months of taxi_green")).to_be_visible()
-    # Airflow's dark mode is the page's, at once.
-    light = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-    page.evaluate("document.documentElement.classList.replace('light', 'dark')")
-    expect(frame.locator("html[data-theme=dark]")).to_have_count(1)
-    assert frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != light
-
-    # From there to all months, by Airflow's navigation.
-    page.get_by_role("link", name="Taxiway", exact=True).click()
-    page.wait_for_url("**/plugin/taxi-months")
-    expect(frame.get_by_role("heading", name="Taxi months")).to_be_visible()
-
-
 def test_a_browser_runs_no_foreign_script(chromium: Browser, client: Client) -> None:
     page = open_page(chromium, client, f"{BOARD}?dag_id=taxi_watch")
     expect(page.get_by_text("The DAG taxi_watch loads no months.")).to_be_visible()
@@ -599,6 +597,14 @@ def test_a_published_month_that_is_loaded_again_is_asked_for_often(
 def board(chromium: Browser, client: Client) -> Page:
     """The page of the green taxis, as the user admin sees it."""
     return open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
+
+
+@pytest.fixture
+def no_runs_are_left(taxi: TaxiAirflow) -> Iterator[None]:
+    """Delete what the page has started, for the tests that follow."""
+    yield
+    taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
+    taxi.airflow.query("DELETE FROM dag_version WHERE version_number = 0")
 
 
 def selected(page: Page) -> list[str]:
@@ -691,9 +697,9 @@ def test_months_are_selected_by_mouse_and_keyboard(board: Page, taxi: TaxiAirflo
     assert board.said == []  # type: ignore[attr-defined]
 
 
-def test_a_pause_and_an_absent_scheduler_are_said(board: Page, client: Client) -> None:
+def test_a_pause_and_an_absent_scheduler_are_said(chromium: Browser, client: Client) -> None:
     assert client.send("PATCH", TAXI, {"is_paused": True}, "admin")[0] == 200
-    board.reload()
+    board = open_page(chromium, client, f"{BOARD}?dag_id=taxi_green")
     grid = ready(board)
     cell(grid, MISSING[0]).click(modifiers=["Control"])
     load = board.get_by_role("button", name="Load 1 month")
@@ -707,6 +713,7 @@ def test_a_pause_and_an_absent_scheduler_are_said(board: Page, client: Client) -
     assert board.said == []  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("no_runs_are_left")
 def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: Client, taxi: TaxiAirflow) -> None:
     """Without a scheduler, runs stay as they are until the test changes them."""
     grid, press, runs = ready(board), board.locator(".press").first, f"{TAXI}/dagRuns"
@@ -805,9 +812,16 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
 
     board.route(f"**{runs}", refuse)
     change("UPDATE dag_run SET state = 'success'", second)
-    board.evaluate(asks_again)
-    refused = "Not marked as failed: green 2019-08, which Airflow calls a success. Airflow's API server says 422"
-    expect(board.get_by_text(refused)).to_be_visible()
+    said = board.get_by_text(
+        "Not marked as failed: green 2019-08, which Airflow calls a success. Airflow's API server says 422"
+    )
+
+    def is_said() -> bool:
+        """While the page still waits for an answer, it doesn't ask again."""
+        board.evaluate(asks_again)
+        return said.is_visible()
+
+    wait_until(is_said, timeout=60, what="a sentence", interval=1)
     for _ in range(2):
         with board.expect_response("**/api/runs"):
             board.evaluate(asks_again)
@@ -819,9 +833,6 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     assert client.send("POST", f"{runs}/{run_id}/clear", {"dry_run": False}, "admin")[0] == 200
     change("UPDATE dag_run SET state = 'success', end_date = now()", second)
     expect(press).to_contain_text("2 months: 2 ended well")
-
-    taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
-    taxi.airflow.query("DELETE FROM dag_version WHERE version_number = 0")
 
 
 def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow) -> None:
@@ -841,6 +852,7 @@ def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow
     assert hidden == [[], []]
 
 
+@pytest.mark.usefixtures("no_runs_are_left")
 def test_deletions_are_accepted_of_months_that_were_held_back_alone(
     chromium: Browser, client: Client, taxi: TaxiAirflow, green: Source, tmp_path: Path
 ) -> None:
@@ -885,7 +897,6 @@ def test_deletions_are_accepted_of_months_that_were_held_back_alone(
     run = {"logical_date": None, "conf": {**of_each[1], "accept_deletions": "yes"}}
     code, text, _ = client.send("POST", f"{TAXI}/dagRuns", run, "admin")
     assert (code, "accept_deletions" in text) == (400, True)
-    taxi.airflow.query("DELETE FROM dag_run WHERE run_id LIKE 'board\\_\\_%'")
 
 
 # --- What the ledger doesn't know
@@ -938,7 +949,6 @@ def test_the_command_says_the_same_as_the_board(client: Client, taxi: TaxiAirflo
 
 @pytest.fixture(scope="module")
 def scheduler(taxi: TaxiAirflow) -> Iterator[None]:
-    taxi.airflow.variables["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"] = "1"  # as make setup says
     with taxi.airflow.services("scheduler"):
         yield
 
