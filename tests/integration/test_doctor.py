@@ -460,26 +460,34 @@ def test_a_clock_that_is_wrong(ahead: int, state: str, said: str, monkeypatch: p
 
 
 CLOCK = """
+import json, sys
 from taxiway.cli.doctor import mirrors
-found = mirrors.clock({conn_id: file for conn_id, file in mirrors.first_files().items() if conn_id == "tlc_mirror"})
-print(found.state, found.found, found.mend, sep="\\n")
+for _ in sys.stdin:
+    found = mirrors.clock({conn_id: file for conn_id, file in mirrors.first_files().items() if conn_id == "tlc_mirror"})
+    print("CLOCK", json.dumps([found.state, found.found, found.mend]), flush=True)
 """
 
 
 def test_the_clock_of_this_machine_is_set_right(tmp_path: Path) -> None:
-    """Nothing here may set the machine's clock: a process has one of its own."""
+    """Nothing here may set the machine's clock: a process has one of its own, and looks again when it is set."""
     clock = FakedClock(tmp_path / "clock")
-    with mirror_with_a_clock(timedelta()) as address:
+    with (
+        mirror_with_a_clock(timedelta()) as address,
+        subprocess.Popen(
+            [sys.executable, "-c", CLOCK],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "plugins"), MIRROR: http(address), **clock.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told = (json.loads(line[6:]) for line in process.stdout if line.startswith("CLOCK "))
 
         def look() -> list[str]:
-            done = subprocess.run(
-                [sys.executable, "-c", CLOCK],
-                env={**os.environ, "PYTHONPATH": str(ROOT / "plugins"), MIRROR: http(address), **clock.environment},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            return done.stdout.splitlines()[-3:]
+            print(file=process.stdin, flush=True)
+            return list(next(told))
 
         clock.set(timedelta(hours=-1))
         state, found, mend = look()
