@@ -8,12 +8,13 @@ import json
 import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from taxiway.board.asking import Answer
 from taxiway.board.charts import DRAW, THEMES, Artist
-from taxiway.board.months import attempt_of, board_of, months_of_grid, next_month
+from taxiway.board.months import attempt_of, months_of_grid, next_month, write_board
 from taxiway.loads.attempts import LONGEST_RUN
 from taxiway.loads.deletions import ACCEPTING_CONF
 from taxiway.loads.published_months import LastLoad, LoggedAttempt
@@ -23,6 +24,12 @@ from taxiway.sources.source import Source, load_sources
 
 AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 LOADED = LastLoad("published", rows=30, published_at=AT, filename="green_tripdata_2019-01.csv", bytes=1, seconds=1.26)
+
+
+def board_of(answer: Answer, warehouse: str, title: str, dag_ids: list[str]) -> dict[str, Any]:
+    """Read what is written for the page."""
+    text, _ = write_board(answer, warehouse, title, dag_ids)
+    return dict(json.loads(text))
 
 
 def months_from(first: Month, count: int) -> list[Month]:
@@ -87,6 +94,26 @@ def test_only_the_dags_that_are_asked_for_are_shown(green: Source) -> None:
     assert not {"error", "is_held_back"} & first.keys()
     assert board_of(answer, "bigquery", "BigQuery", ["taxi_green"])["sources"] == []
     assert board_of(replace(answer, problem="down"), "postgres", "Postgres", ["taxi_green"])["sources"] == []
+
+
+def test_months_that_have_not_changed_are_not_written_again(green: Source) -> None:
+    def answer(at: datetime, **changes: Any) -> Answer:
+        return Answer(at, (green,), {"green": {Month(2019, 1): replace(LOADED, **changes)}})
+
+    first, written = write_board(answer(AT), "postgres", "Postgres", ["taxi_green"])
+    later = AT + timedelta(minutes=1)
+    second, same = write_board(answer(later), "postgres", "Postgres", ["taxi_green"], written)
+    third, other = write_board(answer(later, rows=31), "postgres", "Postgres", ["taxi_green"], same)
+
+    assert same is written
+    assert json.loads(second) == {**json.loads(first), "asked_at": "2026-11-01T12:01:00+00:00"}
+    assert other is not written
+    assert json.loads(third)["sources"][0]["months"][0]["rows"] == 31
+    # A day later, another month may be due, and after a problem nothing is known.
+    for changed in (replace(written, of=(*written.of[:-1], [])), other):
+        assert write_board(answer(later), "postgres", "Postgres", ["taxi_green"], changed)[1] is not changed
+    down, _ = write_board(replace(answer(later), problem="down"), "postgres", "Postgres", ["taxi_green"], written)
+    assert json.loads(down)["sources"] == []
 
 
 def test_texts_of_others_are_short_and_printable(green: Source) -> None:

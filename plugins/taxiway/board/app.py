@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from taxiway.board.asking import Answer, Ledger
 from taxiway.board.charts import Artist
-from taxiway.board.months import attempt_of, board_of
+from taxiway.board.months import attempt_of, write_board
 from taxiway.board.rights import month_dags, readable, runs_there
 from taxiway.board.runs import last_end, runs_and_rights
 from taxiway.errors import SourceConfigError, TaxiwayError
@@ -231,10 +231,11 @@ def _months(answer: Answer, warehouse: str, dag_ids: frozenset[str]) -> Response
     if dag_ids not in answer.written:
         if _shows(warehouse, dag_ids):
             known = replace(answer, loads=with_ends(answer.loads, warehouse, answer.asked_at))
-            told = board_of(known, warehouse, WAREHOUSES[warehouse].title, dag_ids)
+            before = answer.before.get(dag_ids)
+            text, answer.before[dag_ids] = write_board(known, warehouse, WAREHOUSES[warehouse].title, dag_ids, before)
         else:
-            told = {"warehouse": warehouse, "hidden": True, "problem": "", "sources": []}
-        answer.written[dag_ids] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+            text = json.dumps({"warehouse": warehouse, "hidden": True, "problem": "", "sources": []})
+        answer.written[dag_ids] = text.encode()
     return Response(answer.written[dag_ids], media_type="application/json")
 
 

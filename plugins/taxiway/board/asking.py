@@ -48,6 +48,9 @@ PROBLEM_KEPT_SECONDS = 1.0
 STALE_SECONDS = {"postgres": 5.0, "bigquery": 600.0}
 """How old an answer may be that is given while the ledger is asked again; the page says of when it is."""
 
+MOST_WRITTEN = 20
+"""How many texts are kept from one answer to the next: users with other rights see other DAGs."""
+
 PURPOSE = "board"
 
 T = TypeVar("T")
@@ -73,6 +76,7 @@ class Answer:
     :param is_absent: whether nobody has set the warehouse up
     :param notes: sentences about what isn't known
     :param written: what has been written of it for the page, by the DAGs that are shown
+    :param before: what was written last of this ledger, by the DAGs that are shown: most of it may be the same
     """
 
     asked_at: datetime
@@ -83,6 +87,7 @@ class Answer:
     is_absent: bool = False
     notes: tuple[str, ...] = ()
     written: dict[frozenset[str], bytes] = field(default_factory=dict, compare=False)
+    before: dict[frozenset[str], Any] = field(default_factory=dict, compare=False)
 
 
 class _Thread:
@@ -132,6 +137,7 @@ class Ledger:
         self._asked_at = 0.0
         self._before: Answer | None = None
         self._before_at = 0.0
+        self._written: dict[frozenset[str], Any] = {}
 
     async def months(self, since: datetime | None = None) -> Answer:
         """Return what the ledger says of all months; a sentence if it can't say it.
@@ -197,7 +203,9 @@ class Ledger:
 
     def _read(self) -> Answer:
         sources, errors = _sources(_stamp())
-        answer = Answer(datetime.now(timezone.utc), sources, notes=tuple(map(str, errors)))
+        if len(self._written) > MOST_WRITTEN:
+            self._written.clear()
+        answer = Answer(datetime.now(timezone.utc), sources, notes=tuple(map(str, errors)), before=self._written)
         watched = self._watch.submit(self._watched)
         try:
             with self._opened() as months:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -20,33 +22,52 @@ LONGEST_TEXT = 600
 """Characters of an error or a warning that the page shows; what is cut out is its middle."""
 
 
-def board_of(
-    answer: Answer,
-    warehouse: str,
-    title: str,
-    dag_ids: Iterable[str],
-) -> dict[str, Any]:
-    """Return what the page shows of a warehouse.
+@dataclass(frozen=True)
+class Written:
+    """The months of a warehouse, as they were written for the page.
+
+    :param of: what they were written of
+    :param sources: its sources with their months, as JSON
+    """
+
+    of: tuple[Any, ...]
+    sources: str
+
+
+def write_board(
+    answer: Answer, warehouse: str, title: str, dag_ids: Iterable[str], before: Written | None = None
+) -> tuple[str, Written]:
+    """Write what the page shows of a warehouse, as JSON.
+
+    To compare two answers takes a tenth of the time that it takes to write one, and seldom has a month changed since
+    the page asked last.
 
     :param answer: what its ledger says
     :param warehouse: its name
     :param title: what people call it
     :param dag_ids: DAGs whose months are shown
+    :param before: what was written for the same DAGs before
+    :return: the text, and what to give as ``before`` the next time
     """
-    shown = frozenset(dag_ids)
-    return {
+    now, shown = datetime.now(timezone.utc), frozenset(dag_ids)
+    days = [(source.today(now), source.month_of(now)) for source in answer.sources]
+    of = (answer.sources, answer.loads, answer.watched, answer.problem, days)
+    if before is None or before.of != of:
+        sources = [
+            _of_source(source, dag_id, answer.loads.get(source.name, {}), answer.watched.get(source.name, {}), now)
+            for source in answer.sources
+            if (dag_id := dag_id_of(warehouse, source.name)) in shown and not answer.problem
+        ]
+        before = Written(of, _json(sources))
+    head = {
         "warehouse": warehouse,
         "title": title,
         "asked_at": _moment(answer.asked_at),
         "problem": answer.problem,
         "is_absent": answer.is_absent,
         "notes": answer.notes,
-        "sources": [
-            _of_source(source, dag_id, answer.loads.get(source.name, {}), answer.watched.get(source.name, {}))
-            for source in answer.sources
-            if (dag_id := dag_id_of(warehouse, source.name)) in shown and not answer.problem
-        ],
     }
+    return f'{_json(head)[:-1]},"sources":{before.sources}}}', before
 
 
 def months_of_grid(source: Source, tried: Iterable[Month], now: datetime) -> list[Month]:
@@ -107,10 +128,13 @@ def attempt_of(attempt: LoggedAttempt, dag_id: str, present: frozenset[tuple[str
     )
 
 
+def _json(told: Any) -> str:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
 def _of_source(
-    source: Source, dag_id: str, loads: Mapping[Month, LastLoad], watched: Mapping[Month, Watched]
+    source: Source, dag_id: str, loads: Mapping[Month, LastLoad], watched: Mapping[Month, Watched], now: datetime
 ) -> dict[str, Any]:
-    now = datetime.now(timezone.utc)
     today = source.today(now)
     return {
         "name": source.name,

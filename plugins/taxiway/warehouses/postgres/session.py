@@ -85,7 +85,7 @@ def transaction(
 def rows_by_name(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
     """Return the rows that a statement has found, each by the names of its columns."""
     names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def connector_of(connection: psycopg.Connection[Any]) -> Callable[[], psycopg.Connection[Any]]:
