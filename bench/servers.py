@@ -162,7 +162,7 @@ class Airflow:
         return max(int(path.read_text()) for path in self.postgres.home.root.glob(f"peaks/{dag_id}.*")) / 1024
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run(
+        done = subprocess.run(
             [*airflow_command(), *arguments],
             # The second one keeps the environment readable, by which the processes of a stopped run are known.
             env={**airflow_environment(self.postgres.home), "SPT_NOENV": "1"},
@@ -172,8 +172,10 @@ class Airflow:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=LONGEST,
-            check=True,
+            check=False,
         )
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
 
 
 @contextmanager
