@@ -32,7 +32,8 @@ def stranded_of(runs: Sequence[DagRun], session: Session) -> list[DagRun]:
     from dags_backfill.lock import BackfillLock
     from dags_backfill.takeover import who_works_on
 
-    commands_at_work = {dag_id for dag_id in {run.dag_id for run in runs} if BackfillLock(dag_id).holder(session)}
+    backfilled = {run.dag_id for run in runs if run.backfill_id}
+    commands_at_work = {dag_id for dag_id in backfilled if BackfillLock(dag_id).holder(session)}
     return [
         run
         for run in runs

@@ -105,6 +105,7 @@ def mend_of(look: Look, conn_id: str, source: Source) -> str:
 
     :param look: what it said of the file
     :param conn_id: its connection
+    :param source: whose file it is
     """
     found = _MENDS.get(look.refusal or Refusal.OTHER, _MENDS[Refusal.OTHER])
     host, file = urlsplit(look.url).hostname, f"include/sources/{source.name}.yaml"
