@@ -9,6 +9,7 @@ import shlex
 import signal
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -626,8 +627,7 @@ def test_a_catch_up_with_months_that_are_not_there(processed: Watched, told: Rec
     while not GREEN.is_due(last):
         last = last.previous()
     first = last.previous().previous()
-    ((opened,),) = processed.taxi.airflow.query("SELECT next_dagrun FROM dag WHERE dag_id = 'taxi_green'")
-    begin = opened.replace(year=first.year, month=first.number)
+    begin = datetime(first.year, first.number, 1, 9, tzinfo=timezone.utc)  # as the schedule has it
     processed.taxi.airflow.query(
         "UPDATE dag SET next_dagrun = %s, next_dagrun_data_interval_start = %s, next_dagrun_data_interval_end = %s,"
         " next_dagrun_create_after = now(), max_active_runs = 1, is_paused = false WHERE dag_id = 'taxi_green'",

@@ -413,7 +413,8 @@ def test_each_answer_of_a_mirror_has_its_mend(
         server.put(f"/{source.file_path(month)}", file)
         monkeypatch.setenv(*(("http_proxy", nobody) if answer == "no proxy" else ("https_proxy", proxy)))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setenv(MIRROR, json.dumps({"conn_type": "http", "host": host, "extra": {"timeout": 0.1}}))
+        waits = {"extra": {"timeout": 0.1}} if answer == "silence" else {}
+        monkeypatch.setenv(MIRROR, json.dumps({"conn_type": "http", "host": host, **waits}))
 
         found = mirrors.mirror("tlc_mirror", source, month)
 
