@@ -21,9 +21,11 @@ GIVEN_UP = {
 def texts() -> dict[str, str]:
     """Every text that a user or a reader of the code meets; CHANGELOG.md has the words of its time."""
     others = {"tests", "CHANGELOG.md", "logs", "reports", "mended"}  # the last three are what Taxiway writes
-    tops = [path for path in ROOT.iterdir() if path.name == ".ci" or (path.name[0] != "." and path.name not in others)]
+    hidden = {".ci", ".dockerignore", ".editorconfig", ".gitignore", ".sqlfluff"}
+    tops = [path for path in ROOT.iterdir() if path.name in hidden or path.name[0] != "."]
     kinds = {".py", ".sql", ".md", ".html", ".js", ".yaml", ""}
-    files = [path for top in tops for path in (top, *top.rglob("*")) if path.suffix in kinds and path.is_file()]
+    paths = (path for top in tops if top.name not in others for path in (top, *top.rglob("*")))
+    files = [path for path in paths if path.suffix in kinds and path.is_file()]
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files}
 
 
