@@ -24,7 +24,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.cloud_loading import SETTINGS, Cloud
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, logs_of, stand_ins
 from tests.integration.gcp_scenario import Expected, Scenario, sample_months, specified
 from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
@@ -198,7 +198,7 @@ def test_backfills_load_hold_back_ask_correct_and_set_off_the_comparison(
         task = f"/dags/taxi_green_gcp/dagRuns/{quote(run_id)}/taskInstances/merge_month/-1/hitlDetails"
         assert f"would delete {published - kept} of the {published} published rows" in taxi.airflow.rest(task)["body"]
         taxi.airflow.rest(task, "PATCH", {"chosen_options": [option], "params_input": {}})
-    process.wait(timeout=300)
+    process.wait(timeout=PATIENCE * 300)
     said += asked.read_text()
     assert (process.returncode, asked.read_text().count(waits)) == (1, 2), said
     assert re.search(r"2019-01\.csv would delete .* published rows, [Aa]dmin has rejected that\. ", said)

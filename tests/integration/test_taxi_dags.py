@@ -21,7 +21,7 @@ from taxiway.sources.months import Month
 from taxiway.sources.source import Source
 from taxiway_local.samples import write_sample_month, write_sample_months
 from tests.conftest import PostgresServer
-from tests.integration.airflow_environment import one_home, wait_until
+from tests.integration.airflow_environment import PATIENCE, one_home, wait_until
 from tests.integration.taxi_airflow import GREEN_DAGS, TaxiAirflow
 from tests.loading import lines_of, load, specified_ids, write_gzip
 from tests.mirror_faults import FaultyMirror, cut_off, html_page, status
@@ -246,7 +246,7 @@ def test_a_backfill_waits_until_a_person_has_approved_deletions(
     wait_until(lambda: taxi.airflow.query(published, approved), timeout=300, what="the approved month")
     answer(rejected, "Reject")
     taxi.airflow.query("UPDATE task_instance SET trigger_timeout = now() WHERE state = 'awaiting_input'")
-    process.wait(timeout=300)
+    process.wait(timeout=PATIENCE * 300)
     said = written.read_text()
 
     assert (process.returncode, "1 of 4 months succeeded" in said) == (1, True), said
