@@ -833,6 +833,9 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     assert client.send("POST", f"{runs}/{run_id}/clear", {"dry_run": False}, "admin")[0] == 200
     change("UPDATE dag_run SET state = 'success', end_date = now()", second)
     expect(press).to_contain_text("2 months: 2 ended well")
+    change("UPDATE dag_run SET state = 'failed'", second)
+    board.evaluate(asks_again)
+    expect(press).to_contain_text("2 months: 1 ended well, 1 failed. Failed: green 2019-08")
 
 
 def test_of_too_many_runs_the_newest_are_shown(client: Client, taxi: TaxiAirflow) -> None:

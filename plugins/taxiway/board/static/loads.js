@@ -178,8 +178,9 @@ export class Loads extends EventTarget {
     const goesOn = runs.some(isActive);
     const parts = [`Load of ${moment(runs[0].begun_at)}${runs[0].user ? ` by ${runs[0].user}` : ""}, ${count(runs.length, "month")}: ${counts.join(", ")}`];
     if (this.stopped.has(press) && goesOn) parts.push(". Cancelled: what runs ends in a moment");
-    for (const run of of("failed").slice(0, 5)) {
-      parts.push(" ", element("a", { href: runUrl(DAG_ID, run.run_id), "data-airflow": "" }, `${run.source} ${run.month}`));
+    for (const [place, run] of of("failed").slice(0, 5).entries()) {
+      parts.push(place ? ", " : ". Failed: ");
+      parts.push(element("a", { href: runUrl(DAG_ID, run.run_id), "data-airflow": "" }, `${run.source} ${run.month}`));
     }
     if (goesOn && this.told.may_cancel && !this.stopped.has(press)) {
       parts.push(" ", this.button("Cancel", () => this.#cancel(press), { "aria-label": `Cancel the load of ${moment(runs[0].begun_at)}` }));
