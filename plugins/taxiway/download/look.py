@@ -92,7 +92,7 @@ class Look:
     :param said: the answer, in words
     :param version: which version is there; None if none is
     :param was_asked: whether it was asked for this file; if not, ``said`` says why
-    :param refusal: what it means that the file isn't there; None if it is, or the mirror's address can't be used
+    :param refusal: what it means that the file isn't there; None if it is, wasn't asked for, or a redirect leads astray
     """
 
     url: str
