@@ -101,6 +101,9 @@ def test_without_any_the_task_is_tried_again_when_the_mirror_says() -> None:
         "taxi_watch, Postgres: none of 1 file could be asked for: http://mirror.test/x: the answer is 503; expected"
     )
     assert caught.value.retry_after == 120
+    with pytest.raises(DownloadError) as again:
+        require_answers((Presence.UNKNOWN, "http://mirror.test/x: no answer"))
+    assert str(again.value).count("http://mirror.test/x") == 1
     with pytest.raises(RetryAfterTooLongError, match="The next look asks again"):
         require_answers((Presence.UNKNOWN, "the answer is 503"), retry_after=100_000)
 
