@@ -9,6 +9,7 @@ import requests
 from airflow.sdk.exceptions import ParamValidationError
 
 from taxiway.download.look import Look, Lookout, Presence
+from taxiway.download.refusals import Refusal
 from taxiway.errors import DownloadError, DownloadRefusedError, RetryAfterTooLongError
 from taxiway.orchestration.mirrors import Mirrors
 from taxiway.orchestration.operators.watch_files import WatchFilesOperator, state_of_run
@@ -81,7 +82,7 @@ def require_answers(*looks: tuple[Presence, str], retry_after: float | None = No
         lookout.retry_after = retry_after
         mirrors = Mirrors()
         mirrors._lookouts["tlc_mirror"] = lookout
-        found = [Look("http://mirror.test/x", presence, said) for presence, said in looks]
+        found = [Look("http://mirror.test/x", presence, said, refusal=Refusal.INSECURE) for presence, said in looks]
         operator._require_answers(found, mirrors.retry_after)
 
 
@@ -102,8 +103,9 @@ def test_without_any_the_task_is_tried_again_when_the_mirror_says() -> None:
     )
     assert caught.value.retry_after == 120
     with pytest.raises(DownloadError) as again:
-        require_answers((Presence.UNKNOWN, "http://mirror.test/x: no answer"))
+        require_answers((Presence.UNKNOWN, f"http://mirror.test/x: no answer. {Refusal.INSECURE.value}"))
     assert str(again.value).count("http://mirror.test/x") == 1
+    assert Refusal.INSECURE.value in str(again.value)
     with pytest.raises(RetryAfterTooLongError, match="The next look asks again"):
         require_answers((Presence.UNKNOWN, "the answer is 503"), retry_after=100_000)
 

@@ -206,7 +206,7 @@ class WatchFilesOperator(BaseOperator):
         if not looks or any(look.presence in (Presence.THERE, Presence.ABSENT) for look in looks):
             return
         files = counted(len(looks), "file")
-        found = f"{self._where}: none of {files} could be asked for: {looks[0].found}"
+        found = f"{self._where}: none of {files} could be asked for: {looks[0].in_full}"
         if any(look.presence is Presence.HIDDEN for look in looks):
             raise DownloadRefusedError(
                 f"{found}; expected the published ones to be there. Look at the address in a browser: the mirror may "
