@@ -356,8 +356,12 @@ def test_a_changed_row_of_bigquery_is_found(
     ((row_id,),) = cloud.query("SELECT MIN(unique_row_id) FROM $taxi.green_tripdata")
 
     cloud.query(f"UPDATE $taxi.green_tripdata SET fare_amount = -1 WHERE unique_row_id = '{row_id}'")
-    assert warehouse.verify(green, FIRST).difference == misfits(1)
+    assert warehouse.verify(green, FIRST) == Verified(ROWS, ROWS, misfits(1), changed=[row_id])
 
     cloud.query(f"DELETE FROM $taxi.green_tripdata WHERE unique_row_id = '{row_id}'")
     assert f"holds {ROWS - 1} rows of the month, the ledger has {ROWS}" in warehouse.verify(green, FIRST).difference
     assert warehouse.verify(replace(green, main_table="nothing"), FIRST).difference.startswith("there is no table ")
+
+    cloud.query("UPDATE $taxi.green_tripdata SET fare_amount = -1 WHERE TRUE")
+    first = [row_id for (row_id,) in cloud.query("SELECT unique_row_id FROM $taxi.green_tripdata ORDER BY 1 LIMIT 5")]
+    assert warehouse.verify(green, FIRST).changed == first

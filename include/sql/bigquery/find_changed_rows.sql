@@ -1,7 +1,7 @@
 {%- from "bigquery/_row_text.sql" import row_text, row_id -%}
 -- Counts the published rows of a month, and the rows that somebody has changed since. It finds them because a row's id
 -- is the MD5 of its values.
--- Grain: one row.
+-- Grain: one row: both counts, and the ids of five changed rows at the most, separated by commas.
 -- Parameters: main_table (with its project and dataset), columns (those of the published file's layout), others (the
 -- rest, which are NULL); bound: month, filename (of the month's unpacked file), other_filename (a name that is as good).
 -- Twice: safe, it only reads.
@@ -43,14 +43,25 @@ identified AS (
 texts AS (
     SELECT
         COUNT(*) AS row_count,
+        MIN(unique_row_id) AS example,
         LOGICAL_AND(filename IN (@filename, @other_filename) AND _lacks_others)
         AND STRING_AGG(unique_row_id, ',' ORDER BY unique_row_id)
         = STRING_AGG(expected_id, ',' ORDER BY expected_id) AS is_as_published
     FROM identified
     GROUP BY _row_text
+),
+
+placed AS (
+    SELECT
+        row_count,
+        is_as_published,
+        example,
+        ROW_NUMBER() OVER (PARTITION BY is_as_published ORDER BY example) AS _place
+    FROM texts
 )
 
 SELECT
     COALESCE(SUM(row_count), 0) AS row_count,
-    COALESCE(SUM(IF(is_as_published, 0, row_count)), 0) AS changed_rows
-FROM texts
+    COALESCE(SUM(IF(is_as_published, 0, row_count)), 0) AS changed_rows,
+    STRING_AGG(IF(is_as_published OR _place > 5, NULL, example), ',' ORDER BY example) AS examples
+FROM placed

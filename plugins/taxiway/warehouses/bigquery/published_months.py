@@ -101,7 +101,8 @@ class BigQueryMonths(PublishedMonths):
             rows != recorded.rows
         )
         said += [misfits(changed)] * bool(changed)
-        return Verified(rows, recorded.rows, "; ".join(said))
+        examples = held["examples"]
+        return Verified(rows, recorded.rows, "; ".join(said), changed=examples.split(",") if examples else ())
 
     def count_files(self, source: Source, months: Sequence[Month]) -> Mapping[Month, Mapping[str, int]]:
         """Count the rows of months by unpacked file: version 0.1.0's main table has the names with ``.gz``.
