@@ -35,7 +35,7 @@ from taxiway_local.mirror_server import serve
 from taxiway_local.samples import write_sample_month
 from tests.conftest import PostgresServer
 from tests.faults.faked_clock import FakedClock
-from tests.integration.airflow_environment import free_port, wait_until
+from tests.integration.airflow_environment import PATIENCE, free_port, wait_until
 from tests.integration.command_output import in_columns
 from tests.integration.taxi_airflow import TaxiAirflow
 from tests.integration.terminal import COLOURS, run_in_terminal, without_colours
@@ -307,9 +307,15 @@ def test_services_that_have_died(session: Session, monkeypatch: pytest.MonkeyPat
     assert {metadata.service(name).state for name in metadata.JOBS} == {OK}
 
 
-def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None:
-    months = ("-s", "2019-01-01", "-e", "2019-01-31", "taxi_green")
-    backfill = taxi.airflow.popen("dags", "backfill", *months)
+def killed_while_it_runs(taxi: TaxiAirflow, mirror: str) -> Finding:
+    """Kill a backfill whose task has begun the load; return what is found of its run once the task has ended.
+
+    :param mirror: the connection of a mirror that holds the file of January
+    """
+    backfill = taxi.airflow.popen(
+        "dags", "backfill", "-s", "2019-01-01", "-e", "2019-01-31", "taxi_green",
+        env={**taxi.airflow.variables, MIRROR: mirror, OFFICIAL: mirror},
+    )  # fmt: skip
     running = "SELECT 1 FROM task_instance WHERE dag_id = 'taxi_green' AND state = 'running'"
     begun = "SELECT 1 FROM taxiway.loads WHERE month = '2019-01-01'"
 
@@ -322,11 +328,19 @@ def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None
         patch.setattr(metadata, "MOST_RUNS", 0)
         assert metadata.runs() == ok("1 under way; only the first 0 were looked at")
     os.killpg(backfill.pid, signal.SIGKILL)
-    backfill.wait(60)
-
-    found = wait_until(
+    backfill.wait(PATIENCE * 60)
+    return wait_until(
         lambda: finding if (finding := metadata.runs()).state == WARN else None, timeout=300, what="the task's end"
     )
+
+
+def test_a_run_that_nobody_works_on(taxi: TaxiAirflow, session: Session) -> None:
+    green, month = load_source(SOURCES_FOLDER / "green.yaml"), Month(2019, 1)
+    file = (taxi.airflow.home.parent / "mirror" / green.file_path(month)).read_bytes()
+    with FaultyMirror() as mirror:
+        # Its file doesn't come while the run is looked at: the load can't end before it is killed.
+        mirror.put(f"/{green.file_path(month)}", held(good(file)))
+        found = killed_while_it_runs(taxi, http(mirror.url))
 
     assert found.found.startswith("nobody works on taxi_green ")
     told = taxi.airflow.run("taxi", "status", "--source", "green", "--to", "2019-01")
