@@ -25,6 +25,7 @@ from tests.faults.cutting_proxy import Cut
 from tests.faults.killable_server import LOGIN
 from tests.faults.loading_by_operators import Loading
 from tests.faults.served_months import FIELDS, LINES, ServedMonth, Spoil, describe, write_text_month
+from tests.integration.airflow_environment import PATIENCE
 from tests.loading import hash_rows, query, source_file, stage_month
 
 MONTH = Month(2019, 1)
@@ -134,7 +135,7 @@ def test_worker_killed_over_the_limit(step: str, loading: Loading, tmp_path: Pat
             env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": ""},
         ) as worker:
             started.set()
-            assert worker.wait(60) == -9
+            assert worker.wait(PATIENCE * 60) == -9
 
         with pytest.raises(RejectLimitError, match=rf"green 2019-01: .*: {OVER_THE_LIMIT} of "):
             _try_again(connection, tables, outputs, step)

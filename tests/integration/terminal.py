@@ -9,7 +9,7 @@ import re
 import struct
 import termios
 
-from tests.integration.airflow_environment import AirflowEnvironment
+from tests.integration.airflow_environment import PATIENCE, AirflowEnvironment
 
 COLOURS = {"TERM": "xterm-256color", "NO_COLOR": ""}
 """What lets a command write colours, if it writes to a terminal."""
@@ -37,7 +37,7 @@ def run_in_terminal(airflow: AirflowEnvironment, *arguments: str, columns: int) 
         pass  # the end, on Linux
     finally:
         os.close(leader)
-    return process.wait(60), shown.decode().replace("\r\n", "\n")
+    return process.wait(PATIENCE * 60), shown.decode().replace("\r\n", "\n")
 
 
 def without_colours(text: str) -> str:

@@ -130,7 +130,7 @@ def test_a_killed_command_takes_its_processes_along_and_the_next_call_takes_over
 
     os.kill(command.pid, signal.SIGKILL)
 
-    assert command.wait(30) == -signal.SIGKILL
+    assert command.wait(PATIENCE * 30) == -signal.SIGKILL
     assert psutil.wait_procs(family, timeout=PATIENCE * 30)[1] == [], "they end without the command"
     assert states(airflow)["2019-02"][0] == "running", "nobody was left to write it down"
 

@@ -220,7 +220,7 @@ def test_a_run_of_dags_test_is_left_alone_while_it_goes_on(airflow: AirflowEnvir
     assert "2019-01 is running elsewhere (its task hold runs on " in refused.stdout
     assert re.search(r"\): call again when manual__\S+ has ended\n", refused.stdout)
     (airflow.home / "release-2019-01").touch()
-    assert command.wait(60) == 0
+    assert command.wait(PATIENCE * 60) == 0
     again = backfill(airflow, "holding", "2019-01-01", "2019-01-31")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "1 of 1 month succeeded, 1 of them earlier" in again.stdout

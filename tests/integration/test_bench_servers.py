@@ -17,7 +17,7 @@ from bench.rivals import course_locale
 from bench.servers import Postgres
 from taxiway.paths import ROOT
 from taxiway_local.own_home import clear_leftovers, own_home
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 
 LOCALE_OF = "SELECT datlocprovider::text, datcollate FROM pg_database WHERE datname = 'contender'"
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_stopped_during_a_backfill_leaves_no_process() -> None:
             home = next(parent for parent in log.parents if parent.name.startswith("bench-"))
             assert len(processes_of(home)) > 1
             run.send_signal(signal.SIGTERM)
-            assert run.wait(300) == 128 + signal.SIGTERM
+            assert run.wait(PATIENCE * 300) == 128 + signal.SIGTERM
             assert processes_of(home) == []
             assert list(Path(folder).iterdir()) == []
         finally:

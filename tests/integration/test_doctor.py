@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import pytest
@@ -502,7 +502,13 @@ def test_the_clock_of_this_machine_is_set_right(tmp_path: Path) -> None:
 
         def look() -> list[str]:
             print(file=process.stdin, flush=True)
-            return list(next(told))
+            # If it hangs, it is killed, and its pipe ends.
+            limit = Timer(PATIENCE * 60, process.kill)
+            limit.start()
+            answer = next(told, None)
+            limit.cancel()
+            assert answer is not None, "the process has ended, or has said nothing for too long"
+            return list(answer)
 
         clock.set(timedelta(hours=-1))
         state, found, mend = look()

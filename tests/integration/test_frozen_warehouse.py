@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ from taxiway_local.samples import write_sample_month
 from tests.browser import start_browser
 from tests.cloud_loading import Cloud
 from tests.faults.killable_server import KillableServer
-from tests.integration.airflow_environment import wait_until
+from tests.integration.airflow_environment import PATIENCE, wait_until
 from tests.integration.gcp_airflow import gcp_airflow, stand_ins
 from tests.integration.web_client import Client, open_page
 from tests.loading import load
@@ -74,7 +75,7 @@ def test_each_is_a_sentence_while_the_other_shows_and_the_api_server_stops(
             held = bigquery.faults.hold_next_job()
             assert problem(client, BIGQUERY) == SILENT
             held.wait_until_running()
-            assert rows_of_january(client, POSTGRES) == 30
+            assert rows_of_january(answer(client, POSTGRES)) == 30
             with start_browser() as chromium:
                 page = open_page(chromium, client, "/taxiway/board")
                 shown = page.locator("[data-warehouse=bigquery]")
@@ -89,8 +90,7 @@ def test_each_is_a_sentence_while_the_other_shows_and_the_api_server_stops(
             held.release()
             lost = "board, the ledger: no answer from Google Cloud (ConnectionError), expected one. Load the page again"
             wait_until(lambda: problem(client, BIGQUERY).endswith(lost), timeout=60, what="another sentence")
-            assert problem(client, POSTGRES) == ""
-            assert rows_of_january(client, POSTGRES) == 30
+            assert rows_of_january(answer(client, POSTGRES)) == 30
 
             # A Postgres that is frozen keeps no time limit. BigQuery is asked again, and shows.
             locking.execute("LOCK TABLE taxiway.loads")
@@ -99,9 +99,9 @@ def test_each_is_a_sentence_while_the_other_shows_and_the_api_server_stops(
             bigquery.faults.clear()
             said = wait_until(lambda: problem(client, POSTGRES), timeout=60, what="a sentence")
             assert "Postgres" in said
-            wait_until(lambda: not problem(client, BIGQUERY), timeout=60, what="the months in BigQuery")
-            assert rows_of_january(client, BIGQUERY) == 30
-            (note,) = client.json(BIGQUERY, "admin")["notes"]
+            answered = answer(client, BIGQUERY)
+            assert rows_of_january(answered) == 30
+            (note,) = answered["notes"]
             assert note.startswith("Whether files have changed at their source isn't known: ")
             # The thread is free again: another question finds that nobody answers.
             wait_until(lambda: "connection timeout" in problem(client, POSTGRES), timeout=60, what="another question")
@@ -112,7 +112,7 @@ def test_each_is_a_sentence_while_the_other_shows_and_the_api_server_stops(
             held.wait_until_running()
             os.killpg(services["api-server"].pid, signal.SIGTERM)
             try:
-                services["api-server"].wait(30)
+                services["api-server"].wait(PATIENCE * 30)
             except subprocess.TimeoutExpired:
                 pytest.fail("the API server waits for a warehouse")
     finally:
@@ -125,6 +125,16 @@ def problem(client: Client, path: str) -> str:
     return str(client.json(path, "admin")["problem"])
 
 
-def rows_of_january(client: Client, path: str) -> int:
-    (green,) = [source for source in client.json(path, "admin")["sources"] if source["name"] == "green"]
+def answer(client: Client, path: str) -> dict[str, Any]:
+    """Ask until the warehouse answers within its time limit: on a slow machine it may miss that."""
+
+    def ask() -> dict[str, Any] | None:
+        found: dict[str, Any] = client.json(path, "admin")
+        return None if found["problem"] else found
+
+    return wait_until(ask, timeout=60, what=f"the months of {path}")
+
+
+def rows_of_january(answered: dict[str, Any]) -> int:
+    (green,) = [source for source in answered["sources"] if source["name"] == "green"]
     return int(green["months"][0]["rows"])
