@@ -133,6 +133,8 @@ def _prepare(dag_id: str) -> None:
 def keep_decoder() -> None:
     """Build once what each task's process would build twice: the decoder of what its supervisor sends."""
     comms: Any = importlib.import_module("airflow.sdk.execution_time.comms")
+    if not (hasattr(comms, "TypeAdapter") and hasattr(comms, "ToTask")):
+        return  # another Airflow than the one that this is for: its tasks build their own
     if not hasattr(comms.TypeAdapter, "cache_info"):
         comms.TypeAdapter = functools.cache(comms.TypeAdapter)
     comms.TypeAdapter(comms.ToTask)

@@ -130,7 +130,7 @@ def start_stand_ins() -> Iterator[tuple[Any, Mapping[str, str]]]:
         from stand_ins.cloud_storage import CloudStorage
     except ImportError as error:
         install = "bin/make-venv requirements-dev.txt"
-        raise demo.DemoError(f"the stand-ins' packages aren't installed ({error}): {install}") from error
+        raise demo.DemoError(f"the stand-ins' packages aren't installed ({error}). Install them: {install}") from error
     with CloudStorage() as bucket, StandIn() as bigquery:
         # Load jobs fetch their objects from this process.
         os.environ["STORAGE_EMULATOR_HOST"] = bucket.url

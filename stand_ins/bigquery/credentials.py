@@ -10,7 +10,7 @@ def _private_key() -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    # Google's have 2048 bits. Each client that is made checks its key, which takes six times as long for these.
+    # Google's have 2048 bits. Each client that is made checks its key, and one of 2048 bits takes six times as long.
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -380,6 +380,40 @@ def test_a_run_that_the_schedule_is_about_to_start_is_open(
     assert (count(None), count(["r"])) == (open_runs, 1)
 
 
+@pytest.mark.parametrize(
+    ("states", "open_tasks"),
+    [
+        (["success", "running", None], 2),
+        ([None, None], 2),
+        (["failed", "upstream_failed"], 0),
+        (["success", None, None], 0),
+    ],
+)
+def test_tasks_of_a_run_that_was_interrupted_are_not_open(
+    states: list[str | None], open_tasks: int, dags: dict[str, Any]
+) -> None:
+    """A task that was killed tells of itself through the DAG processor, which knows tasks alone."""
+    dag = dags["taxi_green"]
+    tasks = {"r": dict(enumerate(states))}
+    context: Any = {"dag": dag, "run_id": "r", "task": dag.get_task("stage_month")}
+    context["ti"] = SimpleNamespace(get_task_states=lambda *_, **__: tasks)
+
+    assert TaxiAlert("failed").counter(context)(["r"]) == open_tasks
+
+
+def test_a_schedule_that_cannot_be_asked_loses_no_count(dags: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(_: str) -> Any:
+        raise RuntimeError("no such DAG")
+
+    dag = dags["taxi_green"]
+    context: Any = {"dag": dag, "run_id": "r", "task": dag.get_task("stage_month"), "exception": ValueError("why")}
+    context |= {"ti": SimpleNamespace(get_dr_count=lambda *_, **__: 3, get_dag=refuse)}
+    context["dag_run"] = SimpleNamespace(run_type="scheduled")
+
+    assert TaxiAlert("failed").counter(context)(None) == 3
+    assert "no such DAG" in caplog.text
+
+
 # --- What a message says
 
 

@@ -155,6 +155,12 @@ def test_a_name_that_differs_in_its_marks_alone_is_that_of_the_missing_column(li
     assert [entry["name"] for entry in added(said)] == ["Fee"]
 
 
+def test_two_names_that_are_alike_are_not_both_that_of_one_column(lime: Source) -> None:
+    said = refusal(lime, b"VendorID,Fare ($),Fare-\n1,x,7\n")
+
+    assert "another name of Fare" not in said
+
+
 @pytest.mark.parametrize("name", ["Price: now", "No", "it's", "#"])
 def test_another_name_of_a_column_is_one_of_yaml_too(name: str, lime: Source) -> None:
     said = refusal(lime, f"VendorID,{name}\n1,x\n".encode())

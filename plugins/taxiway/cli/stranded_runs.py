@@ -29,16 +29,23 @@ def stranded_of(runs: Sequence[DagRun], session: Session) -> list[DagRun]:
 
     :param runs: that haven't ended
     """
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
     from dags_backfill.lock import BackfillLock
     from dags_backfill.takeover import who_works_on
 
     backfilled = {run.dag_id for run in runs if run.backfill_id}
     commands_at_work = {dag_id for dag_id in backfilled if BackfillLock(dag_id).holder(session)}
-    return [
+    stranded = [
         run
         for run in runs
         if not (run.backfill_id and run.dag_id in commands_at_work) and who_works_on(run, session) is None
     ]
+    # A backfill may have ended since the runs were read.
+    unended = select(DagRun.id).where(DagRun.id.in_([run.id for run in stranded]), DagRun.state.in_(UNENDED))
+    still = set(session.scalars(unended)) if stranded else set()
+    return [run for run in stranded if run.id in still]
 
 
 def said_of(stranded: Sequence[DagRun], session: Session) -> tuple[str, str]:

@@ -61,7 +61,7 @@ def said_of_stranded(loads: Loads, warehouse: str) -> Mapping[tuple[str, Month],
 
     :param loads: as :func:`last_loads` returns them
     :param warehouse: its name
-    :return: a sentence without its end, by source and month; none if Airflow can't be asked, as was said of the loads
+    :return: a sentence without its end, by source and month; none if Airflow can't be asked
     """
     going = {
         (source, month): run_of_name(load.run_id, dag_id_of(warehouse, source))
@@ -82,7 +82,8 @@ def said_of_stranded(loads: Loads, warehouse: str) -> Mapping[tuple[str, Month],
                 (run.dag_id, run.run_id): ". To have it go on: ".join(said_of([run], session))
                 for run in stranded_of(session.scalars(asked).all(), session)
             }
-    except SQLAlchemyError:
+    except SQLAlchemyError as error:
+        _say_unknown(error)
         return {}
     return {of: found[run] for of, run in going.items() if run in found}
 

@@ -215,8 +215,9 @@ def _advice(
     of_others = {names[place]: known[names[place].lower()] for place in unknown if names[place].lower() in known}
     for name, column in of_others.items():
         advice += f". {name} is a column {column.months} there"
-    # A name that differs in spaces and marks alone is that of a missing column, and no new one.
-    renamed = {place: name for place in unknown for name in missing if _letters(name) == _letters(names[place])}
+    # A name that differs in spaces and marks alone is that of a missing column, and no new one, if no other does.
+    alike = {name: [place for place in unknown if _letters(name) == _letters(names[place])] for name in missing}
+    renamed = {places[0]: name for name, places in alike.items() if len(places) == 1}
     new = [place for place in unknown if place not in renamed]
     rest = [name for name in missing if name not in renamed.values()]
     if len(new) == len(rest) == 1 and names[new[0]] and not of_others:

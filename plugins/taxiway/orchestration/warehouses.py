@@ -70,7 +70,7 @@ class Kind:
         two looks; None if no step has jobs to wait for
     :param months: opens it to read its published months, given the connection's id and the task that asks; opens None
         if nobody has set the warehouse up
-    :param quick_months: opens it likewise, for somebody who waits: one that doesn't answer is given up within seconds
+    :param quick_months: opens it likewise, for somebody who waits: one that isn't reached is given up within seconds
     :param upkeep: opens it for maintenance, given the same; likewise
     :param prepare: imports what every step needs to open it
     :param without: names of the steps that it doesn't have

@@ -128,16 +128,24 @@ class TaxiAlert(BaseNotifier):
             try:
                 if not is_by_task:
                     states = ti.get_task_states(dag_id, run_ids=run_ids)  # type: ignore[union-attr]
-                    return sum(state not in _ENDED for tasks in states.values() for state in tasks.values())
+                    return sum(_count_open(list(tasks.values())) for tasks in states.values())
                 runs = int(ti.get_dr_count(dag_id, run_ids=run_ids, states=["queued", "running"]))  # type: ignore[union-attr]
-                return runs + (run_ids is None and self._goes_on(context))
             except Exception:
                 return 1 if run_ids is None else 0
+            return runs + (run_ids is None and self._goes_on(context))
 
         return count
 
     def _goes_on(self, context: Context) -> bool:
-        """Say whether the schedule is about to start another run: it catches up with months that are due.
+        """Say whether the schedule is about to start another run; not if that can't be told."""
+        try:
+            return self._is_next_due(context)
+        except Exception as error:
+            log.warning("whether the schedule starts another run isn't known: %s", printable(str(error)))
+            return False
+
+    def _is_next_due(self, context: Context) -> bool:
+        """Say whether the schedule catches up with months that are due.
 
         Only a run of the schedule asks that: for others, perhaps no scheduler is alive.
         """
@@ -170,6 +178,13 @@ class TaxiAlert(BaseNotifier):
             f"left the queue, or somebody cancelled it or marked it as failed. The log of the scheduler, or of the "
             f"backfill, says which"
         )
+
+
+def _count_open(states: list[str | None]) -> int:
+    """Count the tasks of a run that haven't ended; none if it was interrupted, and the others will never begin."""
+    unended = [state for state in states if state not in _ENDED]
+    is_interrupted = len(unended) < len(states) and not any(unended)
+    return 0 if is_interrupted else len(unended)
 
 
 def _may_be_untold(context: Context) -> bool:
