@@ -35,7 +35,7 @@ export class Loads extends EventTarget {
     Object.assign(this, { tools, dialog, selection, isHeldBack, told: { runs: [] }, active: new Map(), starting: null, stopped: new Set() });
     this.problem = null; // the last answer, if it is none
     this.failure = ""; // of what the user did last
-    this.unmarked = new Set(); // runs that Airflow would not mark as failed
+    this.unmarked = new Set(); // runs that Airflow is asked to mark as failed, or would not
     this.bar = element("div", { class: "bar", role: "group", "aria-label": "Selected months" });
     this.accept = element("input", { type: "checkbox", "aria-describedby": "held-back" });
     this.why = element("span", { id: "held-back" });
@@ -249,11 +249,12 @@ export class Loads extends EventTarget {
   /** Mark runs as failed that were cancelled while merge_month didn't run, and that Airflow calls a success. */
   async #fail(runs) {
     if (!runs.length || this.problem) return;
+    for (const { run_id: id } of runs) this.unmarked.add(id); // until the answer is there, no other look asks for it
     const { ids, reason } = await change(runs.map(({ run_id: id }) => (
       { action: "update", entities: [{ dag_run_id: id, state: "failed" }] })));
     const left = reason ? runs.filter(({ run_id: id }) => !ids.includes(id)) : [];
+    for (const run of runs) if (!left.includes(run)) this.unmarked.delete(run.run_id);
     if (!left.length) return;
-    for (const { run_id: id } of left) this.unmarked.add(id);
     this.failure = `Not marked as failed: ${named(left)}, which Airflow calls a success. ${reason}`;
     this.#draw();
   }
