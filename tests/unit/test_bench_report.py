@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bench.board import ATTEMPTS, MONTHS, MOST_KB, MOST_MILLISECONDS, MOST_SECONDS, REQUESTS, SOURCES, VISITS
 from bench.report import DOCUMENT, MARKS, RESULTS, places, write_between
 from bench.scale import SCALES, Scale
 
@@ -47,3 +49,17 @@ def test_only_a_whole_run_of_the_budget_replaces_the_projects_own_results() -> N
 
     assert places(Scale(), folder) == [of_the_run, RESULTS]
     assert places(Scale(rounds=1), folder) == places(SCALES["year"], folder) == [of_the_run]
+
+
+def test_the_page_has_the_boards_budget_as_it_is_measured() -> None:
+    """The figures are those of a run; what they must be, and what is measured, is the benchmark's."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition("## The board\n")[2]
+    section = text.partition("\n## ")[0]
+    cells = len(SOURCES) * MONTHS
+    assert f"with {cells:,} months each" in section
+    assert f"and {2 * cells * ATTEMPTS:,} attempts in both" in section
+    assert f"95th percentile of {REQUESTS}, one after another" in section
+    assert f"median of {VISITS} visits" in section
+    musts = re.findall(r"\| ([0-9.]+ \w+) \|$", section, re.MULTILINE)
+    quick = f"{MOST_MILLISECONDS:.0f} ms"
+    assert musts == [quick, quick, f"{MOST_KB:.0f} KB", f"{MOST_SECONDS} s"]
