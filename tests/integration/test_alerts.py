@@ -477,7 +477,7 @@ def arrived_by_all(told: Receivers, count: int = 1) -> list[str]:
 
 
 def test_a_month_fails_recovers_and_warns_in_a_scheduler(scheduled: Watched, told: Receivers) -> None:
-    """Whoever isn't reached fails no load, and what nobody was told is told at the next failure."""
+    """A recipient that isn't reached fails no load. A message that nobody got is told at the next failure."""
     told.clear()
     not_reached = {**NOT_REACHED, **SILENT}
 

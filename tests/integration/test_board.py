@@ -809,7 +809,7 @@ def test_what_airflow_has_done_is_asked_before_it_is_said(board: Page, client: C
     wait_until(lambda: board_runs(taxi)[str(second)] == "failed", timeout=60, what="the page to mark it")
     expect(press).to_contain_text("2 months: 1 ended well, 1 cancelled")
 
-    # Airflow refuses to mark it: the page says so, and asks only once for it, also while there is no answer.
+    # Airflow refuses to mark it. The page says so, and has asked only once, also before the answer.
     asked = list[Route]()
 
     def looks_again() -> bool:

@@ -130,7 +130,8 @@ class TaxiAlert(BaseNotifier):
                     states = ti.get_task_states(dag_id, run_ids=run_ids)  # type: ignore[union-attr]
                     return sum(_count_open(list(tasks.values())) for tasks in states.values())
                 runs = int(ti.get_dr_count(dag_id, run_ids=run_ids, states=["queued", "running"]))  # type: ignore[union-attr]
-            except Exception:
+            except Exception as error:
+                log.info("the open runs of %s can't be counted: %s", dag_id, printable(str(error)))
                 return 1 if run_ids is None else 0
             return runs + (run_ids is None and self._goes_on(context))
 

@@ -52,7 +52,7 @@ class Jobs:
     :param where: source, month and task, for messages
     :param labels: of every job
     :param outcome: what has been published so far, for messages; empty: messages don't mention it
-    :param retry_seconds: how long a request is repeated if there is no answer, or the answer says to repeat it
+    :param retry_seconds: how long a request is repeated: without an answer, or if the answer asks for that
     """
 
     client: bigquery.Client
