@@ -58,16 +58,14 @@ def row_text(columns: Sequence[Column], fields: Sequence[str]) -> str:
     return SEPARATOR.join(value_text(column, field) for column, field in zip(columns, fields, strict=True))
 
 
-def with_ids(lines: bytes) -> bytes:
-    """Put its id before each row; duplicate rows still share one.
+def with_ids(rows: Sequence[bytes]) -> bytes:
+    """Write rows as lines, each behind its id; duplicate rows still share one.
 
-    :param lines: texts of rows, each with its end
-    :return: the same, with the id's hexadecimal digits and U+001F before each
+    :param rows: texts of rows
+    :return: for each its id's hexadecimal digits, U+001F, its text and a line end
     """
-    rows = lines.split(b"\n")
-    rows.pop()
     separator = SEPARATOR.encode()
-    return b"\n".join([_md5(row).hexdigest().encode() + separator + row for row in rows]) + b"\n" * bool(rows)
+    return b"\n".join([*(_md5(row).hexdigest().encode() + separator + row for row in rows), b""])
 
 
 def unique_row_ids(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[str]:

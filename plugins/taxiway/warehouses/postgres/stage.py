@@ -143,8 +143,9 @@ def _copy_with_ids(
     def counted(lines: Iterator[bytes]) -> Iterator[bytes]:
         nonlocal count
         for block in lines:
-            count += block.count(b"\n")
-            yield with_ids(block)
+            rows = block.split(b"\n")[:-1]
+            count += len(rows)
+            yield with_ids(rows)
 
     try:
         shape, lines = typed_rows(tables.source, tables.month, file)
