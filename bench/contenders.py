@@ -78,8 +78,8 @@ class Contenders:
             **{name: partial(self.one_go, name, name) for name in rivals.ONE_GO},
             "steps": self.steps,
             "rejects": self.rejects,
-            "parquet": lambda: self.one_go("parquet_copy", "copy") | self.first_load("parquet_steps", PARQUET),
-            "fhv": self.fhv,
+            "parquet": partial(self.beside_copy, "parquet_copy", REAL, {"parquet_steps": PARQUET}),
+            "fhv": partial(self.beside_copy, "fhv_copy", FHV, {"fhv_steps": FHV, "saved_again_steps": SAVED_AGAIN}),
             "course": self.course,
             "curl": self.curl,
             "download": self.download,
@@ -134,10 +134,17 @@ class Contenders:
                 seconds[name] += self.first_load(name, REAL)[name] / 2
         return seconds
 
-    def fhv(self) -> Measures:
-        """A month with text columns: a bare COPY, the steps, and the steps of the file that a tool saved again."""
-        copied = self.one_go("fhv_copy", "copy", FHV)
-        return copied | self.first_load("fhv_steps", FHV) | self.first_load("saved_again_steps", SAVED_AGAIN)
+    def beside_copy(self, name: str, files: Files, by_steps: dict[str, Files]) -> Measures:
+        """First loads by the steps, between two of a bare COPY: a machine differs from one moment to the next.
+
+        :param name: what the mean of both is called
+        :param files: that COPY loads
+        :param by_steps: that the steps load, by the names of what they take
+        """
+        measured = self.one_go(name, "copy", files)
+        for steps in by_steps.items():
+            measured |= self.first_load(*steps)
+        return measured | {name: (measured[name] + self.one_go(name, "copy", files)[name]) / 2}
 
     def course(self) -> Measures:
         """The course's flow: three months in a row, the last one counts."""

@@ -42,7 +42,7 @@ SECONDS = {
     "merge": "of these: merge",
     "steps_with_rejects": "the steps, with what looks for rows to reject",
     "steps_without_rejects": "the steps, trusting every row",
-    "parquet_copy": "bare COPY of the same rows as CSV, before the Parquet file",
+    "parquet_copy": "bare COPY of the same rows as CSV, before and after the Parquet file",
     "parquet_steps": "the steps of the month as Parquet",
     "fhv_copy": "bare COPY of a month of fhv",
     "fhv_steps": "the steps of a month of fhv",
