@@ -111,7 +111,7 @@ def test_between_two_attempts(
             file = source_file(loading.served[str(month)].path)
             assert query(connection, "SELECT last_state, sha256 FROM taxiway.months") == [("published", file.sha256)]
             times = query(connection, TIMES)
-        assert [task for task, _ in loading.tried_again] == broken[:number]
+        assert [task for task, _ in loading.tried_again] == broken[:number], loading.tried_again
         assert {type(error) is TaskKilledError for _, error in loading.tried_again} == {worker_is == "killed"}
         first, second = ledger[-2:]
         assert (first[1], second[1]) == ("abandoned" if worker_is == "killed" else "failed", "published")
