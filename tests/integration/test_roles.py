@@ -28,6 +28,7 @@ from taxiway.warehouses.postgres.summary import summarize_month
 from taxiway.warehouses.postgres.tables import LoadTables
 from taxiway_local import database
 from taxiway_local.home import Home
+from taxiway_local.postgres_server import SETTINGS
 from tests.integration.test_docker_init import Server, postgres_init, running_server
 from tests.loading import ids, load, query, source_file, stage_month, write_gzip
 
@@ -501,6 +502,11 @@ def test_a_command_inside_psql_reaches_the_warehouse(installation: Installation,
         timeout=60,
     )
     assert "CREATE SCHEMA taxiway" in path.read_text()
+
+
+@pytest.mark.parametrize("installation", [embedded], indirect=True)
+def test_embedded_postgres_has_its_settings(installation: Installation) -> None:
+    assert {name: installation.admin(f"SHOW {name}")[0][0] for name in SETTINGS} == SETTINGS
 
 
 @pytest.mark.parametrize("installation", [embedded], indirect=True)

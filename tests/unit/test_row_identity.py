@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.loads.row_identity import digest, row_text, unique_row_ids, value_text
+from taxiway.loads.row_identity import digest, row_text, unique_row_ids, value_text, with_ids
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.source import Column, Layout, load_source
 from tests.releases import on_mirror
@@ -102,3 +102,10 @@ def test_golden_files_and_rows(tlc: Path) -> None:
             if row["file"] == entry["file"]:
                 assert row_text(source.columns, rows[row["data_row"] - 1]) == row["text"].replace("␟", "\x1f")
                 assert ids[row["data_row"] - 1] == row["unique_row_id"]
+
+
+def test_rows_are_lines_behind_their_ids() -> None:
+    rows = [b"1\x1f\\N", b"2\x1fa", b"1\x1f\\N"]
+
+    assert with_ids([]) == b""
+    assert with_ids(rows) == b"".join(md5(row).encode() + b"\x1f" + row + b"\n" for row in rows)
