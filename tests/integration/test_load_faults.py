@@ -78,6 +78,40 @@ def test_a_staging_table_that_a_crash_has_emptied_is_not_taken_for_an_empty_mont
     assert merge_month(connection, run) == Counts(0, 0, 60)
 
 
+@pytest.mark.parametrize("duplicates", [False, True])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("TRUNCATE {0}", "0 rows"),
+        ("DELETE FROM {0} WHERE ctid = '(0,1)'", "59 rows"),
+        ("INSERT INTO {0} (vendorid) VALUES (9)", "61 rows"),
+        ("INSERT INTO {0} (vendorid, pulocationid) SELECT vendorid, pulocationid FROM {0}", "120 rows"),
+    ],
+)
+def test_a_first_load_has_all_rows_that_were_staged_and_no_other(
+    connect: Connect,
+    green: Source,
+    path: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: str,
+    found: str,
+    duplicates: bool,
+) -> None:
+    """Postgres counts the rows when it indexes their ids; if it has to index them twice, they are counted."""
+    path.unlink()
+    write_sample_month(green, MONTH, path, rows=60, duplicates=duplicates)
+    connection, run = connect(), tables(green, "manual__1")
+    staged = stage_month(connection, run, source_file(path))
+    with connection.transaction():
+        connection.execute(change.format(run.staging_table))
+
+    hash_rows(connection, run, staged)
+
+    assert re.search(rf"green 2019-01: .*holds {found}, expected the 60 .*: staging it again first", caplog.text)
+    check_month(connection, run)
+    assert merge_month(connection, run) == Counts(60, 0, 0)
+
+
 def test_what_another_version_has_staged_is_staged_again(
     connect: Connect, green: Source, file: Download, caplog: pytest.LogCaptureFixture
 ) -> None:

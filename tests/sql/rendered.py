@@ -31,6 +31,7 @@ RUN: dict[str, Any] = {
     "id_columns": GREEN.columns,
     "numbered": False,
     "has_ids": False,
+    "plain": False,
     "by_column": False,
     "is_earlier": False,
 }

@@ -20,8 +20,11 @@ SET LOCAL min_parallel_table_scan_size = '1TB';
 # Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
 
 
-def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
-    """Index the ids of the typed rows, unless they are indexed; if the file has duplicate rows, number them first."""
+def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+    """Index the ids of the typed rows, unless they are indexed; if the file has duplicate rows, number them first.
+
+    :return: whether no row had to be numbered
+    """
     statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
     try:
         with cursor.connection.transaction():
@@ -29,6 +32,8 @@ def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
     except psycopg.errors.UniqueViolation:
         number_duplicates(cursor, tables)
         cursor.execute(statement)
+        return False
+    return True
 
 
 def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:

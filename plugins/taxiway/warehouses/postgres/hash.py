@@ -16,7 +16,7 @@ from taxiway.messages import counted
 from taxiway.warehouses.postgres import ledger, rejects
 from taxiway.warehouses.postgres.duplicates import make_unique
 from taxiway.warehouses.postgres.partition import find_partition
-from taxiway.warehouses.postgres.run_tables import count_rows, require_table
+from taxiway.warehouses.postgres.run_tables import count_rows, index_counts, require_table
 from taxiway.warehouses.postgres.session import transaction
 from taxiway.warehouses.postgres.stage import Staged
 from taxiway.warehouses.postgres.tables import LoadTables
@@ -45,27 +45,28 @@ def hash_rows(
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     tables = tables.in_layout(attempt.layout)
+    rows = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
     with transaction(connection) as cursor:
         require_table(cursor, tables, tables.staging_table, left_by="stage_month", typed=staged.canonical)
-        rows = _count_staged(cursor, tables, attempt)
+        if not staged.canonical:
+            _require_staged(tables, count_rows(cursor, tables.staging_table), rows)
     if not staged.canonical:
         rows -= _reject_unreadable(connection, tables, attempt, file, staged)
     with transaction(connection) as cursor:
         _hash(cursor, tables, staged)
-        if find_partition(cursor, tables) is None:
-            make_unique(cursor, tables)
+        indexed = find_partition(cursor, tables) is None and make_unique(cursor, tables)
+        if staged.canonical and not (indexed and index_counts(cursor, tables.index_name, rows)):
+            _require_staged(tables, count_rows(cursor, tables.rows_table), rows)
         ledger.record(cursor, attempt, rows_staged=rows)
     return rows
 
 
-def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Attempt) -> int:
+def _require_staged(tables: LoadTables, found: int, expected: int) -> None:
     """Make sure that the staging table holds what was staged.
 
     After a crash the server has emptied a table of text. A worker that was taken for dead may have gone on, and have
     added its rows to the rows of the next try.
     """
-    expected = (attempt.rows_read or 0) - (attempt.rows_rejected or 0)
-    found = count_rows(cursor, tables.staging_table)
     if found != expected:
         raise MissingInputError(
             f"{tables.where}: the staging table {tables.staging_table} holds {counted(found, 'row')}, "
@@ -73,7 +74,6 @@ def _count_staged(cursor: psycopg.Cursor[Any], tables: LoadTables, attempt: Atte
             f"crash, and two tries at once fill it twice. The task hash_rows stages the file again by itself; if that "
             f"goes on failing, clear the task stage_month with its downstream tasks"
         )
-    return found
 
 
 def _hash(cursor: psycopg.Cursor[Any], tables: LoadTables, staged: Staged) -> None:

@@ -8,7 +8,10 @@ import psycopg
 
 from taxiway.errors import MissingInputError
 from taxiway.sources.source_file import MONTH_COLUMN
-from taxiway.warehouses.postgres.tables import LoadTables
+from taxiway.warehouses.postgres.tables import STAGING_SCHEMA, LoadTables
+
+_MOST_COUNTED = 2**24
+# Up to here, a number of four bytes, as pg_class has it, is exact.
 
 
 def require_table(
@@ -39,3 +42,17 @@ def count_rows(cursor: psycopg.Cursor[Any], table: str) -> int:
     """
     row = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a name of our own
     return int(row[0]) if row else 0
+
+
+def index_counts(cursor: psycopg.Cursor[Any], index: str, rows: int) -> bool:
+    """Say whether Postgres counted so many rows when it built an index.
+
+    That spares reading the table once more. False says nothing: Postgres may not have kept the number.
+
+    :param index: its name in Taxiway's staging schema; built in this transaction from a table without updated rows,
+        because Postgres counts their earlier versions, too
+    :param rows: how many there should be
+    """
+    statement = "SELECT reltuples = %s FROM pg_catalog.pg_class WHERE oid = to_regclass(%s)"
+    found = cursor.execute(statement, [rows, f"{STAGING_SCHEMA}.{index}"]).fetchone()
+    return found == (True,) and rows <= _MOST_COUNTED

@@ -236,7 +236,10 @@ def _copy_typed(
         raise _ByColumnError
 
     copied = copy_in_parallel(
-        connection, _copy_statement(tables, shape.columns), _rows_alone(blocks, shape, rows_of), sessions
+        connection,
+        _copy_statement(tables, shape.columns, plain=not by_column),
+        _rows_alone(blocks, shape, rows_of),
+        sessions,
     )
     if copied != (checked or canonical).count:
         raise _StumbledError
@@ -267,7 +270,12 @@ def _rows_alone(blocks: Iterator[bytes], shape: RowShape, rows_of: Callable[[byt
 
 
 def _copy_statement(
-    tables: LoadTables, columns: tuple[Column, ...], *, numbered: bool = False, has_ids: bool = False
+    tables: LoadTables,
+    columns: tuple[Column, ...],
+    *,
+    numbered: bool = False,
+    has_ids: bool = False,
+    plain: bool = False,
 ) -> str:
     return render(
         "postgres/stage_month.sql",
@@ -275,6 +283,7 @@ def _copy_statement(
         file_columns=columns,
         numbered=numbered,
         has_ids=has_ids,
+        plain=plain,
     )
 
 
