@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,13 +42,11 @@ class Contents:
     """The contents of the contenders' tables, as they come.
 
     :param source: whose columns they have
-    :param found: contender → column, by the file's name → its sum, as text; and ``ids`` → a digest of Taxiway's ids
-    :param loaded: contender → what goes into the results
+    :param found: contender → column, by the file's name → its sum, as text; and ``rows``; and ``ids`` → a digest
     """
 
     source: Source
     found: dict[str, dict[str, object]] = field(default_factory=dict)
-    loaded: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def look(self, connection: Connection, contender: str, table: str, rows: int, *, ids: bool = False) -> None:
         """Look at a table that holds the first month and nothing else.
@@ -85,11 +82,7 @@ class Contents:
             if different := [name for name in found if found[name] != expected.get(name, found[name])]:
                 both = ", ".join(f"{name} ({found[name]}, {expected[name]})" for name in different)
                 raise RuntimeError(f"the tables of {contender} and {other} disagree in {both}")
-        self.found[contender] = found
-        sums = hashlib.sha256(repr(sorted((name, found[name]) for name in measures)).encode()).hexdigest()[:16]
-        self.loaded[contender] = {"rows": count, "total_amount": found.get("total_amount"), "sums": sums}
-        if ids:
-            self.loaded[contender]["ids"] = found["ids"]
+        self.found[contender] = {"rows": count, **found}
 
 
 def _bare(name: str) -> str:

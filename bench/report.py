@@ -106,7 +106,7 @@ def results(contenders: Contenders, measured: Sequence[Mapping[str, float]]) -> 
         "ratios": {budget.key: judged for budget in BUDGET if (judged := budget.judge(measured))},
         "seconds": {name: spread(values[name]) for name in SECONDS if values[name]},
         "mib": {name: spread(values[name]) for name in SIZES if values[name]},
-        "loaded": contenders.contents["yellow"].loaded,
+        "loaded": contenders.contents["yellow"].found,
     }
 
 

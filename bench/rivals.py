@@ -31,11 +31,9 @@ _KEY = (
 )  # the course's: the columns whose texts, one after another, make a row's id
 _COURSE_TYPES = {"integer": "text", "numeric": "double precision", "timestamp": "timestamp", "text": "text"}
 _LOCALES = """
-SELECT collcollate
-FROM pg_collation
+SELECT collcollate FROM pg_collation
 WHERE collprovider = 'c' AND lower(replace(collcollate, '-', '')) IN ('en_us.utf8', 'c.utf8')
-ORDER BY lower(collcollate) LIKE 'en%' DESC, collcollate
-LIMIT 1
+ORDER BY lower(collcollate) LIKE 'en%' DESC, collcollate LIMIT 1
 """
 _PANDAS_TYPES = {"integer": "Int64", "numeric": "float64", "text": "object"}
 _BLOCK_BYTES = 8 << 20  # of the unpacked file: 90,000 rows or so; a file that dlt writes ends with a block

@@ -37,10 +37,9 @@ def test_tables_with_the_same_rows_are_equal(connect: Connect, yellow: Source) -
         make(connection, yellow, name, 5)
         contents.look(connection, name, f"public.{name}", 5)
 
-    loaded = contents.loaded
-    assert loaded["one"] == loaded["other"]
-    assert loaded["one"]["rows"] == 5
-    assert loaded["one"]["total_amount"] == "1.8750"
+    assert contents.found["one"] == contents.found["other"]
+    assert contents.found["one"]["rows"] == 5
+    assert contents.found["one"]["total_amount"] == "1.8750"
 
 
 def test_a_lost_row_is_found(connect: Connect, yellow: Source) -> None:
