@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,9 @@ from taxiway.loads.row_identity import unique_row_ids
 from taxiway.paths import SOURCES_FOLDER
 from taxiway.sources.months import Month
 from taxiway.sources.source import Column, Source, load_source
+from taxiway.warehouses.postgres import hash as hash_module
+from taxiway.warehouses.postgres import stage
+from taxiway.warehouses.postgres.parallel_copy import copy_in_parallel
 from taxiway.warehouses.postgres.tables import LoadTables
 from tests.conftest import Connect
 from tests.loading import (
@@ -62,6 +67,27 @@ def test_a_year_loads_side_by_side_with_the_ids_of_the_specification(
         _, *rows = [line.split(",") for line in lines_of(path)]
         expected = sorted(unique_row_ids(source.columns, rows))
         assert sorted(i.replace("-", "") for i in ids(connection, source, path.name)) == expected, month
+
+
+@pytest.mark.parametrize("flag", ["N", '"N"'])
+def test_a_new_month_goes_the_quick_ways(
+    connect: Connect, green: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    """Nothing but its time would show that one is lost."""
+    path = green_file(tmp_path, green, [ROW.replace("N", flag), ROW.replace("1.68", "1.7")])
+    statements = list[str]()
+
+    def copy(connection: Any, statement: str, *others: Any) -> int:
+        statements.append(statement)
+        return copy_in_parallel(connection, statement, *others)
+
+    monkeypatch.setattr(stage, "copy_in_parallel", copy)
+    monkeypatch.setattr(hash_module, "count_rows", None)  # the index has counted them
+
+    assert load(connect(), green, "2019-01", path) == Counts(2, 0, 0)
+
+    formats = [re.findall(r"FORMAT (\w+)", statement) for statement in statements]
+    assert formats == ([["text"]] if flag == "N" else [["text"], ["csv"]])
 
 
 def test_loading_again_changes_nothing(connect: Connect, green: Source, tlc: Path) -> None:

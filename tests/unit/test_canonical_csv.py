@@ -102,6 +102,12 @@ def test_a_source_without_decimal_numbers_may_have_words(base: str) -> None:
     assert CanonicalRows(columns(("integer", "text"))).add(f",{base}\n".encode())
 
 
+@pytest.mark.parametrize("odd", ['"B1"', 'B"1', "B\\1", "\\N", "\\."])
+def test_what_means_something_to_copy_is_no_word(odd: str) -> None:
+    assert not CanonicalRows(columns(("text", "timestamp", "integer"))).add(f"{odd},{TIME},7\n".encode())
+    assert not CanonicalRows(columns(("text",))).add(f"{odd}\n".encode())
+
+
 def test_a_word_beside_a_decimal_number_takes_a_closer_look() -> None:
     """NaN, 1E5 and INFINITY are numbers, too."""
     assert not CanonicalRows(columns(("text", "numeric"))).add(b"B00254,1.5\n")

@@ -5,7 +5,7 @@
 -- (whether they have neither quotation marks nor backslashes: Postgres cuts lines quicker if it doesn't look for quotes).
 -- Twice: rows would be there twice, so never on a table with rows. With numbered lines it runs in the transaction that
 -- creates the table. Else it runs over several sessions after the table was created, and the rows are counted afterwards.
--- An empty field is NULL, quoted or not.
+-- An empty field is NULL, quoted or not. In rows with ids NULL is \N.
 COPY {{ staging_table }} (
 {%- if numbered %}
     line_number,

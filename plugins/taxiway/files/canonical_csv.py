@@ -30,7 +30,8 @@ _strstr.argtypes, _strstr.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c
 class CanonicalRows:
     """Counts the rows of a file as its blocks pass by, and checks that they are canonical CSV.
 
-    They have only characters of the alphabet. Every space is in a timestamp ``YYYY-MM-DD HH:MM:SS`` that fills its
+    They have only characters of the alphabet, in which there are no quotation marks and no backslashes: ``COPY`` takes
+    them as plain text. Every space is in a timestamp ``YYYY-MM-DD HH:MM:SS`` that fills its
     field, and there are as many of these as the rows have columns for them. Nothing else is checked here: too many or
     too few fields, days that don't exist and words in numbers stop ``COPY``. A text as long as a timestamp could pass
     for one; the staging table refuses it.

@@ -20,20 +20,27 @@ SET LOCAL min_parallel_table_scan_size = '1TB';
 # Without statistics the planner expects few different ids, and would hash them, or sort them in one process.
 
 
-def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
-    """Index the ids of the typed rows, unless they are indexed; if the file has duplicate rows, number them first.
+def index_ids(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
+    """Index the ids of the typed rows, unless they are indexed; say whether each row has one of its own.
 
-    :return: whether no row had to be numbered
+    If not, there is no index.
     """
-    statement = render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name)
     try:
         with cursor.connection.transaction():
-            cursor.execute(statement)
+            _index(cursor, tables)
     except psycopg.errors.UniqueViolation:
-        number_duplicates(cursor, tables)
-        cursor.execute(statement)
         return False
     return True
+
+
+def make_unique(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    """Number the duplicate rows of the file, and index the ids of all rows."""
+    number_duplicates(cursor, tables)
+    _index(cursor, tables)
+
+
+def _index(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
+    cursor.execute(render("postgres/index_rows.sql", rows_table=tables.rows_table, index_name=tables.index_name))
 
 
 def number_duplicates(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:

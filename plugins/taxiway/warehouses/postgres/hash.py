@@ -14,7 +14,7 @@ from taxiway.loads.attempts import Attempt
 from taxiway.loads.publication import require_few_rejects
 from taxiway.messages import counted
 from taxiway.warehouses.postgres import ledger, rejects
-from taxiway.warehouses.postgres.duplicates import make_unique
+from taxiway.warehouses.postgres.duplicates import index_ids, make_unique
 from taxiway.warehouses.postgres.partition import find_partition
 from taxiway.warehouses.postgres.run_tables import count_rows, index_counts, require_table
 from taxiway.warehouses.postgres.session import transaction
@@ -34,14 +34,17 @@ def hash_rows(
     If the month isn't published, duplicate rows get ids of their own here, and an index keeps all ids unique. If it
     is, merge_month numbers them when it compares the rows with the partition, whose index keeps its ids unique.
 
+    Postgres counts the rows that it indexes. So rows in typed columns are counted only if they aren't indexed, or if
+    some share an id.
+
     :param connection: the warehouse, with no transaction open
     :param tables: the load's tables
     :param attempt: the step's
     :param file: the downloaded file, in which the lines of rejected rows are found again
     :param staged: what the stage step returned
     :return: rows that now have an id
-    :raises MissingInputError: the staging table is gone, or was emptied. Or rows are rejected, and the file, which has
-        their lines, is gone or another one
+    :raises MissingInputError: the staging table is gone, or has other rows than were staged. Or rows are rejected, and
+        the file, which has their lines, is gone or another one
     :raises RejectLimitError: more rows that can't be read than the source allows
     """
     tables = tables.in_layout(attempt.layout)
@@ -54,15 +57,18 @@ def hash_rows(
         rows -= _reject_unreadable(connection, tables, attempt, file, staged)
     with transaction(connection) as cursor:
         _hash(cursor, tables, staged)
-        indexed = find_partition(cursor, tables) is None and make_unique(cursor, tables)
-        if staged.canonical and not (indexed and index_counts(cursor, tables.index_name, rows)):
+        is_new = find_partition(cursor, tables) is None
+        are_unique = is_new and index_ids(cursor, tables)
+        if staged.canonical and not (are_unique and index_counts(cursor, tables.index_name, rows)):
             _require_staged(tables, count_rows(cursor, tables.rows_table), rows)
+        if is_new and not are_unique:
+            make_unique(cursor, tables)
         ledger.record(cursor, attempt, rows_staged=rows)
     return rows
 
 
 def _require_staged(tables: LoadTables, found: int, expected: int) -> None:
-    """Make sure that the staging table holds what was staged.
+    """Make sure that the staging table, or the typed rows that it has become, are what was staged.
 
     After a crash the server has emptied a table of text. A worker that was taken for dead may have gone on, and have
     added its rows to the rows of the next try.

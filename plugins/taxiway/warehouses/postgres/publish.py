@@ -17,7 +17,7 @@ from taxiway.loads.load import Counts
 from taxiway.loads.publication import BEFORE, Difference, Published, require_latest
 from taxiway.messages import counted
 from taxiway.warehouses.postgres import ledger
-from taxiway.warehouses.postgres.duplicates import make_unique, number_duplicates
+from taxiway.warehouses.postgres.duplicates import index_ids, make_unique, number_duplicates
 from taxiway.warehouses.postgres.main_table import let_reader_read, require_current
 from taxiway.warehouses.postgres.main_table_objects import (
     firing,
@@ -192,7 +192,8 @@ def _attach(cursor: psycopg.Cursor[Any], tables: LoadTables) -> None:
         "columns": tables.source.columns,
     }
     # The rows are indexed, unless the month was published when they got their ids, and its partition went since.
-    make_unique(cursor, tables)
+    if not index_ids(cursor, tables):
+        make_unique(cursor, tables)
     # Postgres attaches the partitions of a table one after another, and a trigger for each row may take long.
     lock(cursor, "attach", tables.source.main_table, holder=tables.name, longest=LONGEST_TURN, advice=_TURN_ADVICE)
     lock_main_table(cursor, tables)

@@ -10,8 +10,8 @@ from taxiway.errors import MissingInputError
 from taxiway.sources.source_file import MONTH_COLUMN
 from taxiway.warehouses.postgres.tables import STAGING_SCHEMA, LoadTables
 
-_MOST_COUNTED = 2**24
-# Up to here, a number of four bytes, as pg_class has it, is exact.
+_EXACT_BELOW = 2**24
+# A float of four bytes, as pg_class has it, tells whole numbers apart up to here.
 
 
 def require_table(
@@ -49,10 +49,10 @@ def index_counts(cursor: psycopg.Cursor[Any], index: str, rows: int) -> bool:
 
     That spares reading the table once more. False says nothing: Postgres may not have kept the number.
 
-    :param index: its name in Taxiway's staging schema; built in this transaction from a table without updated rows,
-        because Postgres counts their earlier versions, too
+    :param index: its name in Taxiway's staging schema; built in this transaction. If rows of its table were updated or
+        deleted before, Postgres may have counted what they were, too
     :param rows: how many there should be
     """
     statement = "SELECT reltuples = %s FROM pg_catalog.pg_class WHERE oid = to_regclass(%s)"
     found = cursor.execute(statement, [rows, f"{STAGING_SCHEMA}.{index}"]).fetchone()
-    return found == (True,) and rows <= _MOST_COUNTED
+    return found == (True,) and rows < _EXACT_BELOW
