@@ -22,15 +22,11 @@ _SUMS = {
 _DIGEST = "bit_xor(uuid_hash_extended(unique_row_id, 0))"
 
 _PARTS = """
-SELECT
-    part.relname,
-    part.relpersistence,
-    EXISTS (
-        SELECT FROM pg_index AS index
-        JOIN pg_attribute AS id ON id.attrelid = part.oid AND id.attname = 'unique_row_id'
-        WHERE index.indrelid = part.oid AND index.indkey::text = id.attnum::text
-            AND index.indisunique AND index.indisvalid
-    )
+SELECT part.relname, part.relpersistence, EXISTS (
+    SELECT FROM pg_index AS index
+    JOIN pg_attribute AS id ON id.attrelid = part.oid AND id.attname = 'unique_row_id'
+    WHERE index.indrelid = part.oid AND index.indkey::text = id.attnum::text AND index.indisunique AND index.indisvalid
+)
 FROM pg_class AS part
 WHERE part.relkind = 'r'
     AND (part.oid = %(table)s::regclass OR part.oid IN (SELECT relid FROM pg_partition_tree(%(table)s::regclass)))

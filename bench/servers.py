@@ -188,10 +188,9 @@ def watching(size: Callable[[], int]) -> Iterator[list[int]]:
     sizes, stop = list[int](), threading.Event()
 
     def ask() -> None:
-        ended = False
-        while not ended:
-            ended = stop.wait(0.02)  # asks once more when the block has ended
+        while not stop.wait(0.02):
             sizes.append(size())
+        sizes.append(size())  # once more when the block has ended
 
     with ThreadPoolExecutor(1) as thread:
         asking = thread.submit(ask)

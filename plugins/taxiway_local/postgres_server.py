@@ -31,9 +31,11 @@ SETTINGS = {
     "checkpoint_completion_target": "0.9",
     "shared_buffers": "512MB",
     "wal_buffers": "64MB",
+    "io_method": "sync",
 }
 """Server settings that differ from Postgres's defaults, none of which touches durability: months are loaded in bulk.
-Fewer checkpoints mean fewer pages written twice; a table of up to a fourth of the buffers is read again from them."""
+Fewer checkpoints mean fewer pages written twice; a table of up to a fourth of the buffers is read again from them. The
+processes that read files for others would take time from cores that are busy already."""
 
 SUPERUSER = "postgres"
 
