@@ -23,7 +23,7 @@ SET LOCAL min_parallel_table_scan_size = '1TB';
 def index_ids(cursor: psycopg.Cursor[Any], tables: LoadTables) -> bool:
     """Index the ids of the typed rows, unless they are indexed; say whether each row has one of its own.
 
-    If not, there is no index.
+    If two rows share an id, no index is made.
     """
     try:
         with cursor.connection.transaction():
